@@ -1,0 +1,1 @@
+"""Tables, landing zone, importers, histories and the catalogue."""

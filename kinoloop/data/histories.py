@@ -1,0 +1,120 @@
+"""What users did, in compressed rows: the one form that recommenders, evaluation and serving share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+
+class Interaction(NamedTuple):
+    """One video in one history.
+
+    Attributes:
+        video: Internal index.
+        weight: Interest that the event shows; > 0 liked, < 0 disliked.
+        timestamp: µs since the epoch, UTC.
+        kind: Position in `schema.EVENT_KINDS`.
+        watch_share: Seconds watched over duration, clipped to [0, 1]; NaN where unknown.
+    """
+
+    video: int
+    weight: float = 1.0
+    timestamp: int = 0
+    kind: int = 1
+    watch_share: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Row u is `[offsets[u]:offsets[u+1]]` of each array, oldest first, a video at most once.
+
+    Attributes:
+        offsets: (n_rows + 1,) int64.
+        videos: (n,) int32, internal indices.
+        weights: (n,) float32, > 0 interest, < 0 dislike.
+        timestamps: (n,) int64, µs since the epoch, UTC.
+        kinds: (n,) uint8, position in `schema.EVENT_KINDS`.
+        watch_shares: (n,) float32 in [0, 1], NaN where unknown.
+        user_ids: Pseudonyms, one a row; empty where rows are anonymous.
+    """
+
+    offsets: NDArray[np.int64]
+    videos: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    timestamps: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    watch_shares: NDArray[np.float32]
+    user_ids: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(n_rows,) events a row."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def from_rows(
+        cls, rows: Sequence[Sequence[Interaction]], user_ids: Sequence[str] = ()
+    ) -> "Histories":
+        """Build from Python rows: for requests and tests, not for millions of events."""
+        flat = [event for row in rows for event in row]
+        lengths = np.array([0, *(len(row) for row in rows)], dtype=np.int64)
+        return cls(
+            offsets=np.cumsum(lengths),
+            videos=np.array([e.video for e in flat], dtype=np.int32),
+            weights=np.array([e.weight for e in flat], dtype=np.float32),
+            timestamps=np.array([e.timestamp for e in flat], dtype=np.int64),
+            kinds=np.array([e.kind for e in flat], dtype=np.uint8),
+            watch_shares=np.array([e.watch_share for e in flat], dtype=np.float32),
+            user_ids=tuple(user_ids),
+        )
+
+    def row(self, u: int) -> slice:
+        """Slice of the flat arrays that holds row u."""
+        return slice(int(self.offsets[u]), int(self.offsets[u + 1]))
+
+    def select(self, mask: NDArray[np.bool_]) -> "Histories":
+        """Keep the events where `mask` (n,) is True; every row stays, maybe empty."""
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        return self._with_events(kept[self.offsets].astype(np.int64), np.flatnonzero(mask))
+
+    def rows(self, rows: NDArray[np.integer] | slice) -> "Histories":
+        """Keep the given rows, in the given order."""
+        picked = np.arange(len(self))[rows]
+        lengths = self.lengths[picked]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        shift = np.repeat(self.offsets[picked] - offsets[:-1], lengths)
+        users = tuple(self.user_ids[int(r)] for r in picked) if self.user_ids else ()
+        return self._with_events(offsets, np.arange(offsets[-1]) + shift, users)
+
+    def last(self, n: int) -> "Histories":
+        """Keep the newest n events of each row."""
+        position_from_end = np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.videos))
+        return self.select(position_from_end <= n)
+
+    def matrix(self, n_videos: int) -> sp.csr_matrix:
+        """Weights as a sparse matrix, (n_rows, n_videos) float32."""
+        return sp.csr_matrix(
+            (self.weights, self.videos, self.offsets), shape=(len(self), n_videos), dtype=np.float32
+        )
+
+    def _with_events(
+        self,
+        offsets: NDArray[np.int64],
+        picked: NDArray[np.integer],
+        user_ids: tuple[str, ...] | None = None,
+    ) -> "Histories":
+        return Histories(
+            offsets=offsets,
+            videos=self.videos[picked],
+            weights=self.weights[picked],
+            timestamps=self.timestamps[picked],
+            kinds=self.kinds[picked],
+            watch_shares=self.watch_shares[picked],
+            user_ids=self.user_ids if user_ids is None else user_ids,
+        )

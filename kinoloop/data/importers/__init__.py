@@ -1,0 +1,1 @@
+"""Importers: public formats into a landing zone, one a file."""

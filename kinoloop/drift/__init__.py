@@ -1,0 +1,1 @@
+"""Drift between two windows: tables, embeddings, predictions."""

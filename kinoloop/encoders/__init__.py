@@ -1,0 +1,1 @@
+"""Encoders: decoded video in, one vector a video out; one a file, registered by `kind`."""

@@ -1,0 +1,77 @@
+"""What every encoder is: a batch of decoded videos in, L2-normalised vectors and a mask out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.media.content import VideoContent
+from kinoloop.plugins import Plugins
+from kinoloop.settings import Config
+
+ModalityName = Literal["text", "visual", "audio"]
+
+
+class EncoderConfig(Config):
+    """Base of every encoder's config; `kind` names the class."""
+
+    kind: str
+
+
+class Encoder(ABC):
+    """Turns decoded videos into vectors.
+
+    Attributes:
+        modality: What it reads.
+        dim: Length of its vectors.
+        fingerprint: Hex digest that changes whenever anything changes that changes the vectors: weights,
+            preprocessing, pooling, library backend, version of the code.
+    """
+
+    Config: ClassVar[type[EncoderConfig]]
+    modality: ClassVar[ModalityName]
+    dim: int
+    fingerprint: str
+
+    @abstractmethod
+    def __init__(self, config: Any) -> None:
+        """Load what the config names."""
+
+    @abstractmethod
+    def encode(
+        self, contents: Sequence[VideoContent]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Encode a batch.
+
+        Args:
+            contents: Decoded videos; any of them may lack this modality.
+
+        Returns:
+            vectors: (n, dim) float32, L2-normalised, zero rows where missing.
+            present: (n,) bool, False where the video has nothing of this modality.
+        """
+
+
+class TextEncoder(Encoder):
+    """An encoder that can also encode bare strings, such as a search query."""
+
+    modality: ClassVar[ModalityName] = "text"
+
+    @abstractmethod
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode strings, (n, dim) float32, L2-normalised; an empty string gives a zero row."""
+
+
+ENCODERS: Plugins[type[Encoder]] = Plugins("kinoloop.encoders", "encoder")
+
+
+def build(settings: dict[str, Any]) -> Encoder:
+    """Build an encoder from its settings, such as `{"kind": "minilm"}`.
+
+    Raises:
+        ConfigError: No encoder is called that.
+    """
+    encoder = ENCODERS.get(str(settings.get("kind", "")))
+    return encoder(encoder.Config.model_validate(settings))

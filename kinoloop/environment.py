@@ -1,0 +1,32 @@
+"""Facts of the environment: where things are, under which key. Never tuning, which is `kinoloop.toml`.
+
+Each is overridable by a variable, `KINOLOOP_DATA_DIR` for `data_dir` and so on.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(BaseSettings):
+    """Paths, addresses and keys, read from `KINOLOOP_…` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="KINOLOOP_", frozen=True)
+
+    settings_file: Path = Field(Path("kinoloop.toml"), description="Tuning, see that file.")
+    data_dir: Path = Field(Path("data"), description="Delta tables; the directory data.dvc pins.")
+    landing: str = Field("landing", description="Folder or fsspec URL where raw input arrives.")
+    state_dir: Path = Field(Path(".kinoloop"), description="Local state: keys, caches, logs.")
+    pseudonym_key: SecretStr | None = Field(None, description="Key of the user pseudonyms (hex).")
+    dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
+    host: str = Field("127.0.0.1", description="Address that every server binds to.")
+    service_port: int = Field(3000, description="Port of the BentoML service.")
+    mlflow_port: int = Field(5000, description="Port of the MLflow server.")
+    prefect_port: int = Field(4200, description="Port of the Prefect server.")
+    mlflow_uri: str | None = Field(None, description="MLflow tracking URI; None: SQLite in state.")
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow tracking URI in force."""
+        return self.mlflow_uri or f"sqlite:///{self.state_dir.resolve() / 'mlflow.db'}"

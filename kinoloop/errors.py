@@ -1,0 +1,69 @@
+"""Every error that Kinoloop raises on purpose.
+
+    KinoloopError
+    ├── ConfigError (ValueError)         a setting, a key or an argument is wrong
+    ├── DataError (ValueError)           rows or tables break a rule
+    │   └── BatchError                   a whole batch is refused; nothing was changed
+    ├── MediaError (ValueError)          a media file can not be read; carries a reason code
+    ├── NotFittedError (RuntimeError)    a recommender is used before `fit`
+    ├── BundleError (ValueError)         a release bundle is damaged or does not match
+    └── RegistryError (RuntimeError)     the model registry is away or refuses
+
+A message says what, where, what was got against what was expected, and the next step.
+"""
+
+
+class KinoloopError(Exception):
+    """Base of all errors that Kinoloop raises on purpose."""
+
+
+class ConfigError(KinoloopError, ValueError):
+    """A setting, a key or an argument is wrong."""
+
+
+class DataError(KinoloopError, ValueError):
+    """Rows or tables break a rule."""
+
+
+class BatchError(DataError):
+    """A whole batch is refused; nothing was changed.
+
+    Args:
+        file: The file that failed.
+        column: The column that failed, or "" where the file as a whole did.
+        check: Name of the check, such as `column_exists`.
+        count: How many rows (or files) failed it.
+        hint: What to do next.
+    """
+
+    def __init__(self, *, file: str, column: str, check: str, count: int, hint: str) -> None:
+        self.file, self.column, self.check, self.count = file, column, check, count
+        where = f"{file}, column {column!r}" if column else file
+        super().__init__(
+            f"batch refused: {where} failed {check} ({count} found). Nothing was changed. {hint}"
+        )
+
+
+class MediaError(KinoloopError, ValueError):
+    """A media file can not be read.
+
+    Args:
+        reason: Code such as `not_media`, `truncated`, `timeout`, `memory`, `too_large`.
+        detail: What was seen, for the operator.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class NotFittedError(KinoloopError, RuntimeError):
+    """A recommender is used before `fit` or `load`."""
+
+
+class BundleError(KinoloopError, ValueError):
+    """A release bundle is damaged, incomplete or does not match what it is used with."""
+
+
+class RegistryError(KinoloopError, RuntimeError):
+    """The model registry is away or refuses."""

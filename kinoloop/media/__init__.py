@@ -1,0 +1,1 @@
+"""From media files to frames, sound and words, in guarded worker processes."""

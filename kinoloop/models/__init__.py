@@ -1,0 +1,1 @@
+"""Recommenders, one a file, each registered by its `kind`."""

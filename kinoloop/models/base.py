@@ -1,0 +1,200 @@
+"""What every recommender is: config in, histories in, scores out.
+
+A recommender scores from a history and not from a user id, so that a new user and the last click both
+count. The base class keeps what all share: the popularity prior that answers an empty history, and saving
+as `config.json` + `state.safetensors` (never pickle).
+"""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from safetensors.numpy import load_file, save_file
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.errors import BundleError, NotFittedError
+from kinoloop.plugins import Plugins
+from kinoloop.settings import Config
+
+State = dict[str, NDArray[Any]]
+
+
+class RecommenderConfig(Config):
+    """Base of every recommender's config; `kind` names the class."""
+
+    kind: str
+    prior_half_life_days: float = Field(
+        14.0, gt=0, description="Age at which an event counts half in the popularity prior, days."
+    )
+
+
+class Report(Protocol):
+    """Receives metrics while a recommender is fitted."""
+
+    def __call__(self, name: str, value: float, step: int) -> None:
+        """Report `value` of metric `name` at `step` (an epoch)."""
+
+
+def silent(name: str, value: float, step: int) -> None:
+    """A `Report` that drops everything."""
+
+
+class Recommender(ABC):
+    """Scores every video of a catalogue for a history.
+
+    Args:
+        config: Typed config of the concrete class.
+        seed: Of everything random.
+    """
+
+    Config: ClassVar[type[RecommenderConfig]]
+
+    def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
+        self.config = config
+        self.seed = seed
+        self._catalogue: Catalogue | None = None
+        self._prior: NDArray[np.float32] | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue that was fitted or loaded with.
+
+        Raises:
+            NotFittedError: Neither `fit` nor `load` came first.
+        """
+        if self._catalogue is None:
+            raise NotFittedError(f"{self.config.kind} is not fitted: call fit() or load() first")
+        return self._catalogue
+
+    @property
+    def prior(self) -> NDArray[np.float32]:
+        """Time-decayed popularity, (n_videos,) float32 in [0, 1]."""
+        if self._prior is None:
+            raise NotFittedError(f"{self.config.kind} is not fitted: call fit() or load() first")
+        return self._prior
+
+    def fit(
+        self,
+        histories: Histories,
+        catalogue: Catalogue,
+        *,
+        validation: "Validation | None" = None,
+        report: Report = silent,
+    ) -> Self:
+        """Learn from histories.
+
+        Args:
+            histories: What users did, training window only.
+            catalogue: All videos, including those that nobody has watched yet.
+            validation: Histories with held-out next videos, for early stopping.
+            report: Receives metrics per epoch.
+
+        Returns:
+            Self, fitted.
+        """
+        self._catalogue = catalogue
+        self._prior = _popularity(histories, len(catalogue), self.config.prior_half_life_days)
+        self._fit(histories, validation, report)
+        return self
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Score every video for every row, (n_rows, n_videos) float32; an empty row gets the prior."""
+        prior = self.prior
+        scores = self._score(histories)
+        empty = histories.lengths == 0
+        if empty.any():
+            scores[empty] = prior
+        return scores
+
+    def save(self, directory: Path) -> None:
+        """Write `config.json` and `state.safetensors` into `directory`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
+        (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+        state = {"prior": self.prior, **self._state()}
+        save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors")
+
+    @classmethod
+    def load(cls, directory: Path, catalogue: Catalogue) -> Self:
+        """Read what `save` wrote.
+
+        Args:
+            directory: What `save` wrote.
+            catalogue: The catalogue that it was fitted with.
+
+        Raises:
+            BundleError: The state does not fit the catalogue.
+        """
+        document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        model = cls(cls.Config.model_validate(document["config"]), seed=document["seed"])
+        state = load_file(directory / "state.safetensors")
+        model._catalogue = catalogue
+        model._prior = state.pop("prior")
+        if len(model._prior) != len(catalogue):
+            raise BundleError(
+                f"{directory}: fitted on {len(model._prior)} videos, "
+                f"got a catalogue of {len(catalogue)}; load both from the same bundle"
+            )
+        model._restore(state)
+        return model
+
+    @abstractmethod
+    def _fit(self, histories: Histories, validation: "Validation | None", report: Report) -> None:
+        """Learn; `self.catalogue` and `self.prior` are set."""
+
+    @abstractmethod
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        """Score; a fresh writable array; rows that are empty are overwritten by the prior."""
+
+    @abstractmethod
+    def _state(self) -> State:
+        """Arrays to save."""
+
+    @abstractmethod
+    def _restore(self, state: State) -> None:
+        """Take back what `_state` gave; `self.catalogue` and `self.prior` are set."""
+
+
+class Validation(Protocol):
+    """Histories with the next videos that were held out (see `kinoloop.evaluation.split.Holdout`)."""
+
+    @property
+    def histories(self) -> Histories:
+        """What was known."""
+
+    @property
+    def targets(self) -> Histories:
+        """What came next, row by row."""
+
+
+RECOMMENDERS: Plugins[type[Recommender]] = Plugins("kinoloop.models", "recommender")
+
+
+def build(settings: dict[str, Any], *, seed: int = 0) -> Recommender:
+    """Build an unfitted recommender from its settings, such as `{"kind": "item_knn"}`.
+
+    Raises:
+        ConfigError: No recommender is called that.
+    """
+    recommender = RECOMMENDERS.get(str(settings.get("kind", "")))
+    return recommender(recommender.Config.model_validate(settings), seed=seed)
+
+
+def load(directory: Path, catalogue: Catalogue) -> Recommender:
+    """Load a saved recommender of any kind."""
+    document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    return RECOMMENDERS.get(document["config"]["kind"]).load(directory, catalogue)
+
+
+def _popularity(histories: Histories, n_videos: int, half_life_days: float) -> NDArray[np.float32]:
+    if not len(histories.videos):
+        return np.zeros(n_videos, dtype=np.float32)
+    age_days = (histories.timestamps.max() - histories.timestamps) / 86_400e6
+    weights = np.maximum(histories.weights, 0) * np.exp2(-age_days / half_life_days)
+    counts = np.bincount(histories.videos, weights=weights, minlength=n_videos)
+    return (counts / max(float(counts.max()), 1e-12)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Privacy: pseudonyms today; encryption, opt-out and erasure are built on them."""

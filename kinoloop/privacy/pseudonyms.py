@@ -1,0 +1,88 @@
+"""Keyed pseudonyms for user ids: HMAC-SHA-256, so that without the key nobody can list who is who.
+
+The key lives outside the data (a variable or a file of mode 0600). Tables remember the key's id, and a
+key that does not match is refused: two keys in one table would split every user in two, in silence.
+
+Source: RFC 2104 (HMAC); NIST SP 800-188 on keyed-hash pseudonyms.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+
+KEY_BYTES = 32
+PSEUDONYM_HEX_DIGITS = 32  # 128 bits: a collision among 10^9 users has probability 10^-21
+
+
+class Pseudonyms:
+    """Maps user ids to pseudonyms under one key.
+
+    Args:
+        key: 32 secret bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ConfigError(f"the pseudonym key has {len(key)} bytes, expected {KEY_BYTES}")
+        self._key = key
+        self.key_id = hashlib.sha256(b"kinoloop key id" + key).hexdigest()[:16]
+        self._cached = lru_cache(maxsize=100_000)(self._compute)
+
+    def of(self, user_id: str) -> str:
+        """The pseudonym of one user id: 32 hex digits."""
+        return self._cached(user_id)
+
+    def of_all(self, user_ids: Iterable[str]) -> list[str]:
+        """The pseudonyms of many user ids, in order."""
+        return [self._compute(user_id) for user_id in user_ids]
+
+    def _compute(self, user_id: str) -> str:
+        digest = hmac.new(self._key, user_id.encode(), hashlib.sha256)
+        return digest.hexdigest()[:PSEUDONYM_HEX_DIGITS]
+
+
+def load_pseudonyms(environment: Environment) -> Pseudonyms:
+    """Take the key from `KINOLOOP_PSEUDONYM_KEY`, else from the state folder, else make one there.
+
+    Raises:
+        ConfigError: The key is not 64 hex digits.
+    """
+    if environment.pseudonym_key is not None:
+        return Pseudonyms(_parse(environment.pseudonym_key.get_secret_value(), "the variable"))
+    path = environment.state_dir / "pseudonym.key"
+    if not path.exists():
+        _create(path)
+    return Pseudonyms(_parse(path.read_text(encoding="ascii").strip(), str(path)))
+
+
+def _parse(text: str, where: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as err:
+        raise ConfigError(
+            f"the pseudonym key in {where} is not hex; make one with `openssl rand -hex {KEY_BYTES}`"
+        ) from err
+
+
+def _create(path: Path) -> None:
+    """Write a new key, once: of two processes that race, both read the file of the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

@@ -1,0 +1,1 @@
+"""Release bundles: everything that serving needs, in one immutable directory."""

@@ -1,0 +1,1 @@
+"""The sample dataset, made by code: media, catalogue and simulated users."""

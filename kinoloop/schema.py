@@ -1,0 +1,129 @@
+"""Column names, event kinds and table schemas: written here and nowhere else.
+
+The landing zone carries `LANDING_VIDEOS` and `LANDING_EVENTS` (see docs/your-data.md); the Delta tables
+under `data/` carry the schemas below. User ids in tables are always pseudonyms.
+"""
+
+from typing import Final
+
+import polars as pl
+
+EVENT_KINDS: Final = (
+    "impression",
+    "view",
+    "like",
+    "dislike",
+    "comment",
+    "share",
+    "save",
+    "search",
+    "skip",
+    "rating",
+)
+"""Allowed values of `events.event`; the position is the internal code of a kind."""
+
+TIME: Final = pl.Datetime("us", "UTC")
+
+LANDING_VIDEOS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "video_id": pl.String,
+    "title": pl.String,
+    "description": pl.String,
+    "language": pl.String,
+    "category": pl.String,
+    "tags": pl.List(pl.String),
+    "creator_id": pl.String,
+    "published_at": TIME,
+    "duration_s": pl.Float64,
+    "media": pl.String,
+    "subtitles": pl.String,
+}
+REQUIRED_VIDEO_COLUMNS: Final = ("video_id", "title")
+
+LANDING_EVENTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "user_id": pl.String,
+    "video_id": pl.String,
+    "timestamp": TIME,
+    "event": pl.String,
+    "watch_s": pl.Float64,
+    "value": pl.Float64,
+    "text": pl.String,
+    "surface": pl.String,
+    "device": pl.String,
+    "event_id": pl.String,
+}
+REQUIRED_EVENT_COLUMNS: Final = ("user_id", "video_id", "timestamp", "event")
+
+VIDEOS: Final = {
+    **LANDING_VIDEOS,
+    "extra": pl.String,  # free extra columns as one JSON object
+    "batch_id": pl.String,
+}
+"""Delta table `videos`, one row a video_id (a later batch replaces the row)."""
+
+EVENTS: Final = {
+    **LANDING_EVENTS,  # user_id is the pseudonym; event_id is always filled
+    "date": pl.Date,  # partition: UTC day of `timestamp`
+    "batch_id": pl.String,
+}
+"""Delta table `events`, one row an event_id, partitioned by `date`."""
+
+QUARANTINE: Final = {
+    "kind": pl.String,  # "video", "event" or "media"
+    "key": pl.String,  # video_id or event_id where known
+    "reasons": pl.List(pl.String),
+    "row": pl.String,  # the row as JSON, user ids pseudonymised
+    "file": pl.String,
+    "batch_id": pl.String,
+    "quarantined_at": TIME,
+}
+"""Delta table `quarantine`: rejected rows and files, each with its reasons."""
+
+BATCHES: Final = {
+    "batch_id": pl.String,  # hash of the digests of its files
+    "file": pl.String,
+    "digest": pl.String,  # SHA-256 of the file
+    "kind": pl.String,  # "videos" or "events"
+    "rows": pl.Int64,
+    "accepted": pl.Int64,
+    "quarantined": pl.Int64,
+    "duplicates": pl.Int64,
+    "committed_at": TIME,
+}
+"""Delta table `batches`: the ledger of files that were ingested, one row a file."""
+
+MEDIA: Final = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # SHA-256 of media file and subtitle file
+    "outcome": pl.String,  # ok, partial, quarantined
+    "reason": pl.String,
+    "duration_s": pl.Float64,  # measured, not believed
+    "width": pl.Int32,
+    "height": pl.Int32,
+    "frames": pl.Int32,  # sampled
+    "audio_s": pl.Float64,  # seconds of sound read, 0 without sound
+    "words": pl.String,  # subtitles, embedded or beside the file
+    "thumbnail": pl.Binary,  # JPEG, null where there is no picture
+    "extracted_at": TIME,
+}
+"""Delta table `media`: what decoding found, one row a (video_id, content_hash)."""
+
+FEATURES: Final = {
+    "video_id": pl.String,
+    "content_hash": pl.String,
+    "modality": pl.String,  # "text", "visual" or "audio"
+    "fingerprint": pl.String,
+    "present": pl.Boolean,  # False: the video has nothing of this modality; vector is null
+    "vector": pl.List(pl.Float32),  # L2-normalised
+}
+"""Delta table `features`, one row a (video_id, content_hash, fingerprint)."""
+
+TABLES: Final = {
+    "videos": VIDEOS,
+    "events": EVENTS,
+    "quarantine": QUARANTINE,
+    "batches": BATCHES,
+    "media": MEDIA,
+    "features": FEATURES,
+}
+
+MODALITIES: Final = ("text", "visual", "audio")

@@ -1,0 +1,68 @@
+"""Settings: `kinoloop.toml`, read once at the edge into the config that lives beside each class.
+
+The file names every setting with its default and one line why; a test holds the two together. A missing
+file, section or key means the default; an unknown one is an error.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kinoloop.errors import ConfigError
+
+SECTIONS = (
+    "ingest",
+    "interest",
+    "extract",
+    "retrain",
+    "promote",
+    "drift",
+    "serving",
+)
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
+    """Read one section of the settings file.
+
+    Args:
+        name: One of `SECTIONS`.
+        config_type: The config that the section fills.
+        path: The settings file; it may be missing.
+
+    Returns:
+        The checked config; defaults where the file is silent.
+
+    Raises:
+        ConfigError: The file is not TOML, or names a section or key that does not exist.
+    """
+    document = _read(path)
+    try:
+        return config_type.model_validate(document.get(name, {}))
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join([name, *(str(part) for part in first["loc"])])
+        raise ConfigError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from err
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{path} is not valid TOML: {err}") from err
+    unknown = sorted(set(document) - set(SECTIONS))
+    if unknown:
+        raise ConfigError(f"{path}: unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+    return document
