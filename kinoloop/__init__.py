@@ -1,6 +1,7 @@
 """Kinoloop, the library: data, media, encoders, recommenders, evaluation, release bundles, drift.
 
-Usable from a notebook with none of the platform (Prefect, BentoML, DVC, Great Expectations) installed.
+Usable from a notebook with none of the platform (Prefect, BentoML, DVC, Great Expectations)
+installed.
 """
 
 __version__ = "0.1.0"

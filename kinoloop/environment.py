@@ -1,4 +1,4 @@
-"""Facts of the environment: where things are, under which key. Never tuning, which is `kinoloop.toml`.
+"""Facts of the environment: where things are, under which key; tuning is `kinoloop.toml`.
 
 Each is overridable by a variable, `KINOLOOP_DATA_DIR` for `data_dir` and so on.
 """

@@ -1,4 +1,4 @@
-"""One file, one class, one decorator: how encoders, recommenders, importers and drift tests are found."""
+"""One file, one class, one decorator: how encoders, recommenders and importers are found."""
 
 import importlib
 import pkgutil

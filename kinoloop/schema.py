@@ -1,7 +1,7 @@
 """Column names, event kinds and table schemas: written here and nowhere else.
 
-The landing zone carries `LANDING_VIDEOS` and `LANDING_EVENTS` (see docs/your-data.md); the Delta tables
-under `data/` carry the schemas below. User ids in tables are always pseudonyms.
+The landing zone carries `LANDING_VIDEOS` and `LANDING_EVENTS` (see docs/your-data.md); the Delta
+tables under `data/` carry the schemas below. User ids in tables are always pseudonyms.
 """
 
 from typing import Final
@@ -24,7 +24,9 @@ EVENT_KINDS: Final = (
 
 TIME: Final = pl.Datetime("us", "UTC")
 
-LANDING_VIDEOS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+LANDING_VIDEOS: Final[Schema] = {
     "video_id": pl.String,
     "title": pl.String,
     "description": pl.String,
@@ -39,7 +41,7 @@ LANDING_VIDEOS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 REQUIRED_VIDEO_COLUMNS: Final = ("video_id", "title")
 
-LANDING_EVENTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+LANDING_EVENTS: Final[Schema] = {
     "user_id": pl.String,
     "video_id": pl.String,
     "timestamp": TIME,
@@ -53,21 +55,21 @@ LANDING_EVENTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 REQUIRED_EVENT_COLUMNS: Final = ("user_id", "video_id", "timestamp", "event")
 
-VIDEOS: Final = {
+VIDEOS: Final[Schema] = {
     **LANDING_VIDEOS,
     "extra": pl.String,  # free extra columns as one JSON object
     "batch_id": pl.String,
 }
 """Delta table `videos`, one row a video_id (a later batch replaces the row)."""
 
-EVENTS: Final = {
+EVENTS: Final[Schema] = {
     **LANDING_EVENTS,  # user_id is the pseudonym; event_id is always filled
     "date": pl.Date,  # partition: UTC day of `timestamp`
     "batch_id": pl.String,
 }
 """Delta table `events`, one row an event_id, partitioned by `date`."""
 
-QUARANTINE: Final = {
+QUARANTINE: Final[Schema] = {
     "kind": pl.String,  # "video", "event" or "media"
     "key": pl.String,  # video_id or event_id where known
     "reasons": pl.List(pl.String),
@@ -78,7 +80,7 @@ QUARANTINE: Final = {
 }
 """Delta table `quarantine`: rejected rows and files, each with its reasons."""
 
-BATCHES: Final = {
+BATCHES: Final[Schema] = {
     "batch_id": pl.String,  # hash of the digests of its files
     "file": pl.String,
     "digest": pl.String,  # SHA-256 of the file
@@ -91,7 +93,7 @@ BATCHES: Final = {
 }
 """Delta table `batches`: the ledger of files that were ingested, one row a file."""
 
-MEDIA: Final = {
+MEDIA: Final[Schema] = {
     "video_id": pl.String,
     "content_hash": pl.String,  # SHA-256 of media file and subtitle file
     "outcome": pl.String,  # ok, partial, quarantined
@@ -107,7 +109,7 @@ MEDIA: Final = {
 }
 """Delta table `media`: what decoding found, one row a (video_id, content_hash)."""
 
-FEATURES: Final = {
+FEATURES: Final[Schema] = {
     "video_id": pl.String,
     "content_hash": pl.String,
     "modality": pl.String,  # "text", "visual" or "audio"
@@ -117,7 +119,7 @@ FEATURES: Final = {
 }
 """Delta table `features`, one row a (video_id, content_hash, fingerprint)."""
 
-TABLES: Final = {
+TABLES: Final[dict[str, Schema]] = {
     "videos": VIDEOS,
     "events": EVENTS,
     "quarantine": QUARANTINE,

@@ -1,7 +1,7 @@
 """Settings: `kinoloop.toml`, read once at the edge into the config that lives beside each class.
 
-The file names every setting with its default and one line why; a test holds the two together. A missing
-file, section or key means the default; an unknown one is an error.
+The file names every setting with its default and one line why; a test holds the two together. A
+missing file, section or key means the default; an unknown one is an error.
 """
 
 import tomllib
@@ -64,5 +64,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
     unknown = sorted(set(document) - set(SECTIONS))
     if unknown:
-        raise ConfigError(f"{path}: unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
+        raise ConfigError(
+            f"{path}: unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}"
+        )
     return document

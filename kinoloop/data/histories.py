@@ -1,4 +1,4 @@
-"""What users did, in compressed rows: the one form that recommenders, evaluation and serving share."""
+"""What users did, in compressed rows: the one form that models, evaluation and serving share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

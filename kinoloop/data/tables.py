@@ -1,7 +1,8 @@
 """The Delta tables under `data/`: where they are, how they are read and appended.
 
-delta-rs writes, Polars reads, Spark and DuckDB can read too. Fixed-size arrays do not survive the trip
-(Polars writes them as lists and refuses to read them back), so vectors are `List(Float32)` on disk.
+delta-rs writes, Polars reads, Spark and DuckDB can read too. Fixed-size arrays do not survive the
+trip (Polars writes them as lists and refuses to read them back), so vectors are `List(Float32)`
+on disk.
 """
 
 from pathlib import Path

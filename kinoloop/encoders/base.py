@@ -26,7 +26,8 @@ class Encoder(ABC):
     Attributes:
         modality: What it reads.
         dim: Length of its vectors.
-        fingerprint: Hex digest that changes whenever anything changes that changes the vectors: weights,
+        fingerprint: Hex digest that changes whenever anything changes that changes the vectors:
+        weights,
             preprocessing, pooling, library backend, version of the code.
     """
 
@@ -36,7 +37,7 @@ class Encoder(ABC):
     fingerprint: str
 
     @abstractmethod
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         """Load what the config names."""
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """What every recommender is: config in, histories in, scores out.
 
-A recommender scores from a history and not from a user id, so that a new user and the last click both
-count. The base class keeps what all share: the popularity prior that answers an empty history, and saving
-as `config.json` + `state.safetensors` (never pickle).
+A recommender scores from a history and not from a user id, so that a new user and the last click
+both count. The base class keeps what all share: the popularity prior that answers an empty
+history, and saving as `config.json` + `state.safetensors` (never pickle).
 """
 
 import json
@@ -103,7 +103,7 @@ class Recommender(ABC):
         return self
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
-        """Score every video for every row, (n_rows, n_videos) float32; an empty row gets the prior."""
+        """Score every video for every row, (n_rows, n_videos) float32; the prior if empty."""
         prior = self.prior
         scores = self._score(histories)
         empty = histories.lengths == 0
@@ -117,7 +117,9 @@ class Recommender(ABC):
         document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
         state = {"prior": self.prior, **self._state()}
-        save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors")
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors"
+        )
 
     @classmethod
     def load(cls, directory: Path, catalogue: Catalogue) -> Self:
@@ -161,7 +163,7 @@ class Recommender(ABC):
 
 
 class Validation(Protocol):
-    """Histories with the next videos that were held out (see `kinoloop.evaluation.split.Holdout`)."""
+    """Histories with the next videos that were held out (`kinoloop.evaluation.split.Holdout`)."""
 
     @property
     def histories(self) -> Histories:

@@ -1,7 +1,8 @@
 """Keyed pseudonyms for user ids: HMAC-SHA-256, so that without the key nobody can list who is who.
 
-The key lives outside the data (a variable or a file of mode 0600). Tables remember the key's id, and a
-key that does not match is refused: two keys in one table would split every user in two, in silence.
+The key lives outside the data (a variable or a file of mode 0600). Tables remember the key's id,
+and a key that does not match is refused: two keys in one table would split every user in two, in
+silence.
 
 Source: RFC 2104 (HMAC); NIST SP 800-188 on keyed-hash pseudonyms.
 """
@@ -67,7 +68,8 @@ def _parse(text: str, where: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError as err:
         raise ConfigError(
-            f"the pseudonym key in {where} is not hex; make one with `openssl rand -hex {KEY_BYTES}`"
+            f"the pseudonym key in {where} is not hex; "
+            f"make one with `openssl rand -hex {KEY_BYTES}`"
         ) from err
 
 

@@ -1,0 +1,51 @@
+"""The `kinoloop` command.
+
+Heavy imports live inside the verbs, so that `kinoloop --help` answers at once. A verb module has
+one `register(app)`; an error that Kinoloop raises on purpose ends in its message and status 1,
+never in a traceback.
+"""
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from kinoloop import __version__
+from kinoloop.errors import KinoloopError
+
+app = typer.Typer(
+    name="kinoloop",
+    help="Multimodal video recommendation, from raw video and events to a live service.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        Console().print(f"kinoloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show what each stage does."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True),  # noqa: ARG001 (eager callback)
+) -> None:
+    """Options before the verb."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+
+
+def main() -> None:
+    """Run the command; the entry point of the installed script."""
+    try:
+        app()
+    except KinoloopError as err:
+        Console(stderr=True).print(f"[red]error:[/red] {err}", markup=True, highlight=False)
+        sys.exit(1)
