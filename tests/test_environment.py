@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from kinoloop.environment import Environment
+
+
+def test_variable_overrides_the_default(monkeypatch):
+    monkeypatch.setenv("KINOLOOP_DATA_DIR", "elsewhere")
+    assert Environment().data_dir == Path("elsewhere")
+
+
+def test_tracking_uri_is_sqlite_in_the_state_folder_until_a_server_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path))
+    assert Environment().tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://127.0.0.1:5000")
+    assert Environment().tracking_uri == "http://127.0.0.1:5000"

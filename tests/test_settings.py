@@ -1,0 +1,71 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kinoloop.errors import ConfigError
+from kinoloop.settings import SECTIONS, Config, read_section
+
+REPOSITORY = Path(__file__).parent.parent
+SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
+
+# (section, dotted name of its config class): every engineer adds the pair of the own section.
+CONFIGS: list[tuple[str, str]] = []
+
+
+class _Ingest(Config):
+    max_rows: int = 5
+
+
+def _write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "kinoloop.toml"
+    path.write_text(text)
+    return path
+
+
+def test_default_holds_where_the_file_is_missing(tmp_path):
+    assert read_section("ingest", _Ingest, tmp_path / "none.toml").max_rows == 5
+
+
+def test_file_overrides_the_default(tmp_path):
+    assert read_section("ingest", _Ingest, _write(tmp_path, "[ingest]\nmax_rows = 7")).max_rows == 7
+
+
+def test_unknown_key_is_an_error_that_names_it(tmp_path):
+    path = _write(tmp_path, "[ingest]\nmax_row = 7")
+    with pytest.raises(ConfigError, match=r"ingest\.max_row: Extra inputs"):
+        read_section("ingest", _Ingest, path)
+
+
+def test_unknown_section_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ConfigError, match="unknown section 'ingets'"):
+        read_section("ingest", _Ingest, _write(tmp_path, "[ingets]\nmax_rows = 7"))
+
+
+def test_broken_toml_is_an_error_that_names_the_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"kinoloop\.toml is not valid TOML"):
+        read_section("ingest", _Ingest, _write(tmp_path, "[ingest"))
+
+
+@pytest.mark.parametrize(("section", "config_name"), CONFIGS)
+def test_settings_file_states_every_default_of_its_section(section, config_name):
+    module, _, name = config_name.rpartition(".")
+    config_type = getattr(__import__(module, fromlist=[name]), name)
+    written = tomllib.loads(SETTINGS_FILE.read_text())[section]
+    defaults = config_type().model_dump(mode="json", exclude_none=True)
+    assert written == defaults
+
+
+def test_every_line_of_the_settings_file_says_why():
+    if not SETTINGS_FILE.exists():
+        pytest.fail("kinoloop.toml is missing")
+    for line in SETTINGS_FILE.read_text().splitlines():
+        if re.match(r"^\w+ = [^\[{]*$", line) and not line.rstrip().endswith("["):
+            assert "#" in line, f"no reason beside: {line}"
+
+
+def test_settings_file_has_no_section_without_a_config():
+    sections = set(tomllib.loads(SETTINGS_FILE.read_text()))
+    assert sections <= set(SECTIONS)
+    assert sections == {section for section, _ in CONFIGS}
