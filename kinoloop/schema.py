@@ -107,7 +107,7 @@ MEDIA: Final[Schema] = {
     "thumbnail": pl.Binary,  # JPEG, null where there is no picture
     "extracted_at": TIME,
 }
-"""Delta table `media`: what decoding found, one row a (video_id, content_hash)."""
+"""Delta table `media`: what decoding found, one row a video_id: that of the newest content."""
 
 FEATURES: Final[Schema] = {
     "video_id": pl.String,
@@ -116,8 +116,9 @@ FEATURES: Final[Schema] = {
     "fingerprint": pl.String,
     "present": pl.Boolean,  # False: the video has nothing of this modality; vector is null
     "vector": pl.List(pl.Float32),  # L2-normalised
+    "extracted_at": TIME,
 }
-"""Delta table `features`, one row a (video_id, content_hash, fingerprint)."""
+"""Delta table `features`, one row a (video_id, fingerprint): that of the newest content."""
 
 TABLES: Final[dict[str, Schema]] = {
     "videos": VIDEOS,

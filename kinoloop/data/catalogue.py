@@ -1,5 +1,9 @@
-"""The videos that can be recommended: ids, words, times and one matrix of vectors a modality."""
+"""The videos that can be recommended: ids, words, times and one matrix of vectors a modality.
 
+`load_catalogue` reads the tables once, in columns: no row becomes a Python object but its id.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +11,26 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.ids import IdMap
+from kinoloop.data.tables import Tables
+from kinoloop.errors import DataError
+
+SHOWN = (
+    "video_id",
+    "title",
+    "description",
+    "language",
+    "category",
+    "tags",
+    "creator_id",
+    "published_at",
+    "duration_s",
+)
+"""Columns of `schema.VIDEOS` that a catalogue keeps."""
+
+BATCH_ROWS = 50_000
+"""Feature rows read at a time: 77 MB of 384-dimensional vectors."""
+
+_MICROSECONDS = pl.col("published_at").cast(pl.Int64).fill_null(0)
 
 
 @dataclass(frozen=True)
@@ -30,7 +54,7 @@ class Catalogue:
 
     Attributes:
         ids: External video ids.
-        published_at: (n_videos,) int64, µs since the epoch, UTC.
+        published_at: (n_videos,) int64, µs since the epoch, UTC; 0 where unknown.
         videos: One row a video in internal order; columns of `schema.VIDEOS` that serving shows
             (`video_id`, `title`, `description`, `category`, `tags`, `creator_id`, `duration_s`, …).
         modalities: Vectors by modality name; may be empty.
@@ -48,3 +72,96 @@ class Catalogue:
     def fingerprints(self) -> dict[str, str]:
         """Fingerprint by modality."""
         return {name: modality.fingerprint for name, modality in self.modalities.items()}
+
+
+def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None) -> Catalogue:
+    """Read every video, oldest first, with its vectors.
+
+    Args:
+        tables: Where to read.
+        fingerprints: Fingerprint to take by modality; a modality that is not named is left out.
+            None takes, for each modality, the fingerprint that covers the most videos, the newest
+            of equals: while a new encoder is half way through, the old one stays in force.
+
+    Returns:
+        All videos sorted by (published_at, video_id); a video without a date counts as oldest.
+
+    Raises:
+        DataError: A fingerprint that was asked for has no features, or its vectors differ in
+            length.
+    """
+    videos = tables.scan("videos").select(SHOWN).sort(_MICROSECONDS, "video_id").collect()
+    ids = IdMap(videos["video_id"])
+    published_at = videos.select(_MICROSECONDS).to_series().to_numpy()
+    chosen = _best_fingerprints(tables) if fingerprints is None else fingerprints
+    modalities = {
+        name: _load_modality(tables, videos["video_id"], name, fingerprint)
+        for name, fingerprint in chosen.items()
+    }
+    return Catalogue(ids=ids, published_at=published_at, videos=videos, modalities=modalities)
+
+
+def load_thumbnails(tables: Tables) -> pl.DataFrame:
+    """Read the thumbnails of all videos that have one: columns `video_id`, `thumbnail` (JPEG)."""
+    return (
+        tables.scan("media")
+        .filter(pl.col("thumbnail").is_not_null())
+        .sort("extracted_at")
+        .unique("video_id", keep="last", maintain_order=True)
+        .select("video_id", "thumbnail")
+        .sort("video_id")
+        .collect()
+    )
+
+
+def _best_fingerprints(tables: Tables) -> dict[str, str]:
+    candidates = (
+        tables.scan("features")
+        .join(tables.scan("videos").select("video_id"), on="video_id", how="semi")
+        .group_by("modality", "fingerprint")
+        .agg(covered=pl.col("video_id").n_unique(), newest=pl.col("extracted_at").max())
+        .sort("covered", "newest", "fingerprint")
+        .collect()
+    )
+    # later rows win: the widest cover, then the newest
+    return dict(zip(candidates["modality"], candidates["fingerprint"], strict=True))
+
+
+def _load_modality(
+    tables: Tables, video_ids: pl.Series, modality: str, fingerprint: str
+) -> Modality:
+    """Fill one matrix batch by batch, so that the vectors are in memory once and not twice."""
+    features = tables.scan("features").filter(
+        (pl.col("modality") == modality) & (pl.col("fingerprint") == fingerprint)
+    )
+    positions = video_ids.to_frame("video_id").with_row_index("index").lazy()
+    batches = (
+        features.filter(pl.col("present"))
+        .join(positions, on="video_id", how="inner")
+        .select("index", "vector", pl.col("extracted_at").cast(pl.Int64))
+        .collect_batches(chunk_size=BATCH_ROWS)
+    )
+    newest = np.full(len(video_ids), np.iinfo(np.int64).min)
+    vectors = np.zeros((len(video_ids), 0), dtype=np.float32)
+    for batch in batches:
+        rows = batch.sort("extracted_at")  # of two contents of one video the newer stays
+        lengths = {vectors.shape[1] or None, *rows["vector"].list.len()} - {None}
+        if len(lengths) > 1:
+            raise DataError(
+                f"{modality} vectors of fingerprint {fingerprint!r} have lengths "
+                f"{sorted(lengths)}, expected one length; delete these rows of table `features` "
+                "and extract again"
+            )
+        if not vectors.shape[1] and lengths:
+            vectors = np.zeros((len(video_ids), lengths.pop()), dtype=np.float32)
+        index, written = rows["index"].to_numpy(), rows["extracted_at"].to_numpy()
+        later = written >= newest[index]
+        flat = rows["vector"].explode().to_numpy().reshape(len(rows), -1)
+        vectors[index[later]] = flat[later]
+        newest[index[later]] = written[later]
+    present = newest > np.iinfo(np.int64).min
+    if not present.any() and features.limit(1).collect().is_empty():
+        raise DataError(
+            f"no {modality} features have the fingerprint {fingerprint!r}; run `kinoloop extract`"
+        )
+    return Modality(vectors=vectors, present=present, fingerprint=fingerprint)
