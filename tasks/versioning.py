@@ -1,0 +1,105 @@
+"""The dataset version: the hash that `dvc add` gives the data directory.
+
+DVC is called as a command, with its lock waited for: two publishers at once then queue instead of
+failing. Where the data directory is in no DVC repository (a cluster's volume, a notebook), the
+version is a hash over the committed files of every table, so that lineage never breaks.
+"""
+
+import hashlib
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import deltalake
+import yaml
+from prefect import task
+
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import DataError
+from kinoloop.schema import TABLES
+
+logger = logging.getLogger(__name__)
+
+UNVERSIONED = "unversioned"
+
+
+def dataset_version(environment: Environment) -> str:
+    """The version of the data directory.
+
+    Args:
+        environment: Names the data directory.
+
+    Returns:
+        The hash in `<data_dir>.dvc`; without that file a hash of the committed tables, as
+        `tables-…`; `unversioned` where there are no tables either.
+
+    Raises:
+        DataError: The `.dvc` file can not be read.
+    """
+    pointer = _pointer(environment.data_dir)
+    if not pointer.exists():
+        return _tables_hash(Tables(environment.data_dir))
+    try:
+        return str(yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"])
+    except (yaml.YAMLError, KeyError, IndexError, TypeError) as err:
+        raise DataError(
+            f"{pointer} is not a DVC file with one output and its md5; "
+            f"make it again with `dvc add {environment.data_dir}`"
+        ) from err
+
+
+@task(name="version data", retries=1, retry_delay_seconds=5, timeout_seconds=3600)
+def version_data(environment: Environment) -> str:
+    """Pin the data directory with `dvc add` and push it where a push remote is set.
+
+    Only the remote named by `KINOLOOP_DVC_PUSH_REMOTE` is ever pushed to: the default remote of a
+    repository may be a read-only sample.
+
+    Args:
+        environment: Names the data directory and the push remote.
+
+    Returns:
+        The dataset version, see `dataset_version`.
+
+    Raises:
+        DataError: DVC failed; the message ends with what it said.
+    """
+    data_dir = environment.data_dir.resolve()
+    if _dvc_root(data_dir) is None:
+        version = dataset_version(environment)
+        logger.warning("%s is in no DVC repository: the dataset version is %s", data_dir, version)
+        return version
+    _dvc("add", data_dir.name, cwd=data_dir.parent)
+    if environment.dvc_push_remote:
+        _dvc("push", "-r", environment.dvc_push_remote, f"{data_dir.name}.dvc", cwd=data_dir.parent)
+    return dataset_version(environment)
+
+
+def _pointer(data_dir: Path) -> Path:
+    resolved = data_dir.resolve()
+    return resolved.with_name(f"{resolved.name}.dvc")
+
+
+def _dvc_root(path: Path) -> Path | None:
+    return next((p for p in path.parents if (p / ".dvc").is_dir()), None)
+
+
+def _dvc(*arguments: str, cwd: Path) -> None:
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise DataError(f"`dvc {' '.join(arguments)}` in {cwd} failed: {said}")
+
+
+def _tables_hash(tables: Tables) -> str:
+    digest = hashlib.sha256()
+    found = False
+    for name in TABLES:
+        if tables.exists(name):
+            found = True
+            table = deltalake.DeltaTable(str(tables.path(name)))
+            digest.update(repr((name, sorted(Path(f).name for f in table.file_uris()))).encode())
+    return f"tables-{digest.hexdigest()[:32]}" if found else UNVERSIONED
