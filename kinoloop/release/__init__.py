@@ -1,1 +1,1 @@
-"""Release bundles: everything that serving needs, in one immutable directory."""
+"""Release bundles: all that serving needs in one immutable directory, without a pickle."""

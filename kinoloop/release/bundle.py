@@ -1,0 +1,126 @@
+"""Writing a release bundle: one immutable directory with all that serving needs.
+
+    bundle.json          what it is, where it comes from, SHA-256 of every other file
+    model/               the recommender: config.json + state.safetensors
+    videos.parquet       what the API shows and filters on
+    published_at.npy     (n_videos,) int64
+    vectors/             per modality: vectors, mask, and what similarity needs
+    lexical/             inverted tf-idf index of titles, tags and descriptions
+    histories/           pseudonym → newest interactions
+    thumbnails/          one packed file and its table
+    golden.json          requests with expected answers
+
+Arrays are `.npy`, read memory-mapped. No file is a pickle. The directory appears whole or never.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import Recommender
+from kinoloop.release.files import appearing_whole, digests, write_array
+from kinoloop.release.info import BundleInfo, Lineage, write_info
+from kinoloop.release.lexical import write_index
+from kinoloop.release.release import Release
+from kinoloop.release.similarity import write_centres
+from kinoloop.release.thumbnails import write_thumbnails
+from kinoloop.release.user_histories import write_histories
+
+logger = logging.getLogger(__name__)
+
+HISTORY_LIMIT = 200
+"""Interactions a user that a bundle keeps; recommenders look back less far."""
+
+SHOWN = (
+    "video_id",
+    "title",
+    "description",
+    "language",
+    "category",
+    "tags",
+    "creator_id",
+    "published_at",
+    "duration_s",
+)
+"""Columns of `videos.parquet`; paths of media stay at home."""
+
+
+def write_bundle(
+    directory: Path,
+    *,
+    recommender: Recommender,
+    catalogue: Catalogue,
+    histories: Histories,
+    lineage: Lineage | None = None,
+    thumbnails: Iterable[tuple[str, bytes | None]] = (),
+) -> BundleInfo:
+    """Write a bundle.
+
+    Args:
+        directory: Must not exist.
+        recommender: Fitted on `catalogue`.
+        catalogue: The videos that can be recommended.
+        histories: What the users did, newest included; rows without a pseudonym are not stored.
+        lineage: Where the release comes from.
+        thumbnails: Video ids with their JPEG, in any order, streamed.
+
+    Returns:
+        What `bundle.json` now holds.
+
+    Raises:
+        BundleError: The directory exists, or a pseudonym is there twice.
+        NotFittedError: The recommender is not fitted.
+    """
+    lineage = lineage or Lineage()
+    with appearing_whole(directory) as fresh:
+        recommender.save(fresh / "model")
+        _write_catalogue(fresh, catalogue)
+        users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
+        write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)
+        info = BundleInfo(
+            **lineage.model_dump(),
+            kind=recommender.config.kind,
+            settings=recommender.config.model_dump(mode="json"),
+            fingerprints=catalogue.fingerprints,
+            videos=len(catalogue),
+            users=users,
+            created_at=datetime.now(UTC),
+            files={},
+        )
+        write_info(fresh, info)
+        Release.open(fresh).write_golden()
+        info = info.model_copy(update={"files": digests(fresh)})
+        write_info(fresh, info)
+    logger.info("wrote %s: %s, %d videos, %d users", directory, info.kind, info.videos, users)
+    return info
+
+
+def _write_catalogue(directory: Path, catalogue: Catalogue) -> None:
+    videos = catalogue.videos
+    videos.select([c for c in SHOWN if c in videos.columns]).write_parquet(
+        directory / "videos.parquet"
+    )
+    write_array(directory / "published_at.npy", catalogue.published_at)
+    write_index(directory / "lexical", search_texts(videos))
+    (directory / "vectors").mkdir()
+    for name, modality in catalogue.modalities.items():
+        write_array(directory / "vectors" / f"{name}.npy", modality.vectors)
+        write_array(directory / "vectors" / f"{name}.present.npy", modality.present)
+        write_centres(directory / "vectors", name, modality)
+
+
+def search_texts(videos: pl.DataFrame) -> list[str]:
+    """One string a video that the lexical index reads: title, category, tags, description."""
+    parts = [
+        pl.col(name).list.join(" ") if name == "tags" else pl.col(name)
+        for name in ("title", "category", "tags", "creator_id", "description")
+        if name in videos.columns
+    ]
+    return (
+        videos.select(pl.concat_str(parts, separator=" ", ignore_nulls=True)).to_series().to_list()
+    )

@@ -1,0 +1,125 @@
+"""`bundle.json`: what a release is, where it comes from, and the digest of every file in it."""
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from kinoloop.errors import BundleError
+from kinoloop.release.files import digests
+from kinoloop.settings import Config
+
+FORMAT = 1
+"""Raised when an older reader would misread a bundle."""
+
+
+class Lineage(Config):
+    """Where a release comes from; the caller of `write_bundle` tells it.
+
+    Attributes:
+        name: Of the candidate, as in `[[retrain.candidates]]`.
+        dataset_version: Hash in `data.dvc`.
+        table_versions: Delta version of each table that was read.
+        settings_hash: Of the settings of the run that made it.
+        code_version: Of the package.
+        key_id: Of the pseudonym key under which histories are stored.
+        trained_from: Oldest event of the training window.
+        trained_until: Newest event of the training window.
+        encoders: Settings of the encoder of each modality, such as `{"text": {"kind": "minilm"}}`.
+        metrics: Of the test window.
+    """
+
+    name: str = ""
+    dataset_version: str = "unversioned"
+    table_versions: dict[str, int] = Field(default_factory=dict)
+    settings_hash: str = ""
+    code_version: str = ""
+    key_id: str = ""
+    trained_from: datetime | None = None
+    trained_until: datetime | None = None
+    encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class BundleInfo(Lineage):
+    """What `bundle.json` holds.
+
+    Attributes:
+        format: Of the bundle, `FORMAT`.
+        kind: Of the recommender.
+        settings: Of the recommender.
+        fingerprints: Of the encoder by modality.
+        videos: How many can be recommended.
+        users: How many have a stored history.
+        created_at: When it was written.
+        files: SHA-256 by path inside the bundle; every file but `bundle.json` itself.
+    """
+
+    format: int = Field(FORMAT, ge=1, le=FORMAT)
+    kind: str
+    settings: dict[str, Any]
+    fingerprints: dict[str, str]
+    videos: int
+    users: int
+    created_at: datetime
+    files: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the content: the same data, settings and seed give the same digest."""
+        return _sha256(self.model_dump(mode="json", exclude={"created_at"}))
+
+
+def write_info(directory: Path, info: BundleInfo) -> None:
+    """Write `bundle.json`, with a checksum of itself."""
+    content = info.model_dump(mode="json")
+    document = {**content, "checksum": _sha256(content)}
+    (directory / "bundle.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+
+
+def read_info(directory: Path) -> BundleInfo:
+    """Read `bundle.json`.
+
+    Raises:
+        BundleError: It is missing, damaged, or of a newer format.
+    """
+    path = directory / "bundle.json"
+    try:
+        content = json.loads(path.read_bytes())
+        expected = content.pop("checksum", None)
+        info = BundleInfo.model_validate(content)
+    except OSError as err:
+        raise BundleError(f"{directory} is no release bundle: {err}") from err
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path} is damaged: {where}: {first['msg']}") from err
+    except (ValueError, AttributeError) as err:
+        raise BundleError(f"{path} is damaged: {err}; fetch the bundle again") from err
+    if _sha256(content) != expected:
+        raise BundleError(f"{path} is damaged: its checksum differs; fetch the bundle again")
+    return info
+
+
+def check_files(directory: Path, info: BundleInfo) -> None:
+    """Compare every file with its digest.
+
+    Raises:
+        BundleError: A file is missing, changed, or was added.
+    """
+    found = digests(directory)
+    for name in sorted(set(info.files) | set(found)):
+        expected, got = info.files.get(name), found.get(name)
+        if expected != got:
+            what = "is missing" if got is None else "was added" if expected is None else "changed"
+            raise BundleError(
+                f"{directory / name} {what}: expected SHA-256 {expected}, got {got}; "
+                "fetch the bundle again"
+            )
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,160 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kinoloop.data.histories import Interaction
+from kinoloop.errors import BundleError, ConfigError
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.files import digests
+from kinoloop.release.info import write_info
+from kinoloop.release.release import Release
+from tests.release import tiny
+
+
+@pytest.fixture
+def release(bundle):
+    return Release.open(bundle)
+
+
+def _ids(slate):
+    return [place.video_id for place in slate]
+
+
+def test_a_written_bundle_passes_its_check(release):
+    release.check()
+    release.warm_up()
+
+
+def test_a_moved_bundle_passes_its_check(bundle, tmp_path):
+    shutil.move(bundle, tmp_path / "elsewhere")
+    Release.open(tmp_path / "elsewhere").check()
+
+
+def test_large_arrays_are_memory_mapped(release):
+    vectors = release.catalogue.modalities["text"].vectors
+    assert isinstance(vectors.base, np.memmap)
+    assert not vectors.flags.writeable
+
+
+def test_a_history_counts(release):
+    assert _ids(release.recommend([Interaction(0)], top_k=2)) == ["v1", "v2"]
+
+
+def test_an_empty_history_gets_what_is_popular(release):
+    slate = release.recommend([], top_k=3)
+    assert _ids(slate)[0] in {"v0", "v1", "v2"}
+    assert {place.reason for place in slate} == {"Popular right now"}
+
+
+def test_seen_and_excluded_videos_stay_away(release):
+    history = [Interaction(0), Interaction(1)]
+    assert set(_ids(release.recommend(history, top_k=8, exclude=["v2", "gone"]))) == {
+        "v3", "v4", "v5", "v6", "v7",
+    }  # fmt: skip
+    assert "v0" in _ids(release.recommend(history, top_k=8, include_seen=True))
+
+
+def test_unknown_videos_in_a_history_are_passed_over(release):
+    strange = [Interaction(-1), Interaction(0), Interaction(99)]
+    assert release.recommend(strange, top_k=3) == release.recommend([Interaction(0)], top_k=3)
+
+
+def test_of_two_interactions_with_one_video_the_last_counts(release):
+    twice = [Interaction(0, weight=-1), Interaction(2), Interaction(0, weight=2)]
+    once = [Interaction(2), Interaction(0, weight=2)]
+    assert release.recommend(twice, top_k=3) == release.recommend(once, top_k=3)
+
+
+def test_equal_scores_keep_catalogue_order(release):
+    slate = release.recommend([Interaction(0)], top_k=8, include_seen=True)
+    silent = [p.video_id for p in slate if p.score == 0]
+    assert silent == sorted(silent)
+
+
+def test_a_video_without_title_shows_its_id(release):
+    slate = release.recommend([Interaction(0)], top_k=8)
+    assert next(p.title for p in slate if p.video_id == "v7") == "v7"
+
+
+def test_stored_histories_come_back(release):
+    assert [e.video for e in release.history_of(tiny.USERS[2])] == [0, 1, 4]
+    assert release.history_of("f" * 32) == []
+    assert release.history_of("f" * 99) == []
+
+
+def test_similar_prefers_the_same_topic_and_never_itself(release):
+    slate = release.similar("v4", top_k=7)
+    assert _ids(slate)[0] == "v5"
+    assert "v4" not in _ids(slate)
+
+
+def test_similar_puts_a_missing_modality_in_the_middle(release):
+    scores = {place.video_id: place.score for place in release.similar("v0", top_k=8)}
+    assert scores["v7"] == 0.0
+    assert scores["v1"] > 0
+
+
+def test_similar_falls_back_on_words(tmp_path):
+    plain = tiny.catalogue(vectors=False)
+    write_bundle(
+        tmp_path / "b",
+        recommender=tiny.fitted(plain),
+        catalogue=plain,
+        histories=tiny.histories(),
+    )
+    release = Release.open(tmp_path / "b")
+    release.check()
+    assert _ids(release.similar("v2", top_k=1)) == ["v3"]
+
+
+def test_similar_names_an_unknown_video(release):
+    with pytest.raises(ConfigError, match="'gone' is not in this release"):
+        release.similar("gone", top_k=3)
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [("jazz piano", "v3"), ("sourdough", "v5"), ("foxes", "v1"), ("跳舞", "v6")],
+)
+def test_search_finds_words_inflections_and_other_scripts(release, query, first):
+    assert _ids(release.search(query, top_k=1)) == [first]
+
+
+def test_search_leaves_out_what_matches_in_no_way(release):
+    assert release.search("qqqq", top_k=5) == []
+    assert release.search("", top_k=5) == []
+
+
+def test_thumbnails_come_back_in_any_order(release):
+    pictures = [release.thumbnail(v) for v in ("v0", "v1", "v3", "gone")]
+    assert pictures == [b"zero", None, b"three", None]
+
+
+def test_golden_requests_notice_another_model(bundle):
+    golden = json.loads((bundle / "golden.json").read_text())
+    golden[1]["answer"][0][1] *= 1.5
+    (bundle / "golden.json").write_text(json.dumps(golden))
+    info = Release.open(bundle).info
+    write_info(bundle, info.model_copy(update={"files": digests(bundle)}))
+    with pytest.raises(BundleError, match="golden request 1"):
+        Release.open(bundle).check()
+
+
+def test_a_truncated_array_is_named(bundle):
+    (bundle / "published_at.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(BundleError, match=r"published_at\.npy can not be read"):
+        Release.open(bundle)
+
+
+def test_parts_of_two_bundles_do_not_mix(bundle):
+    np.save(bundle / "published_at.npy", np.zeros(3, dtype=np.int64))
+    with pytest.raises(BundleError, match="parts disagree"):
+        Release.open(bundle)
+
+
+def test_a_missing_part_is_named(bundle):
+    (bundle / "model" / "config.json").unlink()
+    with pytest.raises(BundleError, match="can not be opened"):
+        Release.open(bundle)
