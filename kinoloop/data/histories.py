@@ -57,6 +57,16 @@ class Histories:
         """(n_rows,) events a row."""
         return np.diff(self.offsets)
 
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """(n,) newer events in the same row: 0 for the newest."""
+        return np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.videos)) - 1
+
+    @property
+    def row_of(self) -> NDArray[np.int64]:
+        """(n,) the row that each event belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
     @classmethod
     def from_rows(
         cls, rows: Sequence[Sequence[Interaction]], user_ids: Sequence[str] = ()
@@ -94,8 +104,7 @@ class Histories:
 
     def last(self, n: int) -> "Histories":
         """Keep the newest n events of each row."""
-        position_from_end = np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.videos))
-        return self.select(position_from_end <= n)
+        return self.select(self.ages < n)
 
     def matrix(self, n_videos: int) -> sp.csr_matrix:
         """Weights as a sparse matrix, (n_rows, n_videos) float32."""

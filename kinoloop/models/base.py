@@ -111,6 +111,25 @@ class Recommender(ABC):
             scores[empty] = prior
         return scores
 
+    def because(self, histories: Histories, video: int) -> int | None:
+        """The watched video that speaks most for recommending `video`: "because you watched …".
+
+        The default compares vectors; a recommender that knows better overrides it.
+
+        Args:
+            histories: One row.
+            video: Internal index of the recommended video.
+
+        Returns:
+            Internal index of a liked video of the history, or None where nothing speaks for it.
+        """
+        liked = histories.videos[histories.weights > 0]
+        liked = liked[liked != video]
+        similarity = self._similarity(liked, video)
+        if not len(liked) or similarity.max() <= 0:
+            return None
+        return int(liked[int(similarity.argmax())])
+
     def save(self, directory: Path) -> None:
         """Write `config.json` and `state.safetensors` into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -145,6 +164,13 @@ class Recommender(ABC):
         model._restore(state)
         return model
 
+    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
+        """How much each liked video, (n,), speaks for `video`, (n,) float32; ≤ 0 is not at all."""
+        total = np.zeros(len(liked), dtype=np.float32)
+        for modality in self.catalogue.modalities.values():
+            total += modality.vectors[liked] @ modality.vectors[video]
+        return total
+
     @abstractmethod
     def _fit(self, histories: Histories, validation: "Validation | None", report: Report) -> None:
         """Learn; `self.catalogue` and `self.prior` are set."""
@@ -162,6 +188,13 @@ class Recommender(ABC):
         """Take back what `_state` gave; `self.catalogue` and `self.prior` are set."""
 
 
+class Scorer(Protocol):
+    """Scores every video for every row."""
+
+    def __call__(self, histories: Histories) -> NDArray[np.float32]:
+        """Scores, (n_rows, n_videos) float32."""
+
+
 class Validation(Protocol):
     """Histories with the next videos that were held out (`kinoloop.evaluation.split.Holdout`)."""
 
@@ -172,6 +205,9 @@ class Validation(Protocol):
     @property
     def targets(self) -> Histories:
         """What came next, row by row."""
+
+    def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
+        """NDCG@k of a scorer on the first `max_rows` rows, full ranking, seen videos excluded."""
 
 
 RECOMMENDERS: Plugins[type[Recommender]] = Plugins("kinoloop.models", "recommender")

@@ -1,0 +1,28 @@
+"""Intra-list diversity: how unlike each other the videos of a slate are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Modality
+
+
+def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.float64]:
+    """Mean of 1 − cos over the pairs of a slate that both have vectors, by row, (n_rows,).
+
+    NaN where a slate has no such pair.
+
+    Source: Ziegler et al., WWW 2005, section 3.3.
+
+    Example:
+        >>> vectors = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
+        >>> modality = Modality(vectors, present=np.array([True, True, True]), fingerprint="")
+        >>> diversity(np.array([[0, 1], [0, 2]]), modality)
+        array([0., 1.])
+    """
+    vectors = modality.vectors[slates] * modality.present[slates][..., None]
+    present = modality.present[slates].sum(axis=1).astype(np.float64)
+    # Σ_{i≠j} cos(i, j) = |Σ v|² − n, since the vectors have length 1 and missing ones are zero.
+    cosines = np.square(vectors.sum(axis=1, dtype=np.float64)).sum(axis=1) - present
+    pairs = present * (present - 1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(1 - cosines / pairs, dtype=np.float64)

@@ -1,0 +1,155 @@
+"""Splits: what a recommender may learn from, and which next videos it must find.
+
+The temporal split is the honest one: one cut in time for everybody, so that no model knows the
+future of anybody. Leave-one-out exists to compare with papers; it leaks the future of other users
+and flatters (MovieLens-1M: .25 against .16 for the same model). Targets are videos of interest
+(weight > 0) that the row had not met before. Order is the order of the histories, which is stable.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+from kinoloop.errors import DataError
+from kinoloop.evaluation.metrics.ndcg import ndcg
+from kinoloop.evaluation.ranks import rank_targets
+from kinoloop.models.base import Scorer
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Histories and the videos that came next, row by row.
+
+    Attributes:
+        histories: What was known.
+        targets: What came next; at least one a row, never one of the row's history.
+    """
+
+    histories: Histories
+    targets: Histories
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def rows(self, rows: NDArray[np.integer] | slice) -> "Holdout":
+        """Keep the given rows."""
+        return Holdout(self.histories.rows(rows), self.targets.rows(rows))
+
+    def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
+        """NDCG@k of a scorer on at most `max_rows` evenly spaced rows; 0.0 without rows."""
+        if not len(self):
+            return 0.0
+        picked = np.unique(np.linspace(0, len(self) - 1, min(max_rows, len(self))).astype(np.int64))
+        sample = self.rows(picked)
+        return float(ndcg(rank_targets(score, sample.histories, sample.targets), k=k).mean())
+
+
+@dataclass(frozen=True)
+class Split:
+    """One dataset, cut in three."""
+
+    train: Histories
+    validation: Holdout
+    test: Holdout
+
+
+def temporal_split(histories: Histories, *, validation_days: float, test_days: float) -> Split:
+    """Cut at two moments that are the same for everybody.
+
+    With the newest event at T, the test window is (T − test_days, T], the validation window the
+    `validation_days` before it, and training all that is older.
+
+    Args:
+        histories: All that is known.
+        validation_days: Length of the validation window, days.
+        test_days: Length of the test window, days.
+
+    Returns:
+        Split; users without a target in a window are not in it, users without a history are.
+
+    Raises:
+        DataError: A window or the training part is empty.
+
+    Example:
+        >>> from kinoloop.data.histories import Histories, Interaction
+        >>> days = [Interaction(video=v, timestamp=v * DAY_US) for v in range(5)]
+        >>> split = temporal_split(Histories.from_rows([days]), validation_days=1, test_days=2)
+        >>> split.train.videos, split.validation.targets.videos, split.test.targets.videos
+        (array([0, 1], dtype=int32), array([2], dtype=int32), array([3, 4], dtype=int32))
+    """
+    if not len(histories.timestamps):
+        raise DataError("nothing to split: the histories are empty; ingest events first")
+    times = histories.timestamps
+    test_cut = int(times.max()) - int(test_days * DAY_US)
+    validation_cut = test_cut - int(validation_days * DAY_US)
+    split = Split(
+        train=_nonempty(histories.select(times <= validation_cut)),
+        validation=_window(histories, validation_cut, test_cut),
+        test=_window(histories, test_cut, int(times.max())),
+    )
+    rows = {
+        "training": len(split.train),
+        "validation": len(split.validation),
+        "test": len(split.test),
+    }
+    for name, count in rows.items():
+        if not count:
+            days = (times.max() - times.min()) / DAY_US
+            raise DataError(
+                f"temporal split: the {name} part is empty; the histories span {days:.1f} days, "
+                f"the windows take {validation_days:g} + {test_days:g}; shorten the windows"
+            )
+    return split
+
+
+def leave_one_out(histories: Histories) -> Split:
+    """Hold out the last video of interest for test, the second last for validation.
+
+    A row with fewer than three videos of interest is for training only. Each holdout's history is
+    all that came before its target.
+
+    Raises:
+        DataError: No row has three videos of interest.
+
+    Example:
+        >>> from kinoloop.data.histories import Histories, Interaction
+        >>> row = [Interaction(video=v) for v in (7, 8, 9)]
+        >>> split = leave_one_out(Histories.from_rows([row]))
+        >>> split.train.videos, split.validation.targets.videos, split.test.targets.videos
+        (array([7], dtype=int32), array([8], dtype=int32), array([9], dtype=int32))
+    """
+    liked = histories.weights > 0
+    # Videos of interest from each event to the end of its row, itself included: 1 is the last.
+    after = np.concatenate([np.cumsum(liked[::-1])[::-1], [0]])
+    from_end = after[:-1] - after[histories.offsets[1:]][histories.row_of]
+    total = (after[histories.offsets[:-1]] - after[histories.offsets[1:]])[histories.row_of]
+    enough = total >= 3
+    if not enough.any():
+        raise DataError(
+            "leave-one-out: no user has three videos of interest; bring longer histories"
+        )
+    rows = np.unique(histories.row_of[enough])
+
+    def holdout(rank: int) -> Holdout:
+        return Holdout(
+            histories=histories.select(from_end > rank).rows(rows),
+            targets=histories.select(liked & (from_end == rank)).rows(rows),
+        )
+
+    return Split(histories.select(~enough | (from_end > 2)), holdout(2), holdout(1))
+
+
+def _window(histories: Histories, start: int, end: int) -> Holdout:
+    """Known up to `start`, targets in (start, end], µs."""
+    times = histories.timestamps
+    targets = histories.select((times > start) & (times <= end) & (histories.weights > 0))
+    rows = np.flatnonzero(targets.lengths > 0)
+    return Holdout(histories.select(times <= start).rows(rows), targets.rows(rows))
+
+
+def _nonempty(histories: Histories) -> Histories:
+    return histories.rows(np.flatnonzero(histories.lengths > 0))

@@ -1,0 +1,70 @@
+"""Item-kNN: videos that the same people watched, nearest to what was watched last.
+
+score(j | history) = Σ_i w_i · decay^age_i · cos(i, j), with the cosine over users. Strong for its
+price: on MicroLens-50K it beats matrix factorisation and fits in seconds. It can not recommend a
+video that nobody has watched yet.
+
+Source: Sarwar et al., WWW 2001 (item-based cosine); the recency weight is that of session-kNN,
+Ludewig and Jannach, UMUAI 28, 2018.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import (
+    RECOMMENDERS,
+    Recommender,
+    RecommenderConfig,
+    Report,
+    State,
+    Validation,
+)
+from kinoloop.models.neighbours import Neighbours
+
+PRIOR_SHARE = 1e-4  # only breaks ties, such as among videos without a common user
+
+
+class ItemKnnConfig(RecommenderConfig):
+    """Neighbourhood and recency."""
+
+    kind: Literal["item_knn"] = "item_knn"
+    top_n: int = Field(200, ge=1, description="Neighbours kept a video.")
+    shrinkage: float = Field(0.0, ge=0, description="Damps cosines that rest on few users.")
+    decay: float = Field(
+        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
+    )
+
+
+@RECOMMENDERS.register("item_knn")
+class ItemKnn(Recommender):
+    """Scores by cosine co-occurrence with the recent history."""
+
+    Config = ItemKnnConfig
+    config: ItemKnnConfig
+    _neighbours: Neighbours
+
+    def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (closed form)
+        watched = histories.matrix(len(self.catalogue))
+        watched.data = np.maximum(watched.data, 0)
+        watched.eliminate_zeros()
+        self._neighbours = Neighbours.of(
+            watched.T.tocsr(), top_n=self.config.top_n, shrinkage=self.config.shrinkage
+        )
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        scores = self._neighbours.score(histories, decay=self.config.decay)
+        scores += np.float32(PRIOR_SHARE) * self.prior
+        return scores
+
+    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
+        return self._neighbours.to(liked, video)
+
+    def _state(self) -> State:
+        return self._neighbours.state()
+
+    def _restore(self, state: State) -> None:
+        self._neighbours = Neighbours.from_state(state)

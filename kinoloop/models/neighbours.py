@@ -1,0 +1,99 @@
+"""Sparse top-N similarity between videos: the memory of the neighbourhood recommenders.
+
+Built in blocks of rows, so that memory stays at `block × n_videos` and the full square of the
+catalogue never exists; read one row at a time, so that one history costs (length × N) additions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import State
+
+BLOCK_CELLS = 16_000_000  # cells of one block of similarities: at most 64 MB a float32 copy
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Each video's most similar videos.
+
+    Attributes:
+        similarity: (n_videos, n_videos) sparse float32; row i holds the neighbours of video i.
+    """
+
+    similarity: sp.csr_matrix
+
+    @classmethod
+    def of(cls, rows: sp.csr_matrix, *, top_n: int, shrinkage: float = 0.0) -> "Neighbours":
+        """Find the top-N neighbours by cosine.
+
+        sim(i, j) = x_i·x_j / (|x_i| |x_j| + shrinkage), 0 on the diagonal.
+
+        Args:
+            rows: (n_videos, n_features) sparse, one row a video.
+            top_n: Neighbours kept a video.
+            shrinkage: Damps similarities that rest on little evidence.
+        """
+        norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        columns = rows.T.tocsr()
+        block = max(1, BLOCK_CELLS // max(1, rows.shape[0]))
+        blocks = []
+        for start in range(0, rows.shape[0], block):
+            products = (rows[start : start + block] @ columns).tocoo()
+            row, column = products.row, products.col
+            values = products.data / (norms[row + start] * norms[column] + shrinkage)
+            apart = column != row + start
+            blocks.append(_top(row[apart], column[apart], values[apart], products.shape, top_n))
+        similarity = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, 0))
+        return cls(similarity.astype(np.float32))
+
+    def score(self, histories: Histories, *, decay: float) -> NDArray[np.float32]:
+        """Σ_h weight_h · decay^age_h · sim(h, ·), (n_rows, n_videos) float32.
+
+        Args:
+            histories: Rows; age 0 is the newest video of a row.
+            decay: Weight of each video relative to the next newer one.
+        """
+        weights = histories.weights * np.power(np.float32(decay), histories.ages)
+        shape = (len(histories), self.similarity.shape[0])
+        history = sp.csr_matrix((weights, histories.videos, histories.offsets), shape=shape)
+        return np.asarray((history @ self.similarity).toarray(), dtype=np.float32)
+
+    def to(self, videos: NDArray[np.integer], video: int) -> NDArray[np.float32]:
+        """Similarity of each of `videos`, (n,), to `video`, (n,) float32."""
+        column = self.similarity[videos][:, [video]].toarray().ravel()
+        return np.asarray(column, dtype=np.float32)
+
+    def state(self) -> State:
+        """Arrays to save."""
+        return {
+            "neighbour_offsets": self.similarity.indptr.astype(np.int64),
+            "neighbour_videos": self.similarity.indices.astype(np.int32),
+            "neighbour_similarity": self.similarity.data,
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> "Neighbours":
+        """Take back what `state` gave."""
+        n_videos = len(state["neighbour_offsets"]) - 1
+        parts = ("neighbour_similarity", "neighbour_videos", "neighbour_offsets")
+        matrix = sp.csr_matrix(tuple(state[part] for part in parts), shape=(n_videos, n_videos))
+        return cls(matrix)
+
+
+def _top(
+    row: NDArray[np.integer],
+    column: NDArray[np.integer],
+    values: NDArray[np.floating],
+    shape: tuple[int, int],
+    top_n: int,
+) -> sp.csr_matrix:
+    """Keep the `top_n` largest values of each row; ties go to the lower column."""
+    order = np.lexsort((column, -values, row))
+    row, column, values = row[order], column[order], values[order]
+    starts = np.searchsorted(row, np.arange(shape[0]))
+    kept = np.arange(len(row)) - starts[row] < top_n
+    return sp.csr_matrix((values[kept], (row[kept], column[kept])), shape=shape)

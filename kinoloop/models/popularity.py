@@ -1,0 +1,45 @@
+"""Popularity: what everybody watches lately. The floor that every candidate must beat."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import (
+    RECOMMENDERS,
+    Recommender,
+    RecommenderConfig,
+    Report,
+    State,
+    Validation,
+)
+
+
+class PopularityConfig(RecommenderConfig):
+    """The half life decides between evergreen and trending."""
+
+    kind: Literal["popularity"] = "popularity"
+    prior_half_life_days: float = Field(
+        7.0, gt=0, description="Age at which an event counts half, days."
+    )
+
+
+@RECOMMENDERS.register("popularity")
+class Popularity(Recommender):
+    """Scores each video by its time-decayed interest, the same for every history."""
+
+    Config = PopularityConfig
+
+    def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
+        """The prior of the base class is the model."""
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        return np.tile(self.prior, (len(histories), 1))
+
+    def _state(self) -> State:
+        return {}
+
+    def _restore(self, state: State) -> None:
+        pass

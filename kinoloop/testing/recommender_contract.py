@@ -1,0 +1,145 @@
+"""What every recommender must do: subclass it in a test, name the class, and that is the test.
+
+class TestItemKnn(RecommenderContract):
+    recommender = ItemKnn
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from kinoloop.data.histories import Histories, Interaction
+from kinoloop.errors import BundleError, NotFittedError
+from kinoloop.evaluation.ranks import scored_chunks
+from kinoloop.models.base import RECOMMENDERS, Recommender, RecommenderConfig, build, load
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+TOLERANCE = 1e-4
+
+
+class RecommenderContract:
+    """Rules for a recommender; `settings` makes it small enough for a test.
+
+    Attributes:
+        recommender: The class.
+        settings: Config fields that differ from the defaults, for speed.
+        beats_popularity: Whether it must tell the two topics of the toy world apart.
+    """
+
+    recommender: ClassVar[type[Recommender]]
+    settings: ClassVar[dict[str, Any]] = {}
+    beats_popularity: ClassVar[bool] = True
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def histories(cls) -> Histories:
+        """The toy world's histories."""
+        return toy_histories(toy_catalogue())
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def fitted(cls, histories: Histories) -> Recommender:
+        """The recommender, fitted once for the class."""
+        return cls._build().fit(histories, toy_catalogue())
+
+    def test_default_config_builds_and_is_registered(self) -> None:
+        config = self._config()
+        assert RECOMMENDERS.get(config.kind) is self.recommender
+        assert self.recommender(config).config == config
+
+    def test_config_round_trips_through_json(self) -> None:
+        config = self._build().config
+        again = type(config).model_validate_json(config.model_dump_json())
+        assert again == config
+        assert isinstance(again, RecommenderConfig)
+
+    def test_refuses_to_score_before_fit(self, histories: Histories) -> None:
+        with pytest.raises(NotFittedError, match=r"not fitted: call fit\(\) or load\(\) first"):
+            self._build().score(histories)
+
+    def test_score_has_a_finite_float32_for_every_video(
+        self, fitted: Recommender, histories: Histories
+    ) -> None:
+        scores = fitted.score(histories)
+        assert scores.shape == (len(histories), len(fitted.catalogue))
+        assert scores.dtype == np.float32
+        assert np.isfinite(scores).all()
+
+    def test_fit_is_deterministic(self, fitted: Recommender, histories: Histories) -> None:
+        again = self._build().fit(histories, toy_catalogue())
+        np.testing.assert_array_equal(again.score(histories), fitted.score(histories))
+
+    def test_save_and_load_give_equal_scores(
+        self, fitted: Recommender, histories: Histories, tmp_path: Path
+    ) -> None:
+        fitted.save(tmp_path)
+        loaded = load(tmp_path, toy_catalogue())
+        assert loaded.config == fitted.config
+        np.testing.assert_array_equal(loaded.score(histories), fitted.score(histories))
+
+    def test_saves_no_pickle(self, fitted: Recommender, tmp_path: Path) -> None:
+        fitted.save(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {"config.json", "state.safetensors"}
+
+    def test_refuses_another_catalogue(self, fitted: Recommender, tmp_path: Path) -> None:
+        fitted.save(tmp_path)
+        with pytest.raises(BundleError, match="fitted on 40 videos, got a catalogue of 41"):
+            load(tmp_path, toy_catalogue(41))
+
+    def test_empty_history_gets_the_prior(self, fitted: Recommender) -> None:
+        np.testing.assert_array_equal(fitted.score(Histories.from_rows([[]]))[0], fitted.prior)
+
+    def test_unknown_user_with_one_click_is_served(self, fitted: Recommender) -> None:
+        scores = fitted.score(Histories.from_rows([[Interaction(3)]]))
+        assert np.isfinite(scores).all()
+
+    def test_batch_equals_single(self, fitted: Recommender, histories: Histories) -> None:
+        batch = fitted.score(histories)
+        for row in range(0, len(histories), 7):
+            single = fitted.score(histories.rows(slice(row, row + 1)))
+            np.testing.assert_allclose(single[0], batch[row], rtol=TOLERANCE, atol=TOLERANCE)
+
+    def test_score_leaves_the_history_alone(
+        self, fitted: Recommender, histories: Histories
+    ) -> None:
+        before = histories.weights.copy()
+        fitted.score(histories)
+        np.testing.assert_array_equal(histories.weights, before)
+
+    def test_seen_videos_are_excluded_when_asked(
+        self, fitted: Recommender, histories: Histories
+    ) -> None:
+        for rows, scores in scored_chunks(fitted.score, histories):
+            part = histories.rows(rows)
+            slates = np.argsort(-scores, axis=1)[:, :10]
+            for row, slate in enumerate(slates):
+                assert not set(slate) & set(part.videos[part.row(row)])
+
+    def test_learns_the_topics(self, fitted: Recommender) -> None:
+        if not self.beats_popularity:
+            pytest.skip("it does not look at the history")
+        for topic in (0, 1):
+            clicks = [Interaction(v, timestamp=v) for v in (topic, topic + 2, topic + 4)]
+            scores = fitted.score(Histories.from_rows([clicks]))[0]
+            scores[[event.video for event in clicks]] = -np.inf
+            slate = np.argsort(-scores)[:10]
+            assert (slate % 2 == topic).mean() >= 0.8
+
+    def test_because_names_a_liked_video_of_the_history_or_nothing(
+        self, fitted: Recommender
+    ) -> None:
+        clicks = [Interaction(0), Interaction(1, weight=-1.0), Interaction(2)]
+        for video in (4, 5):
+            reason = fitted.because(Histories.from_rows([clicks]), video)
+            assert reason in {None, 0, 2}
+        assert fitted.because(Histories.from_rows([[]]), 4) is None
+
+    @classmethod
+    def _build(cls) -> Recommender:
+        return build({"kind": cls._config().kind, **cls.settings}, seed=3)
+
+    @classmethod
+    def _config(cls) -> RecommenderConfig:
+        return cls.recommender.Config.model_validate({})

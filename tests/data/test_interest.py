@@ -1,0 +1,121 @@
+from datetime import UTC, datetime, timedelta
+
+import deltalake
+import polars as pl
+import pytest
+
+from kinoloop.data.ids import IdMap
+from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.tables import Tables
+from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def event(user, video, minute, kind, watch_s=None, value=None):
+    when = START + timedelta(minutes=minute)
+    return {
+        "user_id": user,
+        "video_id": video,
+        "timestamp": when,
+        "event": kind,
+        "watch_s": watch_s,
+        "value": value,
+        "event_id": f"{user}{video}{minute}{kind}",
+        "date": when.date(),
+    }
+
+
+def full(rows, schema):
+    frame = pl.DataFrame(rows, schema_overrides={k: schema[k] for k in rows[0]})
+    missing = [pl.lit(None, dtype=t).alias(c) for c, t in schema.items() if c not in frame.columns]
+    return frame.with_columns(missing).select(*schema)
+
+
+@pytest.fixture
+def read(tmp_path):
+    tables = Tables(tmp_path)
+    videos = full([{"video_id": v, "title": v, "duration_s": 10.0} for v in "abcd"], VIDEOS)
+    deltalake.write_deltalake(str(tables.path("videos")), videos.to_arrow())
+
+    def read(events, config=None, **window):
+        frame = full(events, EVENTS)
+        deltalake.write_deltalake(
+            str(tables.path("events")), frame.to_arrow(), partition_by=["date"], mode="overwrite"
+        )
+        return load_histories(tables, IdMap("abcd"), config or InterestConfig(), **window)
+
+    return read
+
+
+def test_rows_are_users_sorted_by_pseudonym_oldest_first(read):
+    histories = read(
+        [event("u2", "a", 5, "view"), event("u1", "b", 9, "view"), event("u1", "a", 3, "view")]
+    )
+    assert histories.user_ids == ("u1", "u2")
+    assert histories.offsets.tolist() == [0, 2, 3]
+    assert histories.videos.tolist() == [0, 1, 0]
+
+
+def test_impressions_searches_and_unknown_videos_are_no_interactions(read):
+    histories = read(
+        [
+            event("u1", "a", 0, "impression"),
+            event("u1", "b", 1, "search"),
+            event("u2", "zz", 2, "view"),
+            event("u3", "c", 3, "view"),
+        ]
+    )
+    assert histories.user_ids == ("u3",)
+    assert histories.videos.tolist() == [2]
+
+
+def test_many_events_become_one_interaction_of_the_strongest_signal(read):
+    histories = read(
+        [
+            event("u", "a", 0, "view", watch_s=6.0),
+            event("u", "a", 1, "like"),
+            event("u", "a", 2, "view", watch_s=3.0),
+        ]
+    )
+    assert histories.weights.tolist() == [2.0]
+    assert histories.kinds.tolist() == [EVENT_KINDS.index("like")]
+    assert histories.watch_shares.tolist() == pytest.approx([0.6])
+    assert histories.timestamps.tolist() == [int(START.timestamp() * 1e6)]
+
+
+def test_the_last_explicit_word_wins(read):
+    liked_last = read([event("u", "a", 0, "dislike"), event("u", "a", 1, "like")])
+    disliked_last = read([event("u", "a", 0, "like"), event("u", "a", 1, "dislike")])
+    assert liked_last.weights.tolist() == [2.0]
+    assert disliked_last.weights.tolist() == [-2.0]
+
+
+def test_a_view_weighs_by_its_share_and_a_glimpse_is_a_skip(read):
+    histories = read(
+        [
+            event("u", "a", 0, "view", watch_s=10.0),
+            event("u", "b", 1, "view", watch_s=5.0),
+            event("u", "c", 2, "view", watch_s=0.5),
+            event("u", "d", 3, "view"),
+        ]
+    )
+    assert histories.weights.tolist() == [1.0, 0.75, -0.5, 1.0]
+
+
+def test_a_low_rating_is_a_dislike(read):
+    events = [event("u", "a", 0, "rating", value=2.0), event("u", "b", 1, "rating", value=4.0)]
+    assert read(events).weights.tolist() == [-2.0, 1.5]
+    assert read(events, InterestConfig(rating_liked_from=0)).weights.tolist() == [1.5, 1.5]
+
+
+def test_the_window_is_closed_at_its_start_and_open_at_its_end(read):
+    events = [event("u", v, minute, "view") for v, minute in (("a", 0), ("b", 10), ("c", 20))]
+    start, end = START + timedelta(minutes=10), START + timedelta(minutes=20)
+    assert read(events, since=start, until=end).videos.tolist() == [1]
+
+
+def test_no_events_table_gives_no_rows(tmp_path):
+    histories = load_histories(Tables(tmp_path), IdMap("ab"), InterestConfig())
+    assert len(histories) == 0
+    assert histories.matrix(2).shape == (0, 2)
