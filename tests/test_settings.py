@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).parent.parent
 SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
 
 # (section, dotted name of its config class): every engineer adds the pair of the own section.
-CONFIGS: list[tuple[str, str]] = []
+CONFIGS: list[tuple[str, str]] = [
+    ("interest", "kinoloop.data.interest.InterestConfig"),
+]
 
 
 class _Ingest(Config):
