@@ -1,0 +1,166 @@
+"""Evaluate a recommender on a holdout: full ranking, in chunks, with slices.
+
+Nothing is sampled and nothing is averaged away: metrics come a row (`per_user`, the input of
+`compare.paired`), as means (`metrics`), and for the groups that a mean hides (`slices`): videos
+that training never saw, users without a history, users with little of it, videos that lack a
+modality. Memory is bounded by the chunk of scores, whatever the number of rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+from kinoloop.evaluation.metrics.average_precision import average_precision
+from kinoloop.evaluation.metrics.coverage import coverage
+from kinoloop.evaluation.metrics.diversity import diversity
+from kinoloop.evaluation.metrics.mrr import mrr
+from kinoloop.evaluation.metrics.ndcg import ndcg
+from kinoloop.evaluation.metrics.novelty import novelty
+from kinoloop.evaluation.metrics.recall import hit_rate, recall
+from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
+from kinoloop.evaluation.split import Holdout
+from kinoloop.models.base import Recommender
+
+SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
+ACCURACY = {
+    "ndcg": ndcg,
+    "recall": recall,
+    "hr": hit_rate,
+    "mrr": mrr,
+    "map": average_precision,
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a recommender achieved on a holdout.
+
+    Attributes:
+        metrics: Means by name, such as `ndcg@10`, `hr@20`, `coverage@10`; `rows` is how many.
+        slices: The accuracy metrics of each slice that has targets, by name of the slice.
+        per_user: One row a holdout row: `row`, `user_id` (null where anonymous), `history_length`
+            and the accuracy metrics.
+    """
+
+    metrics: dict[str, float]
+    slices: dict[str, dict[str, float]]
+    per_user: pl.DataFrame
+
+
+def evaluate(
+    recommender: Recommender,
+    holdout: Holdout,
+    *,
+    train: Histories | None = None,
+    ks: Sequence[int] = (10, 20),
+) -> Evaluation:
+    """Rank all videos for every row and measure.
+
+    Args:
+        recommender: Fitted, or loaded.
+        holdout: In the indices of the recommender's catalogue (`translate_holdout` moves it).
+        train: What the recommender was fitted on, for novelty and the slice of new videos;
+            without it, both are left out.
+        ks: Cut-offs.
+
+    Raises:
+        DataError: A score is not a number.
+    """
+    slates = np.zeros((len(holdout), min(max(ks), len(recommender.catalogue))), dtype=np.int64)
+    targets = holdout.targets
+    found = np.zeros(len(targets.videos), dtype=np.int64)
+    for rows, scores in scored_chunks(recommender.score, holdout.histories):
+        span = slice(int(targets.offsets[rows.start]), int(targets.offsets[rows.stop]))
+        found[span] = ranks_in(scores, targets.rows(rows))
+        slates[rows] = _top(scores, slates.shape[1])
+    ranks = Ranks(targets.offsets, found)
+    counts = _counts(train, len(recommender.catalogue))
+    metrics = {"rows": float(len(holdout)), **_means(_accuracy(ranks, ks))}
+    for k in ks:
+        metrics |= _beyond_accuracy(recommender, slates[:, :k], counts, k)
+    return Evaluation(
+        metrics=metrics,
+        slices=_slices(recommender, holdout, ranks, counts, ks),
+        per_user=_per_user(holdout, _accuracy(ranks, ks)),
+    )
+
+
+def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The k best videos of each row, best first."""
+    candidates = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(scores, candidates, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(candidates, order, axis=1)
+
+
+def _accuracy(ranks: Ranks, ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    return {f"{name}@{k}": metric(ranks, k=k) for name, metric in ACCURACY.items() for k in ks}
+
+
+def _means(values: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    return {name: float(value.mean()) if len(value) else 0.0 for name, value in values.items()}
+
+
+def _beyond_accuracy(
+    recommender: Recommender,
+    slates: NDArray[np.int64],
+    counts: NDArray[np.int64] | None,
+    k: int,
+) -> dict[str, float]:
+    found = {f"coverage@{k}": coverage(slates, len(recommender.catalogue))}
+    if counts is not None and len(slates):
+        found[f"novelty@{k}"] = float(novelty(slates, counts).mean())
+    for name, modality in recommender.catalogue.modalities.items():
+        unlike = diversity(slates, modality)
+        if not np.isnan(unlike).all():
+            found[f"diversity_{name}@{k}"] = float(np.nanmean(unlike))
+    return found
+
+
+def _counts(train: Histories | None, n_videos: int) -> NDArray[np.int64] | None:
+    if train is None:
+        return None
+    return np.bincount(train.videos, minlength=n_videos)
+
+
+def _slices(
+    recommender: Recommender,
+    holdout: Holdout,
+    ranks: Ranks,
+    counts: NDArray[np.int64] | None,
+    ks: Sequence[int],
+) -> dict[str, dict[str, float]]:
+    """Slices of rows keep a row's targets; slices of videos keep the targets that belong."""
+    videos, lengths = holdout.targets.videos, holdout.histories.lengths
+    row_of = holdout.targets.row_of
+    masks = {
+        "new_users": (lengths == 0)[row_of],
+        "sparse_users": ((lengths > 0) & (lengths < SPARSE_USER))[row_of],
+        "unknown_videos": videos == UNKNOWN,
+    }
+    if counts is not None:
+        masks["new_videos"] = (videos != UNKNOWN) & (counts[videos] == 0)
+    for name, modality in recommender.catalogue.modalities.items():
+        masks[f"without_{name}"] = (videos != UNKNOWN) & ~modality.present[videos]
+    slices = {}
+    for name, mask in masks.items():
+        if mask.any():
+            part = _subset(ranks, mask)
+            slices[name] = {"rows": float(len(part)), **_means(_accuracy(part, ks))}
+    return slices
+
+
+def _subset(ranks: Ranks, mask: NDArray[np.bool_]) -> Ranks:
+    """Keep some targets, and the rows that still have one."""
+    kept = np.concatenate([[0], np.cumsum(mask)])
+    offsets = np.unique(kept[ranks.offsets])
+    return Ranks(offsets.astype(np.int64), ranks.ranks[mask])
+
+
+def _per_user(holdout: Holdout, accuracy: dict[str, NDArray[np.float64]]) -> pl.DataFrame:
+    users = pl.Series("user_id", holdout.histories.user_ids or [None] * len(holdout), pl.String)
+    columns = {"row": np.arange(len(holdout)), "history_length": holdout.histories.lengths}
+    return pl.DataFrame({**columns, **accuracy}).insert_column(1, users)
