@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from cli import sample
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -40,6 +41,10 @@ def options(
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
+
+
+for verbs in (sample,):
+    verbs.register(app)
 
 
 def main() -> None:
