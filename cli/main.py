@@ -11,6 +11,7 @@ import sys
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from cli import sample
 from kinoloop import __version__
@@ -52,5 +53,7 @@ def main() -> None:
     try:
         app()
     except KinoloopError as err:
-        Console(stderr=True).print(f"[red]error:[/red] {err}", markup=True, highlight=False)
+        Console(stderr=True).print(
+            f"[red]error:[/red] {escape(str(err))}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)

@@ -1,0 +1,52 @@
+# What people, hooks and CI call. `make help` lists it all.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+# Python 3.11 under any of its usual names; override with `make PYTHON=/path/to/python3.11 …`
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo up test check bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+env: $(VENV)/.installed ## Make the environment in .venv (once; a few minutes)
+
+demo: env ## Run the whole loop on the sample and show recommendations (ONCE=1: then stop)
+	@$(BIN)/kinoloop demo
+
+up: env ## Start Prefect server and worker, MLflow and the service; Ctrl-C stops them
+	@$(BIN)/kinoloop up
+
+test: env ## Run the tests (WORKERS=2)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+check: env ## Format, lint, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: env ## Run the benchmarks in benchmarks/ and print their figures
+	@for file in benchmarks/*.py; do \
+		name=$$(basename $$file .py); [ $$name = __init__ ] && continue; \
+		echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+lock: env ## Write requirements.lock from the environment
+	@$(BIN)/python tools/lock.py
+
+clean: ## Remove the environment (data, landing zone and state stay)
+	rm -rf $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 found; install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making the environment in $(VENV): some 280 packages, a few minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
