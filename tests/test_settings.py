@@ -13,6 +13,7 @@ SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
 # (section, dotted name of its config class): every engineer adds the pair of the own section.
 CONFIGS: list[tuple[str, str]] = [
     ("interest", "kinoloop.data.interest.InterestConfig"),
+    ("drift", "kinoloop.drift.detect.DriftConfig"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Drift tests, one a file; see `kinoloop.drift.base`."""

@@ -1,0 +1,174 @@
+"""What is compared: the newest days against the champion's training window, in equal pieces.
+
+The current window is what has come since the champion was trained, at most `days` days, in whole
+days. The reference is the last `reference_days` days before the champion's training ended (before
+the current window where there is no champion), cut into periods as long as the current window.
+So a champion that was retrained yesterday is not accused of a drift that it has already learnt,
+and weekdays meet weekdays once a week has passed.
+
+Events are read for a panel of at most `max_users` users, chosen by a seeded hash: what drifts is
+seen with some thousand users, and memory stays flat while the table grows.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+from pydantic import Field
+
+from kinoloop.data.tables import Tables
+from kinoloop.settings import Config
+
+DAY = timedelta(days=1)
+KEPT = (
+    *("user", "period", "video_id", "timestamp", "event", "watch_s", "watch_share", "value"),
+    *("surface", "device", "category", "language", "duration_s"),
+)
+
+
+class WindowsConfig(Config):
+    """Which days and whose events are compared."""
+
+    days: int = Field(7, ge=1, description="Length of the current window, days; 7 evens weekdays.")
+    reference_days: int = Field(28, ge=2, description="Reference before training ended, days.")
+    max_users: int = Field(2000, ge=1, description="Size of the panel; more cost time, not truth.")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A half-open stretch of time, UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} – {self.end:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Equal periods and the events in them.
+
+    Attributes:
+        periods: Oldest first; the last is the current window, the others are the reference.
+        events: One row an event of the panel in one of the periods: `user` (UInt32 code, not an
+            id), `period`, `video_id`, `timestamp`, `event`, `watch_share`, `surface`, `device`,
+            `watch_s`, `value` and the `category`, `language`, `duration_s` of the video.
+        videos: One row a video that was published in one of the periods: `period`, `category`,
+            `language`, `duration_s`, `title`, `description`, `tags`, `media`.
+    """
+
+    periods: tuple[Span, ...]
+    events: pl.DataFrame
+    videos: pl.DataFrame
+
+    @property
+    def current(self) -> int:
+        """Number of the current period."""
+        return len(self.periods) - 1
+
+    @property
+    def reference_span(self) -> Span:
+        """From the start of the oldest reference period to the end of the newest."""
+        return Span(self.periods[0].start, self.periods[-2].end)
+
+
+def plan(
+    oldest: datetime, newest: datetime, config: WindowsConfig, *, trained_until: datetime | None
+) -> tuple[Span, ...]:
+    """Lay out the periods.
+
+    Args:
+        oldest: Time of the oldest event.
+        newest: Time of the newest event; "now" is when the data ends, not the clock.
+        config: Lengths.
+        trained_until: Newest event that the champion has learnt from; None without a champion.
+
+    Returns:
+        Periods of equal length, the current one last; empty where less than one whole day is new
+        or less than one reference period is there.
+    """
+    end = newest + timedelta(microseconds=1)
+    fresh = config.days if trained_until is None else (end - trained_until) // DAY
+    length = min(config.days, fresh) * DAY
+    if length < DAY:
+        return ()
+    current = Span(end - length, end)
+    known_until = current.start
+    if trained_until is not None:
+        known_until = min(known_until, trained_until + timedelta(microseconds=1))
+    fitting = min(config.reference_days * DAY, known_until - oldest) // length
+    past = [Span(known_until - (i + 1) * length, known_until - i * length) for i in range(fitting)]
+    return (*reversed(past), current) if past else ()
+
+
+def load_windows(
+    tables: Tables,
+    config: WindowsConfig,
+    *,
+    trained_until: datetime | None = None,
+    seed: int = 0,
+) -> Windows | None:
+    """Read the events and videos of both windows.
+
+    Returns:
+        The windows, or None where there is nothing to compare (see `plan`).
+    """
+    limits = tables.scan("events").select(
+        oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
+    )
+    oldest, newest = limits.collect().row(0)
+    if newest is None:
+        return None
+    periods = plan(oldest, newest, config, trained_until=trained_until)
+    if not periods:
+        return None
+    return Windows(
+        periods=periods,
+        events=_events(tables, periods, config.max_users, seed),
+        videos=_videos(tables, periods),
+    )
+
+
+def number_of(column: str, periods: tuple[Span, ...]) -> pl.Expr:
+    """Number of the period that a time lies in; null between and outside the periods."""
+    number = pl.lit(None, dtype=pl.Int64)
+    for i, span in enumerate(periods):
+        inside = pl.col(column).is_between(span.start, span.end, closed="left")
+        number = pl.when(inside).then(pl.lit(i, dtype=pl.Int64)).otherwise(number)
+    return number
+
+
+def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int) -> pl.DataFrame:
+    first, last = periods[0].start.date(), periods[-1].end.date()
+    events = (
+        tables.scan("events")
+        .filter(pl.col("date").is_between(first, last))
+        .with_columns(period=number_of("timestamp", periods))
+        .filter(pl.col("period").is_not_null())
+    )
+    users = events.select(pl.col("user_id").unique()).collect().get_column("user_id")
+    panel = users.gather(users.hash(seed=seed).arg_sort()[:max_users]).sort()
+    codes = pl.LazyFrame(
+        {"user_id": panel, "user": pl.int_range(len(panel), dtype=pl.UInt32, eager=True)}
+    )
+    videos = tables.scan("videos").select("video_id", "category", "language", "duration_s")
+    share = (pl.col("watch_s") / pl.col("duration_s")).clip(0, 1)
+    return (
+        events.join(codes, on="user_id")
+        .join(videos, on="video_id", how="left")
+        .with_columns(watch_share=pl.when(pl.col("duration_s") > 0).then(share))
+        .select(*KEPT)
+        .collect()
+    )
+
+
+def _videos(tables: Tables, periods: tuple[Span, ...]) -> pl.DataFrame:
+    columns = ("category", "language", "duration_s", "title", "description", "tags", "media")
+    return (
+        tables.scan("videos")
+        .with_columns(period=number_of("published_at", periods))
+        .filter(pl.col("period").is_not_null())
+        .select("period", "video_id", *columns)
+        .collect()
+    )

@@ -1,0 +1,88 @@
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import deltalake
+import polars as pl
+import pytest
+
+from kinoloop.data.tables import Tables
+from kinoloop.drift.windows import WindowsConfig, load_windows, plan
+from kinoloop.schema import EVENTS, VIDEOS
+from kinoloop.testing.drifting import START, make_world
+
+DAY = timedelta(days=1)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CONFIG = WindowsConfig()
+
+
+def _days(span):
+    return round((span.end - span.start) / DAY, 3)
+
+
+def test_without_a_champion_the_weeks_before_are_the_reference():
+    periods = plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=None)
+    assert [_days(p) for p in periods] == [7] * 5
+    assert all(a.end == b.start for a, b in pairwise(periods))
+    assert periods[-1].start < NOW < periods[-1].end
+
+
+def test_only_what_the_champion_has_not_seen_is_current():
+    periods = plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=NOW - 3.5 * DAY)
+    assert {_days(p) for p in periods} == {3}
+    assert len(periods) == 28 // 3 + 1
+    assert periods[-2].end <= periods[-1].start
+
+
+def test_the_reference_is_the_training_window_of_an_old_champion():
+    trained = NOW - 30 * DAY
+    periods = plan(NOW - 90 * DAY, NOW, CONFIG, trained_until=trained)
+    assert periods[-2].end == trained + timedelta(microseconds=1)
+    assert periods[-1].end - periods[-1].start == 7 * DAY
+
+
+@pytest.mark.parametrize("trained", [NOW, NOW - 0.9 * DAY, NOW + DAY])
+def test_less_than_a_day_of_news_is_nothing_to_compare(trained):
+    assert plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=trained) == ()
+
+
+def test_no_reference_is_nothing_to_compare():
+    assert plan(NOW - 8 * DAY, NOW, CONFIG, trained_until=None) == ()
+
+
+@pytest.fixture
+def tables(tmp_path):
+    world = make_world(0, users=40, days=21)
+    events = world.events.with_columns(date=pl.col("timestamp").dt.date())
+    for name, known, schema in (("events", events, EVENTS), ("videos", world.videos, VIDEOS)):
+        absent = [pl.lit(None, dtype=t).alias(c) for c, t in schema.items() if c not in known]
+        frame = known.with_columns(absent).select(*schema)
+        parts = ["date"] if name == "events" else None
+        deltalake.write_deltalake(str(tmp_path / name), frame.to_arrow(), partition_by=parts)
+    return Tables(tmp_path)
+
+
+def test_loads_equal_periods_without_user_ids(tables):
+    windows = load_windows(tables, CONFIG)
+    assert len(windows.periods) == 2  # 21 days hold the current week and, to the second, one more
+    assert set(windows.events["period"]) == {0, 1}
+    assert "user_id" not in windows.events.columns
+    assert windows.events["watch_share"].is_between(0, 1).all()
+    assert windows.events["category"].null_count() == 0
+    assert windows.videos.height < tables.scan("videos").collect().height
+
+
+def test_panel_is_bounded_and_seeded(tables):
+    config = WindowsConfig(max_users=10)
+    one, again = (load_windows(tables, config, seed=1).events for _ in "ab")
+    assert one["user"].n_unique() == 10
+    assert one.sort(one.columns).equals(again.sort(again.columns))
+    other = load_windows(tables, config, seed=2).events
+    assert not one.sort(one.columns).equals(other.sort(other.columns))
+
+
+def test_no_events_are_no_windows(tmp_path):
+    assert load_windows(Tables(tmp_path), CONFIG) is None
+
+
+def test_nothing_new_is_no_windows(tables):
+    assert load_windows(tables, CONFIG, trained_until=START + 21 * DAY) is None
