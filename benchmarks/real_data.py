@@ -4,9 +4,9 @@
     python benchmarks/real_data.py kuairand PATH --verbs ingest
 
 Prints a table: verb, exit status, wall seconds, CPU seconds and peak memory of the process tree
-(sum of resident sets, sampled every 50 ms). What each verb printed goes to `log-VERB.txt` beside the
-data. Everything lives in a temporary directory unless `--keep` names one, which a service can then be
-started on.
+(sum of resident sets, sampled every 50 ms). What each verb printed goes to `log-VERB.txt` beside
+the data. Everything lives in a temporary directory unless `--keep` names one, which a service can
+then be started on.
 """
 
 import argparse
