@@ -1,1 +1,1 @@
-"""The one adapter to MLflow."""
+"""The model registry: MLflow behind one adapter; nothing else in the project imports it."""

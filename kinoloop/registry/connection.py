@@ -1,0 +1,129 @@
+"""One connection to MLflow that fails fast and speaks in `RegistryError`.
+
+MLflow takes three seconds to import, so nothing here imports it before it is needed. Its client
+stalls for minutes when a server is gone; two retries and ten seconds are set instead (a variable
+that the operator has set wins). A fresh SQLite store is set up under a lock: two processes that
+migrate at once would both fail.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from kinoloop.errors import RegistryError
+from kinoloop.telemetry import switch_off
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+FAIL_FAST = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+EXPERIMENT = "kinoloop"
+
+
+class Connection:
+    """A lazy MLflow client.
+
+    Args:
+        tracking_uri: `sqlite:///…` on one machine, `http://…` where a server runs.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file; None where the registry is elsewhere."""
+        prefix = "sqlite:///"
+        is_file = self.tracking_uri.startswith(prefix)
+        return Path(self.tracking_uri.removeprefix(prefix)) if is_file else None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written: then there is nothing to ask MLflow about."""
+        return self.database is not None and not self.database.exists()
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The `MlflowClient`; the first use imports MLflow and opens the store."""
+        switch_off()
+        for name, value in FAIL_FAST.items():
+            os.environ.setdefault(name, value)
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        client = MlflowClient(self.tracking_uri, self.tracking_uri)
+        if self.database is not None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.database}.lock", timeout=60):
+                client.search_experiments(max_results=1)
+                client.search_registered_models(max_results=1)
+        return client
+
+    @property
+    def experiment_id(self) -> str:
+        """Id of the experiment, made where it is missing.
+
+        With SQLite the artifacts lie beside the database, and not in whatever folder the process
+        happened to start in.
+        """
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            self._create_experiment()
+            experiment = self.client.get_experiment_by_name(EXPERIMENT)
+            assert experiment is not None
+        return str(experiment.experiment_id)
+
+    @contextmanager
+    def speaking(self, doing: str) -> Iterator["MlflowClient"]:
+        """Give the client; what goes wrong inside becomes a `RegistryError`.
+
+        Args:
+            doing: What is being done, for the message.
+
+        Raises:
+            RegistryError: MLflow is away or refuses.
+        """
+        try:
+            client = self.client
+            yield client
+        except Exception as err:
+            if not _is_registry_trouble(err):
+                raise
+            reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+            raise RegistryError(
+                f"{doing}: MLflow at {self.tracking_uri} is away or refuses: {reason[:300]}; "
+                "start it (`kinoloop up`) or set KINOLOOP_MLFLOW_URI"
+            ) from err
+
+    def _create_experiment(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        beside = self.database.resolve().parent if self.database is not None else None
+        location = None if beside is None else (beside / "mlartifacts").as_uri()
+        try:
+            self.client.create_experiment(EXPERIMENT, artifact_location=location)
+        except MlflowException as err:
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":  # then another process was quicker
+                raise
+
+
+def _is_registry_trouble(err: Exception) -> bool:
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(err, MlflowException | requests.RequestException | SQLAlchemyError)

@@ -1,0 +1,64 @@
+"""The MLflow model of a release, logged as "models from code": this file is the model.
+
+`mlflow.pyfunc.load_model("models:/kinoloop@champion").predict(frame)` opens the bundle that lies
+beside this file with Kinoloop's own loader; nothing is unpickled. The Kinoloop service does not
+come this way: it reads the bundle and runs no code from an artifact.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from kinoloop.data.histories import Interaction
+from kinoloop.release.release import Release
+
+TOP_K = 10
+
+
+class KinoloopModel(PythonModel):
+    """Slates for users (by pseudonym) or for histories (lists of video ids, oldest first)."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open the bundle and check it."""
+        self.release = Release.open(Path(context.artifacts["bundle"]))
+        self.release.check()
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 (of the interface)
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002 (of the interface)
+    ) -> pd.DataFrame:
+        """Recommend.
+
+        Args:
+            context: Of MLflow.
+            model_input: Columns `history` (list of video ids) or `user_id` (a pseudonym), both
+                optional; `top_k` optional, 10 where missing.
+            params: None are read.
+
+        Returns:
+            One row a row: `video_ids` and `scores`, best first.
+        """
+        slates = []
+        for row in model_input.to_dict(orient="records"):
+            top_k = row.get("top_k")
+            slate = self.release.recommend(
+                self._history(row), top_k=TOP_K if top_k is None or pd.isna(top_k) else int(top_k)
+            )
+            slates.append(([p.video_id for p in slate], [p.score for p in slate]))
+        return pd.DataFrame(slates, columns=["video_ids", "scores"])
+
+    def _history(self, row: dict[Any, Any]) -> list[Interaction]:
+        history, user_id = row.get("history"), row.get("user_id")
+        if isinstance(history, list | tuple | np.ndarray):
+            ids = self.release.catalogue.ids
+            return [Interaction(ids.index(video_id)) for video_id in history]
+        return self.release.history_of(user_id) if isinstance(user_id, str) else []
+
+
+set_model(KinoloopModel())

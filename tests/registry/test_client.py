@@ -1,0 +1,181 @@
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kinoloop.errors import BundleError, RegistryError
+from kinoloop.registry.client import ModelRegistry, prune
+from kinoloop.release.release import Release
+
+
+@pytest.fixture
+def run_id(runs):
+    return runs.start("winner", key="k", params={}, tags={})
+
+
+@pytest.fixture
+def version(registry, make_bundle, run_id):
+    return registry.register(make_bundle("one"), run_id=run_id, tags={})
+
+
+def test_a_registry_that_was_never_written_has_no_champion(tmp_path):
+    registry = ModelRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert registry.champion() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_alias_that_was_never_set_points_at_nothing(registry, version):
+    assert registry.champion() is None
+
+
+def test_a_registered_bundle_carries_its_lineage(registry, make_bundle, run_id):
+    bundle = make_bundle("one", dataset_version="data-7", settings_hash="s1")
+    version = registry.register(bundle, run_id=run_id, tags={"extra": "yes"})
+    assert version.digest == Release.open(bundle).info.digest
+    assert version.tags["dataset_version"] == "data-7"
+    assert version.tags["fingerprint.text"] == "print-of-text"
+    assert version.tags["extra"] == "yes"
+    assert registry.version(version.version) == version
+
+
+def test_the_same_bundle_is_registered_once(registry, make_bundle, run_id):
+    first = registry.register(make_bundle("one"), run_id=run_id, tags={})
+    assert (
+        registry.register(
+            make_bundle(
+                "one-again",
+            ).parent
+            / "one",
+            run_id=run_id,
+            tags={},
+        )
+        == first
+    )
+
+
+def test_an_alias_follows_what_is_set(registry, version):
+    registry.set_alias("champion", version.version)
+    assert registry.champion() == version
+    registry.drop_alias("champion")
+    assert registry.champion() is None
+
+
+def test_a_download_is_the_bundle_and_is_kept(registry, version, tmp_path):
+    cache = tmp_path / "cache"
+    first = registry.download(version, cache)
+    Release.open(first).check()
+    written = (first / "bundle.json").stat().st_mtime_ns
+    assert registry.download(version, cache) == first
+    assert (first / "bundle.json").stat().st_mtime_ns == written
+    assert [p.name for p in cache.glob("[!.]*")] == [version.digest]
+
+
+def test_many_workers_download_once(registry, version, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: registry.download(version, tmp_path / "c"), range(4)))
+    assert len(paths) == 1
+
+
+def test_a_changed_artifact_never_reaches_the_cache(registry, version, tmp_path):
+    (stored,) = tmp_path.glob("state/mlartifacts/**/vectors/text.npy")
+    damaged = bytearray(stored.read_bytes())
+    damaged[-3] ^= 1
+    stored.write_bytes(damaged)
+    with pytest.raises(BundleError, match=r"text\.npy changed"):
+        registry.download(version, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("[!.]*")) == []
+
+
+def test_another_bundle_in_the_artifact_store_is_refused(registry, version, make_bundle, tmp_path):
+    import shutil
+
+    (stored,) = tmp_path.glob("state/mlartifacts/**/bundle.json")
+    shutil.rmtree(stored.parent)
+    shutil.copytree(make_bundle("other"), stored.parent)
+    with pytest.raises(BundleError, match="registered was"):
+        registry.download(version, tmp_path / "cache")
+
+
+def test_a_lost_artifact_is_a_registry_error(registry, version, tmp_path):
+    import shutil
+
+    shutil.rmtree(tmp_path / "state" / "mlartifacts")
+    with pytest.raises(RegistryError, match=f"download version {version.version}"):
+        registry.download(version, tmp_path / "cache")
+
+
+def test_prune_keeps_what_is_named(registry, version, make_bundle, run_id, runs, tmp_path):
+    other_run = runs.start("other", key="k2", params={}, tags={})
+    other = registry.register(make_bundle("two"), run_id=other_run, tags={})
+    cache = tmp_path / "cache"
+    for one in (version, other):
+        registry.download(one, cache)
+    assert prune(cache, {version.digest}) == 1
+    assert [p.name for p in cache.glob("[!.]*")] == [version.digest]
+
+
+def test_an_unknown_version_is_a_registry_error(registry, version):
+    with pytest.raises(RegistryError, match="look up version 99"):
+        registry.version("99")
+
+
+def test_an_absent_server_fails_within_seconds():
+    registry = ModelRegistry("http://127.0.0.1:9")  # the discard port: nothing listens
+    start = time.monotonic()
+    with pytest.raises(RegistryError, match="look up the champion: MLflow at http"):
+        registry.champion()
+    assert time.monotonic() - start < 15
+
+
+def test_aliases_move_one_at_a_time(registry, tmp_path):
+    inside, overlaps = 0, 0
+
+    def move():
+        nonlocal inside, overlaps
+        with registry.moving_aliases(tmp_path):
+            inside += 1
+            overlaps += inside > 1
+            time.sleep(0.02)
+            inside -= 1
+
+    threads = [threading.Thread(target=move) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert overlaps == 0
+
+
+def test_a_held_lock_is_named(registry, tmp_path):
+    with (
+        registry.moving_aliases(tmp_path),
+        pytest.raises(RegistryError, match=r"another promotion or rollback holds .*aliases\.lock"),
+        registry.moving_aliases(tmp_path, timeout_s=0.1),
+    ):
+        pass
+
+
+def test_the_lock_dies_with_a_killed_owner(registry, tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path;"
+        "from kinoloop.registry.client import ModelRegistry;"
+        "lock = ModelRegistry('sqlite:///x').moving_aliases(Path(sys.argv[1])); lock.__enter__();"
+        "print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with (
+            pytest.raises(RegistryError, match="another promotion"),
+            registry.moving_aliases(tmp_path, timeout_s=0.1),
+        ):
+            pass
+        owner.kill()
+        owner.wait()
+    with registry.moving_aliases(tmp_path, timeout_s=5):
+        pass
