@@ -1,0 +1,101 @@
+"""Content cosine: videos that look, sound and read like what was watched last.
+
+Each modality compares the videos' vectors with a recency-weighted profile of the history; a
+lexical channel (TF-IDF over titles and tags) does the same with words. Cosines of different
+encoders have different means and spreads, so each dense channel is standardised over the videos of
+a row before the weighted sum; a video that lacks a modality takes the mean there (0), neither
+favoured nor punished. Needs no behaviour of others, so it can recommend a video at once; it knows
+no taste beyond likeness.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.data.catalogue import Modality
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import (
+    RECOMMENDERS,
+    Recommender,
+    RecommenderConfig,
+    Report,
+    State,
+    Validation,
+)
+from kinoloop.models.lexical import tfidf
+from kinoloop.models.neighbours import Neighbours
+
+PRIOR_SHARE = 1e-4  # only breaks ties
+
+
+class ContentCosineConfig(RecommenderConfig):
+    """Weights of the channels and recency."""
+
+    kind: Literal["content_cosine"] = "content_cosine"
+    modality_weights: dict[str, float] = Field(
+        {"text": 1.0, "visual": 0.5, "audio": 0.25},
+        description="Weight of each standardised modality; a name that is not here weighs 0.",
+    )
+    lexical_weight: float = Field(20.0, ge=0, description="Weight of the words; 0 is without.")
+    lexical_neighbours: int = Field(200, ge=1, description="Videos kept that share words.")
+    decay: float = Field(
+        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
+    )
+
+
+@RECOMMENDERS.register("content_cosine")
+class ContentCosine(Recommender):
+    """Scores by likeness to the recent history."""
+
+    Config = ContentCosineConfig
+    config: ContentCosineConfig
+    _lexical: Neighbours
+
+    def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (nothing is learned)
+        words = tfidf(self.catalogue.videos)
+        self._lexical = Neighbours.of(words, top_n=self.config.lexical_neighbours)
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        scores = self._lexical.score(histories, decay=self.config.decay)
+        strength = np.abs(histories.weights) * np.power(self.config.decay, histories.ages)
+        total = np.bincount(histories.row_of, weights=strength, minlength=len(histories))
+        scores *= (self.config.lexical_weight / np.maximum(total, 1e-12))[:, None].astype(
+            np.float32
+        )
+        for name, weight in self.config.modality_weights.items():
+            if weight and name in self.catalogue.modalities:
+                scores += np.float32(weight) * self._standardised(
+                    histories, self.catalogue.modalities[name]
+                )
+        scores += np.float32(PRIOR_SHARE) * self.prior
+        return scores
+
+    def _standardised(self, histories: Histories, modality: Modality) -> NDArray[np.float32]:
+        """Cosine with the profile, mean 0 and deviation 1 over the videos that have vectors."""
+        recency = np.power(np.float32(self.config.decay), histories.ages)
+        weighted = modality.vectors[histories.videos] * (histories.weights * recency)[:, None]
+        profiles = np.zeros((len(histories), modality.vectors.shape[1]), dtype=np.float32)
+        np.add.at(profiles, histories.row_of, weighted)
+        cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
+        if modality.present.any():
+            known = cosines if modality.present.all() else cosines[:, modality.present]
+            cosines -= known.mean(axis=1, keepdims=True)
+            cosines /= np.maximum(known.std(axis=1, keepdims=True), 1e-9)
+        cosines[:, ~modality.present] = 0
+        return cosines
+
+    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
+        total = np.float32(self.config.lexical_weight) * self._lexical.to(liked, video)
+        for name, weight in self.config.modality_weights.items():
+            if name in self.catalogue.modalities:
+                vectors = self.catalogue.modalities[name].vectors
+                total += np.float32(weight) * (vectors[liked] @ vectors[video])
+        return np.asarray(total, dtype=np.float32)
+
+    def _state(self) -> State:
+        return self._lexical.state()
+
+    def _restore(self, state: State) -> None:
+        self._lexical = Neighbours.from_state(state)

@@ -1,0 +1,37 @@
+"""Words of the catalogue as sparse TF-IDF vectors.
+
+Dense sentence vectors lose the hashtags and series names that tie short videos together: on
+MicroLens-50K the title TF-IDF finds a third more next videos than MiniLM does, so this channel
+stays beside the dense ones.
+"""
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+# A run of letters and digits, or one Chinese or Japanese character (those scripts have no spaces,
+# and bigrams of characters are their words).
+WORD = r"(?u)[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+"
+
+
+def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
+    """TF-IDF of titles and tags, (n_videos, n_terms) float32, rows of length 1.
+
+    Uni- and bigrams that at least two videos share; logarithmic counts. A catalogue without any
+    shared word has no terms.
+
+    Args:
+        videos: Column `title`; `tags` where present.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = videos["title"].fill_null("")
+    if "tags" in videos.columns:
+        texts = texts + " " + videos["tags"].cast(pl.List(pl.String)).list.join(" ").fill_null("")
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=WORD, dtype=np.float32
+    )
+    try:
+        return vectorizer.fit_transform(texts.to_list())
+    except ValueError:  # scikit-learn refuses an empty vocabulary
+        return sp.csr_matrix((len(videos), 0), dtype=np.float32)

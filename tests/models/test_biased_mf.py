@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from kinoloop.data.histories import Histories, Interaction
+from kinoloop.models.biased_mf import BiasedMf
+from kinoloop.models.least_squares import Observed, solve_rows
+from kinoloop.testing.recommender_contract import RecommenderContract
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+
+class TestBiasedMf(RecommenderContract):
+    recommender = BiasedMf
+    settings = {"factors": 4}
+
+
+def objective(solution, row, features, fixed, alpha, ridge):
+    columns, weights, liked = row
+    predicted = fixed + features @ solution
+    observed = (weights * (liked - predicted[columns]) ** 2).sum()
+    return observed + alpha * (predicted**2).sum() + ridge * (solution**2).sum()
+
+
+@pytest.mark.parametrize("length", [0, 2, 5, 9])
+def test_a_row_is_at_the_minimum_of_its_objective_short_or_long(length):
+    rng = np.random.default_rng(0)
+    features, fixed = rng.standard_normal((12, 5)), rng.standard_normal(12) * 0.1
+    columns = rng.choice(12, size=length, replace=False)
+    weights, liked = rng.uniform(0.5, 2, length), rng.random(length) < 0.7
+    observed = Observed(np.array([0, length]), columns, weights, liked)
+    solved = solve_rows(observed, features, fixed, unobserved_weight=0.2, regularization=0.1)[0]
+    ridge = 0.1 * (length + 0.2 * 12)
+    row = (columns, weights, liked)
+    best = objective(solved, row, features, fixed, 0.2, ridge)
+    for _ in range(20):
+        other = solved + rng.standard_normal(5) * 0.01
+        assert objective(other, row, features, fixed, 0.2, ridge) > best
+
+
+def test_rows_do_not_change_with_how_they_are_batched(monkeypatch):
+    rng = np.random.default_rng(1)
+    lengths = [0, 3, 1, 7, 2]
+    offsets = np.cumsum([0, *lengths])
+    columns = np.concatenate([rng.choice(9, size=n, replace=False) for n in lengths])
+    observed = Observed(offsets, columns.astype(int), np.ones(13), np.ones(13, dtype=bool))
+    features = rng.standard_normal((9, 4))
+
+    def solve():
+        return solve_rows(
+            observed, features, np.zeros(9), unobserved_weight=0.1, regularization=0.1
+        )
+
+    whole = solve()
+    monkeypatch.setattr("kinoloop.models.least_squares.CHUNK_CELLS", 1)
+    np.testing.assert_allclose(solve(), whole, rtol=1e-9)
+
+
+def test_transposed_keeps_every_observation():
+    observed = Observed(
+        np.array([0, 2, 3]), np.array([2, 0, 2]), np.array([1.0, 2.0, 3.0]), np.array([1, 0, 1]) > 0
+    )
+    by_column = observed.transposed(3)
+    assert by_column.offsets.tolist() == [0, 1, 1, 3]
+    assert by_column.columns.tolist() == [0, 0, 1]
+    assert by_column.weights.tolist() == [2.0, 1.0, 3.0]
+    assert by_column.liked.tolist() == [False, True, True]
+
+
+def test_a_dislike_lowers_the_likes_of_its_kind():
+    model = BiasedMf(BiasedMf.Config(factors=4)).fit(
+        toy_histories(toy_catalogue()), toy_catalogue()
+    )
+    liked = model.score(Histories.from_rows([[Interaction(0), Interaction(2)]]))[0]
+    mixed = model.score(Histories.from_rows([[Interaction(0), Interaction(2, weight=-2.0)]]))[0]
+    assert mixed[4::2].mean() < liked[4::2].mean()
