@@ -1,6 +1,6 @@
 """What a drift test is: one function in its own file under `checks/`, with a typed config.
 
-    @drift_test("mix", level="tables", config=MixConfig)
+    @drift_test("mix", level="tables", config=MixConfig, title="Mix of {column}", effect="PSI")
     def mix(scene: Scene, config: MixConfig) -> Measurement: ...
 
 A test measures; whether it fires is decided in one place (`detect.judge`), by the same rule for
@@ -113,11 +113,24 @@ class Measurement:
 
 @dataclass(frozen=True)
 class DriftTest:
-    """A registered test."""
+    """A registered test.
+
+    Attributes:
+        name: As in the settings.
+        level: What it looks at.
+        config: Type of its settings.
+        title: For people, with the config's fields in braces.
+        effect: Short name of its effect size.
+        floor: Effect size that means "the same", 0.5 for an AUC.
+        measure: The function.
+    """
 
     name: str
     level: Level
     config: type[TestConfig]
+    title: str
+    effect: str
+    floor: float
     measure: Callable[[Scene, Any], Measurement]
 
 
@@ -128,12 +141,19 @@ Measure = Callable[[Scene, ConfigT], Measurement]
 
 
 def drift_test(
-    name: str, *, level: Level, config: type[ConfigT]
+    name: str,
+    *,
+    level: Level,
+    config: type[ConfigT],
+    title: str,
+    effect: str,
+    floor: float = 0.0,
 ) -> Callable[[Measure[ConfigT]], Measure[ConfigT]]:
-    """Register the decorated function as a drift test."""
+    """Register the decorated function as a drift test; see `DriftTest` for the arguments."""
 
     def keep(measure: Measure[ConfigT]) -> Measure[ConfigT]:
-        DRIFT_TESTS.register(name)(DriftTest(name, level, config, measure))
+        test = DriftTest(name, level, config, title, effect, floor, measure)
+        DRIFT_TESTS.register(name)(test)
         return measure
 
     return keep

@@ -72,7 +72,10 @@ class Result:
 
     Attributes:
         name: Kind and what it looked at, such as `mix category watched`.
+        title: The same for people.
         level: tables, embeddings or predictions.
+        effect: Short name of the effect size.
+        floor: Effect size that means "the same".
         outcome: What follows.
         threshold: Effect size that it had to reach.
         alpha: p-value that it had to stay under.
@@ -81,7 +84,10 @@ class Result:
     """
 
     name: str
+    title: str
     level: str
+    effect: str
+    floor: float
     outcome: Outcome
     threshold: float
     alpha: float
@@ -154,7 +160,10 @@ def _run(test: DriftTest, config: TestConfig, scene: Scene, alpha: float) -> Res
     outcome = judge(measurement, config.threshold, alpha)
     result = Result(
         name=_name(config),
+        title=_title(test, config),
         level=test.level,
+        effect=test.effect,
+        floor=test.floor,
         outcome=outcome,
         threshold=config.threshold,
         alpha=alpha,
@@ -168,3 +177,9 @@ def _run(test: DriftTest, config: TestConfig, scene: Scene, alpha: float) -> Res
 def _name(config: TestConfig) -> str:
     chosen = (getattr(config, field, None) for field in ("column", "modality", "of"))
     return " ".join([config.kind, *(str(word) for word in chosen if word not in {None, "events"})])
+
+
+def _title(test: DriftTest, config: TestConfig) -> str:
+    words = {name: str(value).replace("_", " ") for name, value in config}
+    where = {"watched": ", of what is watched", "new_videos": ", of new videos"}
+    return test.title.format(**words) + where.get(str(getattr(config, "of", "")), "")

@@ -17,7 +17,9 @@ class ActivityConfig(TestConfig):
     threshold: float = Field(0.2, gt=0, description="KS distance; 0.5 σ between two normals.")
 
 
-@drift_test("activity", level="tables", config=ActivityConfig)
+@drift_test(
+    "activity", level="tables", config=ActivityConfig, title="Events a user and day", effect="KS"
+)
 def activity(scene: Scene, config: ActivityConfig) -> Measurement:
     """Compare the distribution over users of their events a day."""
     current = scene.windows.current

@@ -37,7 +37,14 @@ class DomainClassifierConfig(TestConfig):
     penalty: float = Field(1.0, gt=0, description="Ridge penalty, in units of the mean variance.")
 
 
-@drift_test("domain_classifier", level="embeddings", config=DomainClassifierConfig)
+@drift_test(
+    "domain_classifier",
+    level="embeddings",
+    config=DomainClassifierConfig,
+    title="Telling the windows apart by {modality}",
+    effect="AUC",
+    floor=0.5,
+)
 def domain_classifier(scene: Scene, config: DomainClassifierConfig) -> Measurement:
     """Cross-validated AUC of telling the current window from the reference."""
     current = scene.windows.current

@@ -28,7 +28,13 @@ class MeanVectorConfig(TestConfig):
     )
 
 
-@drift_test("mean_vector", level="embeddings", config=MeanVectorConfig)
+@drift_test(
+    "mean_vector",
+    level="embeddings",
+    config=MeanVectorConfig,
+    title="Mean {modality} vector of what is watched",
+    effect="d",
+)
 def mean_vector(scene: Scene, config: MeanVectorConfig) -> Measurement:
     """Compare the mean vector of what was watched in both windows."""
     current = scene.windows.current

@@ -32,7 +32,7 @@ class MixConfig(TestConfig):
     max_levels: int = Field(30, ge=2, description="Rarer levels are counted together.")
 
 
-@drift_test("mix", level="tables", config=MixConfig)
+@drift_test("mix", level="tables", config=MixConfig, title="Mix of {column}", effect="PSI")
 def mix(scene: Scene, config: MixConfig) -> Measurement:
     """Compare the shares of levels by PSI, with the Jensen–Shannon distance beside it."""
     rows, unit = rows_of(scene, config.of)

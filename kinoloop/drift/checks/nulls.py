@@ -34,7 +34,9 @@ class NullsConfig(TestConfig):
     )
 
 
-@drift_test("nulls", level="tables", config=NullsConfig)
+@drift_test(
+    "nulls", level="tables", config=NullsConfig, title="Missing values", effect="rate change"
+)
 def nulls(scene: Scene, config: NullsConfig) -> Measurement:
     """Compare the null rate of each column; the column that moved most speaks for all."""
     rows, unit = rows_of(scene, config.of)

@@ -33,7 +33,9 @@ class NumericConfig(TestConfig):
     bins: int = Field(100, ge=10, description="Quantile bins on which KS is computed.")
 
 
-@drift_test("numeric", level="tables", config=NumericConfig)
+@drift_test(
+    "numeric", level="tables", config=NumericConfig, title="Distribution of {column}", effect="KS"
+)
 def numeric(scene: Scene, config: NumericConfig) -> Measurement:
     """Compare by the two-sample KS distance (an effect size), with the PSI on deciles beside it."""
     rows, unit = rows_of(scene, config.of)
@@ -58,10 +60,11 @@ def measured(
         np.bincount(decile, total[0], minlength=10).astype(np.float64)[None]
         for total in (reference, now)
     ]
+    called = label.replace("_", " ")
     return Measurement(
         evidence=weighed(scene, blocks, kolmogorov_smirnov),
         users=users,
-        said=f"the median of {label} went from {middle[0]:.3g} to {middle[1]:.3g}",
+        said=f"the median of {called} went from {middle[0]:.3g} to {middle[1]:.3g}",
         figures={"psi": float(psi(tenths[0], tenths[1])[0])},
-        plot=Curves(edges, before, after, label),
+        plot=Curves(edges, before, after, called),
     )

@@ -37,7 +37,13 @@ class QualityConfig(TestConfig):
     )
 
 
-@drift_test("quality", level="predictions", config=QualityConfig)
+@drift_test(
+    "quality",
+    level="predictions",
+    config=QualityConfig,
+    title="Quality on the fresh window",
+    effect="relative drop",
+)
 def quality(scene: Scene, config: QualityConfig) -> Measurement:
     """Compare NDCG on the current window with the test metric in the bundle."""
     if scene.champion is None:

@@ -31,7 +31,13 @@ class SlateMixConfig(TestConfig):
     max_levels: int = Field(30, ge=2, description="Rarer levels are counted together.")
 
 
-@drift_test("slate_mix", level="predictions", config=SlateMixConfig)
+@drift_test(
+    "slate_mix",
+    level="predictions",
+    config=SlateMixConfig,
+    title="Mix of {column} in slates",
+    effect="PSI",
+)
 def slate_mix(scene: Scene, config: SlateMixConfig) -> Measurement:
     """Compare the categories of recommended videos in both windows."""
     slates, current = scene.slates, scene.windows.current

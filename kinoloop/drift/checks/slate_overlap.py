@@ -25,7 +25,13 @@ class SlateOverlapConfig(TestConfig):
     )
 
 
-@drift_test("slate_overlap", level="predictions", config=SlateOverlapConfig)
+@drift_test(
+    "slate_overlap",
+    level="predictions",
+    config=SlateOverlapConfig,
+    title="Turnover of slates",
+    effect="relative drop",
+)
 def slate_overlap(scene: Scene, config: SlateOverlapConfig) -> Measurement:
     """Compare how much of a slate stays from the last period to this with how much used to."""
     slates = scene.slates

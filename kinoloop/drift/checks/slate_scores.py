@@ -23,7 +23,13 @@ class SlateScoresConfig(TestConfig):
     threshold: float = Field(0.3, gt=0, description="KS distance; 0.77 σ between two normals.")
 
 
-@drift_test("slate_scores", level="predictions", config=SlateScoresConfig)
+@drift_test(
+    "slate_scores",
+    level="predictions",
+    config=SlateScoresConfig,
+    title="Confidence of the champion",
+    effect="KS",
+)
 def slate_scores(scene: Scene, config: SlateScoresConfig) -> Measurement:
     """Compare the lift of recommended videos in both windows."""
     slates, current = scene.slates, scene.windows.current

@@ -30,7 +30,13 @@ class UnknownVideosConfig(TestConfig):
     )
 
 
-@drift_test("unknown_videos", level="predictions", config=UnknownVideosConfig)
+@drift_test(
+    "unknown_videos",
+    level="predictions",
+    config=UnknownVideosConfig,
+    title="Videos that the champion does not know",
+    effect="share",
+)
 def unknown_videos(scene: Scene, config: UnknownVideosConfig) -> Measurement:
     """Compare the share of watched videos that are missing from the champion's catalogue."""
     if scene.champion is None:
