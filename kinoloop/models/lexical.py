@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+COMMON = 1000  # a word in more videos (and a tenth) says little and costs the most
 # A run of letters and digits, or one Chinese or Japanese character (those scripts have no spaces,
 # and bigrams of characters are their words).
 WORD = r"(?u)[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+"
@@ -17,8 +18,8 @@ WORD = r"(?u)[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+"
 def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
     """TF-IDF of titles and tags, (n_videos, n_terms) float32, rows of length 1.
 
-    Uni- and bigrams that at least two videos share; logarithmic counts. A catalogue without any
-    shared word has no terms.
+    Uni- and bigrams that at least two videos share, and not more than `COMMON` or a tenth of the
+    catalogue; logarithmic counts. A catalogue without any shared word has no terms.
 
     Args:
         videos: Column `title`; `tags` where present.
@@ -29,7 +30,12 @@ def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
     if "tags" in videos.columns:
         texts = texts + " " + videos["tags"].cast(pl.List(pl.String)).list.join(" ").fill_null("")
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=WORD, dtype=np.float32
+        ngram_range=(1, 2),
+        min_df=2,
+        max_df=max(COMMON, len(texts) // 10),
+        sublinear_tf=True,
+        token_pattern=WORD,
+        dtype=np.float32,
     )
     try:
         return vectorizer.fit_transform(texts.to_list())

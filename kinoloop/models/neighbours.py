@@ -42,11 +42,11 @@ class Neighbours:
         block = max(1, BLOCK_CELLS // max(1, rows.shape[0]))
         blocks = []
         for start in range(0, rows.shape[0], block):
-            products = (rows[start : start + block] @ columns).tocoo()
-            row, column = products.row, products.col
-            values = products.data / (norms[row + start] * norms[column] + shrinkage)
-            apart = column != row + start
-            blocks.append(_top(row[apart], column[apart], values[apart], products.shape, top_n))
+            cosines = (rows[start : start + block] @ columns).tocsr()
+            at = np.repeat(np.arange(start, start + cosines.shape[0]), np.diff(cosines.indptr))
+            cosines.data = cosines.data / (norms[at] * norms[cosines.indices] + shrinkage)
+            cosines.data[cosines.indices == at] = 0
+            blocks.append(_top(cosines, top_n))
         similarity = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, 0))
         return cls(similarity.astype(np.float32))
 
@@ -84,16 +84,12 @@ class Neighbours:
         return cls(matrix)
 
 
-def _top(
-    row: NDArray[np.integer],
-    column: NDArray[np.integer],
-    values: NDArray[np.floating],
-    shape: tuple[int, int],
-    top_n: int,
-) -> sp.csr_matrix:
-    """Keep the `top_n` largest values of each row; ties go to the lower column."""
-    order = np.lexsort((column, -values, row))
-    row, column, values = row[order], column[order], values[order]
-    starts = np.searchsorted(row, np.arange(shape[0]))
-    kept = np.arange(len(row)) - starts[row] < top_n
-    return sp.csr_matrix((values[kept], (row[kept], column[kept])), shape=shape)
+def _top(cosines: sp.csr_matrix, top_n: int) -> sp.csr_matrix:
+    """Keep the `top_n` largest positive values of each row."""
+    kept = cosines.data > 0
+    crowded = np.flatnonzero(np.diff(cosines.indptr) > top_n)
+    for start, stop in zip(cosines.indptr[crowded], cosines.indptr[crowded + 1], strict=True):
+        values = cosines.data[start:stop]
+        kept[start + np.argpartition(values, -top_n)[:-top_n]] = False
+    offsets = np.concatenate([[0], np.cumsum(kept)])[cosines.indptr]
+    return sp.csr_matrix((cosines.data[kept], cosines.indices[kept], offsets), shape=cosines.shape)

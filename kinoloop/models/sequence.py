@@ -1,0 +1,129 @@
+"""The multimodal sequence recommender: a small transformer over fused video vectors.
+
+Reads the last videos of a history (with what the user did, how far they watched and how long they
+paused) and scores every video by its fused vector: score(j) = h_last · v_j. Videos that nobody has
+watched have vectors too, from their content alone. The vectors of the catalogue are computed once,
+after training, and stored; one history costs one small forward pass in numpy and one product.
+
+Training uses a GPU where there is one (bf16), and the CPU without being told. The same seed, data
+and settings give the same weights on the same machine; on a GPU up to the order of additions.
+"""
+
+import logging
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import (
+    RECOMMENDERS,
+    Recommender,
+    RecommenderConfig,
+    Report,
+    State,
+    Validation,
+)
+from kinoloop.models.transformer.context import context_classes
+from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
+
+logger = logging.getLogger(__name__)
+
+
+class SequenceConfig(RecommenderConfig):
+    """Size, regularisation and training."""
+
+    kind: Literal["sequence"] = "sequence"
+    dim: int = Field(64, ge=8, description="Embedding size; a multiple of `heads`.")
+    layers: int = Field(2, ge=1, description="Transformer blocks.")
+    heads: int = Field(2, ge=1, description="Attention heads a block.")
+    length: int = Field(50, ge=1, description="Newest videos of a history that are read.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of activations dropped.")
+    id_dropout: float = Field(
+        0.2, ge=0, le=1, description="Share of videos a batch sees without their id; 1: never ids."
+    )
+    epochs: int = Field(20, ge=1, description="Passes over the training histories, at most.")
+    patience: int = Field(3, ge=1, description="Epochs without a better validation NDCG@10.")
+    batch_positions: int = Field(1024, ge=1, description="Positions a step, about.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak, of AdamW.")
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
+    weight_decay: float = Field(0.01, ge=0, description="Of matrices; embeddings have none.")
+    negatives: int = Field(
+        1024, ge=1, description="Videos a step is compared with; a catalogue below it: all of them."
+    )
+    negative_popularity: float = Field(
+        0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
+    )
+
+
+@RECOMMENDERS.register("sequence")
+class Sequence(Recommender):
+    """Scores by a causal transformer over the history.
+
+    Attributes:
+        best_epoch: The epoch whose weights were kept; 0 before `fit`.
+    """
+
+    Config = SequenceConfig
+    config: SequenceConfig
+    best_epoch: int = 0
+    _items: NDArray[np.float32]  # (n_videos, dim)
+    _context: NDArray[np.float32]  # (n_classes, dim)
+    _reader: Reader
+
+    def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
+        from kinoloop.models.transformer.fitting import fit_network
+
+        def quality(arrays: State) -> float:
+            assert validation is not None
+            self._restore(arrays)
+            return validation.ndcg(self.score)
+
+        arrays, self.best_epoch = fit_network(
+            self.config,
+            histories,
+            self.catalogue,
+            seed=self.seed,
+            quality=None if validation is None else quality,
+            report=report,
+        )
+        self._restore(arrays)
+        logger.info("sequence: kept epoch %d of %d", self.best_epoch, self.config.epochs)
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        recent = histories.last(self.config.length)
+        hidden = np.zeros((len(recent), self.config.dim), dtype=np.float32)
+        busy = np.flatnonzero(recent.lengths > 0)
+        busy = busy[np.argsort(recent.lengths[busy], kind="stable")]  # like lengths pad little
+        for start in range(0, len(busy), ROWS_AT_A_TIME):
+            rows = busy[start : start + ROWS_AT_A_TIME]
+            hidden[rows] = self._hidden(recent.rows(rows) if len(recent) > 1 else recent)
+        return np.asarray(hidden @ self._items.T)
+
+    def _hidden(self, recent: Histories) -> NDArray[np.float32]:
+        """Last hidden state of rows that are not empty, (n_rows, dim)."""
+        lengths = recent.lengths
+        events = self._items[recent.videos] + self._context[context_classes(recent)].sum(axis=1)
+        steps = np.arange(int(lengths.max()))
+        inputs = np.zeros((len(lengths), len(steps), self.config.dim), dtype=np.float32)
+        inputs[steps < lengths[:, None]] = events
+        return self._reader.last_hidden(inputs, lengths)
+
+    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
+        norms = np.linalg.norm(self._items[liked], axis=1) * np.linalg.norm(self._items[video])
+        cosines = self._items[liked] @ self._items[video] / np.maximum(norms, 1e-12)
+        return np.asarray(cosines, dtype=np.float32)
+
+    def _state(self) -> State:
+        backbone = {f"backbone.{name}": value for name, value in self._reader.weights.items()}
+        return {"items": self._items, "context": self._context, **backbone}
+
+    def _restore(self, state: State) -> None:
+        self._items, self._context = state["items"], state["context"]
+        weights = {
+            name.removeprefix("backbone."): value
+            for name, value in state.items()
+            if name.startswith("backbone.")
+        }
+        self._reader = Reader(weights, self.config.layers, self.config.heads)

@@ -1,0 +1,1 @@
+"""The parts of the sequence recommender: network, batches, training and inference."""
