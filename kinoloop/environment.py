@@ -26,6 +26,8 @@ class Environment(BaseSettings):
     prefect_port: int = Field(4200, description="Port of the Prefect server.")
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; None: SQLite in state.")
 
+    bundle: Path | None = Field(None, description="Bundle to serve instead of the champion.")
+
     @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI in force."""

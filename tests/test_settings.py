@@ -14,6 +14,7 @@ SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
 CONFIGS: list[tuple[str, str]] = [
     ("interest", "kinoloop.data.interest.InterestConfig"),
     ("drift", "kinoloop.drift.detect.DriftConfig"),
+    ("serving", "serving.config.ServingConfig"),
 ]
 
 

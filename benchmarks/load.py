@@ -1,0 +1,174 @@
+"""A load generator: keep-alive HTTP clients in a process of its own, every latency kept.
+
+It speaks just enough HTTP/1.1 to cost little itself (about 50 µs a request), so that what it
+measures is the service. Run as a process it prints one JSON line:
+
+    python -m benchmarks.load --url http://127.0.0.1:3000 --path /noop --clients 16 --seconds 5
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run measured.
+
+    Attributes:
+        sent: Requests.
+        failed: Answers other than 200, and broken connections.
+        seconds: Wall time.
+        per_s: Requests per second.
+        p50_ms: Median latency.
+        p99_ms: 99th percentile.
+        max_ms: Slowest.
+    """
+
+    sent: int
+    failed: int
+    seconds: float
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, latencies: Sequence[float], failed: int, seconds: float) -> "Load":
+        """Summarise."""
+        ms = np.asarray(latencies or [float("nan")]) * 1000
+        p50, p99 = np.percentile(ms, [50, 99])
+        return cls(
+            sent=len(latencies) + failed,
+            failed=failed,
+            seconds=round(seconds, 3),
+            per_s=round(len(latencies) / seconds, 1),
+            p50_ms=round(float(p50), 3),
+            p99_ms=round(float(p99), 3),
+            max_ms=round(float(ms.max()), 3),
+        )
+
+
+class _Client(asyncio.Protocol):
+    """One keep-alive connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._answer: asyncio.Future[int] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("closed"))
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if not found or self._answer is None:
+            return
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        if len(body) >= length:
+            self._buffer = b""
+            self._answer.set_result(int(head[9:12]))
+
+    async def ask(self, request: bytes) -> int:
+        """Status of the answer."""
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+def requests_for(url: str, path: str, users: Sequence[str]) -> list[bytes]:
+    """Requests as they go over the wire, one a user."""
+    host = urlsplit(url).netloc
+    made = []
+    for user in users:
+        body = b"{}" if path == "/noop" else json.dumps({"user_id": user, "top_k": 10}).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        made.append(head.encode() + body)
+    return made
+
+
+async def load(
+    url: str, requests: Sequence[bytes], *, clients: int, seconds: float
+) -> tuple[list[tuple[float, float]], int]:
+    """Send for a while.
+
+    Returns:
+        (start, latency) of each good answer in seconds, and how many failed.
+    """
+    good: list[tuple[float, float]] = []
+    failed = 0
+    parts = urlsplit(url)
+    end = time.perf_counter() + seconds
+    loop = asyncio.get_running_loop()
+
+    async def one(first: int) -> None:
+        nonlocal failed
+        client: _Client | None = None
+        at = first
+        while (started := time.perf_counter()) < end:
+            at += clients
+            try:
+                if client is None:
+                    _, client = await loop.create_connection(_Client, parts.hostname, parts.port)
+                status = await client.ask(requests[at % len(requests)])
+            except OSError:
+                failed += 1
+                client = None
+                await asyncio.sleep(0.01)
+                continue
+            if status == 200:
+                good.append((started, time.perf_counter() - started))
+            else:
+                failed += 1
+        if client is not None:
+            client.close()
+
+    await asyncio.gather(*(one(first) for first in range(clients)))
+    return good, failed
+
+
+def main() -> None:
+    """Measure and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--path", default="/recommend")
+    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--users", type=int, default=1000)
+    arguments = parser.parse_args()
+    users = [f"user-{index}" for index in range(arguments.users)]
+    started = time.perf_counter()
+    good, failed = asyncio.run(
+        load(
+            arguments.url,
+            requests_for(arguments.url, arguments.path, users),
+            clients=arguments.clients,
+            seconds=arguments.seconds,
+        )
+    )
+    seconds = time.perf_counter() - started
+    print(json.dumps(asdict(Load.of([latency for _, latency in good], failed, seconds))))
+
+
+if __name__ == "__main__":
+    main()

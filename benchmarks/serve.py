@@ -1,0 +1,72 @@
+"""How fast the service answers: `/recommend` against a no-op endpoint of the same running service.
+
+    python -m benchmarks.serve                         # synthetic, the size of MicroLens-50k
+    python -m benchmarks.serve --kind sequence
+    python -m benchmarks.serve --bundle PATH           # a real release
+
+Both endpoints are measured in turns, so that a busy moment of the machine hits both; the client is
+a process of its own (benchmarks/load.py). The figure that counts: p50 of /recommend over p50 of
+/noop, with one client.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.service import running, synthetic_bundle
+
+
+def measure(url: str, path: str, *, clients: int, seconds: float) -> dict[str, float]:
+    """One run of the load generator."""
+    command = [sys.executable, "-m", "benchmarks.load", "--url", url, "--path", path]
+    command += ["--clients", str(clients), "--seconds", str(seconds)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(answer.stdout)
+    return result
+
+
+def compare(url: str, *, clients: int, seconds: float, rounds: int) -> None:
+    """Measure both endpoints in turns and print the middle round of each."""
+    runs: dict[str, list[dict[str, float]]] = {"/noop": [], "/recommend": []}
+    for _ in range(rounds):
+        for path, results in runs.items():
+            results.append(measure(url, path, clients=clients, seconds=seconds))
+    print(f"\n{clients} client(s), {rounds} rounds of {seconds:g} s each, middle round by p50:")
+    middle = {
+        path: sorted(results, key=lambda r: r["p50_ms"])[len(results) // 2]
+        for path, results in runs.items()
+    }
+    for path, result in middle.items():
+        print(
+            f"  {path:<11} p50 {result['p50_ms']:7.2f} ms   p99 {result['p99_ms']:7.2f} ms   "
+            f"max {result['max_ms']:7.1f} ms   {result['per_s']:7.0f} requests/s   "
+            f"failed {sum(r['failed'] for r in runs[path])}"
+        )
+    ratio = middle["/recommend"]["p50_ms"] / middle["/noop"]["p50_ms"]
+    print(f"  p50 ratio   {ratio:.2f}")
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--bundle", type=Path, help="a release bundle; else one is made")
+    parser.add_argument("--kind", default="item_knn", help="recommender of the made bundle")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = arguments.bundle
+        if bundle is None:
+            bundle = synthetic_bundle(Path(folder) / "bundle", kind=arguments.kind)
+        with running(Path(folder) / "state", bundle=bundle.resolve()) as url:
+            for clients in (1, 16):  # the first seconds warm the caches of both
+                measure(url, "/recommend", clients=clients, seconds=2)
+                measure(url, "/noop", clients=clients, seconds=2)
+                compare(url, clients=clients, seconds=arguments.seconds, rounds=arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

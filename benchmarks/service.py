@@ -1,0 +1,150 @@
+"""The real service in a process of its own, for the benchmarks: synthetic bundles and a server."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.histories import Histories
+from kinoloop.data.ids import IdMap
+from kinoloop.models.base import build
+from kinoloop.privacy.pseudonyms import Pseudonyms
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.info import Lineage
+
+KEY = "5e" * 32
+START_US = 1_780_000_000_000_000
+READY_S = 120.0
+
+
+def synthetic_bundle(
+    directory: Path, *, kind: str, videos: int = 19_220, users: int = 50_000, seed: int = 0
+) -> Path:
+    """Write a bundle of the size of MicroLens-50k: 19,220 videos, 50,000 users, 7.2 events each.
+
+    Args:
+        directory: Must not exist.
+        kind: Recommender.
+        videos: How many, popularity falling as 1/rank.
+        users: How many; their ids are `user-0`, `user-1`, …
+        seed: Of everything.
+    """
+    rng = np.random.default_rng(seed)
+    catalogue = _catalogue(rng, videos)
+    histories = _histories(rng, videos, users)
+    recommender = build({"kind": kind}, seed=seed).fit(histories, catalogue)
+    lineage = Lineage(name=kind, dataset_version=f"synthetic-{seed}")
+    write_bundle(
+        directory,
+        recommender=recommender,
+        catalogue=catalogue,
+        histories=histories,
+        lineage=lineage,
+    )
+    return directory
+
+
+@contextmanager
+def running(
+    state_dir: Path, *, bundle: Path | None = None, port: int | None = None, **environment: str
+) -> Iterator[str]:
+    """Start the service, wait until it is ready, and stop it at the end.
+
+    Args:
+        state_dir: Its state, landing zone and log go here.
+        bundle: Served instead of the champion.
+        port: A free one is taken where None.
+        environment: More variables.
+
+    Yields:
+        Its address.
+    """
+    port = port or free_port()
+    variables = {
+        **os.environ,
+        "KINOLOOP_STATE_DIR": str(state_dir),
+        "KINOLOOP_LANDING": str(state_dir / "landing"),
+        "KINOLOOP_PSEUDONYM_KEY": KEY,
+        "BENTOML_HOME": str(state_dir / "bentoml"),
+        **environment,
+    }
+    if bundle is not None:
+        variables["KINOLOOP_BUNDLE"] = str(bundle)
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Kinoloop"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "service.log").open("ab") as log:
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(f"the service at {url} is not ready; see service.log in its state folder")
+
+
+def _catalogue(rng: np.random.Generator, videos: int) -> Catalogue:
+    names = [f"video-{index}" for index in range(videos)]
+    words = np.array(["river", "city", "night", "goal", "bread", "piano", "robot", "forest"])
+    frame = pl.DataFrame(
+        {
+            "video_id": names,
+            "title": [" ".join(row) for row in words[rng.integers(0, len(words), (videos, 4))]],
+            "duration_s": rng.uniform(5, 120, videos),
+        }
+    )
+    vectors = rng.standard_normal((videos, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    modality = Modality(vectors, np.ones(videos, dtype=bool), "synthetic")
+    published = START_US + np.arange(videos, dtype=np.int64)
+    return Catalogue(IdMap(names), published, frame, {"visual": modality})
+
+
+def _histories(rng: np.random.Generator, videos: int, users: int) -> Histories:
+    chance = 1 / np.arange(1, videos + 1) ** 0.7
+    lengths = np.minimum(3 + rng.geometric(1 / 4.2, users), 100)
+    rows = np.repeat(np.arange(users), lengths)
+    watched = rng.choice(videos, size=len(rows), p=chance / chance.sum())
+    unique = np.unique(rows * videos + watched)
+    rows, watched = unique // videos, rng.permuted(unique) % videos
+    unique = np.unique(rows * videos + watched)
+    rows, watched = unique // videos, unique % videos
+    n = len(unique)
+    return Histories(
+        offsets=np.searchsorted(rows, np.arange(users + 1)).astype(np.int64),
+        videos=watched.astype(np.int32),
+        weights=np.ones(n, dtype=np.float32),
+        timestamps=START_US + np.arange(n, dtype=np.int64) * 1_000_000,
+        kinds=np.ones(n, dtype=np.uint8),
+        watch_shares=np.full(n, np.nan, dtype=np.float32),
+        user_ids=tuple(Pseudonyms(bytes.fromhex(KEY)).of_all(f"user-{i}" for i in range(users))),
+    )

@@ -1,0 +1,45 @@
+"""Settings of the service: section `[serving]` of `kinoloop.toml`."""
+
+from pydantic import Field
+
+from kinoloop.settings import Config
+
+
+class ServingConfig(Config):
+    """How the service runs, remembers and forgets."""
+
+    workers: int = Field(1, ge=1, le=64, description="Processes; each holds its own release.")
+    poll_s: float = Field(
+        5.0, gt=0, description="How often a worker asks the registry for the champion, seconds."
+    )
+    history_length: int = Field(
+        200, ge=1, le=10_000, description="Newest videos of a user that a request counts."
+    )
+    live_days: float = Field(
+        30.0, gt=0, description="Live events older than this are forgotten; ingest has them."
+    )
+    lineage_days: float = Field(
+        30.0, gt=0, description="Answers older than this can no longer be looked up, days."
+    )
+    lineage_mb: int = Field(
+        512, ge=1, description="Bound on the lineage files; the oldest go first, megabytes."
+    )
+    export_s: float = Field(
+        10.0, gt=0, description="How often feedback moves on to the landing zone, seconds."
+    )
+    export_rows: int = Field(
+        20_000, ge=1, le=1_000_000, description="Feedback events in one landing file at most."
+    )
+    max_body_kb: int = Field(
+        1024, ge=1, description="A larger request body is refused with 413, kilobytes."
+    )
+    max_events: int = Field(1000, ge=1, description="Events in one feedback request at most.")
+    clock_skew_s: float = Field(
+        300.0, ge=0, description="How far ahead a client's clock may run, seconds."
+    )
+    access_log_share: float = Field(
+        0.01, ge=0, le=1, description="Share of good requests in the access log; errors always."
+    )
+    drain_s: float = Field(
+        10.0, gt=0, description="After SIGTERM, requests under way get this long, seconds."
+    )

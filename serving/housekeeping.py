@@ -1,0 +1,77 @@
+"""What goes on beside the requests: feedback moves on, lineage reaches the disk, old things go.
+
+One thread a worker. It ends with a last export, so that SIGTERM leaves nothing in the outbox.
+"""
+
+import logging
+import threading
+import time
+
+from serving import metrics
+from serving.config import ServingConfig
+from serving.lineage import Lineage
+from serving.outbox import Outbox
+from serving.state import LiveState
+
+logger = logging.getLogger(__name__)
+
+SYNC_S = 1.0
+FORGET_S = 3600.0
+
+
+class Housekeeping:
+    """Runs until closed.
+
+    Args:
+        config: How often, and what is old.
+        state: Live events.
+        outbox: Of `state`.
+        lineage: Of this worker.
+    """
+
+    def __init__(
+        self, config: ServingConfig, *, state: LiveState, outbox: Outbox, lineage: Lineage
+    ) -> None:
+        self._config, self._state, self._outbox, self._lineage = config, state, outbox, lineage
+        self._next_export = self._next_forget = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Export what waits and end the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(SYNC_S):
+            self._lineage.sync()
+            if time.monotonic() >= self._next_export:
+                self._export()
+                self._next_export = time.monotonic() + self._config.export_s
+            if time.monotonic() >= self._next_forget:
+                self._forget()
+                self._next_forget = time.monotonic() + FORGET_S
+        self._export()
+        self._lineage.close()
+        self._state.close()
+
+    def _export(self) -> None:
+        try:
+            if exported := self._outbox.export():
+                metrics.EXPORTED.inc(exported)
+            metrics.PENDING.set(self._outbox.pending())
+        except Exception:
+            logger.exception("feedback could not be exported; it stays in the outbox")
+
+    def _forget(self) -> None:
+        try:
+            events = self._state.forget_before(
+                round((time.time() - self._config.live_days * 86_400) * 1e6)
+            )
+            segments = self._lineage.forget()
+            if events or segments:
+                logger.info("forgot %d live events, %d lineage files", events, segments)
+            metrics.forget_dead_workers()
+        except Exception:
+            logger.exception("old things could not be deleted; trying again in an hour")

@@ -1,0 +1,164 @@
+"""Requests and answers of the service, as they travel: JSON bodies without a wrapper.
+
+The bounds here are part of the API and stand in its OpenAPI document; what an operator may turn is
+in `ServingConfig`.
+"""
+
+from typing import Annotated, Any
+
+import bentoml
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from starlette.requests import Request
+
+PARSED = "kinoloop.body"
+
+UserId = Annotated[
+    str, Field(min_length=1, max_length=256, description="Whom the slate is for.", examples=["u1"])
+]
+VideoId = Annotated[str, Field(min_length=1, max_length=256, examples=["v1"])]
+TopK = Annotated[
+    int, Field(strict=True, ge=1, le=500, description="Length of the slate.", examples=[10])
+]
+
+
+class Body(bentoml.IODescriptor):
+    """Base of every request: parsed once, at the border (serving/border.py)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    async def from_http_request(cls, request: Request, serde: object) -> "Body":  # noqa: ARG003
+        """Take what the border has parsed; BentoML calls this."""
+        parsed: Body = request.scope[PARSED]
+        return parsed
+
+
+class RecommendRequest(Body):
+    """Whom to recommend to, and how many."""
+
+    user_id: UserId
+    top_k: TopK = 10
+    history: list[VideoId] | None = Field(
+        None,
+        max_length=1000,
+        description="What the user watched, oldest first, instead of what is on record; ids that "
+        "the release does not know are passed over.",
+    )
+    exclude: list[VideoId] = Field(
+        [], max_length=10_000, description="Videos that must not appear."
+    )
+    include_seen: bool = Field(
+        default=False, strict=True, description="Whether watched videos may appear again."
+    )
+
+
+class SimilarRequest(Body):
+    """Which video, and how many like it."""
+
+    video_id: VideoId
+    top_k: TopK = 10
+
+
+class SearchRequest(Body):
+    """What to look for, in words."""
+
+    query: str = Field(min_length=1, max_length=1000, examples=["calm rain at night"])
+    top_k: TopK = 10
+
+
+class FeedbackEvent(BaseModel):
+    """One event; documentation only, serving/feedback.py checks each event by itself."""
+
+    user_id: str
+    video_id: str
+    event: str = Field(description="impression, view, like, dislike, comment, share, save, …")
+    watch_s: float | None = Field(None, description="Seconds watched.")
+    value: float | None = Field(None, description="Stars of a rating.")
+    timestamp: str | float | None = Field(
+        None, description="ISO 8601 (UTC where no zone is given) or seconds since 1970; now."
+    )
+
+
+_EVENTS = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["user_id", "video_id", "event"],
+        "properties": FeedbackEvent.model_json_schema()["properties"],
+    },
+    "example": [{"user_id": "u1", "video_id": "v1", "event": "like"}],
+}
+
+
+class FeedbackRequest(Body):
+    """What users did; a wrong event does not hold up the others."""
+
+    events: Annotated[list[Any], WithJsonSchema(_EVENTS)] = Field(min_length=1)
+
+
+class NoopRequest(Body):
+    """Nothing."""
+
+
+class SlateVideo(BaseModel):
+    """One video of a slate."""
+
+    video_id: str
+    score: float = Field(description="Higher is better; comparable within one slate only.")
+    title: str
+    reason: str = Field(description="Why the video is here, in words.")
+
+
+class Slate(bentoml.IODescriptor):
+    """Videos in order, and where they come from."""
+
+    request_id: str = Field(description="Resolves at /lineage/{request_id}.")
+    model_version: str
+    dataset_version: str
+    slate: list[SlateVideo]
+
+
+class RejectedEvent(BaseModel):
+    """One event that was not taken."""
+
+    position: int = Field(description="In the request, from 0.")
+    field: str
+    reason: str
+    expected: str
+
+
+class FeedbackReceipt(bentoml.IODescriptor):
+    """What became of the events; the accepted ones are on the disk."""
+
+    accepted: int
+    rejected: int
+    reasons: list[RejectedEvent]
+
+
+class Nothing(bentoml.IODescriptor):
+    """An empty object."""
+
+
+class LineageRecord(BaseModel):
+    """Where an answer came from."""
+
+    request_id: str
+    endpoint: str
+    answered_at: str
+    model_version: str
+    dataset_version: str
+    run_id: str | None = Field(description="MLflow run that trained the model.")
+    videos: list[str]
+
+
+class VideoDetails(BaseModel):
+    """What is shown of one video."""
+
+    video_id: str
+    title: str | None = None
+    description: str | None = None
+    category: str | None = None
+    tags: list[str] | None = None
+    creator_id: str | None = None
+    duration_s: float | None = None

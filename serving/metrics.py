@@ -1,0 +1,65 @@
+"""What the service counts, for Prometheus; right with any number of workers.
+
+BentoML labels its own request metrics with the raw path, so that every `/thumbnails/…` and every
+probe of a scanner becomes fifteen new time series in every worker, for ever. They are switched off
+and counted here by route instead. No label carries anything that a client chooses.
+
+BentoML starts each worker with `PROMETHEUS_MULTIPROC_DIR` set, so that every process writes its
+counts to files there and any of them can answer for all.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+REQUESTS = Counter("kinoloop_requests", "Requests answered.", ["route", "status"])
+SECONDS = Histogram("kinoloop_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS)
+FEEDBACK = Counter("kinoloop_feedback_events", "Feedback events by outcome.", ["outcome"])
+EXPORTED = Counter("kinoloop_feedback_exported", "Feedback events moved to the landing zone.")
+PENDING = Gauge(
+    "kinoloop_outbox_pending",
+    "Feedback events that wait for export.",
+    multiprocess_mode="mostrecent",
+)
+SWAPS = Counter("kinoloop_release_swaps", "Releases by outcome: taken or refused.", ["outcome"])
+RELEASE = Gauge(
+    "kinoloop_release_info",
+    "1 for the release in service.",
+    ["model_version", "dataset_version"],
+    multiprocess_mode="livemax",
+)
+READY = Gauge("kinoloop_ready_workers", "Workers with a release.", multiprocess_mode="livesum")
+
+
+def exposition() -> bytes:
+    """All metrics of all workers, in the text format."""
+    if _FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def forget_dead_workers() -> None:
+    """Take the gauges of workers that died out of the sums."""
+    if _FOLDER not in os.environ:
+        return
+    for path in Path(os.environ[_FOLDER]).glob("gauge_live*_*.db"):
+        match = re.search(r"_(\d+)\.db$", path.name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            mark_process_dead(int(match[1]))  # type: ignore[no-untyped-call]

@@ -1,0 +1,134 @@
+"""From the outbox to the landing zone: each accepted event once, across crashes.
+
+A batch is named in the database first, then written under that name (temporary file, fsync,
+rename), then taken out of the outbox. Killed at any point, the next export writes the same rows in
+the same order under the same name: the file is byte for byte what it was, and ingest, which knows
+files by digest and events by `event_id`, changes nothing. One exporter works at a time, under a
+file lock that dies with its owner.
+
+The raw user id is kept from acceptance to export and then deleted (SQLite overwrites the bytes):
+the landing zone is the one place that carries raw ids, and ingest pseudonymises what it takes.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fsspec
+from filelock import FileLock, Timeout
+from fsspec.implementations.local import LocalFileSystem
+
+from serving.state import LiveState
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "events/feedback"
+SURFACE = "service"
+
+
+class Outbox:
+    """Moves accepted feedback on.
+
+    Args:
+        state: Where the outbox is.
+        landing: Folder or fsspec URL of the landing zone.
+        max_rows: Events in one file at most.
+    """
+
+    def __init__(self, state: LiveState, landing: str, *, max_rows: int) -> None:
+        self.state = state
+        self.max_rows = max_rows
+        self._files, self._root = fsspec.url_to_fs(landing)
+        self._lock = FileLock(state.path.with_suffix(".export.lock"))
+
+    def pending(self) -> int:
+        """Events that wait."""
+        return int(self.state.connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def export(self) -> int:
+        """Write everything that waits; 0 where another process is at it."""
+        try:
+            with self._lock.acquire(blocking=False):
+                done = 0
+                while rows := self._export_batch():
+                    done += rows
+                return done
+        except Timeout:
+            return 0
+
+    def _export_batch(self) -> int:
+        batch = self._claim()
+        if batch is None:
+            return 0
+        rows = self.state.connection.execute(
+            "SELECT user_id, video_id, timestamp, event, watch_s, value, event_id"
+            " FROM outbox JOIN live USING (event_id) WHERE batch = ? ORDER BY seq",
+            (batch,),
+        ).fetchall()
+        self._write(f"{batch}.jsonl", "".join(map(_line, rows)).encode())
+        with self.state.transaction() as connection:
+            connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,))
+        logger.info("%d feedback events exported as %s", len(rows), batch)
+        return len(rows)
+
+    def _claim(self) -> str | None:
+        """Name the next batch: one that a crash left, else the oldest rows."""
+        with self.state.transaction() as connection:
+            left = connection.execute(
+                "SELECT batch FROM outbox WHERE batch IS NOT NULL LIMIT 1"
+            ).fetchone()
+            if left is not None:
+                return str(left[0])
+            rows = connection.execute(
+                "SELECT seq, event_id FROM outbox ORDER BY seq LIMIT ?", (self.max_rows,)
+            ).fetchall()
+            if not rows:
+                return None
+            batch = _batch_name([event_id for _, event_id in rows])
+            connection.execute("UPDATE outbox SET batch = ? WHERE seq <= ?", (batch, rows[-1][0]))
+            return batch
+
+    def _write(self, name: str, content: bytes) -> None:
+        folder = f"{self._root}/{FOLDER}"
+        if not isinstance(self._files, LocalFileSystem):
+            self._files.pipe_file(f"{folder}/{name}", content)  # an object store writes it whole
+            return
+        target = Path(folder) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{name}.tmp")
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(target)
+        folder_descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder_descriptor)
+        finally:
+            os.close(folder_descriptor)
+
+
+def _batch_name(event_ids: list[str]) -> str:
+    """Named by content: the same events give the same name, on any machine."""
+    digest = hashlib.sha256("".join(event_ids).encode()).hexdigest()[:24]
+    return f"feedback-{digest}"
+
+
+def _line(row: sqlite3.Row | tuple[object, ...]) -> str:
+    user_id, video_id, timestamp, event, watch_s, value, event_id = row
+    moment = datetime.fromtimestamp(int(str(timestamp)) / 1e6, UTC)
+    document = {
+        "user_id": user_id,
+        "video_id": video_id,
+        "timestamp": moment.isoformat(timespec="microseconds"),
+        "event": event,
+        "watch_s": watch_s,
+        "value": value,
+        "surface": SURFACE,
+        "event_id": event_id,
+    }
+    return json.dumps(document, ensure_ascii=False) + "\n"

@@ -1,0 +1,157 @@
+"""What a client is told when a request can not be answered: always JSON, never a traceback.
+
+    {"status": 404, "error": "unknown_video", "what": "no video has this id", "got": "v999",
+     "expected": "a video of dataset 3f2a…", "next_step": "…"}
+
+One table maps exceptions to statuses. What is in no table is our own mistake: it is logged with
+its traceback, and the client reads 500 and a hint where to look.
+"""
+
+import functools
+import json
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar
+
+from starlette.responses import Response
+
+from kinoloop.errors import BundleError, ConfigError, DataError, KinoloopError
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+MAX_ECHO = 120
+MEDIA_TYPE = "application/problem+json"  # RFC 9457
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DataError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BundleError: HTTPStatus.SERVICE_UNAVAILABLE,
+    sqlite3.OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
+    """A request that can not be answered, with what its sender needs to mend it.
+
+    Args:
+        status: HTTP status.
+        error: Code that programs can branch on.
+        what: What is wrong.
+        got: The value that is wrong; long ones are cut.
+        expected: What would have been right.
+        next_step: What to do.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        error: str,
+        what: str,
+        *,
+        got: object = None,
+        expected: str = "",
+        next_step: str = "",
+    ) -> None:
+        super().__init__(what)
+        self.status = status
+        self.body = {
+            "status": int(status),
+            "error": error,
+            "what": what,
+            "got": _echo(got),
+            "expected": expected,
+            "next_step": next_step,
+        }
+
+    def response(self) -> Response:
+        """The answer to send."""
+        headers = {"Retry-After": "5"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return Response(
+            json.dumps(self.body, ensure_ascii=False).encode("utf-8", "replace"),
+            self.status,
+            headers,
+            media_type=MEDIA_TYPE,
+        )
+
+
+def unknown_video(video_id: str, dataset_version: str) -> Problem:
+    """404: no such video."""
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        "unknown_video",
+        "no video of the release in service has this id",
+        got=video_id,
+        expected=f"a video_id of dataset {dataset_version}",
+        next_step="take a video_id from /recommend or /search; a new video is known after the "
+        "next ingest and retrain",
+    )
+
+
+def no_release() -> Problem:
+    """503: nothing has been promoted yet."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no_release",
+        "no release is in service yet",
+        expected="a model version with the alias `champion`",
+        next_step="run `kinoloop retrain` and `kinoloop promote`; the service takes the release "
+        "up by itself within seconds",
+    )
+
+
+def too_many_events(got: int, allowed: int) -> Problem:
+    """422: split the request."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "too_many_events",
+        "too many events in one request; none was taken",
+        got=got,
+        expected=f"at most {allowed} events",
+        next_step="send them in several requests, or raise [serving] max_events",
+    )
+
+
+def explain(error: Exception) -> Problem:
+    """The problem that an exception amounts to."""
+    if isinstance(error, Problem):
+        return error
+    for kind, status in STATUS.items():
+        if isinstance(error, kind):
+            logger.warning("%s: %s", kind.__name__, error)
+            return Problem(
+                status, kind.__name__, str(error), next_step="see the log of the service; try again"
+            )
+    logger.error("a request failed", exc_info=error)
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal",
+        "the service made a mistake",
+        next_step="try again; the log of the service has the details",
+    )
+
+
+def answered(
+    handler: Callable[P, Awaitable[T]],
+) -> Callable[P, Awaitable[T | Response]]:
+    """Turn whatever a handler raises into an answer."""
+
+    @functools.wraps(handler)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T | Response:
+        try:
+            return await handler(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 (the border of the service: nothing passes)
+            return explain(error).response()
+
+    return wrapped
+
+
+def _echo(got: object) -> bool | int | float | str | None:
+    """The wrong value, short enough to send back."""
+    if got is None or isinstance(got, bool | int | float):
+        return got
+    text = got if isinstance(got, str) else repr(got)
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}… ({len(text)} characters)"

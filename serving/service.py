@@ -1,0 +1,185 @@
+"""The BentoML service: `bentoml serve serving.service:Kinoloop`.
+
+Endpoints are thin: the border (serving/border.py) lets only well-formed requests through, the
+release answers, and each handler is a few lines between them. They run on the event loop: an answer
+takes a millisecond or two, less than handing it to a thread and back would cost under load.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
+
+from typing import TYPE_CHECKING, Any, cast
+
+import bentoml
+
+from kinoloop.data.interest import InterestConfig
+from kinoloop.environment import Environment
+from kinoloop.privacy.pseudonyms import load_pseudonyms
+from kinoloop.settings import read_section
+from serving import messages, metrics, startup
+from serving.border import Border
+from serving.config import ServingConfig
+from serving.feedback import FeedbackWriter, check_events
+from serving.history import live, merged, told
+from serving.housekeeping import Housekeeping
+from serving.lineage import Lineage
+from serving.observe import Observe
+from serving.outbox import Outbox
+from serving.problems import answered, no_release, too_many_events, unknown_video
+from serving.site import build_site
+from serving.state import LiveState
+
+if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
+    from serving.champion import InService
+
+environment = Environment()
+config = read_section("serving", ServingConfig, environment.settings_file)
+site = build_site()
+
+
+@bentoml.service(
+    name="kinoloop",
+    workers=config.workers,
+    metrics={"enabled": False},  # labels of unbounded number: see serving/metrics.py
+    logging={"access": {"enabled": False}},  # a line a request: see serving/observe.py
+)
+@bentoml.asgi_app(site)
+class Kinoloop:
+    """Recommends videos, finds similar ones, searches, and learns from feedback at once."""
+
+    def __init__(self) -> None:
+        startup.prepare_process()
+        folder = environment.state_dir / "serving"
+        self._interest = read_section("interest", InterestConfig, environment.settings_file)
+        self._pseudonyms = load_pseudonyms(environment)
+        self._state = LiveState(folder / "live.db")
+        self._writer = FeedbackWriter(self._state)
+        self._lineage = Lineage(
+            folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
+        )
+        outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
+        self._housekeeping = Housekeeping(
+            config, state=self._state, outbox=outbox, lineage=self._lineage
+        )
+        self._champion = startup.follow_champion(environment, config, self._pseudonyms.key_id)
+        site.state.served = self
+
+    @property
+    def in_service(self) -> "InService | None":
+        """The release in service."""
+        return self._champion.current
+
+    def lineage_of(self, request_id: str) -> dict[str, Any] | None:
+        """What is known of an answer."""
+        return self._lineage.find(request_id)
+
+    def __is_ready__(self) -> bool:
+        """Whether there is a release to answer with; `/livez` is fine without."""
+        return self.in_service is not None
+
+    @bentoml.on_shutdown
+    def drain(self) -> None:
+        """Leave nothing behind: feedback is on the disk, then in the landing zone."""
+        self._champion.close()
+        self._writer.close()
+        self._housekeeping.close()
+
+    @bentoml.api(input_spec=messages.RecommendRequest, output_spec=messages.Slate)
+    @answered
+    async def recommend(
+        self,
+        user_id: str,
+        top_k: int,
+        history: list[str] | None,
+        exclude: list[str],
+        include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
+    ) -> messages.Slate:
+        """Recommend videos to a user, from what is on record or from a history given here."""
+        current = self._required()
+        ids = current.release.catalogue.ids
+        if history is not None:
+            interactions = told(history, ids)
+        else:
+            user = self._pseudonyms.of(user_id)
+            events = self._state.events_of(user, config.history_length)
+            since = live(events, ids, current.durations, self._interest)
+            known = current.release.history_of(user)
+            interactions = merged(known, since, config.history_length)
+        slate = current.release.recommend(
+            interactions, top_k=top_k, exclude=exclude, include_seen=include_seen
+        )
+        return self._answer("recommend", current, slate)
+
+    @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
+    @answered
+    async def similar(self, video_id: str, top_k: int) -> messages.Slate:
+        """Find videos that look, sound and read like one video."""
+        current = self._required()
+        if video_id not in current.release.catalogue.ids:
+            raise unknown_video(video_id, current.dataset_version)
+        return self._answer("similar", current, current.release.similar(video_id, top_k=top_k))
+
+    @bentoml.api(input_spec=messages.SearchRequest, output_spec=messages.Slate)
+    @answered
+    async def search(self, query: str, top_k: int) -> messages.Slate:
+        """Find videos by a text: by its meaning and by its words."""
+        current = self._required()
+        return self._answer("search", current, current.release.search(query, top_k=top_k))
+
+    @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)
+    @answered
+    async def feedback(self, events: list[Any]) -> messages.FeedbackReceipt:
+        """Take what users did. Accepted events are on the disk and count in the next request."""
+        if len(events) > config.max_events:
+            raise too_many_events(len(events), config.max_events)
+        current = self.in_service
+        good, user_ids, rejections = check_events(
+            events,
+            pseudonym=self._pseudonyms.of,
+            known_video=current.release.catalogue.ids.__contains__ if current else lambda _: True,
+            clock_skew_s=config.clock_skew_s,
+        )
+        if good:
+            await self._writer.write(good, user_ids)
+        for outcome, count in (("accepted", len(good)), ("rejected", len(rejections))):
+            metrics.FEEDBACK.labels(outcome).inc(count)
+        reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
+        return messages.FeedbackReceipt(
+            accepted=len(good), rejected=len(rejections), reasons=reasons
+        )
+
+    @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)
+    async def noop(self) -> messages.Nothing:
+        """Do nothing: what an answer costs at least, to compare `/recommend` with."""
+        return messages.Nothing()
+
+    def _required(self) -> "InService":
+        current = self.in_service
+        if current is None:
+            raise no_release()
+        return current
+
+    def _answer(self, endpoint: str, current: "InService", slate: list[Any]) -> messages.Slate:
+        videos = [place.video_id for place in slate]
+        return messages.Slate(
+            request_id=self._lineage.record(endpoint, videos, current.versions),
+            model_version=current.model_version,
+            dataset_version=current.dataset_version,
+            slate=[messages.SlateVideo(**place._asdict()) for place in slate],
+        )
+
+
+_BODIES = {
+    "/recommend": messages.RecommendRequest,
+    "/similar": messages.SimilarRequest,
+    "/search": messages.SearchRequest,
+    "/feedback": messages.FeedbackRequest,
+    "/noop": messages.NoopRequest,
+}
+_READ = ["/", "/docs", "/page/{asset}", "/metrics", "/lineage/{request_id}", "/videos/{video_id}",
+         "/thumbnails/{video_id}", "/livez", "/readyz", "/healthz"]  # fmt: skip
+
+_service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Service
+_service.add_asgi_middleware(Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share)
+_service.add_asgi_middleware(Border, bodies=_BODIES, max_body=config.max_body_kb * 1024)

@@ -1,0 +1,146 @@
+"""What is read with GET: the page, thumbnails, lineage, metrics and the API docs.
+
+A FastAPI app that BentoML mounts, because BentoML's own endpoints are all POST; its routes appear
+in the service's OpenAPI document. The page and the docs load nothing from other hosts.
+"""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import FileResponse, Response
+
+from kinoloop.errors import KinoloopError
+from serving import metrics
+from serving.messages import LineageRecord, VideoDetails
+from serving.problems import Problem, explain, no_release, unknown_video
+
+if TYPE_CHECKING:
+    from serving.champion import InService
+
+PAGE = Path(__file__).parent / "page"
+ASSETS = ("app.js", "style.css", "docs.js")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
+
+
+class Served(Protocol):
+    """What the site asks of the service."""
+
+    @property
+    def in_service(self) -> "InService | None":
+        """The release in service."""
+
+    def lineage_of(self, request_id: str) -> dict[str, Any] | None:
+        """What is known of an answer."""
+
+
+router = APIRouter()
+
+
+def build_site() -> FastAPI:
+    """The app; the service puts itself into `app.state.served`."""
+    app = FastAPI(title="Kinoloop", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(router)
+    app.add_exception_handler(KinoloopError, _problem)
+    return app
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The page where a person sees slates."""
+    return FileResponse(PAGE / "index.html", headers=_HEADERS)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> FileResponse:
+    """The API docs: Swagger UI on the service's OpenAPI document."""
+    return FileResponse(PAGE / "docs.html", headers=_HEADERS)
+
+
+@router.get("/page/{asset}", include_in_schema=False)
+async def part(asset: str) -> FileResponse:
+    """A part of the page."""
+    if asset not in ASSETS:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "unknown_path",
+            "the page has no such part",
+            got=asset,
+            expected=", ".join(ASSETS),
+        )
+    return FileResponse(PAGE / asset, headers={**_HEADERS, "Cache-Control": "no-cache"})
+
+
+@router.get("/metrics", include_in_schema=False)
+def prometheus() -> Response:
+    """Metrics of all workers."""
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+@router.get("/lineage/{request_id}", tags=["Service APIs"])
+def lineage(request: Request, request_id: str) -> LineageRecord:
+    """Which model, trained on which data, gave the answer with this request id."""
+    found = request.app.state.served.lineage_of(request_id)
+    if found is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "unknown_request",
+            "no answer with this request id is on record",
+            got=request_id,
+            expected="the request_id of an answer that is not older than [serving] lineage_days",
+            next_step="copy the request_id from an answer",
+        )
+    return LineageRecord.model_validate(found)
+
+
+@router.get("/videos/{video_id}", tags=["Service APIs"])
+async def video(request: Request, video_id: str) -> VideoDetails:
+    """What the release in service knows of a video."""
+    release, index = _find(request, video_id)
+    known = release.release.catalogue.videos
+    wanted = [name for name in VideoDetails.model_fields if name in known.columns]
+    return VideoDetails.model_validate(known.select(wanted).row(index, named=True))
+
+
+@router.get(
+    "/thumbnails/{video_id}",
+    tags=["Service APIs"],
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def thumbnail(request: Request, video_id: str) -> Response:
+    """A frame of a video, JPEG."""
+    release, _ = _find(request, video_id)
+    jpeg = release.release.thumbnail(video_id)
+    if jpeg is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "no_thumbnail",
+            "this video has no picture",
+            got=video_id,
+            next_step="run `kinoloop extract`, then retrain",
+        )
+    headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    return explain(error).response()
+
+
+def _find(request: Request, video_id: str) -> "tuple[InService, int]":
+    """The release in service and the position of a video in it."""
+    served: Served = request.app.state.served
+    current = served.in_service
+    if current is None:
+        raise no_release()
+    index = current.release.catalogue.ids.index(video_id)
+    if index < 0:
+        raise unknown_video(video_id, current.dataset_version)
+    return current, index

@@ -1,0 +1,85 @@
+"""What happens once in each worker, before the first request."""
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from kinoloop.environment import Environment
+from serving import metrics
+from serving.config import ServingConfig
+
+if TYPE_CHECKING:
+    from serving.champion import Fixed, Follower, InService
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_process() -> None:
+    """One torch thread a worker, and our own log lines on standard output."""
+    import torch  # here and not above: the process that only watches the workers needs none
+
+    torch.set_num_threads(1)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    access = logging.getLogger("kinoloop.access")
+    access.handlers, access.propagate = [handler], False
+    access.setLevel(logging.INFO)
+    notes = logging.StreamHandler(sys.stderr)
+    notes.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("kinoloop", "serving"):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [notes], False
+        log.setLevel(logging.INFO)
+
+
+def follow_champion(
+    environment: Environment, config: ServingConfig, key_id: str
+) -> "Follower | Fixed":
+    """Serve the bundle that the environment names, else follow the registry.
+
+    Args:
+        environment: Where bundle, registry and cache are.
+        config: How often to ask.
+        key_id: Of the pseudonym key here; histories under another key would find nobody.
+
+    Raises:
+        BundleError: The bundle that the environment names must not serve.
+    """
+    from kinoloop.registry.client import ModelRegistry
+    from serving.champion import Fixed, Follower
+
+    labels: list[tuple[str, str]] = []
+
+    def taken(current: "InService | None") -> None:
+        if current is None:
+            metrics.SWAPS.labels("refused").inc()
+            return
+        metrics.SWAPS.labels("taken").inc()
+        metrics.READY.set(1)
+        while labels:
+            metrics.RELEASE.labels(*labels.pop()).set(0)
+        labels.append((current.model_version, current.dataset_version))
+        metrics.RELEASE.labels(*labels[0]).set(1)
+        theirs = current.release.info.key_id
+        if theirs and theirs != key_id:
+            logger.error(
+                "histories in version %s are under pseudonym key %s, the key here is %s: every "
+                "user starts anew. Set KINOLOOP_PSEUDONYM_KEY to the key of the data",
+                current.model_version,
+                theirs,
+                key_id,
+            )
+
+    if environment.bundle is not None:
+        fixed = Fixed(environment.bundle)
+        taken(fixed.current)
+        return fixed
+
+    follower = Follower(
+        lambda: ModelRegistry(environment.tracking_uri),
+        environment.state_dir / "releases",
+        poll_s=config.poll_s,
+        swapped=taken,
+    )
+    follower.start()
+    return follower

@@ -1,0 +1,77 @@
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks.service import KEY, running
+from kinoloop.models.base import build
+from kinoloop.privacy.pseudonyms import Pseudonyms
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.info import Lineage
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
+SETTINGS = (
+    "[serving]\nworkers = 2\nexport_s = 0.5\npoll_s = 0.5\nmax_body_kb = 64\nmax_events = 50\n"
+)
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Service(NamedTuple):
+    url: str
+    folder: Path
+
+    def ask(self, path: str, body: Any = None, *, raw: bytes | None = None, **kw) -> Answer:
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, **kw)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return _answer(answer.status, answer.read(), answer.headers)
+        except urllib.error.HTTPError as err:
+            return _answer(err.code, err.read(), err.headers)
+
+
+def _answer(status, content, headers) -> Answer:
+    kind = headers.get("content-type", "")
+    body = json.loads(content) if "json" in kind else content.decode(errors="replace")
+    return Answer(status, body, {key.lower(): value for key, value in headers.items()})
+
+
+def make_bundle(directory: Path, *, kind: str = "item_knn", seed: int = 0) -> Path:
+    catalogue = toy_catalogue(seed=seed)
+    histories = toy_histories(catalogue, seed=seed)
+    pseudonyms = Pseudonyms(bytes.fromhex(KEY))
+    users = tuple(pseudonyms.of_all(histories.user_ids))
+    histories = type(histories)(**{**vars(histories), "user_ids": users})
+    write_bundle(
+        directory,
+        recommender=build({"kind": kind}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+        lineage=Lineage(name=kind, dataset_version=f"data-{seed}", key_id=pseudonyms.key_id),
+        thumbnails=[("v000", JPEG)],
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("release") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory, bundle):
+    """The real service, two workers, over real HTTP."""
+    folder = tmp_path_factory.mktemp("service")
+    settings = folder / "kinoloop.toml"
+    settings.write_text(SETTINGS)
+    with running(folder / "state", bundle=bundle, KINOLOOP_SETTINGS_FILE=str(settings)) as url:
+        yield Service(url, folder)
