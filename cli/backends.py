@@ -2,8 +2,8 @@
 
 While `kinoloop up` or `kinoloop demo` runs, it leaves a note in the state folder and every other
 command joins its servers. Without one, Prefect serves itself for the length of a flow, and MLflow
-is a SQLite file. The homes of Prefect and BentoML are inside the state folder either way, so that what
-the user keeps in theirs is never read or written; variables that the user has set win.
+is a SQLite file. The homes of Prefect and BentoML are inside the state folder either way, so that
+what the user keeps in theirs is never read or written; variables that the user has set win.
 """
 
 import json
