@@ -6,11 +6,12 @@ The one place that knows how each server is started. `kinoloop demo` uses the sa
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
 
-from cli.backends import connect, leave_note, mlflow_url, prefect_url, server_variables
+from cli.backends import leave_note, mlflow_url, prefect_url, server_variables
 from cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
@@ -44,8 +45,20 @@ def up() -> None:
         hold(servers, console)
 
 
-def start_backends(servers: Servers, environment: Environment, console: Console) -> None:
+def start_backends(
+    servers: Servers,
+    environment: Environment,
+    console: Console,
+    *,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Start Prefect server and MLflow side by side, wait for both, and join them.
+
+    Args:
+        servers: Holds them.
+        environment: Names ports and folders.
+        console: Where to print.
+        meanwhile: Called while they start.
 
     Raises:
         ConfigError: A port is taken.
@@ -58,12 +71,14 @@ def start_backends(servers: Servers, environment: Environment, console: Console)
         check_port(server)
     for server in wanted.values():
         servers.start(server)
+    if meanwhile is not None:
+        meanwhile()
     for title, server in wanted.items():
         name = server.name
         with console.status(f"Starting {title} … (log: {servers.log_file(name)})"):
             report(console, title, servers.wait(name))
     leave_note(environment)
-    connect(environment)
+    os.environ.update(server_variables(environment))  # flows that run in this process join, too
 
 
 def has_own_mlflow(environment: Environment) -> bool:
@@ -148,8 +163,13 @@ def mlflow_server(environment: Environment) -> Server:
     )  # fmt: skip
 
 
-def service(environment: Environment) -> Server:
-    """The BentoML service; it waits for a champion by itself."""
+def service(environment: Environment, *, ready: bool = False) -> Server:
+    """The BentoML service; it waits for a champion by itself.
+
+    Args:
+        environment: Names address and folders.
+        ready: Count it as started only when it has a champion to answer with.
+    """
     return Server(
         name="service",
         command=_python(
@@ -157,7 +177,7 @@ def service(environment: Environment) -> Server:
             "--host", environment.host, "--port", str(environment.service_port),
         ),
         variables=server_variables(environment),
-        health=f"{service_url(environment)}/livez",
+        health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
         host=environment.host,
         port=environment.service_port,
         port_setting="KINOLOOP_SERVICE_PORT",
