@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import doctor, sample, stack
+from cli import drift, sample
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -44,7 +44,7 @@ def options(
     )
 
 
-for verbs in (doctor, sample, stack):
+for verbs in (drift, sample):
     verbs.register(app)
 
 

@@ -25,7 +25,7 @@ class About:
 
     Attributes:
         created: When the tests ran, UTC.
-        windows: What was compared; None where there was nothing to compare.
+        compared: Facts of what was compared, by name; see `facts_of`.
         champion: Version and kind of the model in service; "" without one.
         dataset: Version of the data.
         false_alarms: Chance of a false alarm that the settings allow.
@@ -33,7 +33,7 @@ class About:
     """
 
     created: datetime
-    windows: Windows | None
+    compared: dict[str, str]
     champion: str
     dataset: str
     false_alarms: float
@@ -90,18 +90,25 @@ def write(directory: Path, document: str, *, created: datetime) -> Path:
     return path
 
 
+def facts_of(windows: Windows | None) -> dict[str, str]:
+    """What was compared, for people; empty where there was nothing to compare."""
+    if windows is None:
+        return {}
+    users = windows.events.get_column("user").n_unique()
+    return {
+        "Current window": str(windows.periods[-1]),
+        "Reference": f"{windows.reference_span}, in {windows.current} periods",
+        "Compared": f"{windows.events.height:,} events of {users:,} users",
+    }
+
+
 def _facts(about: About) -> str:
     facts = {
         "Created": f"{about.created:%Y-%m-%d %H:%M} UTC",
         "Champion": about.champion or "none yet",
         "Dataset version": about.dataset,
+        **about.compared,
     }
-    if about.windows is not None:
-        periods = about.windows.periods
-        facts["Current window"] = str(periods[-1])
-        facts["Reference"] = f"{about.windows.reference_span}, in {len(periods) - 1} periods"
-        users = about.windows.events.get_column("user").n_unique()
-        facts["Compared"] = f"{about.windows.events.height:,} events of {users:,} users"
     return "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts.items()
     )

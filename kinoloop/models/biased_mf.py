@@ -30,7 +30,6 @@ from kinoloop.models.base import (
     Report,
     State,
     Validation,
-    cosines,
 )
 from kinoloop.models.least_squares import Observed, solve_rows
 
@@ -84,10 +83,11 @@ class BiasedMf(Recommender):
         scores = users[:, 1:] @ self._videos[:, 1:].T + users[:, :1] + self._videos[:, 0]
         return np.asarray(scores + self._mean, dtype=np.float32)
 
-    def _similarity(
-        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        return cosines(self._videos[videos, 1:], self._videos[liked, 1:])
+    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
+        vectors = self._videos[:, 1:]
+        norms = np.linalg.norm(vectors[liked], axis=1) * np.linalg.norm(vectors[video])
+        cosines = vectors[liked] @ vectors[video] / np.maximum(norms, 1e-12)
+        return np.asarray(cosines, dtype=np.float32)
 
     @property
     def _width(self) -> int:

@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import deltalake
 import numpy as np
 import polars as pl
 
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
+from kinoloop.data.tables import Tables
 from kinoloop.drift.champion import Champion
 from kinoloop.drift.checks.quality import holdout
 from kinoloop.drift.windows import Span, Windows, number_of
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.models.base import build
+from kinoloop.schema import TABLES
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 CATEGORIES = tuple(f"topic{i}" for i in range(6))
@@ -118,6 +122,20 @@ def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
         "period"
     )
     return Windows(periods=periods, events=events, videos=videos)
+
+
+def write_tables(world: World, root: Path) -> Tables:
+    """Write the events and videos as the Delta tables that ingest would have written."""
+    events = world.events.with_columns(
+        date=pl.col("timestamp").dt.date(), event_id=pl.int_range(pl.len()).cast(pl.String)
+    )
+    for name, known in (("events", events), ("videos", world.videos)):
+        schema = TABLES[name]
+        absent = [pl.lit(None, dtype=t).alias(c) for c, t in schema.items() if c not in known]
+        frame = known.with_columns(absent).select(*schema)
+        parts = ["date"] if name == "events" else None
+        deltalake.write_deltalake(str(root / name), frame.to_arrow(), partition_by=parts)
+    return Tables(root)
 
 
 def histories_of(world: World, *, since: float = -1, until: float = 1000) -> Histories:

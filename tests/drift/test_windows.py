@@ -1,14 +1,11 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import deltalake
-import polars as pl
 import pytest
 
 from kinoloop.data.tables import Tables
 from kinoloop.drift.windows import WindowsConfig, load_windows, plan
-from kinoloop.schema import EVENTS, VIDEOS
-from kinoloop.testing.drifting import START, make_world
+from kinoloop.testing.drifting import START, make_world, write_tables
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,14 +48,7 @@ def test_no_reference_is_nothing_to_compare():
 
 @pytest.fixture
 def tables(tmp_path):
-    world = make_world(0, users=40, days=21)
-    events = world.events.with_columns(date=pl.col("timestamp").dt.date())
-    for name, known, schema in (("events", events, EVENTS), ("videos", world.videos, VIDEOS)):
-        absent = [pl.lit(None, dtype=t).alias(c) for c, t in schema.items() if c not in known]
-        frame = known.with_columns(absent).select(*schema)
-        parts = ["date"] if name == "events" else None
-        deltalake.write_deltalake(str(tmp_path / name), frame.to_arrow(), partition_by=parts)
-    return Tables(tmp_path)
+    return write_tables(make_world(0, users=40, days=21), tmp_path)
 
 
 def test_loads_equal_periods_without_user_ids(tables):

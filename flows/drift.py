@@ -1,0 +1,40 @@
+"""Drift: does today still look like what the champion was trained on? If not, retrain."""
+
+from typing import TypedDict
+
+from prefect import flow
+
+from kinoloop.environment import Environment
+from tasks.drift import fetch_champion, look_for_drift, trigger_retrain, write_report
+from tasks.failures import explain_failure
+
+
+class DriftSummary(TypedDict):
+    """`fired`, the outcome of each test by name, and the path of the report."""
+
+    fired: bool
+    tests: dict[str, str]
+    report: str
+
+
+@flow(name="drift", on_failure=[explain_failure], on_crashed=[explain_failure])
+def drift(*, trigger: bool = True) -> DriftSummary:
+    """Run the drift tests, leave a report, and start a retrain run where they fire.
+
+    Args:
+        trigger: Start the retrain deployment when drift is found; the loop flow retrains itself.
+
+    Raises:
+        ConfigError: A test is unknown or one of its settings is wrong.
+    """
+    environment = Environment()
+    found = look_for_drift(environment, fetch_champion(environment))
+    if not found.drift.fired:
+        action = "There is nothing to do."
+    elif trigger:
+        action = trigger_retrain(found)
+    else:
+        action = "The loop that asked for this report retrains next."
+    report = write_report(environment, found, action)
+    tests: dict[str, str] = {result.name: result.outcome for result in found.drift.results}
+    return {"fired": found.drift.fired, "tests": tests, "report": report}

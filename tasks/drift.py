@@ -1,0 +1,163 @@
+"""Drift on this machine: fetch the champion, measure, start a retrain run, leave a report."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.events import emit_event
+from prefect.exceptions import ObjectNotFound
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.interest import InterestConfig
+from kinoloop.data.tables import Tables
+from kinoloop.drift.base import Scene
+from kinoloop.drift.champion import load_champion
+from kinoloop.drift.detect import Drift, DriftConfig, detect
+from kinoloop.drift.report import About, facts_of, render, verdict, write
+from kinoloop.drift.windows import load_windows
+from kinoloop.environment import Environment
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.release.release import Release
+from kinoloop.settings import read_section
+from tasks.versioning import dataset_version
+
+logger = logging.getLogger(__name__)
+
+RETRAIN = "retrain/retrain"
+EVENT = "kinoloop.drift.fired"
+
+
+@dataclass(frozen=True)
+class FetchedChampion:
+    """The model in service, on this machine."""
+
+    version: str
+    bundle: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `look_for_drift` saw."""
+
+    drift: Drift
+    compared: dict[str, str]
+    champion: str
+    false_alarms: float
+
+
+@task(name="fetch champion", retries=2, retry_delay_seconds=10, timeout_seconds=900)
+def fetch_champion(environment: Environment) -> FetchedChampion | None:
+    """Download the champion's bundle into the local cache; None before the first promotion."""
+    registry = ModelRegistry(environment.tracking_uri)
+    champion = registry.champion()
+    if champion is None:
+        return None
+    bundle = registry.download(champion, environment.state_dir / "releases")
+    return FetchedChampion(champion.version, bundle)
+
+
+@task(name="look for drift", timeout_seconds=3600, cache_policy=NO_CACHE)
+def look_for_drift(environment: Environment, fetched: FetchedChampion | None) -> Found:
+    """Run the drift tests that the settings name.
+
+    Raises:
+        ConfigError: A test is unknown or one of its settings is wrong.
+    """
+    config = read_section("drift", DriftConfig, environment.settings_file)
+    interest = read_section("interest", InterestConfig, environment.settings_file)
+    tables = Tables(environment.data_dir)
+    release = Release.open(fetched.bundle) if fetched else None
+    trained_until = release.info.trained_until if release else None
+    windows = load_windows(tables, config, trained_until=trained_until, seed=config.seed)
+    champion = f"version {fetched.version}, {release.info.kind}" if fetched and release else ""
+    if windows is None:
+        logger.info("drift: less than a day is new, or nothing came before it")
+        return Found(Drift((), fired=False), {}, champion, config.false_alarms)
+    scene = Scene(
+        windows=windows,
+        catalogue=load_catalogue(tables),
+        champion=load_champion(
+            release,
+            tables,
+            interest,
+            until=windows.periods[-1].end,
+            max_users=config.max_users,
+            seed=config.seed,
+        )
+        if release
+        else None,
+        permutations=config.permutations,
+        top_k=config.top_k,
+        seed=config.seed,
+    )
+    return Found(detect(scene, config), facts_of(windows), champion, config.false_alarms)
+
+
+@task(name="trigger retrain", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
+def trigger_retrain(found: Found) -> str:
+    """Start the retrain deployment where there is one, and tell Prefect that drift was found.
+
+    Returns:
+        What was done, for people.
+    """
+    fired = [result.name for result in found.drift.results if result.outcome == "fired"]
+    resource = {"prefect.resource.id": "kinoloop.drift", "prefect.resource.name": "kinoloop drift"}
+    emit_event(EVENT, resource=resource, payload={"fired": fired, "champion": found.champion})
+    try:
+        run = cast("FlowRun", run_deployment(RETRAIN, timeout=0, as_subflow=False))
+    except ObjectNotFound:
+        logger.warning(
+            "drift fired, but no deployment is called %s: run `kinoloop retrain`", RETRAIN
+        )
+        return (
+            "No retrain deployment was found to start: run `kinoloop retrain`, "
+            "or deploy the flows with `prefect deploy --all`."
+        )
+    logger.info("drift fired: started the retrain run %s", run.name)
+    return f"The retrain run “{run.name}” was started; the champion stays until a better one wins."
+
+
+@task(name="write drift report", retries=1, cache_policy=NO_CACHE)
+def write_report(environment: Environment, found: Found, action: str) -> str:
+    """Write the report and link it from a Prefect artifact.
+
+    Returns:
+        Path of the report.
+    """
+    created = datetime.now(UTC)
+    about = About(
+        created=created,
+        compared=found.compared,
+        champion=found.champion,
+        dataset=dataset_version(environment),
+        false_alarms=found.false_alarms,
+        action=action,
+    )
+    directory = environment.state_dir / "reports"
+    path = write(directory, render(found.drift, about), created=created)
+    create_markdown_artifact(
+        key="drift",
+        markdown=_markdown(found, path, action),
+        description=verdict(found.drift),
+    )
+    logger.info("drift report: %s", path)
+    return str(path)
+
+
+def _markdown(found: Found, path: Path, action: str) -> str:
+    rows = "\n".join(
+        f"| {result.title} | {result.outcome} | {result.measurement.said} |"
+        for result in found.drift.results
+    )
+    return (
+        f"## {verdict(found.drift)}\n\n{action}\n\n"
+        f"[Open the report]({path.resolve().as_uri()}) (`{path}`)\n\n"
+        f"| test | outcome | found |\n|---|---|---|\n{rows}\n"
+    )
