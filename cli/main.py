@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import drift, sample
+from cli import drift, models, sample
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -44,7 +44,7 @@ def options(
     )
 
 
-for verbs in (drift, sample):
+for verbs in (drift, models, sample):
     verbs.register(app)
 
 

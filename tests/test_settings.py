@@ -15,6 +15,8 @@ CONFIGS: list[tuple[str, str]] = [
     ("interest", "kinoloop.data.interest.InterestConfig"),
     ("drift", "kinoloop.drift.detect.DriftConfig"),
     ("serving", "serving.config.ServingConfig"),
+    ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
+    ("promote", "kinoloop.release.decision.PromoteConfig"),
 ]
 
 

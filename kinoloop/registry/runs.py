@@ -92,6 +92,15 @@ class Runs:
         with self._connection.speaking(f"log {file.name}") as client:
             client.log_artifact(run_id, str(file), folder)
 
+    def is_finished(self, run_id: str) -> bool:
+        """Whether `finish` was called; what was logged to such a run is complete.
+
+        Raises:
+            RegistryError: MLflow is away or refuses.
+        """
+        with self._connection.speaking("look up a run") as client:
+            return str(client.get_run(run_id).info.status) == "FINISHED"
+
     def finish(self, run_id: str, *, failed: bool = False) -> None:
         """End a run.
 

@@ -28,6 +28,9 @@ class Lineage(Config):
         key_id: Of the pseudonym key under which histories are stored.
         trained_from: Oldest event of the training window.
         trained_until: Newest event of the training window.
+        known_until: Newest event that was known, the end of the test window.
+        split: Settings of the split, so that the test window can be cut again.
+        competed: Who competed: validation and test metric by name of the candidate.
         encoders: Settings of the encoder of each modality, such as `{"text": {"kind": "minilm"}}`.
         metrics: Of the test window.
     """
@@ -40,6 +43,9 @@ class Lineage(Config):
     key_id: str = ""
     trained_from: datetime | None = None
     trained_until: datetime | None = None
+    known_until: datetime | None = None
+    split: dict[str, Any] = Field(default_factory=dict)
+    competed: dict[str, dict[str, float]] = Field(default_factory=dict)
     encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
 

@@ -1,0 +1,78 @@
+"""`kinoloop retrain`, `promote` and `rollback`: models from candidates to champion and back."""
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("retrain")(retrain)
+    app.command("promote")(promote)
+    app.command("rollback")(rollback)
+
+
+def retrain(
+    force: bool = typer.Option(False, "--force", help="Train even where nothing changed."),
+) -> None:
+    """Train every candidate on the same split; the best one becomes the challenger."""
+    from flows import retrain as flow
+
+    done = flow.retrain(force=force)
+    console = Console(highlight=False)
+    if done["outcome"] == "nothing new":
+        console.print(
+            f"Nothing new: version {done['version']} ({done['candidate']}) was made of this data "
+            "with these settings; --force trains again."
+        )
+        return
+    table = Table("candidate", "validation ndcg@10", "test ndcg@10", box=None)
+    for name, measured in sorted(done["competed"].items(), key=lambda row: -row[1]["validation"]):
+        cells = (f"{measured['validation']:.4f}", f"{measured['test']:.4f}")
+        table.add_row(name, *cells, style="bold" if name == done["candidate"] else None)
+    console.print(table)
+    for name, why in done["failed"].items():
+        console.print(f"[red]{name} failed:[/red] {escape(why)}")
+    console.print(
+        f"version {done['version']} ({done['candidate']}) is registered; next: kinoloop promote"
+    )
+
+
+def promote(
+    force: bool = typer.Option(False, "--force", help="Weigh again where nothing changed."),
+) -> None:
+    """Weigh the challenger against the champion and promote it if it passes the gates."""
+    from flows import promote as flow
+    from kinoloop.release.decision import Decision
+
+    done = flow.promote(force=force)
+    console = Console(highlight=False)
+    if done["outcome"] == "nothing to do":
+        console.print(
+            "Nothing to do: no challenger waits."
+            if done["version"] is None
+            else f"Nothing to do: version {done['version']} was refused on the same evidence; "
+            "--force weighs again."
+        )
+        return
+    decision = Decision.model_validate(done["decision"])
+    table = Table("gate", "", "measured", "required", box=None)
+    for gate in decision.gates:
+        verdict = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
+        table.add_row(gate.name, verdict, gate.measured, gate.required)
+    console.print(table)
+    for note in decision.notes:
+        console.print(f"[yellow]{note}[/yellow]")
+    verdict = "is champion" if decision.promoted else "stays challenger"
+    console.print(f"version {done['version']} ({decision.challenger.name}) {verdict}")
+
+
+def rollback() -> None:
+    """Restore the champion that served before; a second rollback undoes the first."""
+    from flows import rollback as flow
+
+    done = flow.rollback()
+    Console(highlight=False).print(
+        f"version {done['version']} is champion again, in place of version {done['replaced']}"
+    )

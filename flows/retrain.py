@@ -1,0 +1,77 @@
+"""Retrain: every candidate on the same split, the best one becomes the challenger."""
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from kinoloop.environment import Environment
+from kinoloop.errors import KinoloopError
+from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose, competed
+from tasks.plan import Plan, alone, plan_retrain
+from tasks.training import (
+    find_finished,
+    load_data,
+    log_candidate,
+    publish_report,
+    release_winner,
+    train_candidate,
+)
+
+
+@flow(name="retrain")
+def retrain(*, force: bool = False) -> dict[str, Any]:
+    """Train all candidates of `[[retrain.candidates]]` and register the winner as challenger.
+
+    Args:
+        force: Train even if champion or challenger was made of the same data and settings.
+
+    Returns:
+        `outcome` (`trained` or `nothing new`), `version`, `candidate` (its name), and of a new
+        training `competed` (metrics by candidate) and `failed` (reasons by candidate).
+
+    Raises:
+        DataError: There is too little data.
+        ConfigError: A candidate's settings are wrong.
+        RegistryError: MLflow is away; finished candidates are kept for the next run.
+    """
+    plan, logger = plan_retrain(Environment(), force=force), get_run_logger()
+    for candidate in plan.config.candidates:
+        build_candidate(candidate, seed=plan.config.seed)
+    finished = None if force else find_finished(plan)
+    if finished is not None:
+        logger.info("version %s was made of this data with these settings", finished.version)
+        return {
+            "outcome": "nothing new",
+            "version": finished.version,
+            "candidate": finished.tags.get("candidate", ""),
+        }
+    with alone(plan):
+        load_data(plan)
+        outcomes, failed = _train_all(plan)
+        if not outcomes:
+            reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
+            raise KinoloopError(f"every candidate failed: {reasons}")
+        run_ids = {outcome.name: log_candidate(plan, outcome) for outcome in outcomes}
+        winner = choose(outcomes)
+        version = release_winner(plan, outcomes, run_ids[winner.name])
+    publish_report(outcomes, failed, version)
+    return {
+        "outcome": "trained",
+        "version": version.version,
+        "candidate": winner.name,
+        "competed": competed(outcomes),
+        "failed": failed,
+    }
+
+
+def _train_all(plan: Plan) -> tuple[list[Outcome], dict[str, str]]:
+    """One candidate that fails is reported and does not stop the others."""
+    outcomes, failed = [], {}
+    for candidate in plan.config.candidates:
+        name = candidate_name(candidate)
+        state = train_candidate(plan, candidate, name, return_state=True)
+        if state.is_completed():
+            outcomes.append(state.result())
+        else:
+            failed[name] = str(state.message)
+    return outcomes, failed

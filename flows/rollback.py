@@ -1,0 +1,21 @@
+"""Roll back: the release that served before serves again, without computing anything anew."""
+
+from prefect import flow
+
+from kinoloop.environment import Environment
+from tasks.promotion import restore_previous
+
+
+@flow(name="rollback")
+def rollback() -> dict[str, str]:
+    """Swap `champion` and `previous`; a second rollback undoes the first.
+
+    Returns:
+        `version`, the champion now, and `replaced`, the champion before.
+
+    Raises:
+        RegistryError: There is nothing to go back to, or MLflow is away.
+        BundleError: The previous release is damaged; the champion stays.
+    """
+    replaced, restored = restore_previous(Environment())
+    return {"version": restored.version, "replaced": replaced.version}

@@ -1,0 +1,231 @@
+"""A contest of candidates: the same split for all, chosen on validation, reported on test.
+
+The winner is chosen on the validation window and measured on the test window, which nothing was
+chosen by. What was measured is what is released: nobody is fitted again on the test window, so
+the newest days are missing from the parameters (never from the histories they score), which is
+the price of a proof that holds for the very bytes that serve. See docs/promotion.md.
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from kinoloop.data.catalogue import Catalogue, load_catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.tables import Tables
+from kinoloop.errors import ConfigError, DataError
+from kinoloop.evaluation.evaluate import evaluate
+from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
+from kinoloop.models.base import Recommender, build
+from kinoloop.settings import Config
+
+CHOSEN_BY = "ndcg@10"
+
+CANDIDATES: tuple[dict[str, Any], ...] = (
+    {"kind": "popularity"},
+    {"kind": "item_knn"},
+    {"kind": "biased_mf"},
+    {"kind": "content_cosine"},
+    {"kind": "sequence"},
+)
+
+
+class SplitConfig(Config):
+    """How interactions are cut into training, validation and test."""
+
+    split: Literal["temporal", "leave_one_out"] = Field(
+        "temporal", description="One cut in time for all; leave_one_out compares with papers."
+    )
+    validation_days: float = Field(3.0, gt=0, description="Window that chooses the winner, days.")
+    test_days: float = Field(4.0, gt=0, description="Newest window, which proves it, days.")
+    max_users: int = Field(
+        20_000, ge=1, description="Users measured a window, evenly spaced; bounds the time."
+    )
+
+
+class RetrainConfig(SplitConfig):
+    """Section `[retrain]`: who competes, on what."""
+
+    min_interactions: int = Field(
+        1_000, ge=1, description="Fewer interactions than this prove nothing."
+    )
+    min_users: int = Field(20, ge=1, description="Fewer users in a window than this prove nothing.")
+    seed: int = Field(0, ge=0, description="Of everything random.")
+    candidates: list[dict[str, Any]] = Field(
+        default_factory=lambda: [dict(candidate) for candidate in CANDIDATES],
+        min_length=1,
+        description="Each a recommender's `kind` and settings, and a `name` where kinds repeat.",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "RetrainConfig":
+        names = [candidate_name(candidate) for candidate in self.candidates]
+        odd = [name for name in names if not re.fullmatch(r"[\w.-]{1,60}", name)]
+        if odd:
+            raise ValueError(
+                f"a candidate is called {odd[0]!r}; use letters, digits, `-`, `_`, `.`"
+            )
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two candidates are called {twice[0]!r}; give each a `name`")
+        return self
+
+    def digest(self, *others: Config) -> str:
+        """Hex digest of these settings and others, for telling finished work from new work."""
+        settings = [config.model_dump(mode="json") for config in (self, *others)]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all candidates get.
+
+    Attributes:
+        catalogue: All videos.
+        histories: All that is known, newest included.
+        split: The same, cut.
+    """
+
+    catalogue: Catalogue
+    histories: Histories
+    split: Split
+
+
+class Outcome(Config):
+    """What one candidate achieved, as JSON.
+
+    Attributes:
+        name: Of the candidate.
+        settings: Of its recommender, defaults filled in.
+        fit_seconds: Wall time of fitting.
+        epochs: (metric, value, epoch) as they were reported while fitting.
+        validation: Means over the validation window; the winner is chosen by `ndcg@10`.
+        test: Means over the test window.
+        slices: Of the test window.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    fit_seconds: float
+    epochs: list[tuple[str, float, int]]
+    validation: dict[str, float]
+    test: dict[str, float]
+    slices: dict[str, dict[str, float]]
+
+
+def candidate_name(settings: dict[str, Any]) -> str:
+    """Its `name`, or else its `kind`."""
+    return str(settings.get("name") or settings.get("kind", ""))
+
+
+def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
+    """Build an unfitted candidate.
+
+    Raises:
+        ConfigError: A setting is wrong; the message names candidate and setting.
+    """
+    name = candidate_name(settings)
+    try:
+        return build({k: v for k, v in settings.items() if k != "name"}, seed=seed)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"[[retrain.candidates]] {name}: {where}: {first['msg']}, got {first['input']!r}"
+        ) from err
+
+
+def load_problem(tables: Tables, config: RetrainConfig, interest: InterestConfig) -> Problem:
+    """Read catalogue and histories, and split them.
+
+    Raises:
+        DataError: There is too little to learn from.
+    """
+    catalogue = load_catalogue(tables)
+    histories = load_histories(tables, catalogue.ids, interest)
+    if len(histories.videos) < config.min_interactions:
+        raise DataError(
+            f"{len(histories.videos)} interactions of {len(histories)} users with "
+            f"{len(catalogue)} videos in {tables.root}, expected at least "
+            f"{config.min_interactions} ([retrain] min_interactions); ingest more events"
+        )
+    split = cut(histories, config)
+    for name, window in (("validation", split.validation), ("test", split.test)):
+        if len(window) < config.min_users:
+            raise DataError(
+                f"the {name} window has {len(window)} users, expected at least "
+                f"{config.min_users} ([retrain] min_users); lengthen the windows or ingest more"
+            )
+    return Problem(catalogue, histories, split)
+
+
+def cut(histories: Histories, config: SplitConfig) -> Split:
+    """Split, and bound how many users each window measures.
+
+    Raises:
+        DataError: A part is empty.
+    """
+    if config.split == "leave_one_out":
+        split = leave_one_out(histories)
+    else:
+        split = temporal_split(
+            histories, validation_days=config.validation_days, test_days=config.test_days
+        )
+    return Split(
+        train=split.train,
+        validation=_at_most(split.validation, config.max_users),
+        test=_at_most(split.test, config.max_users),
+    )
+
+
+def compete(
+    candidate: dict[str, Any], problem: Problem, *, seed: int
+) -> tuple[Recommender, Outcome]:
+    """Fit one candidate and measure it on both windows."""
+    recommender = build_candidate(candidate, seed=seed)
+    epochs: list[tuple[str, float, int]] = []
+    split, started = problem.split, time.perf_counter()
+    recommender.fit(
+        split.train,
+        problem.catalogue,
+        validation=split.validation,
+        report=lambda name, value, step: epochs.append((name, float(value), step)),
+    )
+    fit_seconds = time.perf_counter() - started
+    validation = evaluate(recommender, split.validation, train=split.train)
+    test = evaluate(recommender, split.test, train=split.train)
+    return recommender, Outcome(
+        name=candidate_name(candidate),
+        settings=recommender.config.model_dump(mode="json"),
+        fit_seconds=fit_seconds,
+        epochs=epochs,
+        validation=validation.metrics,
+        test=test.metrics,
+        slices=test.slices,
+    )
+
+
+def choose(outcomes: Sequence[Outcome]) -> Outcome:
+    """The best on validation; of equals the one that is named first."""
+    return max(outcomes, key=lambda outcome: outcome.validation[CHOSEN_BY])
+
+
+def competed(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+    """The deciding metric of each candidate on both windows, for the record."""
+    return {
+        o.name: {"validation": o.validation[CHOSEN_BY], "test": o.test[CHOSEN_BY]} for o in outcomes
+    }
+
+
+def _at_most(window: Holdout, users: int) -> Holdout:
+    if len(window) <= users:
+        return window
+    return window.rows(np.unique(np.linspace(0, len(window) - 1, users).astype(np.int64)))

@@ -1,0 +1,103 @@
+"""What one retrain works on, under which key, and alone."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kinoloop import __version__
+from kinoloop.data.interest import InterestConfig
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import KinoloopError
+from kinoloop.evaluation.contest import Problem, RetrainConfig, load_problem
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.settings import read_section
+from tasks.versioning import dataset_version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One retrain: on which data, with which settings, where it works.
+
+    Attributes:
+        environment: Where things are.
+        config: Section `[retrain]`.
+        interest: Section `[interest]`.
+        dataset_version: Of the data when the run began.
+        nonce: Sets a forced run apart from the finished one.
+    """
+
+    environment: Environment
+    config: RetrainConfig
+    interest: InterestConfig
+    dataset_version: str
+    nonce: str = ""
+
+    @property
+    def settings_hash(self) -> str:
+        """Of all settings that decide the outcome, and of the code's version."""
+        return f"{__version__}-{self.config.digest(self.interest)}"
+
+    @property
+    def key(self) -> str:
+        """Identity of the work."""
+        return f"{self.dataset_version}-{self.settings_hash}{self.nonce}"
+
+    @property
+    def work_dir(self) -> Path:
+        """Where unfinished work is kept."""
+        return self.environment.state_dir / "retrain" / self.key
+
+    @property
+    def tables(self) -> Tables:
+        """The data."""
+        return Tables(self.environment.data_dir)
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """Where the winner goes."""
+        return ModelRegistry(self.environment.tracking_uri)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """Catalogue, histories and split, read once a run."""
+        return load_problem(self.tables, self.config, self.interest)
+
+
+def plan_retrain(environment: Environment, *, force: bool) -> Plan:
+    """Read the settings and the dataset version."""
+    path = environment.settings_file
+    return Plan(
+        environment=environment,
+        config=read_section("retrain", RetrainConfig, path),
+        interest=read_section("interest", InterestConfig, path),
+        dataset_version=dataset_version(environment),
+        nonce=f"-{datetime.now(UTC):%Y%m%dT%H%M%S}" if force else "",
+    )
+
+
+@contextmanager
+def alone(plan: Plan) -> Iterator[None]:
+    """Hold the retrain lock, and clear away what older runs left unfinished.
+
+    Raises:
+        KinoloopError: Another retrain is running on this machine.
+    """
+    root = plan.environment.state_dir / "retrain"
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".lock", timeout=0):
+            for left in root.glob("[!.]*"):
+                if left != plan.work_dir:
+                    shutil.rmtree(left, ignore_errors=True)
+            yield
+    except Timeout as err:
+        raise KinoloopError(
+            f"another retrain holds {root / '.lock'}; wait for it to end, then try again"
+        ) from err

@@ -1,0 +1,204 @@
+"""Tasks of promotion and rollback: weigh, record, move aliases."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import RegistryError
+from kinoloop.evaluation.contest import SplitConfig, cut
+from kinoloop.registry import aliases
+from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion, prune
+from kinoloop.registry.runs import Runs
+from kinoloop.release.decision import Decision, PromoteConfig, Sides, decide
+from kinoloop.release.record import to_markdown
+from kinoloop.release.release import Release
+from kinoloop.settings import read_section
+from tasks.versioning import dataset_version
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "refused"
+"""Tag of a version: the evidence on which it was refused."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who stands against whom, on which evidence.
+
+    Attributes:
+        environment: Where things are.
+        config: The gates.
+        challenger: Waits for its proof.
+        champion: In service; None before the first promotion.
+        evidence: Changes when a new decision could end differently.
+    """
+
+    environment: Environment
+    config: PromoteConfig
+    challenger: ModelVersion
+    champion: ModelVersion | None
+    evidence: str
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """Where aliases move."""
+        return ModelRegistry(self.environment.tracking_uri)
+
+
+@contextmanager
+def one_promotion(environment: Environment, *, timeout_s: float = 600) -> Iterator[None]:
+    """Let one promotion run at a time on this machine; a rollback never waits for it.
+
+    Raises:
+        RegistryError: Another promotion runs for longer than `timeout_s`.
+    """
+    environment.state_dir.mkdir(parents=True, exist_ok=True)
+    path = environment.state_dir / "promotion.lock"
+    try:
+        with FileLock(path, timeout=timeout_s):
+            yield
+    except Timeout as err:
+        raise RegistryError(
+            f"another promotion holds {path} for {timeout_s:g} s; wait for it to end"
+        ) from err
+
+
+@task(name="find contenders", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def find_contenders(environment: Environment) -> Contest | None:
+    """The challenger and the champion; None where nobody waits."""
+    registry = ModelRegistry(environment.tracking_uri)
+    challenger, champion = registry.by_alias("challenger"), registry.champion()
+    if challenger is None or (champion and champion.version == challenger.version):
+        return None
+    config = read_section("promote", PromoteConfig, environment.settings_file)
+    facts = [champion and champion.digest, dataset_version(environment), config.model_dump()]
+    evidence = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return Contest(environment, config, challenger, champion, evidence)
+
+
+@task(name="weigh", cache_policy=NO_CACHE)
+def weigh(contest: Contest) -> Decision:
+    """Measure both on the challenger's test window, cut again from the current tables."""
+    environment = contest.environment
+    challenger = _open(contest.registry, contest.challenger, environment)
+    champion = (
+        None if contest.champion is None else _open(contest.registry, contest.champion, environment)
+    )
+    tables = Tables(environment.data_dir)
+    ids = load_catalogue(tables, {}).ids
+    known_until = challenger.info.known_until
+    histories = load_histories(
+        tables,
+        ids,
+        read_section("interest", InterestConfig, environment.settings_file),
+        until=known_until + timedelta(microseconds=1) if known_until else None,
+    )
+    holdout = cut(histories, SplitConfig.model_validate(challenger.info.split)).test
+    versions = Sides(
+        challenger=contest.challenger.version,
+        champion=contest.champion.version if contest.champion else None,
+    )
+    return decide(challenger, champion, holdout, contest.config, ids=ids, versions=versions)
+
+
+@task(name="move champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def move_champion(contest: Contest) -> None:
+    """Make the challenger champion, if both are still who they were when they were weighed.
+
+    Raises:
+        RegistryError: Somebody moved an alias meanwhile, or MLflow is away or refuses.
+    """
+    registry, weighed = contest.registry, contest.champion and contest.champion.version
+    with registry.moving_aliases(contest.environment.state_dir):
+        champion = registry.champion()
+        now = champion and champion.version
+        if now == contest.challenger.version:
+            return  # an earlier attempt of this task got that far
+        if now != weighed:
+            raise RegistryError(
+                f"the champion changed from version {weighed} to {now} while "
+                f"version {contest.challenger.version} was weighed; promote again"
+            )
+        aliases.promote(registry, contest.challenger.version)
+    logger.info("version %s is champion", contest.challenger.version)
+
+
+@task(name="record decision", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def record_decision(contest: Contest, decision: Decision) -> None:
+    """Keep the record in MLflow (with the challenger's run) and as a Prefect artifact."""
+    page = to_markdown(decision)
+    runs, run_id = Runs(contest.environment.tracking_uri), contest.challenger.run_id
+    name = f"decisions/{decision.decided_at:%Y%m%dT%H%M%S}"
+    runs.log_text(run_id, decision.model_dump_json(indent=2), f"{name}.json")
+    runs.log_text(run_id, page, f"{name}.md")
+    verdict = "promoted" if decision.promoted else REFUSED
+    contest.registry.set_tag(contest.challenger.version, verdict, contest.evidence)
+    create_markdown_artifact(
+        key="decision", markdown=page, description=f"Version {contest.challenger.version} {verdict}"
+    )
+
+
+@task(name="restore previous", cache_policy=NO_CACHE)
+def restore_previous(environment: Environment) -> tuple[ModelVersion, ModelVersion]:
+    """Swap champion and previous, after the previous release has passed its check.
+
+    Returns:
+        The champion before and the champion now.
+
+    Raises:
+        RegistryError: There is nothing to go back to.
+        BundleError: The previous release is damaged.
+    """
+    registry = ModelRegistry(environment.tracking_uri)
+    with registry.moving_aliases(environment.state_dir):
+        champion, previous = aliases.to_restore(registry)
+        _open(registry, previous, environment).check()
+        aliases.roll_back(registry)
+    _record_rollback(environment, champion, previous)
+    return champion, previous
+
+
+@task(name="prune cache", cache_policy=NO_CACHE)
+def prune_cache(environment: Environment) -> int:
+    """Remove local copies of releases that no alias points at; returns how many."""
+    registry = ModelRegistry(environment.tracking_uri)
+    pointed = [registry.by_alias(alias) for alias in ALIASES]
+    return prune(_cache(environment), {version.digest for version in pointed if version})
+
+
+def _record_rollback(
+    environment: Environment, champion: ModelVersion, restored: ModelVersion
+) -> None:
+    now = datetime.now(UTC)
+    page = (
+        f"# Rolled back to version {restored.version}\n\n{now:%Y-%m-%d %H:%M} UTC · version "
+        f"{champion.version} left service and is `previous` now; `kinoloop rollback` undoes this.\n"
+    )
+    Runs(environment.tracking_uri).log_text(
+        restored.run_id, page, f"decisions/{now:%Y%m%dT%H%M%S}-rollback.md"
+    )
+    create_markdown_artifact(
+        key="decision", markdown=page, description=f"Rolled back to version {restored.version}"
+    )
+
+
+def _open(registry: ModelRegistry, version: ModelVersion, environment: Environment) -> Release:
+    return Release.open(registry.download(version, _cache(environment)))
+
+
+def _cache(environment: Environment) -> Path:
+    return environment.state_dir / "bundles"

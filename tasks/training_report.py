@@ -1,0 +1,71 @@
+"""What a retrain leaves for people: a page and plots."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kinoloop.evaluation.contest import CHOSEN_BY, Outcome, choose
+from kinoloop.registry.client import ModelVersion
+
+_SHOWN = (CHOSEN_BY, "hr@10", "recall@20", "coverage@10")
+
+
+def contest_page(
+    outcomes: Sequence[Outcome], failed: Mapping[str, str], version: ModelVersion
+) -> str:
+    """Who competed, who won and by what, as Markdown."""
+    winner = choose(outcomes)
+    lines = [
+        f"# {winner.name} won: version {version.version} is registered",
+        "",
+        f"Chosen by {CHOSEN_BY} on the validation window "
+        f"({winner.validation['rows']:.0f} users), reported on the test window "
+        f"({winner.test['rows']:.0f} users). Dataset version "
+        f"`{version.tags.get('dataset_version')}`.",
+        "",
+        f"| candidate | validation {CHOSEN_BY} | "
+        + " | ".join(f"test {metric}" for metric in _SHOWN)
+        + " | fit s |",
+        "| --- " * (len(_SHOWN) + 3) + "|",
+    ]
+    for outcome in sorted(outcomes, key=lambda o: -o.validation[CHOSEN_BY]):
+        cells = [f"{outcome.test[m]:.4f}" for m in _SHOWN]
+        row = [outcome.name, f"{outcome.validation[CHOSEN_BY]:.4f}", *cells]
+        lines.append("| " + " | ".join([*row, f"{outcome.fit_seconds:.1f}"]) + " |")
+    lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
+    return "\n".join(lines) + "\n"
+
+
+def plot_candidates(outcomes: Sequence[Outcome], folder: Path) -> Path:
+    """Draw what each candidate reached on both windows; returns the PNG."""
+    from matplotlib.figure import Figure
+
+    ranked = sorted(outcomes, key=lambda o: o.validation[CHOSEN_BY])
+    figure = Figure(figsize=(7, 1 + 0.5 * len(ranked)), layout="constrained")
+    axes = figure.subplots()
+    for shift, window in ((0.2, "validation"), (-0.2, "test")):
+        values = [getattr(outcome, window)[CHOSEN_BY] for outcome in ranked]
+        axes.barh([i + shift for i in range(len(ranked))], values, height=0.4, label=window)
+    axes.set_yticks(range(len(ranked)), [outcome.name for outcome in ranked])
+    axes.set_xlabel(CHOSEN_BY)
+    axes.legend(loc="lower right")
+    path = folder / "candidates.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def plot_epochs(outcome: Outcome, folder: Path) -> list[Path]:
+    """Draw each metric that was reported over epochs; a metric with one value has no curve."""
+    from matplotlib.figure import Figure
+
+    paths = []
+    for name in sorted({name for name, _, _ in outcome.epochs}):
+        points = [(step, value) for metric, value, step in outcome.epochs if metric == name]
+        if len(points) < 2:
+            continue
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(*zip(*points, strict=True), marker="o")
+        axes.set(xlabel="epoch", ylabel=name, title=outcome.name)
+        paths.append(folder / f"{name.replace('/', '_')}.png")
+        figure.savefig(paths[-1], dpi=120)
+    return paths

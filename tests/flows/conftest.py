@@ -1,0 +1,56 @@
+import shutil
+
+import pytest
+
+from kinoloop.environment import Environment
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.connection import Connection
+from tests.flows.toy_tables import write_toy_tables
+
+SETTINGS = """
+[retrain]
+min_interactions = 50
+min_users = 5
+validation_days = 4
+test_days = 6
+candidates = [{ kind = "popularity" }, { kind = "item_knn" }]
+
+[promote]
+min_users = 5
+"""
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    assert Connection(f"sqlite:///{database}").client
+    return database
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Writes the settings file anew."""
+
+    def write(text):
+        (tmp_path / "kinoloop.toml").write_text(text)
+
+    write(SETTINGS)
+    return write
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch, settings, empty_store, prefect_server):
+    """A world of its own: toy tables, settings, state and an MLflow on SQLite."""
+    monkeypatch.setenv("KINOLOOP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
+    write_toy_tables(tmp_path / "data")
+    (tmp_path / "state").mkdir()
+    shutil.copy(empty_store, tmp_path / "state" / "mlflow.db")
+    return Environment()
+
+
+@pytest.fixture
+def registry(environment):
+    return ModelRegistry(environment.tracking_uri)

@@ -1,0 +1,51 @@
+"""The toy world as Delta tables, as ingest and extract would leave them."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from kinoloop.schema import EVENT_KINDS, EVENTS, FEATURES, VIDEOS
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def write_toy_tables(data_dir: Path, *, users: int = 60, seed: int = 0) -> None:
+    catalogue = toy_catalogue()
+    histories = toy_histories(catalogue, users, seed=seed)
+    _write(data_dir / "videos", catalogue.videos.to_dicts(), VIDEOS)
+    events = []
+    for row, user_id in enumerate(histories.user_ids):
+        for at in range(int(histories.offsets[row]), int(histories.offsets[row + 1])):
+            moment = EPOCH + timedelta(microseconds=int(histories.timestamps[at]))
+            share = float(histories.watch_shares[at])
+            events.append(
+                {
+                    "user_id": user_id,
+                    "video_id": catalogue.ids.ids[int(histories.videos[at])],
+                    "timestamp": moment,
+                    "event": EVENT_KINDS[int(histories.kinds[at])],
+                    "watch_s": 30 * share,
+                    "event_id": f"{user_id}-{at}",
+                    "date": moment.date(),
+                }
+            )
+    _write(data_dir / "events", events, EVENTS)
+    features = [
+        {
+            "video_id": video_id,
+            "modality": name,
+            "fingerprint": modality.fingerprint,
+            "present": bool(modality.present[i]),
+            "vector": modality.vectors[i].tolist() if modality.present[i] else None,
+        }
+        for name, modality in catalogue.modalities.items()
+        for i, video_id in enumerate(catalogue.ids.ids)
+    ]
+    _write(data_dir / "features", features, FEATURES)
+
+
+def _write(path: Path, rows: list[dict[str, object]], schema: dict[str, object]) -> None:
+    full = [{column: row.get(column) for column in schema} for row in rows]
+    pl.DataFrame(full, schema=schema).write_delta(str(path), mode="append")
