@@ -31,7 +31,7 @@ from kinoloop.models.base import (
     State,
     Validation,
 )
-from kinoloop.models.least_squares import Observed, solve_rows
+from kinoloop.models.least_squares import Observed, Ridge
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class BiasedMf(Recommender):
     config: BiasedMfConfig
     _mean: float
     _videos: NDArray[np.float64]  # (n_videos, 1 + factors): b_i, q_i
+    _columns: NDArray[np.float32]  # (n_videos, factors + 2): q_i, 1, b_i
+    _folding: Ridge
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (fixed sweeps)
         n_videos, rng = len(self.catalogue), np.random.default_rng(self.seed)
@@ -68,10 +70,11 @@ class BiasedMf(Recommender):
         self._videos = rng.normal(0, 0.1 / np.sqrt(self.config.factors), (n_videos, self._width))
         self._videos[:, 0] = 0
         for sweep in range(self.config.iterations):
-            users = self._fold_in(by_user)
+            users = self._against(self._videos).solve(by_user)
             before = self._videos
-            self._videos = self._solve(by_video, users)
+            self._videos = self._against(users).solve(by_video)
             report("change", float(np.abs(self._videos - before).mean()), sweep)
+        self._prepare()
         logger.info("biased_mf: %d sweeps over %d events", sweep + 1, len(weights))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
@@ -79,9 +82,9 @@ class BiasedMf(Recommender):
         observed = Observed(
             histories.offsets, histories.videos, weights.astype(np.float64), histories.weights > 0
         )
-        users = self._fold_in(observed)
-        scores = users[:, 1:] @ self._videos[:, 1:].T + users[:, :1] + self._videos[:, 0]
-        return np.asarray(scores + self._mean, dtype=np.float32)
+        users = self._folding.solve(observed)
+        rows = np.hstack([users[:, 1:], users[:, :1] + self._mean, np.ones((len(users), 1))])
+        return np.asarray(rows.astype(np.float32) @ self._columns.T)
 
     def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
         vectors = self._videos[:, 1:]
@@ -93,25 +96,27 @@ class BiasedMf(Recommender):
     def _width(self) -> int:
         return 1 + self.config.factors
 
-    def _fold_in(self, observed: Observed) -> NDArray[np.float64]:
-        """(b_u, p_u) of each row, (n_rows, 1 + factors)."""
-        return self._solve(observed, self._videos)
-
-    def _solve(self, observed: Observed, others: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Solve one side, given (bias, factors) of the other."""
-        fixed = self._mean + others[:, 0]
+    def _against(self, others: NDArray[np.float64]) -> Ridge:
+        """The problem of one side, given (bias, factors) of the other."""
         features = others.copy()
         features[:, 0] = 1
-        return solve_rows(
-            observed,
+        return Ridge(
             features,
-            fixed,
+            self._mean + others[:, 0],
             unobserved_weight=self.config.unobserved_weight,
             regularization=self.config.regularization,
         )
+
+    def _prepare(self) -> None:
+        """Make ready for scoring: folding in, and (q, 1, b) of each video in one matrix."""
+        self._folding = self._against(self._videos)
+        ones = np.ones((len(self._videos), 1))
+        columns = np.hstack([self._videos[:, 1:], ones, self._videos[:, :1]])
+        self._columns = columns.astype(np.float32)
 
     def _state(self) -> State:
         return {"mean": np.array([self._mean]), "videos": self._videos}
 
     def _restore(self, state: State) -> None:
         self._mean, self._videos = float(state["mean"][0]), state["videos"]
+        self._prepare()

@@ -33,7 +33,9 @@ class ItemKnnConfig(RecommenderConfig):
 
     kind: Literal["item_knn"] = "item_knn"
     top_n: int = Field(200, ge=1, description="Neighbours kept a video.")
-    shrinkage: float = Field(0.0, ge=0, description="Damps cosines that rest on few users.")
+    shrinkage: float = Field(
+        10.0, ge=0, description="Damps cosines that rest on few users; tuned on MicroLens-50K."
+    )
     decay: float = Field(
         0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
     )

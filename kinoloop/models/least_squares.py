@@ -43,41 +43,49 @@ class Observed:
         )
 
 
-def solve_rows(
-    observed: Observed,
-    features: NDArray[np.float64],
-    fixed: NDArray[np.float64],
-    *,
-    unobserved_weight: float,
-    regularization: float,
-) -> NDArray[np.float64]:
-    """Solve every row, (n_rows, width) float64.
+class Ridge:
+    """The side of the problem that all rows share, prepared once; `solve` is then cheap.
 
     Args:
-        observed: What each row saw.
         features: (n_columns, width), z of each column.
         fixed: (n_columns,) what is predicted before z·y.
         unobserved_weight: α₀.
         regularization: λ; of a row it is λ (observations + α₀ n_columns).
     """
-    values, basis = np.linalg.eigh(features.T @ features)
-    rotated = features @ basis
-    # One sentinel observation at the end, which the padding points at.
-    all_columns, all_weights = np.append(observed.columns, 0), np.append(observed.weights, 1.0)
-    liked = np.append(observed.liked, 0)
-    common = -unobserved_weight * (fixed @ rotated)
-    lengths = np.diff(observed.offsets)
-    ridge = regularization * (lengths + unobserved_weight * len(features))
-    solved = np.empty((len(lengths), features.shape[1]))
-    for rows in _batches(lengths, features.shape[1]):
-        at, real = _padded(observed.offsets[rows], lengths[rows])
-        columns, weights = all_columns[at], all_weights[at]
-        z = rotated[columns] * real[..., None]
-        residual = np.where(real, liked[at] - fixed[columns], 0.0)
-        right = common + np.einsum("rlw,rl->rw", z, weights * residual)
-        diagonal = unobserved_weight * np.maximum(values, 0) + ridge[rows, None]
-        solved[rows] = _solve(z, weights, diagonal, right) @ basis.T
-    return solved
+
+    def __init__(
+        self,
+        features: NDArray[np.float64],
+        fixed: NDArray[np.float64],
+        *,
+        unobserved_weight: float,
+        regularization: float,
+    ) -> None:
+        values, self._basis = np.linalg.eigh(features.T @ features)
+        self._rotated = features @ self._basis
+        self._fixed = fixed
+        self._common = -unobserved_weight * (fixed @ self._rotated)
+        self._diagonal = unobserved_weight * np.maximum(values, 0)
+        self._ridge = (regularization, unobserved_weight * len(features))
+
+    def solve(self, observed: Observed) -> NDArray[np.float64]:
+        """Solve every row, (n_rows, width) float64."""
+        lengths, width = np.diff(observed.offsets), self._rotated.shape[1]
+        regularization, unobserved = self._ridge
+        solved = np.empty((len(lengths), width))
+        # One sentinel observation at the end, which the padding points at.
+        all_columns = np.append(observed.columns, 0)
+        all_weights, liked = np.append(observed.weights, 1.0), np.append(observed.liked, 0)
+        for rows in _batches(lengths, width):
+            at, real = _padded(observed.offsets[rows], lengths[rows])
+            columns, weights = all_columns[at], all_weights[at]
+            z = self._rotated[columns] * real[..., None]
+            residual = np.where(real, liked[at] - self._fixed[columns], 0.0)
+            right = self._common + np.einsum("rlw,rl->rw", z, weights * residual)
+            ridge = regularization * (lengths[rows] + unobserved)
+            found = _solve(z, weights, self._diagonal + ridge[:, None], right)
+            solved[rows] = found @ self._basis.T
+        return solved
 
 
 def _solve(

@@ -3,7 +3,7 @@ import pytest
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.models.biased_mf import BiasedMf
-from kinoloop.models.least_squares import Observed, solve_rows
+from kinoloop.models.least_squares import Observed, Ridge
 from kinoloop.testing.recommender_contract import RecommenderContract
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
@@ -27,13 +27,14 @@ def test_a_row_is_at_the_minimum_of_its_objective_short_or_long(length):
     columns = rng.choice(12, size=length, replace=False)
     weights, liked = rng.uniform(0.5, 2, length), rng.random(length) < 0.7
     observed = Observed(np.array([0, length]), columns, weights, liked)
-    solved = solve_rows(observed, features, fixed, unobserved_weight=0.2, regularization=0.1)[0]
-    ridge = 0.1 * (length + 0.2 * 12)
+    ridge = Ridge(features, fixed, unobserved_weight=0.2, regularization=0.1)
+    solved = ridge.solve(observed)[0]
+    penalty = 0.1 * (length + 0.2 * 12)
     row = (columns, weights, liked)
-    best = objective(solved, row, features, fixed, 0.2, ridge)
+    best = objective(solved, row, features, fixed, 0.2, penalty)
     for _ in range(20):
         other = solved + rng.standard_normal(5) * 0.01
-        assert objective(other, row, features, fixed, 0.2, ridge) > best
+        assert objective(other, row, features, fixed, 0.2, penalty) > best
 
 
 def test_rows_do_not_change_with_how_they_are_batched(monkeypatch):
@@ -44,14 +45,10 @@ def test_rows_do_not_change_with_how_they_are_batched(monkeypatch):
     observed = Observed(offsets, columns.astype(int), np.ones(13), np.ones(13, dtype=bool))
     features = rng.standard_normal((9, 4))
 
-    def solve():
-        return solve_rows(
-            observed, features, np.zeros(9), unobserved_weight=0.1, regularization=0.1
-        )
-
-    whole = solve()
+    ridge = Ridge(features, np.zeros(9), unobserved_weight=0.1, regularization=0.1)
+    whole = ridge.solve(observed)
     monkeypatch.setattr("kinoloop.models.least_squares.CHUNK_CELLS", 1)
-    np.testing.assert_allclose(solve(), whole, rtol=1e-9)
+    np.testing.assert_allclose(ridge.solve(observed), whole, rtol=1e-9)
 
 
 def test_transposed_keeps_every_observation():

@@ -19,7 +19,9 @@ def clicks(*videos):
 def fitted():
     # 0 and 1 share two users of (2, 3); 2 and 3 share one of (1, 2).
     rows = [clicks(0, 1), clicks(0, 1), clicks(1, 3), clicks(2, 3)]
-    return ItemKnn(ItemKnnConfig(decay=0.5)).fit(Histories.from_rows(rows), toy_catalogue())
+    return ItemKnn(ItemKnnConfig(decay=0.5, shrinkage=0)).fit(
+        Histories.from_rows(rows), toy_catalogue()
+    )
 
 
 def test_score_is_the_cosine_over_users(fitted):

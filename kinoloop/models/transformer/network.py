@@ -119,6 +119,7 @@ def _backbone(shape: Shape) -> GPT2Config:
         n_head=shape.heads,
         resid_pdrop=shape.dropout,
         embd_pdrop=shape.dropout,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own, in one kernel
         attn_pdrop=0.0,  # keeps the fast attention kernel on CPU
         initializer_range=INITIAL_STD,
         bos_token_id=0,

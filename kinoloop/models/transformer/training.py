@@ -184,11 +184,11 @@ def _sampled_softmax(
     """Mean of −log p, weighted by interest; P positions, S negatives."""
     positive_P, negative_S, correction_S = sampled
     h_PD, fused_VD = h_PD.float(), fused_VD.float()
-    logit_P1 = (h_PD * fused_VD[positive_P]).sum(dim=1, keepdim=True)
-    logit_PS = h_PD @ fused_VD[negative_S].T - correction_S
-    same_PS = positive_P[:, None] == negative_S
-    logit_PS = logit_PS.masked_fill(same_PS, float("-inf"))
-    log_p_P = logit_P1[:, 0] - torch.cat([logit_P1, logit_PS], dim=1).logsumexp(dim=1)
+    logit_P = (h_PD * fused_VD[positive_P]).sum(dim=1)
+    logit_PS = torch.addmm(-correction_S, h_PD, fused_VD[negative_S].T)
+    same_PS = torch.nonzero(positive_P[:, None] == negative_S, as_tuple=True)
+    logit_PS[same_PS] = float("-inf")  # in place: the matrix is the largest thing in a step
+    log_p_P = logit_P - torch.logaddexp(logit_P, logit_PS.logsumexp(dim=1))
     return -(weight_P * log_p_P).sum() / weight_P.sum().clamp_min(1e-9)
 
 
