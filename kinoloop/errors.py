@@ -7,7 +7,8 @@
     ├── MediaError (ValueError)          a media file can not be read; carries a reason code
     ├── NotFittedError (RuntimeError)    a recommender is used before `fit`
     ├── BundleError (ValueError)         a release bundle is damaged or does not match
-    └── RegistryError (RuntimeError)     the model registry is away or refuses
+    ├── RegistryError (RuntimeError)     the model registry is away or refuses
+    └── ServerError (RuntimeError)       a server of ours did not start, or ended by itself
 
 A message says what, where, what was got against what was expected, and the next step.
 """
@@ -67,3 +68,7 @@ class BundleError(KinoloopError, ValueError):
 
 class RegistryError(KinoloopError, RuntimeError):
     """The model registry is away or refuses."""
+
+
+class ServerError(KinoloopError, RuntimeError):
+    """A server of ours did not start, or ended by itself."""

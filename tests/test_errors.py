@@ -11,6 +11,7 @@ from kinoloop import errors
         (errors.NotFittedError, RuntimeError),
         (errors.BundleError, ValueError),
         (errors.RegistryError, RuntimeError),
+        (errors.ServerError, RuntimeError),
     ],
 )
 def test_each_error_is_also_the_fitting_builtin(error, builtin):

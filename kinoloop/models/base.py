@@ -22,6 +22,7 @@ from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
 
 State = dict[str, NDArray[Any]]
+REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
 
 class RecommenderConfig(Config):
@@ -111,24 +112,30 @@ class Recommender(ABC):
             scores[empty] = prior
         return scores
 
-    def because(self, histories: Histories, video: int) -> int | None:
-        """The watched video that speaks most for recommending `video`: "because you watched …".
+    def because(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:
+        """For each recommended video the watched one that speaks most for it.
 
-        The default compares vectors; a recommender that knows better overrides it.
+        The default compares vectors; a recommender that knows better overrides `_similarity`. A
+        whole slate is asked at once, because asking video by video cost more than scoring.
 
         Args:
             histories: One row.
-            video: Internal index of the recommended video.
+            videos: (n,) internal indices of the recommended videos, each once.
 
         Returns:
-            Internal index of a liked video of the history, or None where nothing speaks for it.
+            Per video the internal index of a liked video of the history, or None where nothing
+            speaks for it.
         """
-        liked = histories.videos[histories.weights > 0]
-        liked = liked[liked != video]
-        similarity = self._similarity(liked, video)
-        if not len(liked) or similarity.max() <= 0:
-            return None
-        return int(liked[int(similarity.argmax())])
+        liked = histories.videos[histories.weights > 0][-REASONS_FROM:]
+        if not len(liked):
+            return [None] * len(videos)
+        similarity = self._similarity(liked, videos)
+        similarity[videos[:, None] == liked] = 0  # no video is its own reason
+        best = similarity.argmax(axis=1)
+        return [
+            int(liked[at]) if row[at] > 0 else None
+            for row, at in zip(similarity, best.tolist(), strict=True)
+        ]
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `state.safetensors` into `directory`."""
@@ -164,11 +171,17 @@ class Recommender(ABC):
         model._restore(state)
         return model
 
-    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
-        """How much each liked video, (n,), speaks for `video`, (n,) float32; ≤ 0 is not at all."""
-        total = np.zeros(len(liked), dtype=np.float32)
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """How much each liked video speaks for each of `videos`; ≤ 0 is not at all.
+
+        Returns:
+            (n_videos, n_liked) float32, writable.
+        """
+        total = np.zeros((len(videos), len(liked)), dtype=np.float32)
         for modality in self.catalogue.modalities.values():
-            total += modality.vectors[liked] @ modality.vectors[video]
+            total += modality.vectors[videos] @ modality.vectors[liked].T
         return total
 
     @abstractmethod
@@ -227,6 +240,12 @@ def load(directory: Path, catalogue: Catalogue) -> Recommender:
     """Load a saved recommender of any kind."""
     document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     return RECOMMENDERS.get(document["config"]["kind"]).load(directory, catalogue)
+
+
+def cosines(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float32]:
+    """Cosine of each pair of rows, (n_left, n_right) float32; 0 where a row is 0."""
+    norms = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)
+    return np.asarray(left @ right.T / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
 def _popularity(histories: Histories, n_videos: int, half_life_days: float) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ from kinoloop.models.base import (
     Report,
     State,
     Validation,
+    cosines,
 )
 from kinoloop.models.least_squares import Observed, Ridge
 
@@ -86,11 +87,10 @@ class BiasedMf(Recommender):
         rows = np.hstack([users[:, 1:], users[:, :1] + self._mean, np.ones((len(users), 1))])
         return np.asarray(rows.astype(np.float32) @ self._columns.T)
 
-    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
-        vectors = self._videos[:, 1:]
-        norms = np.linalg.norm(vectors[liked], axis=1) * np.linalg.norm(vectors[video])
-        cosines = vectors[liked] @ vectors[video] / np.maximum(norms, 1e-12)
-        return np.asarray(cosines, dtype=np.float32)
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        return cosines(self._videos[videos, 1:], self._videos[liked, 1:])
 
     @property
     def _width(self) -> int:

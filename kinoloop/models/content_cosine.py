@@ -86,12 +86,14 @@ class ContentCosine(Recommender):
         cosines[:, ~modality.present] = 0
         return cosines
 
-    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
-        total = np.float32(self.config.lexical_weight) * self._lexical.to(liked, video)
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        total = np.float32(self.config.lexical_weight) * self._lexical.to(liked, videos)
         for name, weight in self.config.modality_weights.items():
             if name in self.catalogue.modalities:
                 vectors = self.catalogue.modalities[name].vectors
-                total += np.float32(weight) * (vectors[liked] @ vectors[video])
+                total += np.float32(weight) * (vectors[videos] @ vectors[liked].T)
         return np.asarray(total, dtype=np.float32)
 
     def _state(self) -> State:

@@ -62,8 +62,10 @@ class ItemKnn(Recommender):
         scores += np.float32(PRIOR_SHARE) * self.prior
         return scores
 
-    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
-        return self._neighbours.to(liked, video)
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        return self._neighbours.to(liked, videos)
 
     def _state(self) -> State:
         return self._neighbours.state()

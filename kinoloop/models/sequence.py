@@ -24,6 +24,7 @@ from kinoloop.models.base import (
     Report,
     State,
     Validation,
+    cosines,
 )
 from kinoloop.models.transformer.context import context_classes
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
@@ -110,10 +111,10 @@ class Sequence(Recommender):
         inputs[steps < lengths[:, None]] = events
         return self._reader.last_hidden(inputs, lengths)
 
-    def _similarity(self, liked: NDArray[np.int32], video: int) -> NDArray[np.float32]:
-        norms = np.linalg.norm(self._items[liked], axis=1) * np.linalg.norm(self._items[video])
-        cosines = self._items[liked] @ self._items[video] / np.maximum(norms, 1e-12)
-        return np.asarray(cosines, dtype=np.float32)
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        return cosines(self._items[videos], self._items[liked])
 
     def _state(self) -> State:
         backbone = {f"backbone.{name}": value for name, value in self._reader.weights.items()}

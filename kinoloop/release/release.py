@@ -247,7 +247,7 @@ class Release:
     def _reasons(self, history: Histories, top: NDArray[np.intp]) -> list[str]:
         if not len(history.videos):
             return ["Popular right now"] * len(top)
-        watched = [self.recommender.because(history, video) for video in top.tolist()]
+        watched = self.recommender.because(history, top)
         return [
             "Recommended for you" if w is None else f"Because you watched “{self._titles[w]}”"
             for w in watched

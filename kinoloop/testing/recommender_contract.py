@@ -131,10 +131,12 @@ class RecommenderContract:
         self, fitted: Recommender
     ) -> None:
         clicks = [Interaction(0), Interaction(1, weight=-1.0), Interaction(2)]
-        for video in (4, 5):
-            reason = fitted.because(Histories.from_rows([clicks]), video)
-            assert reason in {None, 0, 2}
-        assert fitted.because(Histories.from_rows([[]]), 4) is None
+        slate = np.array([4, 5, 0])
+        reasons = fitted.because(Histories.from_rows([clicks]), slate)
+        assert len(reasons) == len(slate)
+        assert set(reasons) <= {None, 0, 2}
+        assert reasons[2] != 0  # no video is its own reason
+        assert fitted.because(Histories.from_rows([[]]), slate) == [None, None, None]
 
     @classmethod
     def _build(cls) -> Recommender:

@@ -43,7 +43,8 @@ def test_words_alone_tie_a_series_together():
     catalogue = dataclasses.replace(catalogue, videos=videos, modalities={})
     scores = fit(catalogue).score(Histories.from_rows([[Interaction(0)]]))[0]
     assert scores.argmax() == 9
-    assert fit(catalogue).because(Histories.from_rows([[Interaction(3), Interaction(0)]]), 9) == 0
+    history = Histories.from_rows([[Interaction(3), Interaction(0)]])
+    assert fit(catalogue).because(history, np.array([9])) == [0]
 
 
 def test_a_catalogue_without_shared_words_or_vectors_falls_to_the_prior():

@@ -42,6 +42,14 @@ def test_a_dislike_pushes_its_neighbours_down(fitted):
 
 
 def test_because_names_the_nearest_watched_video(fitted):
-    assert fitted.because(Histories.from_rows([clicks(0, 2)]), 1) == 0
-    assert fitted.because(Histories.from_rows([clicks(0, 2)]), 3) == 2
-    assert fitted.because(Histories.from_rows([clicks(0)]), 9) is None
+    slate = np.array([1, 3, 9])
+    assert fitted.because(Histories.from_rows([clicks(0, 2)]), slate)[:2] == [0, 2]
+    assert fitted.because(Histories.from_rows([clicks(0)]), slate)[2] is None
+
+
+def test_one_row_scores_as_in_a_batch(fitted):
+    rows = [clicks(0, 2, 5), clicks(1), []]
+    batch = fitted.score(Histories.from_rows(rows))
+    for row, expected in zip(rows, batch, strict=True):
+        single = fitted.score(Histories.from_rows([row]))[0]
+        np.testing.assert_allclose(single, expected, rtol=1e-5)

@@ -1,0 +1,89 @@
+"""Which Prefect and which MLflow a command uses, said through the variables that they read.
+
+While `kinoloop up` or `kinoloop demo` runs, it leaves a note in the state folder and every other
+command joins its servers. Without one, Prefect serves itself for the length of a flow, and MLflow
+is a SQLite file. The homes of Prefect and BentoML are inside the state folder either way, so that
+what the user keeps in theirs is never read or written; variables that the user has set win.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import httpx
+import psutil
+
+from kinoloop.environment import Environment
+
+NOTE = "up.json"
+
+
+def prefect_url(environment: Environment) -> str:
+    """Address of the API of our Prefect server."""
+    return f"http://{environment.host}:{environment.prefect_port}/api"
+
+
+def mlflow_url(environment: Environment) -> str:
+    """Address of our MLflow server."""
+    return f"http://{environment.host}:{environment.mlflow_port}"
+
+
+def base_variables(environment: Environment) -> dict[str, str]:
+    """What Prefect and BentoML read in every process of ours, with or without a server."""
+    return {
+        "BENTOML_HOME": str(environment.state_dir.resolve() / "bentoml"),
+        "PREFECT_HOME": str(environment.state_dir.resolve() / "prefect"),
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # the default is pickle
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def server_variables(environment: Environment) -> dict[str, str]:
+    """What flows, worker and service read when our servers are up."""
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {
+        **base_variables(environment),
+        "PREFECT_API_URL": prefect_url(environment),
+        "KINOLOOP_MLFLOW_URI": environment.mlflow_uri or mlflow_url(environment),
+        "PYTHONPATH": path,  # works from a checkout that is not installed, too
+    }
+
+
+def connect(environment: Environment) -> Environment:
+    """Join the servers that are up, before Prefect is imported.
+
+    Returns:
+        The environment with the MLflow address in force.
+    """
+    up = is_up(environment)
+    wanted = server_variables(environment) if up else base_variables(environment)
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+    return Environment()
+
+
+def is_up(environment: Environment) -> bool:
+    """Whether a `kinoloop up` of this state folder runs and its Prefect server answers."""
+    try:
+        note = json.loads((environment.state_dir / NOTE).read_text(encoding="utf-8"))
+        alive = psutil.Process(int(note["pid"])).create_time() == note["since"]
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return False
+    if not alive:
+        return False
+    try:
+        return httpx.get(f"{note['prefect']}/health", timeout=2.0).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def leave_note(environment: Environment) -> Path:
+    """Say in the state folder that this process holds the servers; returns the file."""
+    me = psutil.Process()
+    note = environment.state_dir / NOTE
+    note.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pid": me.pid, "since": me.create_time(), "prefect": prefect_url(environment)}
+    note.write_text(json.dumps(content), encoding="utf-8")
+    return note

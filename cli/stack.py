@@ -1,0 +1,214 @@
+"""`kinoloop up`: Prefect server and worker, MLflow and the service, together on loopback.
+
+The one place that knows how each server is started. `kinoloop demo` uses the same definitions.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+
+from cli.backends import leave_note, mlflow_url, prefect_url, server_variables
+from cli.servers import Server, Servers, check_port
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+
+POOL = "kinoloop"
+SERVICE = "serving.service:Kinoloop"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("up")(up)
+
+
+def up() -> None:
+    """Start Prefect server and worker, MLflow and the service; Ctrl-C stops them all.
+
+    Deploys every flow of prefect.yaml, so that schedules run from then on.
+    """
+    environment = Environment()
+    console = Console()
+    with Servers(environment.state_dir / "logs") as servers:
+        start_backends(servers, environment, console)
+        console.print("Deploying the flows and their schedules …")
+        deploy(environment)
+        servers.start(prefect_worker(environment))
+        servers.start(service(environment))
+        report(console, "Service", servers.wait("service"))
+        servers.wait("worker")
+        console.print(addresses(environment))
+        console.print("Ctrl-C stops everything.")
+        hold(servers, console)
+
+
+def start_backends(
+    servers: Servers,
+    environment: Environment,
+    console: Console,
+    *,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Start Prefect server and MLflow side by side, wait for both, and join them.
+
+    Args:
+        servers: Holds them.
+        environment: Names ports and folders.
+        console: Where to print.
+        meanwhile: Called while they start.
+
+    Raises:
+        ConfigError: A port is taken.
+        ServerError: One of them did not get ready.
+    """
+    wanted = {"Prefect server": prefect_server(environment)}
+    if not has_own_mlflow(environment):
+        wanted["MLflow"] = mlflow_server(environment)
+    for server in wanted.values():
+        check_port(server)
+    for server in wanted.values():
+        servers.start(server)
+    if meanwhile is not None:
+        meanwhile()
+    for title, server in wanted.items():
+        name = server.name
+        with console.status(f"Starting {title} … (log: {servers.log_file(name)})"):
+            report(console, title, servers.wait(name))
+    leave_note(environment)
+    os.environ.update(server_variables(environment))  # flows that run in this process join, too
+
+
+def has_own_mlflow(environment: Environment) -> bool:
+    """Whether the user named an MLflow server, so that ours is not needed."""
+    return (environment.mlflow_uri or "").startswith(("http://", "https://"))
+
+
+def hold(servers: Servers, console: Console) -> None:
+    """Stay until the user interrupts or a server ends by itself (which raises)."""
+    try:
+        servers.watch()
+    except KeyboardInterrupt:
+        console.print("\nStopping …")
+
+
+def report(console: Console, title: str, seconds: float) -> None:
+    """One line for a step that is done."""
+    console.print(f"  [green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]", highlight=False)
+
+
+def addresses(environment: Environment) -> str:
+    """Where everything is, one line each."""
+    page = service_url(environment)
+    return (
+        f"\n  Page      {page}/\n  API docs  {page}/docs\n"
+        f"  MLflow    {environment.mlflow_uri or mlflow_url(environment)}\n"
+        f"  Prefect   {prefect_url(environment).removesuffix('/api')}\n"
+    )
+
+
+def service_url(environment: Environment) -> str:
+    """Address of the BentoML service."""
+    return f"http://{environment.host}:{environment.service_port}"
+
+
+def prefect_server(environment: Environment) -> Server:
+    """Prefect's API, scheduler and UI."""
+    return Server(
+        name="prefect",
+        command=_python(
+            "prefect", "server", "start",
+            "--host", environment.host, "--port", str(environment.prefect_port),
+        ),
+        variables=server_variables(environment),
+        health=f"{prefect_url(environment)}/health",
+        host=environment.host,
+        port=environment.prefect_port,
+        port_setting="KINOLOOP_PREFECT_PORT",
+    )  # fmt: skip
+
+
+def prefect_worker(environment: Environment) -> Server:
+    """The worker that runs what is scheduled, each run in its own process."""
+    return Server(
+        name="worker",
+        command=_python("prefect", "worker", "start", "--pool", POOL, "--type", "process"),
+        variables=server_variables(environment),
+    )
+
+
+def mlflow_server(environment: Environment) -> Server:
+    """MLflow over the SQLite file that the registry uses without a server, too.
+
+    Artifacts stay plain files beside it: what was logged through the server can be read without it.
+    """
+    store = environment.state_dir.resolve()
+    return Server(
+        name="mlflow",
+        command=_python(
+            "mlflow", "server",
+            "--host", environment.host, "--port", str(environment.mlflow_port),
+            "--workers", "1",
+            "--backend-store-uri", environment.tracking_uri,
+            "--no-serve-artifacts",
+            "--default-artifact-root", (store / "mlartifacts").as_uri(),
+        ),
+        variables={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        health=f"{mlflow_url(environment)}/health",
+        host=environment.host,
+        port=environment.mlflow_port,
+        port_setting="KINOLOOP_MLFLOW_PORT",
+    )  # fmt: skip
+
+
+def service(environment: Environment, *, ready: bool = False) -> Server:
+    """The BentoML service; it waits for a champion by itself.
+
+    Args:
+        environment: Names address and folders.
+        ready: Count it as started only when it has a champion to answer with.
+    """
+    return Server(
+        name="service",
+        command=_python(
+            "bentoml", "serve", SERVICE,
+            "--host", environment.host, "--port", str(environment.service_port),
+        ),
+        variables=server_variables(environment),
+        health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
+        host=environment.host,
+        port=environment.service_port,
+        port_setting="KINOLOOP_SERVICE_PORT",
+    )  # fmt: skip
+
+
+def deploy(environment: Environment) -> None:
+    """Make the work pool and deploy every flow of prefect.yaml.
+
+    Raises:
+        ConfigError: Prefect refused; the message ends with what it said.
+    """
+    for arguments in (
+        ("work-pool", "create", POOL, "--type", "process", "--overwrite"),
+        ("--no-prompt", "deploy", "--all"),
+    ):
+        _prefect(*arguments, environment=environment)
+
+
+def _prefect(*arguments: str, environment: Environment) -> None:
+    done = subprocess.run(  # noqa: S603 (our own arguments)
+        _python("prefect", *arguments),
+        env={**os.environ, **server_variables(environment)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise ConfigError(f"`prefect {' '.join(arguments)}` failed: {said}")
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]

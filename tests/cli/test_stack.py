@@ -1,0 +1,40 @@
+import pytest
+
+from cli import stack
+from kinoloop.environment import Environment
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_MLFLOW_PORT", "18111")
+    return Environment()
+
+
+def test_ports_and_folders_come_from_the_environment(environment, tmp_path):
+    server = stack.mlflow_server(environment)
+    assert server.port == 18111
+    assert f"sqlite:///{tmp_path / 'state' / 'mlflow.db'}" in server.command
+    assert "http://127.0.0.1:18111" in stack.addresses(environment)
+
+
+def test_every_server_binds_to_loopback_and_names_the_setting_of_its_port(environment):
+    for make in (stack.prefect_server, stack.mlflow_server, stack.service):
+        server = make(environment)
+        assert server.host == "127.0.0.1"
+        assert server.port_setting.startswith("KINOLOOP_")
+
+
+def test_homes_of_the_tools_are_inside_the_state_folder(environment, tmp_path):
+    variables = stack.service(environment).variables
+    assert variables["PREFECT_HOME"] == str(tmp_path / "state" / "prefect")
+    assert variables["BENTOML_HOME"] == str(tmp_path / "state" / "bentoml")
+
+
+def test_an_mlflow_server_of_the_user_is_used_instead_of_ours(monkeypatch, environment):
+    monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "https://mlflow.example.org")
+    theirs = Environment()
+    assert stack.has_own_mlflow(theirs)
+    assert not stack.has_own_mlflow(environment)
+    assert stack.service(theirs).variables["KINOLOOP_MLFLOW_URI"] == "https://mlflow.example.org"
+    assert "https://mlflow.example.org" in stack.addresses(theirs)
