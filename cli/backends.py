@@ -36,6 +36,7 @@ def base_variables(environment: Environment) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # the default is pickle
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # 20 is too few on a busy laptop
     }
 
 
@@ -61,6 +62,7 @@ def connect(environment: Environment) -> Environment:
     wanted = server_variables(environment) if up else base_variables(environment)
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes no parents
     return Environment()
 
 

@@ -39,6 +39,7 @@ class BatchError(DataError):
 
     def __init__(self, *, file: str, column: str, check: str, count: int, hint: str) -> None:
         self.file, self.column, self.check, self.count = file, column, check, count
+        self.hint = hint
         where = f"{file}, column {column!r}" if column else file
         super().__init__(
             f"batch refused: {where} failed {check} ({count} found). Nothing was changed. {hint}"

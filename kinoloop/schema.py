@@ -55,6 +55,14 @@ LANDING_EVENTS: Final[Schema] = {
 }
 REQUIRED_EVENT_COLUMNS: Final = ("user_id", "video_id", "timestamp", "event")
 
+EVENT_CHECKS: Final[Schema] = {
+    "duration_s": pl.Float64,  # of the video, as the log saw it
+    "logged_date": pl.Date,  # the calendar day that the log states, local time
+    "logged_hour": pl.Float64,  # the hour that the log states, local time
+    "utc_offset_h": pl.Float64,  # of that local time
+}
+"""Optional columns of landing events that validation reads and tables do not keep."""
+
 VIDEOS: Final[Schema] = {
     **LANDING_VIDEOS,
     "extra": pl.String,  # free extra columns as one JSON object

@@ -12,6 +12,7 @@ SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
 
 # (section, dotted name of its config class): every engineer adds the pair of the own section.
 CONFIGS: list[tuple[str, str]] = [
+    ("ingest", "kinoloop.data.rule.IngestConfig"),
     ("interest", "kinoloop.data.interest.InterestConfig"),
     ("drift", "kinoloop.drift.detect.DriftConfig"),
     ("serving", "serving.config.ServingConfig"),

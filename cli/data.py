@@ -1,0 +1,84 @@
+"""`kinoloop import` and `kinoloop ingest`: from files to validated, versioned tables."""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+COUNTS = ("rows", "accepted", "quarantined", "duplicates")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("import")(import_)
+    app.command("ingest")(ingest)
+
+
+def import_(
+    importer: str = typer.Argument(
+        metavar="FORMAT", help="movielens, microlens, kuairand or tables."
+    ),
+    path: Path = typer.Argument(help="The unpacked folder."),
+    landing: str | None = typer.Option(
+        None, help="Landing zone, a folder or fsspec URL; default KINOLOOP_LANDING."
+    ),
+    map_file: Path | None = typer.Option(
+        None, "--map", help="Only for tables: names your columns, see docs/your-data.md."
+    ),
+) -> None:
+    """Turn a public format, or your own tables, into a landing zone."""
+    from kinoloop.data.importers.base import IMPORTERS, Landing
+    from kinoloop.data.importers.tables import import_tables
+    from kinoloop.environment import Environment
+    from kinoloop.errors import ConfigError, DataError
+
+    run = IMPORTERS.get(importer)
+    if map_file is not None and importer != "tables":
+        raise ConfigError(f"--map belongs to the importer tables, not to {importer}")
+    if not path.is_dir():
+        raise DataError(f"{path} is no folder; name the unpacked folder of {importer}")
+    where = landing or Environment().landing
+    target = Landing(where, importer, path)
+    with Console(stderr=True).status(f"Importing {path} …"):
+        if map_file is None:
+            run(path, target)
+        else:
+            import_tables(path, target, mapping=map_file)
+    Console().print(
+        f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
+        "next: kinoloop ingest",
+        highlight=False,
+    )
+
+
+def ingest(
+    any_volume: bool = typer.Option(
+        False, "--any-volume", help="Accept a batch with far fewer rows than those before it."
+    ),
+) -> None:
+    """Validate, commit and version whatever is new in the landing zone."""
+    from cli.backends import connect
+    from kinoloop.environment import Environment
+
+    connect(Environment())
+    from flows.ingest import ingest as flow
+
+    done = flow(any_volume=any_volume)
+    console = Console(highlight=False)
+    if not done["files"]:
+        console.print(f"Nothing new; dataset version {done['dataset_version']}.")
+        return
+    table = Table("", *COUNTS, box=None)
+    table.add_row(f"{done['files']} files", *(f"{done[count]:,}" for count in COUNTS))
+    console.print(table)
+    findings = done["findings"]
+    assert isinstance(findings, dict)
+    for rule, count in findings.items():
+        console.print(f"  {count:>9,}  {rule}")
+    warnings = done["warnings"]
+    assert isinstance(warnings, list)
+    for warning in warnings:
+        console.print(f"  [yellow]{warning}[/yellow]")
+    console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
+    console.print(f"validation report {done['data_docs']}", soft_wrap=True)

@@ -1,0 +1,51 @@
+"""Ingest: whatever is new in the landing zone becomes validated, versioned tables."""
+
+import logging
+
+from prefect import flow
+
+from kinoloop.data.commit import exclusive
+from kinoloop.data.rule import IngestConfig
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.settings import read_section
+from tasks.ingestion import collect_landing, commit_batch, report_batch, validate_batch
+from tasks.versioning import dataset_version, version_data
+
+logger = logging.getLogger(__name__)
+
+
+@flow(name="ingest")
+def ingest(*, any_volume: bool = False) -> dict[str, object]:
+    """Validate, pseudonymise, commit and version what has arrived since the last run.
+
+    Args:
+        any_volume: Accept a batch that brings far fewer rows than those before it.
+
+    Returns:
+        `files`, `rows`, `accepted`, `quarantined`, `duplicates`, `findings`, `dataset_version`;
+        `files` is 0 where nothing was new and nothing was changed.
+
+    Raises:
+        BatchError: The batch is refused; nothing was changed.
+    """
+    environment = Environment()
+    config = read_section("ingest", IngestConfig, environment.settings_file)
+    with exclusive(Tables(environment.data_dir)):
+        arrivals = collect_landing(environment)
+        if not arrivals.new:
+            logger.info("nothing new in %s", environment.landing)
+            return {
+                "files": 0,
+                "rows": 0,
+                "accepted": 0,
+                "quarantined": 0,
+                "duplicates": 0,
+                "findings": {},
+                "ignored": arrivals.ignored,
+                "dataset_version": dataset_version(environment),
+            }
+        staged = validate_batch(environment, arrivals, config, any_volume=any_volume)
+        commit_batch(environment, staged)
+        version = version_data(environment)
+    return report_batch(environment, arrivals, staged, version)

@@ -1,0 +1,155 @@
+"""What every importer is: a function from a source folder to a landing zone.
+
+An importer never drops or mends a row: what is odd in the source arrives odd in the landing zone,
+where ingestion names it. It streams, so memory does not grow with the source, and it writes each
+shard under a hidden name first and renames it, so that ingestion never reads half a file.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import fsspec
+import polars as pl
+
+from kinoloop.data.landing import open_landing
+from kinoloop.errors import DataError
+from kinoloop.plugins import Plugins
+
+logger = logging.getLogger(__name__)
+
+CHUNK_ROWS = 100_000
+BLOCK_BYTES = 8 << 20
+_SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+class Landing:
+    """Writes shards into a landing zone and counts what it wrote.
+
+    The names of the shards are those of the format and the source, so that importing the same
+    source again replaces them by equal ones.
+
+    Args:
+        landing: Folder or fsspec URL.
+        importer: Name of the format.
+        source: What is imported.
+    """
+
+    def __init__(self, landing: str, importer: str, source: Path) -> None:
+        self.files, self.root = open_landing(landing)
+        place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
+        self.prefix = f"{importer}-{place}"
+        self.rows = {"videos": 0, "events": 0}
+        self._shards = {"videos": 0, "events": 0}
+
+    def write(self, kind: str, frame: pl.DataFrame) -> None:
+        """Write one shard of `videos` or `events`; an empty frame leaves none."""
+        if frame.is_empty():
+            return
+        folder = f"{self.root.rstrip('/')}/{kind}"
+        name = f"{self.prefix}-{self._shards[kind]:05d}.parquet"
+        self.files.makedirs(folder, exist_ok=True)
+        fresh = f"{folder}/.{name}.tmp"
+        with self.files.open(fresh, "wb") as file:
+            frame.write_parquet(file)
+        _rename(self.files, fresh, f"{folder}/{name}")
+        self._shards[kind] += 1
+        self.rows[kind] += frame.height
+
+
+class Importer(Protocol):
+    """Reads one public format."""
+
+    def __call__(self, source: Path, landing: Landing) -> None:
+        """Write the videos and events of `source` into `landing`.
+
+        Raises:
+            DataError: The source does not look like this format.
+        """
+
+
+IMPORTERS: Plugins[Importer] = Plugins("kinoloop.data.importers", "importer")
+
+
+def require(source: Path, names: tuple[str, ...], importer: str) -> list[Path]:
+    """Find the files that a format needs.
+
+    Raises:
+        DataError: One is missing; lists what is there.
+    """
+    found = [source / name for name in names]
+    missing = [path.name for path in found if not path.is_file()]
+    if missing:
+        there = sorted(path.name for path in source.iterdir()) if source.is_dir() else ["nothing"]
+        raise DataError(
+            f"{source} does not look like {importer}: {', '.join(missing)} is missing; "
+            f"there is {', '.join(there[:12])}. Name the unpacked folder."
+        )
+    return found
+
+
+def delimited(
+    path: Path, separator: str, columns: tuple[str, ...], *, encoding: str = "utf-8"
+) -> Iterator[pl.DataFrame]:
+    """Stream an unquoted delimited file without header, as text columns, in blocks of lines.
+
+    Lines with fewer fields get nulls, further fields are ignored; no line is left out.
+    """
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            block += file.readline()
+            text = block.decode(encoding, "replace").replace("\r\n", "\n")
+            lines = pl.Series("line", text.rstrip("\n").split("\n"), dtype=pl.String)
+            fields = lines.str.split(separator)
+            yield pl.DataFrame(
+                [fields.list.get(i, null_on_oob=True).alias(c) for i, c in enumerate(columns)]
+            )
+
+
+def as_time(column: pl.Series, unit: str) -> pl.Series:
+    """Epoch numbers as times; where one is no number, ISO text beside the value as it was.
+
+    Args:
+        column: Numbers, or text that should be numbers.
+        unit: `s`, `ms` or `us`.
+    """
+    micros = column.cast(pl.Int64, strict=False) * _SCALE[unit]
+    times = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if times.null_count() == column.null_count():
+        return times.alias(column.name)
+    return _beside(times.dt.to_string("iso:strict"), column)
+
+
+def as_number(column: pl.Series, *, divisor: float = 1.0) -> pl.Series:
+    """Text as numbers, divided; where one is no number, text beside the value as it was."""
+    numbers = column.cast(pl.Float64, strict=False) / divisor
+    if numbers.null_count() == column.null_count():
+        return numbers.alias(column.name)
+    return _beside(numbers.cast(pl.String), column)
+
+
+def spaced_times(end: datetime, column: pl.Expr, steps: pl.Expr, *, step_s: int) -> pl.Expr:
+    """Made-up times for sources that know only the order: `steps` steps before an end.
+
+    Args:
+        end: Used where `column` is null.
+        column: The end of each row, a time.
+        steps: How many steps before it the event lies.
+        step_s: Length of a step, seconds.
+    """
+    last = column.fill_null(pl.lit(end.astimezone(UTC)))
+    return last.cast(pl.Datetime("us", "UTC")) - pl.duration(seconds=steps * step_s)
+
+
+def _beside(converted: pl.Series, raw: pl.Series) -> pl.Series:
+    return converted.fill_null(raw.cast(pl.String)).alias(raw.name)
+
+
+def _rename(files: fsspec.AbstractFileSystem, old: str, new: str) -> None:
+    if isinstance(files, fsspec.implementations.local.LocalFileSystem):
+        Path(old).replace(new)  # atomic, and replaces
+    else:
+        files.mv(old, new)

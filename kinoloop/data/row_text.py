@@ -1,0 +1,69 @@
+"""Rows as text: the JSON that the quarantine shows, and the hash that names an event without id."""
+
+import hashlib
+
+import polars as pl
+
+from kinoloop.schema import LANDING_EVENTS, VIDEOS
+
+EVENT_ID_BYTES = 16
+_SEPARATOR, _NULL = "\x1f", "\x00"
+
+EVENT_IDENTITY = tuple(name for name in LANDING_EVENTS if name != "event_id")
+VIDEO_IDENTITY = tuple(name for name in VIDEOS if name != "batch_id")
+
+
+def event_ids(events: pl.DataFrame) -> pl.Series:
+    """Ids of events: the given one, else a hash of the row.
+
+    Args:
+        events: Landing columns, `user_id` as pseudonym already, so that the hash tells nothing.
+
+    Returns:
+        Text, never null. Two rows that are equal in every column get the same id.
+    """
+    given = events["event_id"]
+    without = given.is_null()
+    if not without.any():
+        return given
+    texts = events.filter(without).select(row_text(EVENT_IDENTITY).alias("text"))["text"]
+    hashes = [
+        hashlib.blake2b(text.encode(), digest_size=EVENT_ID_BYTES).hexdigest() for text in texts
+    ]
+    return given.scatter(without.arg_true(), hashes) if len(hashes) else given
+
+
+def row_text(columns: tuple[str, ...]) -> pl.Expr:
+    """Columns of the tables as one text; equal exactly where all columns are equal."""
+    return pl.concat_str([_text(name) for name in columns], separator=_SEPARATOR)
+
+
+def as_json(frame: pl.DataFrame) -> pl.Series:
+    """Each row as a JSON object; what JSON has no word for (NaN, bytes, times) is text."""
+    if not frame.width:
+        return pl.Series("row", ["{}"] * frame.height, dtype=pl.String)
+    values = [_json_value(frame[name]) for name in frame.columns]
+    return pl.DataFrame(values).select(row=pl.struct(pl.all()).struct.json_encode())["row"]
+
+
+def _text(name: str) -> pl.Expr:
+    dtype = VIDEOS.get(name, LANDING_EVENTS.get(name))
+    column = pl.col(name)
+    if dtype == pl.List(pl.String):
+        text = column.list.join(_NULL)
+    elif isinstance(dtype, pl.Datetime):
+        text = column.dt.epoch("us").cast(pl.String)
+    else:
+        text = column.cast(pl.String)
+    return text.fill_null(_NULL)
+
+
+def _json_value(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
+    if dtype.is_float():
+        odd = (~column.is_finite()).any()
+        return column.cast(pl.String) if odd else column
+    if dtype == pl.Binary:
+        return column.bin.encode("base64")
+    plain = dtype.is_integer() or dtype.is_nested() or dtype in {pl.String, pl.Boolean}
+    return column if plain else column.cast(pl.String)

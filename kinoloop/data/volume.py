@@ -1,0 +1,83 @@
+"""Volume: how many rows each folder of the landing zone brings, against its batches of late.
+
+Folders are compared with themselves, since a trickle of feedback and a nightly export have nothing
+in common. A batch that is refused for its volume waits: the next run sees its files again together
+with what has arrived meanwhile.
+"""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from kinoloop.data.batch import FileCounts
+from kinoloop.data.rule import IngestConfig, Limits
+from kinoloop.data.rules import masks, rules_of
+from kinoloop.data.tables import Tables
+from kinoloop.errors import BatchError
+
+
+def volumes(files: Sequence[FileCounts], tables: Tables, config: IngestConfig) -> pl.DataFrame:
+    """Rows of each folder and their share of its trailing mean.
+
+    Returns:
+        `folder`, `rows`, `mean`, `share_of_mean`; the last two are null where the folder has too
+        few batches behind it, or too small ones, to be held to anything.
+    """
+    now = pl.DataFrame(
+        {"folder": [_folder(f.file) for f in files], "rows": [f.rows for f in files]},
+        schema={"folder": pl.String, "rows": pl.Int64},
+    )
+    ledger = tables.scan("batches").select("file", "batch_id", "rows", "committed_at").collect()
+    batches = (
+        ledger.with_columns(folder=pl.Series([_folder(f) for f in ledger["file"]], dtype=pl.String))
+        .group_by("folder", "batch_id")
+        .agg(pl.col("rows").sum(), pl.col("committed_at").max())
+        .sort("committed_at", descending=True)
+        .group_by("folder")
+        .head(config.volume_batches)
+    )
+    means = batches.group_by("folder").agg(mean=pl.col("rows").mean(), batches=pl.len())
+    held = (pl.col("batches") >= config.volume_min_batches) & (
+        pl.col("mean") >= config.volume_min_mean
+    )
+    return (
+        now.group_by("folder")
+        .agg(pl.col("rows").sum())
+        .join(means.filter(held), on="folder", how="left")
+        .with_columns(share_of_mean=pl.col("rows") / pl.col("mean"))
+        .select("folder", "rows", "mean", "share_of_mean")
+        .sort("folder")
+    )
+
+
+def check_volume(frame: pl.DataFrame, limits: Limits) -> list[str]:
+    """Judge `volumes`.
+
+    Returns:
+        A warning for each folder that is well below its mean.
+
+    Raises:
+        BatchError: A folder collapsed.
+    """
+    judged = frame.with_columns(masks("volume", limits))
+    warnings = []
+    for rule in rules_of("volume", limits.config):
+        for row in judged.filter(rule.flag).iter_rows(named=True):
+            said = f"{row['folder']}/ brought {row['rows']} rows, {row['share_of_mean']:.0%} of "
+            said += f"the mean of its last batches ({row['mean']:.0f})"
+            if limits.config.severity(rule) == "refuse":
+                raise BatchError(
+                    file=f"{row['folder']}/",
+                    column="",
+                    check=rule.name,
+                    count=row["rows"],
+                    hint=f"{said}. If so few are right, run `kinoloop ingest --any-volume`; "
+                    "if not, land the rest and run it again.",
+                )
+            warnings.append(f"{rule.name}: {said}")
+    return warnings
+
+
+def _folder(file: str) -> str:
+    return str(PurePosixPath(file).parent)

@@ -1,0 +1,152 @@
+"""Tasks of the ingest flow: collect what arrived, validate it, commit it, say what happened."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from kinoloop.data import commit
+from kinoloop.data.batch import Staged, batch_id_of
+from kinoloop.data.landing import Arrivals, look, open_landing
+from kinoloop.data.rule import IngestConfig, Limits
+from kinoloop.data.rules import RULES
+from kinoloop.data.staging import stage_batch
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import BatchError
+from kinoloop.privacy.pseudonyms import load_pseudonyms
+from tasks.expectations import ValidationReport
+
+logger = logging.getLogger(__name__)
+
+COUNTS = ("rows", "accepted", "quarantined", "duplicates")
+
+
+@task(name="collect landing files", retries=2, retry_delay_seconds=5, timeout_seconds=3600)
+def collect_landing(environment: Environment) -> Arrivals:
+    """List the landing zone and find what the ledger does not have."""
+    return look(environment.landing, Tables(environment.data_dir))
+
+
+@task(name="validate batch", timeout_seconds=6 * 3600)
+def validate_batch(
+    environment: Environment, arrivals: Arrivals, config: IngestConfig, *, any_volume: bool
+) -> Staged:
+    """Stream the new files through the rules into staging, and build the Data Docs.
+
+    Args:
+        environment: Where things are.
+        arrivals: What to ingest.
+        config: Section `ingest`.
+        any_volume: Accept a collapse of volume.
+
+    Returns:
+        The staged batch.
+
+    Raises:
+        BatchError: The batch is refused; the Data Docs show what was checked until then.
+    """
+    tables = Tables(environment.data_dir)
+    files, _ = open_landing(environment.landing)
+    name = batch_id_of(arrivals.new)
+    now = datetime.now(UTC)
+    report = ValidationReport(environment.state_dir, Limits(config, now))
+    try:
+        staged = stage_batch(
+            files,
+            arrivals.new,
+            tables,
+            pseudonyms=load_pseudonyms(environment),
+            config=config,
+            directory=commit.workspace(tables) / "staging" / name,
+            now=now,
+            observe=report,
+            any_volume=any_volume,
+        )
+    except BatchError as err:
+        report.write(f"refused-{name[:12]}", now)
+        create_markdown_artifact(
+            key="ingest-refused",
+            markdown=f"# Batch refused\n\n{err}\n\n{_docs_line(environment)}",
+            description="Why the newest batch was refused",
+        )
+        raise
+    report.write(name[:12], now)
+    return staged
+
+
+@task(name="commit batch", timeout_seconds=6 * 3600)
+def commit_batch(environment: Environment, staged: Staged) -> None:
+    """Publish the staged batch: whole or not at all."""
+    commit.commit(staged, Tables(environment.data_dir), now=datetime.now(UTC))
+
+
+@task(name="report batch")
+def report_batch(
+    environment: Environment, arrivals: Arrivals, staged: Staged, dataset_version: str
+) -> dict[str, object]:
+    """Leave the Prefect artifact of a batch.
+
+    Returns:
+        Counts and findings of the batch, and the dataset version.
+    """
+    totals = {count: staged.total(count) for count in COUNTS}
+    findings = staged.findings()
+    lines = [
+        f"# Batch {staged.batch_id[:12]}: {totals['accepted']} of {totals['rows']} rows accepted",
+        f"Dataset version `{dataset_version}`. {_docs_line(environment)}",
+        _table(
+            ("file", *COUNTS), [[f.file, *(getattr(f, c) for c in COUNTS)] for f in staged.files]
+        ),
+        "## Findings",
+        _table(("rule", "rows", "what happens", "why"), _explained(findings, staged)),
+        *[f"- {warning}" for warning in staged.warnings],
+        *[f"- ignored: {name} (neither Parquet, CSV nor JSONL)" for name in arrivals.ignored],
+        *[f"- the same content again: {name}" for name in arrivals.repeated],
+        *[
+            f"- {f.file}: columns not kept: {', '.join(f.ignored_columns)}"
+            for f in staged.files
+            if f.ignored_columns
+        ],
+    ]
+    create_markdown_artifact(
+        key="ingest-batch", markdown="\n\n".join(lines), description="What became of each file"
+    )
+    return {
+        "batch_id": staged.batch_id,
+        "files": len(staged.files),
+        **totals,
+        "findings": findings,
+        "warnings": staged.warnings,
+        "dataset_version": dataset_version,
+        "data_docs": str(_docs(environment)),
+    }
+
+
+def _docs(environment: Environment) -> Path:
+    return environment.state_dir.resolve() / "data_docs" / "index.html"
+
+
+def _docs_line(environment: Environment) -> str:
+    docs = _docs(environment)
+    return f"Data Docs: [{docs}]({docs.as_uri()})"
+
+
+def _explained(findings: dict[str, int], staged: Staged) -> list[list[object]]:
+    rules = {rule.name: rule for rule in RULES}
+    severity = {"quarantine": "quarantined", "warn": "accepted, warned", "off": "", "refuse": ""}
+    rows: list[list[object]] = []
+    for name, count in findings.items():
+        rule = rules.get(name)
+        happens = severity[staged.severities[name]] if rule else "quarantined"
+        rows.append([name, count, happens, rule.reason if rule else "the line is no row"])
+    return rows
+
+
+def _table(head: tuple[str, ...], rows: list[list[object]]) -> str:
+    if not rows:
+        return "None."
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
