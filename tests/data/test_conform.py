@@ -1,0 +1,108 @@
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from kinoloop.data.conform import check_columns, conform
+from kinoloop.errors import BatchError
+
+AT = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def events(**columns):
+    base = {"user_id": ["u"], "video_id": ["v"], "timestamp": [AT], "event": ["view"]}
+    return conform(pl.DataFrame({**base, **columns}), kind="events", file="events/a.parquet")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2025-01-02T03:04:05Z",
+        "2025-01-02 03:04:05",
+        "2025-01-02T11:04:05+08:00",
+        "2025-01-02T11:04:05.000+0800",
+        " 2025-01-02T03:04:05.000000000z ",
+    ],
+)
+def test_times_are_read_as_iso_8601_and_naive_ones_as_utc(written):
+    assert events(timestamp=[written])["timestamp"].to_list() == [AT]
+
+
+def test_times_without_seconds_or_clock_are_read():
+    assert events(timestamp=["2025-01-02T03:04"])["timestamp"][0] == AT.replace(second=0)
+    assert events(timestamp=["2025-01-02"])["timestamp"][0] == datetime(2025, 1, 2, tzinfo=UTC)
+
+
+def test_typed_times_become_utc_microseconds():
+    for column in (
+        pl.Series([AT.replace(tzinfo=None)], dtype=pl.Datetime("ms")),
+        pl.Series([AT]).dt.convert_time_zone("Asia/Shanghai"),
+        pl.Series([AT]).dt.cast_time_unit("ns"),
+    ):
+        assert events(timestamp=column)["timestamp"].to_list() == [AT]
+    assert events(timestamp=[date(2025, 1, 2)])["timestamp"][0] == datetime(2025, 1, 2, tzinfo=UTC)
+
+
+def test_text_that_does_not_parse_is_null_and_flagged():
+    frame = events(timestamp=["soon"], watch_s=["many"], value=["3.5"])
+    assert frame.row(0, named=True)["timestamp"] is None
+    assert frame["unreadable_timestamp"].to_list() == [True]
+    assert frame["unreadable_watch_s"].to_list() == [True]
+    assert frame["value"].to_list() == [3.5]
+    assert frame["unreadable_value"].to_list() == [False]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("timestamp", [1735787045], "expected a time. Write times as"),
+        ("watch_s", [[1.0]], "expected a number"),
+        ("user_id", [1.5], "expected text"),
+        ("logged_date", [20250102], "expected a date"),
+    ],
+)
+def test_wrong_type_refuses_the_batch_and_names_file_column_and_types(column, values, expected):
+    with pytest.raises(BatchError, match=expected) as caught:
+        events(**{column: values})
+    assert (caught.value.file, caught.value.column) == ("events/a.parquet", column)
+    assert (caught.value.check, caught.value.count) == ("column_type", 1)
+
+
+def test_whole_numbers_are_ids_and_blank_ids_are_none():
+    assert events(user_id=[42])["user_id"].to_list() == ["42"]
+    assert events(user_id=["  "])["user_id"].to_list() == [None]
+
+
+def test_missing_optional_columns_are_null():
+    assert events()["watch_s"].to_list() == [None]
+
+
+def test_free_columns_of_videos_become_one_json_object():
+    raw = pl.DataFrame(
+        {"video_id": [1], "title": ["A"], "mood": ["calm"], "day": [date(2025, 1, 2)], "n": [2]}
+    )
+    frame = conform(raw, kind="videos", file="f")
+    assert frame["extra"].to_list() == ['{"mood":"calm","day":"2025-01-02","n":2}']
+
+
+def test_free_column_of_bytes_is_refused():
+    raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "blob": [b"x"]})
+    with pytest.raises(BatchError, match="'blob'"):
+        conform(raw, kind="videos", file="f")
+
+
+def test_tags_are_lists_or_json_or_split_text():
+    def tags(values):
+        raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "tags": values})
+        frame = conform(raw, kind="videos", file="f")
+        return frame["tags"].to_list()[0], frame["unreadable_tags"][0]
+
+    assert tags([["a", "b"]]) == (["a", "b"], False)
+    assert tags(["a | b"]) == (["a", "b"], False)
+    assert tags(['["a", "b"]']) == (["a", "b"], False)
+    assert tags(["[a"]) == (None, True)
+
+
+def test_missing_required_column_is_named_with_those_that_are_there():
+    with pytest.raises(BatchError, match="Missing: title; the file has video_id, name"):
+        check_columns(["video_id", "name"], kind="videos", file="videos/a.csv")
