@@ -1,0 +1,80 @@
+"""What is taken from a media file, and what comes back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.settings import Config
+
+
+class DecodeConfig(Config):
+    """What is taken from a video."""
+
+    frames: int = Field(default=8, ge=1, le=64, description="Frames sampled evenly over the video.")
+    frame_side: int = Field(
+        default=224, ge=32, le=1024, description="Shorter side of a frame, pixels."
+    )
+    sample_rate: int = Field(
+        default=16_000, ge=8_000, le=48_000, description="Of the mono sound, Hz."
+    )
+    audio_s: float = Field(default=60.0, gt=0, le=600, description="Seconds of sound read at most.")
+    silence_rms: float = Field(
+        default=0.001,
+        ge=0,
+        description="Sound that never gets louder than this (1 = full scale) is none.",
+    )
+    max_bytes: int = Field(default=8 << 30, gt=0, description="Larger files are quarantined.")
+    max_pixels: int = Field(
+        default=40_000_000, gt=0, description="Larger frames are refused (8K is 33M)."
+    )
+    thumbnail_width: int = Field(default=320, ge=32, le=640, description="Of the JPEG, pixels.")
+    thumbnail_height: int = Field(default=180, ge=32, le=640, description="Of the JPEG, pixels.")
+
+
+@dataclass(frozen=True)
+class DecodedMedia:
+    """What one file held.
+
+    Attributes:
+        frames: (n, height, width, 3) uint8 RGB, upright.
+        frame_times_s: (n,) float64 seconds from the start.
+        audio: (n_samples,) float32 mono in [-1, 1]; empty where there is no sound or silence.
+        sample_rate: Of `audio`, Hz.
+        words: What subtitles say.
+        cues: Subtitle cues read.
+        duration_s: Measured end of the last picture or sound.
+        width: Of the upright picture before scaling, pixels; 0 without picture.
+        height: Likewise.
+        thumbnail: JPEG; empty without picture.
+        reason: Empty, or why only a part could be read (`truncated`, `decode_errors`, …).
+        detail: What was seen, for the operator.
+        streams: Codec names, such as `h264`, `aac`, `mov_text`.
+        peak_memory_mb: Of the process that decoded it; 0 where not measured.
+    """
+
+    frames: NDArray[np.uint8]
+    frame_times_s: NDArray[np.float64]
+    audio: NDArray[np.float32]
+    sample_rate: int
+    words: str = ""
+    cues: int = 0
+    duration_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    thumbnail: bytes = b""
+    reason: str = ""
+    detail: str = ""
+    streams: tuple[str, ...] = ()
+    peak_memory_mb: float = 0.0
+
+
+def nothing(config: DecodeConfig) -> DecodedMedia:
+    """What a video without media gives: no frames and no sound."""
+    return DecodedMedia(
+        frames=np.zeros((0, config.frame_side, config.frame_side, 3), dtype=np.uint8),
+        frame_times_s=np.zeros(0, dtype=np.float64),
+        audio=np.zeros(0, dtype=np.float32),
+        sample_rate=config.sample_rate,
+    )

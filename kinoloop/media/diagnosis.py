@@ -1,0 +1,66 @@
+"""Say why a file could not be opened: no media at all, cut off, or damaged."""
+
+from typing import IO
+
+_MAGIC = {
+    b"\x1aE\xdf\xa3": "Matroska or WebM",
+    b"RIFF": "AVI or WAV",
+    b"OggS": "Ogg",
+    b"FLV": "FLV",
+    b"fLaC": "FLAC",
+    b"ID3": "MP3",
+    b"\x00\x00\x01\xba": "MPEG",
+    b"\x30\x26\xb2\x75": "ASF",
+}
+_BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"free", b"wide", b"skip", b"sidx", b"pnot")
+
+
+def why_unreadable(file: IO[bytes], err: Exception) -> tuple[str, str]:
+    """Give (reason, detail) for a file that FFmpeg refuses to open.
+
+    Args:
+        file: The file, readable and seekable.
+        err: What FFmpeg said.
+
+    Returns:
+        `not_media` where the first bytes are of no known container, `truncated` where the
+        container names more bytes than there are, `no_header` for a lone fragment, `damaged` else.
+    """
+    file.seek(0)
+    head = file.read(16)
+    said = str(err).split(":", 1)[0]
+    if head[4:8] in _BOXES:
+        return _inspect_boxes(file, said)
+    kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    if not kind:
+        return "not_media", f"its first bytes {head[:8]!r} are of no known container ({said})"
+    if isinstance(err, EOFError):
+        return "truncated", f"it starts as {kind} and ends in its header ({said})"
+    return "damaged", f"it starts as {kind} but can not be opened ({said})"
+
+
+def _inspect_boxes(file: IO[bytes], said: str) -> tuple[str, str]:
+    """Walk the top-level boxes of an MP4 or MOV file (ISO/IEC 14496-12, section 4.2)."""
+    size = file.seek(0, 2)
+    at = 0
+    kinds: list[bytes] = []
+    while at + 8 <= size and len(kinds) < 1000:
+        file.seek(at)
+        header = file.read(16)
+        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        kinds.append(kind)
+        if length == 0:
+            break
+        if length < 8:
+            return "damaged", f"the box at byte {at} claims {length} bytes ({said})"
+        if at + length > size:
+            name = kind.decode("latin-1")
+            return "truncated", f"box {name!r} claims {length} bytes, {size - at} are left ({said})"
+        at += length
+    if b"moof" in kinds and b"moov" not in kinds:
+        return "no_header", f"it is a fragment without its initialisation segment ({said})"
+    if b"moov" not in kinds:
+        return "truncated", f"it has no 'moov' box, which tells where its samples are ({said})"
+    return "damaged", f"it is an MP4 or MOV file but can not be opened ({said})"

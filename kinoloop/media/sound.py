@@ -1,0 +1,69 @@
+"""Collect decoded sound as mono float32 at one rate, up to a limit; silence is no sound."""
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SoundReader:
+    """Receives audio frames, gives one array.
+
+    Args:
+        sample_rate: Of the result, Hz.
+        max_s: Seconds kept at most.
+        silence_rms: Sound whose loudest second is below this root mean square is dropped.
+    """
+
+    def __init__(self, sample_rate: int, max_s: float, silence_rms: float) -> None:
+        self._rate, self._silence_rms = sample_rate, silence_rms
+        self._limit = int(max_s * sample_rate)
+        self._parts: list[NDArray[np.float32]] = []
+        self._samples = 0
+        self._resampler: av.AudioResampler | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self._samples >= self._limit
+
+    @property
+    def seconds(self) -> float:
+        """Seconds read so far, silence included."""
+        return min(self._samples, self._limit) / self._rate
+
+    def add(self, frame: av.AudioFrame) -> None:
+        """Take one decoded frame; the layout may change in mid-stream."""
+        if self._resampler is None:
+            self._resampler = self._new_resampler()
+        try:
+            resampled = self._resampler.resample(frame)
+        except ValueError:  # rate or layout changed: start over with the new one
+            self._drain()
+            self._resampler = self._new_resampler()
+            resampled = self._resampler.resample(frame)
+        self._keep(resampled)
+
+    def finish(self) -> NDArray[np.float32]:
+        """All sound, (n,) float32 in [-1, 1]; empty where it is silent."""
+        self._drain()
+        if not self._parts:
+            return np.zeros(0, dtype=np.float32)
+        sound = np.nan_to_num(np.concatenate(self._parts)[: self._limit], posinf=0, neginf=0)
+        sound = np.clip(sound, -1, 1)
+        seconds = [sound[at : at + self._rate] for at in range(0, len(sound), self._rate)]
+        loudest = max(float(np.sqrt(np.mean(np.square(second)))) for second in seconds)
+        return sound if loudest >= self._silence_rms else np.zeros(0, dtype=np.float32)
+
+    def _new_resampler(self) -> av.AudioResampler:
+        return av.AudioResampler(format="flt", layout="mono", rate=self._rate)
+
+    def _drain(self) -> None:
+        if self._resampler is not None:
+            self._keep(self._resampler.resample(None))
+            self._resampler = None
+
+    def _keep(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            self._parts.append(samples)
+            self._samples += len(samples)

@@ -1,0 +1,95 @@
+"""How a decoding worker answers: one JSON header and raw arrays after it, never pickle.
+
+The worker has parsed untrusted bytes in C code; whoever reads its answer must not run what it
+says. Frame: 4 bytes big-endian header length, header, then each array's bytes in header order.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.errors import MediaError
+from kinoloop.media.decoded import DecodedMedia
+
+_ARRAYS: Final[dict[str, tuple[str, int]]] = {  # name: (dtype, dimensions)
+    "frames": ("uint8", 4),
+    "frame_times_s": ("float64", 1),
+    "audio": ("float32", 1),
+    "thumbnail": ("uint8", 1),
+}
+_LENGTH: Final = struct.Struct(">I")
+READY: Final = b"kinoloop decoder ready\n"
+"""The first thing a worker says: whoever dies before that did not die of a file."""
+
+MAX_HEADER_BYTES: Final = 1 << 20
+MAX_ARRAY_BYTES: Final = 1 << 30
+
+
+def write_result(target: BinaryIO, result: DecodedMedia | MediaError) -> None:
+    """Write one answer and flush it."""
+    if isinstance(result, MediaError):
+        _write_header(target, {"error": result.reason, "detail": result.detail[:2000]})
+        target.flush()
+        return
+    facts = {name: value for name, value in vars(result).items() if name not in _ARRAYS}
+    arrays: dict[str, NDArray[Any]] = {
+        "frames": result.frames,
+        "frame_times_s": result.frame_times_s,
+        "audio": result.audio,
+        "thumbnail": np.frombuffer(result.thumbnail, dtype=np.uint8),
+    }
+    facts["detail"] = result.detail[:2000]
+    _write_header(target, {"facts": facts, "shapes": {n: a.shape for n, a in arrays.items()}})
+    for name, (dtype, _) in _ARRAYS.items():
+        target.write(np.ascontiguousarray(arrays[name], dtype=dtype).data)
+    target.flush()
+
+
+def read_result(read: Callable[[int], bytes]) -> DecodedMedia:
+    """Read one answer.
+
+    Args:
+        read: Gives exactly as many bytes as asked for, or raises.
+
+    Raises:
+        MediaError: The worker says so, or its answer makes no sense (`crashed`).
+    """
+    (length,) = _LENGTH.unpack(read(_LENGTH.size))
+    if length > MAX_HEADER_BYTES:
+        raise MediaError("crashed", f"the decoder's answer has a header of {length} bytes")
+    try:
+        header: dict[str, Any] = json.loads(read(length))
+        if "error" in header:
+            raise MediaError(str(header["error"]), str(header["detail"]))
+        shapes = {name: _check_shape(name, header["shapes"][name]) for name in _ARRAYS}
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise MediaError("crashed", f"the decoder's answer makes no sense: {err}") from err
+    arrays: dict[str, Any] = {
+        name: np.frombuffer(
+            read(math.prod(shapes[name]) * np.dtype(dtype).itemsize), dtype=dtype
+        ).reshape(shapes[name])
+        for name, (dtype, _) in _ARRAYS.items()
+    }
+    facts = header["facts"]
+    facts["streams"] = tuple(facts["streams"])
+    thumbnail = arrays.pop("thumbnail").tobytes()
+    return DecodedMedia(**facts, **arrays, thumbnail=thumbnail)
+
+
+def _write_header(target: BinaryIO, header: dict[str, Any]) -> None:
+    encoded = json.dumps(header).encode()
+    target.write(_LENGTH.pack(len(encoded)) + encoded)
+
+
+def _check_shape(name: str, shape: list[int]) -> tuple[int, ...]:
+    dtype, dimensions = _ARRAYS[name]
+    sizes = tuple(int(size) for size in shape)
+    too_many = math.prod(sizes) * np.dtype(dtype).itemsize > MAX_ARRAY_BYTES
+    if len(sizes) != dimensions or min(sizes) < 0 or too_many:
+        raise MediaError("crashed", f"the decoder's answer claims {name} of shape {sizes}")
+    return sizes

@@ -1,0 +1,89 @@
+"""The process in which untrusted media is decoded; started by `kinoloop.media.guard`.
+
+    python -m kinoloop.media.worker '{"decode": {…}, "memory_bytes": …, "cpu_s": …}'
+
+One job a line on standard input, `{"media": path | null, "subtitles": path | null}`; one answer
+each on standard output (see `wire`). It may not write files, not outlive its parent, not use more
+memory than it is given, and not more CPU time a file.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from kinoloop.errors import MediaError
+from kinoloop.media.decode import decode_media
+from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.wire import READY, write_result
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> int:
+    """Answer jobs until standard input ends."""
+    settings = json.loads(arguments[0])
+    parent = int(settings["parent"])
+    _confine(int(settings["memory_bytes"]), parent)
+    answers = _private_stdout()
+    config = DecodeConfig.model_validate(settings["decode"])
+    answers.write(READY)
+    answers.flush()
+    for line in sys.stdin.buffer:
+        job = json.loads(line)
+        _grant_cpu(int(settings["cpu_s"]))
+        _answer(answers, job, config)
+    return 0
+
+
+def _answer(answers: BinaryIO, job: dict[str, str | None], config: DecodeConfig) -> None:
+    media, subtitles = job["media"], job["subtitles"]
+    try:
+        result = decode_media(
+            None if media is None else Path(media),
+            None if subtitles is None else Path(subtitles),
+            config,
+        )
+    except MediaError as err:
+        write_result(answers, err)
+        return
+    except MemoryError:
+        write_result(answers, MediaError("memory", "decoding it needs more memory than allowed"))
+        return
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    object.__setattr__(result, "peak_memory_mb", peak_mb)
+    write_result(answers, result)
+
+
+def _confine(memory_bytes: int, parent: int) -> None:
+    """Give up what a decoder does not need."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before prctl
+        sys.exit(1)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _grant_cpu(seconds: int) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime) + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, hard))
+
+
+def _private_stdout() -> BinaryIO:
+    """Keep the answers apart from whatever a C library may print."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(private, "wb")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
