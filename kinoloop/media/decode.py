@@ -63,7 +63,8 @@ def decode_media(
     try:
         beside = read_subtitles(subtitles)
     except MediaError as err:
-        return replace(found, reason=found.reason or err.reason, detail=found.detail or err.detail)
+        reason = found.reason or "subtitles_unreadable"
+        return replace(found, reason=reason, detail=found.detail or str(err))
     return replace(found, words=beside.words, cues=beside.cues)
 
 

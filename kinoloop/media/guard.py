@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ from pydantic import Field
 import kinoloop
 from kinoloop.errors import ConfigError, MediaError
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
+from kinoloop.media.source import downloaded
+from kinoloop.media.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
 from kinoloop.media.wire import READY, read_result
 from kinoloop.settings import Config
 
@@ -63,10 +66,10 @@ class GuardConfig(Config):
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker is asked to decode."""
+    """What one worker is asked to decode: files, or URLs that are copied to a file first."""
 
-    media: Path | None
-    subtitles: Path | None = None
+    media: Path | str | None
+    subtitles: Path | str | None = None
 
 
 class DecoderPool:
@@ -131,9 +134,21 @@ class DecoderPool:
     def _run(self, job: Job) -> DecodedMedia:
         worker = self._idle.get()
         try:
-            return worker.decode(job)
+            with ExitStack() as copies:
+                media = _local(job.media, copies, self.decode_config.max_bytes)
+                try:
+                    subtitles = _local(job.subtitles, copies, MAX_SUBTITLE_BYTES)
+                except MediaError:
+                    subtitles = Path(str(job.subtitles))  # the worker says that it is not there
+                return worker.decode(media, subtitles)
         finally:
             self._idle.put(worker)
+
+
+def _local(place: Path | str | None, copies: ExitStack, max_bytes: int) -> Path | None:
+    if isinstance(place, str):
+        return copies.enter_context(downloaded(place, max_bytes=max_bytes))
+    return place
 
 
 def _outcome(future: "Future[DecodedMedia]") -> DecodedMedia | MediaError:
@@ -152,15 +167,15 @@ class _Worker:
         self._owner = 0
         self._files = 0
 
-    def decode(self, job: Job) -> DecodedMedia:
+    def decode(self, media: Path | None, subtitles: Path | None) -> DecodedMedia:
         if self._files >= self._guard.files_per_worker or self._owner != threading.get_ident():
             self.stop()
         process = self._process or self._start()
         self._files += 1
         deadline = time.monotonic() + self._guard.timeout_s
         message = {
-            "media": None if job.media is None else str(job.media),
-            "subtitles": None if job.subtitles is None else str(job.subtitles),
+            "media": None if media is None else str(media),
+            "subtitles": None if subtitles is None else str(subtitles),
         }
         try:
             assert process.stdin is not None

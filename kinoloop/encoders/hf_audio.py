@@ -1,0 +1,130 @@
+"""Any Hugging Face audio model: Whisper's encoder, CLAP, AST, wav2vec2 and kin.
+
+Sound is cut into equal chunks, each gives a vector; a video is the mean of their unit vectors.
+"""
+
+from collections.abc import Sequence
+from math import gcd
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.signal import resample_poly
+
+from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
+from kinoloop.encoders.fingerprint import fingerprint, library_versions
+from kinoloop.encoders.pretrained import encode_present, load, locate, normalise
+from kinoloop.media.content import VideoContent
+
+CODE_VERSION = 1
+MIN_CHUNK_S = 0.4
+"""A shorter rest is dropped; a whole sound that is shorter is padded with silence to this."""
+
+
+class HfAudioConfig(EncoderConfig):
+    """An audio model."""
+
+    kind: Literal["hf_audio"] = "hf_audio"
+    model: str = Field(description="Hub name or folder.")
+    revision: str | None = Field(default=None, description="Commit or tag on the hub.")
+    chunk_s: float = Field(default=10.0, gt=0.5, le=30, description="Sound a vector, seconds.")
+    batch_size: int = Field(default=8, ge=1, description="Chunks at a time.")
+
+
+@ENCODERS.register("hf_audio")
+class HfAudio(Encoder):
+    """Encodes the sound of a video.
+
+    Args:
+        config: The model.
+    """
+
+    Config: ClassVar[type[EncoderConfig]] = HfAudioConfig
+    modality: ClassVar[ModalityName] = "audio"
+
+    def __init__(self, config: EncoderConfig) -> None:
+        import transformers
+
+        assert isinstance(config, HfAudioConfig)
+        self.config = config
+        directory = locate(config.model, config.revision)
+        self._pretrained = load(directory)
+        loader: Any = transformers.AutoFeatureExtractor
+        self._extractor: Any = loader.from_pretrained(
+            directory, trust_remote_code=False, local_files_only=True
+        )
+        self._rate = int(self._extractor.sampling_rate)
+        probe = np.zeros(int(config.chunk_s * self._rate), dtype=np.float32)
+        self.dim: int = self._forward([probe]).shape[1]
+        self.fingerprint: str = fingerprint(
+            {
+                "family": "hf_audio",
+                "code": CODE_VERSION,
+                "weights": self._pretrained.digests,
+                "extractor": self._extractor.to_dict(),
+                "backend": type(self._extractor).__name__,
+                "chunk_s": config.chunk_s,
+                "libraries": library_versions("transformers", "scipy"),
+            }
+        )
+
+    def encode(
+        self, contents: Sequence[VideoContent]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Encode the sound of each video; a video without sound is missing."""
+        present = np.array([len(content.audio) > 0 for content in contents], dtype=np.bool_)
+        sounds = [(content.audio, content.sample_rate) for content in contents]
+        return encode_present(sounds, present, dim=self.dim, encode=self._embed)
+
+    def _embed(self, sounds: list[tuple[NDArray[np.float32], int]]) -> NDArray[np.float32]:
+        chunks = [self._chunks(audio, rate) for audio, rate in sounds]
+        flat = [chunk for one in chunks for chunk in one]
+        size = self.config.batch_size
+        batches = [self._forward(flat[at : at + size]) for at in range(0, len(flat), size)]
+        starts = np.cumsum([0, *(len(one) for one in chunks)])[:-1]
+        return normalise(np.add.reduceat(normalise(np.concatenate(batches)), starts, axis=0))
+
+    def _chunks(self, audio: NDArray[np.float32], rate: int) -> list[NDArray[np.float32]]:
+        """Chunks of exactly `chunk_s`; the last is padded, so that a batch changes no vector."""
+        if rate != self._rate:
+            divisor = gcd(rate, self._rate)
+            audio = resample_poly(audio, self._rate // divisor, rate // divisor)
+        length, shortest = int(self.config.chunk_s * self._rate), int(MIN_CHUNK_S * self._rate)
+        chunks = [audio[at : at + length] for at in range(0, len(audio), length)]
+        if len(chunks) > 1 and len(chunks[-1]) < shortest:
+            chunks.pop()
+        return [np.pad(c, (0, length - len(c))).astype(np.float32) for c in chunks]
+
+    def _forward(self, chunks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        import torch
+
+        inputs = self._extractor(chunks, sampling_rate=self._rate, return_tensors="pt")
+        device, dtype = self._pretrained.device, self._pretrained.dtype
+        tensors = {
+            name: value.to(device, dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
+            if isinstance(value, torch.Tensor)
+        }
+        with torch.inference_mode():
+            vectors = self._vectors(tensors)
+        result: NDArray[np.float32] = vectors.float().cpu().numpy()
+        return result
+
+    def _vectors(self, inputs: dict[str, Any]) -> Any:  # noqa: ANN401 (torch is imported late)
+        """One vector a chunk, whatever the model calls it."""
+        model = self._pretrained.model
+        if hasattr(model, "get_audio_features"):  # CLAP: an object in transformers 5
+            features = model.get_audio_features(**inputs)
+            return getattr(features, "pooler_output", features)
+        if model.config.is_encoder_decoder:  # Whisper pads to 30 s: only the chunk's part counts
+            encoder = model.get_encoder()
+            states = encoder(inputs["input_features"]).last_hidden_state
+            used = max(1, round(states.shape[1] * self.config.chunk_s / self._window_s()))
+            return states[:, :used].mean(1)
+        output = model(**inputs)
+        pooled = getattr(output, "pooler_output", None)
+        return output.last_hidden_state.mean(1) if pooled is None else pooled
+
+    def _window_s(self) -> float:
+        return float(getattr(self._extractor, "chunk_length", self.config.chunk_s))

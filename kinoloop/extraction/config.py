@@ -1,0 +1,37 @@
+"""Settings of extraction: section `extract` of `kinoloop.toml`."""
+
+from typing import Any
+
+from pydantic import Field
+
+from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.guard import GuardConfig
+from kinoloop.settings import Config
+
+DEFAULT_ENCODERS: tuple[dict[str, Any], ...] = (
+    {"kind": "minilm"},
+    {"kind": "classical_visual"},
+    {"kind": "classical_audio"},
+)
+
+
+class ExtractConfig(Config):
+    """What is taken from videos, with which limits, and which encoders describe it."""
+
+    shard_videos: int = Field(
+        default=64, ge=1, description="Videos with media a commit: what a kill can cost."
+    )
+    shard_texts: int = Field(
+        default=1024, ge=1, description="Videos without media a commit; they are much cheaper."
+    )
+    compact_files: int = Field(
+        default=32, ge=2, description="A table of more small files than this is compacted."
+    )
+    lock_wait_s: float = Field(
+        default=60.0, ge=0, description="How long to wait for another extraction to end."
+    )
+    encoders: tuple[dict[str, Any], ...] = Field(
+        default=DEFAULT_ENCODERS, description="One a modality; `kind` names the class."
+    )
+    decode: DecodeConfig = Field(default=DecodeConfig(), description="What is taken from a file.")
+    guard: GuardConfig = Field(default=GuardConfig(), description="What a decoder may use.")

@@ -1,0 +1,167 @@
+"""What every video consists of today: where its files are, and hashes of content and words."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from kinoloop.data.tables import Tables
+from kinoloop.errors import MediaError
+from kinoloop.media.hashes import HashCache
+from kinoloop.media.source import is_remote, resolve
+
+COLUMNS = ("video_id", "title", "description", "tags", "category", "media", "subtitles")
+MAX_TEXT_CHARACTERS = 24_000
+"""Of the text that encoders get; they cut further, each at its own number of tokens."""
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where relative references are looked for, in this order.
+
+    Attributes:
+        folders: The landing zone where it is a folder, the data directory, the working directory.
+        remote: The landing zone where it is a URL; last resort.
+    """
+
+    folders: tuple[Path, ...]
+    remote: str | None = None
+
+    @classmethod
+    def of(cls, landing: str, data_dir: Path) -> "Roots":
+        """The roots of one environment."""
+        if "://" in landing:
+            return cls((data_dir, Path.cwd()), landing.rstrip("/"))
+        return cls((Path(landing), data_dir, Path.cwd()))
+
+    def locate(self, reference: str) -> Path | str:
+        """Find what a reference means: a path, or a URL.
+
+        Raises:
+            MediaError: It means nothing that can be read.
+        """
+        if is_remote(reference):
+            return reference
+        try:
+            return resolve(reference, self.folders).absolute()
+        except MediaError as err:
+            if self.remote is None or err.reason != "not_found" or Path(reference).is_absolute():
+                raise
+            return f"{self.remote}/{reference}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video as extraction sees it.
+
+    Attributes:
+        video_id: External id.
+        text: Title, description, category and tags, without subtitles.
+        media: Reference as the catalogue has it; None for words only.
+        subtitles: Likewise.
+        media_at: Where the media is; None where there is none or it was not found.
+        subtitles_at: Likewise; the bare reference where it was not found.
+        content_hash: Of media and subtitles; "" where the catalogue names neither.
+        text_hash: Of all words of the video.
+        fault: Why the media was not found or not hashed; "" else.
+    """
+
+    video_id: str
+    text: str
+    media: str | None
+    subtitles: str | None
+    media_at: Path | str | None
+    subtitles_at: Path | str | None
+    content_hash: str
+    text_hash: str
+    fault: str
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is something to decode."""
+        return bool(self.content_hash)
+
+
+def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> list[Item]:
+    """Look at every video of the catalogue, newest first.
+
+    Cost: one `stat` a file that is known; a file that is new or changed is hashed.
+    """
+    videos = (
+        tables.scan("videos")
+        .sort("published_at", "video_id", descending=True, nulls_last=True)
+        .select(COLUMNS)
+        .collect()
+    )
+    references = pl.concat([videos["media"], videos["subtitles"]]).drop_nulls().unique().to_list()
+    located = {reference: _locate(roots, reference) for reference in references if reference}
+    hashed = hashes.hash_all(place for place, _ in located.values() if place is not None)
+    return [
+        _item(row, located, hashed) for row in videos.iter_rows(named=False, buffer_size=10_000)
+    ]
+
+
+def compose(text: str, words: str) -> str:
+    """The text that a text encoder gets: the catalogue's words first, then what is said."""
+    return f"{text} {words}".strip()[:MAX_TEXT_CHARACTERS]
+
+
+Located = dict[str, tuple[Path | str | None, str]]
+
+
+def _locate(roots: Roots, reference: str) -> tuple[Path | str | None, str]:
+    try:
+        return roots.locate(reference), ""
+    except MediaError as err:
+        return None, str(err)
+
+
+def _item(row: tuple[object, ...], located: Located, hashed: dict[Path | str, str]) -> Item:
+    video_id, title, description, tags, category, media, subtitles = row
+    text = _join_words(title, description, category, tags)
+    media_at, media_hash, fault = _look_up(media, located, hashed)
+    subtitles_at, subtitles_hash, _ = _look_up(subtitles, located, hashed)
+    content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
+    return Item(
+        video_id=str(video_id),
+        text=text,
+        media=str(media) if media else None,
+        subtitles=str(subtitles) if subtitles else None,
+        media_at=media_at,
+        subtitles_at=subtitles_at or (Path(str(subtitles)) if subtitles else None),
+        content_hash=content_hash,
+        text_hash=_digest(text, content_hash),
+        fault=fault,
+    )
+
+
+def _look_up(
+    reference: object, located: Located, hashed: dict[Path | str, str]
+) -> tuple[Path | str | None, str, str]:
+    """Where a reference is, its hash, and what is wrong with it."""
+    if not reference:
+        return None, "", ""
+    place, fault = located[str(reference)]
+    if place is None:
+        return None, f"!{reference}", fault
+    content_hash = hashed[place]
+    if content_hash.startswith("!"):
+        return place, f"{content_hash} {reference}", ""  # the decoder will say more
+    return place, content_hash, ""
+
+
+def _join_words(*parts: object) -> str:
+    words: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            words.append(part.strip())
+        elif isinstance(part, Sequence):
+            words.append(", ".join(str(tag) for tag in part if tag))
+    return ". ".join(word for word in words if word)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

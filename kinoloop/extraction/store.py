@@ -1,0 +1,79 @@
+"""Write a shard: features, then quarantine, then media; each an atomic commit, none done twice.
+
+A video counts as decoded when its media row is there, so that row is written last. Whoever is
+killed in between leaves features that the next run finds and does not write again. One row a
+(video, fingerprint): new content replaces the row, Delta's time travel keeps the old one.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import deltalake
+import polars as pl
+
+from kinoloop.data.tables import Tables
+from kinoloop.schema import TABLES
+
+logger = logging.getLogger(__name__)
+
+KEYS = {
+    "features": ("video_id", "fingerprint"),
+    "media": ("video_id",),
+    "quarantine": ("kind", "key", "row"),
+}
+_PLAIN_VECTORS = deltalake.WriterProperties(
+    compression="SNAPPY",
+    column_properties={  # no two floats are equal: a dictionary of them only costs time
+        "vector.list.element": deltalake.ColumnProperties(dictionary_enabled=False),
+        "vector.list.item": deltalake.ColumnProperties(dictionary_enabled=False),
+    },
+)
+
+
+def write(tables: Tables, name: str, rows: Sequence[dict[str, Any]], *, replaces: bool) -> None:
+    """Put rows into a table in one commit.
+
+    Args:
+        tables: Where.
+        name: Which table.
+        rows: Column by name.
+        replaces: Whether some keys may be there already: then it is a merge, which reads the
+            table's keys; else a plain append.
+    """
+    if not rows:
+        return
+    frame = pl.DataFrame(rows, schema=TABLES[name], orient="row")
+    path = str(tables.path(name))
+    properties = _PLAIN_VECTORS if name == "features" else deltalake.WriterProperties()
+    if not replaces or not tables.exists(name):
+        deltalake.write_deltalake(path, frame, mode="append", writer_properties=properties)
+        return
+    same = " AND ".join(f"target.{key} = source.{key}" for key in KEYS[name])
+    merge = deltalake.DeltaTable(path).merge(
+        frame,
+        predicate=same,
+        source_alias="source",
+        target_alias="target",
+        writer_properties=properties,
+    )
+    if name != "quarantine":
+        merge = merge.when_matched_update_all()
+    merge.when_not_matched_insert_all().execute()
+
+
+def compact(tables: Tables, name: str, *, files: int) -> None:
+    """Join the small files of a table where there are more than `files`."""
+    if not tables.exists(name):
+        return
+    table = deltalake.DeltaTable(str(tables.path(name)))
+    count = len(table.file_uris())
+    if count > files:
+        metrics = table.optimize.compact()
+        logger.info("compacted %s: %d files into %d", name, count, metrics["numFilesAdded"])
+
+
+def now() -> datetime:
+    """The time that rows are stamped with."""
+    return datetime.now(UTC)
