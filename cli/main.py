@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import data, doctor, drift, models, sample, stack
+from cli import data, doctor, drift, media, models, sample, stack
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -44,7 +44,7 @@ def options(
     )
 
 
-for verbs in (data, doctor, drift, models, sample, stack):
+for verbs in (data, doctor, drift, media, models, sample, stack):
     verbs.register(app)
 
 

@@ -15,6 +15,7 @@ CONFIGS: list[tuple[str, str]] = [
     ("ingest", "kinoloop.data.rule.IngestConfig"),
     ("interest", "kinoloop.data.interest.InterestConfig"),
     ("drift", "kinoloop.drift.detect.DriftConfig"),
+    ("extract", "kinoloop.extraction.config.ExtractConfig"),
     ("serving", "serving.config.ServingConfig"),
     ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
     ("promote", "kinoloop.release.decision.PromoteConfig"),

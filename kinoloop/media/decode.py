@@ -147,15 +147,20 @@ def _pictures(
         if scan.key_frames >= 2 * config.frames:
             video.codec_context.skip_frame = "NONKEY"
         aspect = float(video.sample_aspect_ratio or 1)
-        frames = _frames(container, video, scan, config)
-        pictures = list(
-            pick(
-                frames,
+        pictures: list[Picture] = []
+        try:
+            for picture in pick(
+                _frames(container, video, scan, config),
                 wanted,
                 short_side=config.frame_side,
                 pixel_aspect=aspect if 0.25 <= aspect <= 4 else 1.0,  # beyond: a damaged header
-            )
-        )
+            ):
+                pictures.append(picture)  # noqa: PERF402 (those before an error are kept)
+        except (MemoryError, BlockingIOError) as err:  # EAGAIN: no memory for a thread's stack
+            raise MediaError("memory", "its pictures need more memory than allowed") from err
+        except av.error.FFmpegError as err:
+            scan.note(err)
+            scan.cut = True
         width, height = video.codec_context.width, video.codec_context.height
     turned = bool(pictures) and pictures[0].turned
     return pictures, (height, width) if turned else (width, height)
@@ -167,24 +172,18 @@ def _frames(
     start_s = start_of(container)
     step_s = 1 / float(video.average_rate or 25)
     time_s = -step_s
-    try:
-        for packet in container.demux(video):
-            try:
-                decoded = packet.decode()
-            except MemoryError:
-                raise
-            except av.error.FFmpegError as err:
-                scan.note(err)
-                continue
-            for frame in decoded:
-                _check_size(frame.width, frame.height, config)
-                time_s = time_s + step_s if frame.time is None else frame.time - start_s
-                yield time_s, frame
-    except MemoryError as err:
-        raise MediaError("memory", "its pictures need more memory than allowed") from err
-    except av.error.FFmpegError as err:
-        scan.note(err)
-        scan.cut = True
+    for packet in container.demux(video):
+        try:
+            decoded = packet.decode()
+        except (MemoryError, BlockingIOError):
+            raise
+        except av.error.FFmpegError as err:
+            scan.note(err)
+            continue
+        for frame in decoded:
+            _check_size(frame.width, frame.height, config)
+            time_s = time_s + step_s if frame.time is None else frame.time - start_s
+            yield time_s, frame
 
 
 def _shortfall(scan: Scan, claimed_s: float, *, missing_pictures: bool) -> tuple[str, str]:

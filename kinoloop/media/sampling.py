@@ -74,7 +74,10 @@ def convert(
     scaled = frame.reformat(
         width=round(width), height=round(height), format="rgb24", interpolation="AREA"
     )
-    quarter_turns = round(frame.rotation / 90) % 4  # FFmpeg counts counter-clockwise, as numpy
-    upright = np.rot90(scaled.to_ndarray(), quarter_turns)
-    pixels = np.ascontiguousarray(upright, dtype=np.uint8)
-    return Picture(time_s, pixels, turned=quarter_turns % 2 == 1)
+    pixels = turn_upright(scaled.to_ndarray().astype(np.uint8, copy=False), frame.rotation)
+    return Picture(time_s, pixels, turned=round(frame.rotation / 90) % 2 == 1)
+
+
+def turn_upright(pixels: NDArray[np.uint8], rotation: float) -> NDArray[np.uint8]:
+    """Turn a picture by what its display matrix says, degrees counter-clockwise."""
+    return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90) % 4))

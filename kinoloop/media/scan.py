@@ -95,11 +95,11 @@ def scan_packets(container: InputContainer, streams: Streams, sound: SoundReader
             _measure(scan, packet, start_s)
             try:
                 _decode(scan, packet, sound)
-            except MemoryError:
+            except (MemoryError, BlockingIOError):
                 raise
             except av.error.FFmpegError as err:
                 scan.note(err)
-    except MemoryError as err:
+    except (MemoryError, BlockingIOError) as err:  # EAGAIN: no memory for a thread's stack
         raise MediaError("memory", "reading it needs more memory than allowed") from err
     except av.error.FFmpegError as err:
         scan.note(err)

@@ -1,0 +1,24 @@
+"""Understand what is new: decode, encode, version."""
+
+from typing import Any
+
+from prefect import flow
+
+from kinoloop.environment import Environment
+from tasks.extraction import extract_features, show_extraction
+from tasks.versioning import dataset_version, version_data
+
+
+@flow(name="extract", description="Decode new videos and encode what the features table misses.")
+def extract() -> dict[str, Any]:
+    """Bring media and features up to date with the catalogue.
+
+    Returns:
+        Counts, rate and fingerprints, and `dataset_version`.
+    """
+    environment = Environment()
+    report = extract_features(environment)
+    changed = report["done"] > 0
+    version = version_data(environment) if changed else dataset_version(environment)
+    show_extraction(report, version)
+    return {**report, "dataset_version": version}

@@ -1,0 +1,72 @@
+"""Tasks of the extract flow: run the library's extraction, and tell what it did."""
+
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.settings import read_section
+
+
+@task(name="extract features", retries=1, retry_delay_seconds=10)
+def extract_features(environment: Environment) -> dict[str, Any]:
+    """Bring the tables `media` and `features` up to date; a retry goes on where it stopped.
+
+    Args:
+        environment: Names the data directory, the landing zone and the state folder.
+
+    Returns:
+        `ExtractReport` as a dictionary.
+    """
+    from kinoloop.extraction.config import ExtractConfig
+    from kinoloop.extraction.inventory import Roots
+    from kinoloop.extraction.run import extract
+
+    report = extract(
+        Tables(environment.data_dir),
+        read_section("extract", ExtractConfig, environment.settings_file),
+        roots=Roots.of(environment.landing, environment.data_dir),
+        state_dir=environment.state_dir,
+    )
+    return report.to_dict()
+
+
+@task(name="show extraction")
+def show_extraction(report: dict[str, Any], version: str) -> None:
+    """Leave an artifact that a person can read.
+
+    Args:
+        report: What `extract_features` gave.
+        version: The dataset version afterwards.
+    """
+    create_markdown_artifact(
+        key="extract",
+        description="What the last extraction understood, and what it could not read",
+        markdown=as_markdown(report, version),
+    )
+
+
+def as_markdown(report: dict[str, Any], version: str) -> str:
+    """The report as three small tables."""
+    outcomes = _rows(report["outcomes"])
+    reasons = _rows(report["reasons"])
+    spaces = "".join(
+        f"| {modality} | {report['encoders'][modality]} | `{fingerprint}` "
+        f"| {report['features'].get(modality, 0)} | {report['missing'].get(modality, 0)} |\n"
+        for modality, fingerprint in report["fingerprints"].items()
+    )
+    return (
+        f"# Extraction\n\n{report['done']} of {report['videos']} videos were new or changed; "
+        f"{report['seconds']} s, {report['rate']} videos a second, {report['hashed']} files "
+        f"hashed. Dataset version `{version}`.\n\n"
+        f"| media | videos |\n|---|---|\n{outcomes}\n"
+        f"| what could not be read | videos |\n|---|---|\n{reasons}\n"
+        "| modality | encoder | fingerprint | rows written | of them missing |\n"
+        f"|---|---|---|---|---|\n{spaces}"
+    )
+
+
+def _rows(counts: dict[str, int]) -> str:
+    return "".join(f"| {name} | {n} |\n" for name, n in sorted(counts.items())) or "| none | 0 |\n"
