@@ -1,0 +1,220 @@
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from flows.promote import promote
+from flows.retrain import retrain
+from flows.rollback import rollback
+from kinoloop.errors import BundleError, RegistryError
+from kinoloop.release.decision import Decision
+from tasks.promotion import one_promotion
+from tests.flows.conftest import SETTINGS
+from tests.flows.toy_tables import write_toy_tables
+
+BOTH = '{ kind = "popularity" }, { kind = "item_knn" }'
+POPULARITY = SETTINGS.replace(BOTH, '{ kind = "popularity" }')
+ITEM_KNN = SETTINGS.replace(BOTH, '{ kind = "item_knn" }')
+
+
+@pytest.fixture
+def crowd(environment):
+    """More users, so that intervals are narrow."""
+    write_toy_tables(environment.data_dir, users=300, seed=1)
+    return environment
+
+
+def _versions(registry):
+    aliases = ("champion", "challenger", "previous")
+    found = [registry.by_alias(alias) for alias in aliases]
+    return dict(zip(aliases, [v and v.version for v in found], strict=True))
+
+
+def _decisions(environment, version) -> dict[str, str]:
+    client = MlflowClient(environment.tracking_uri)
+    run_id = client.get_model_version("kinoloop", version).run_id
+    paths = [f.path for f in client.list_artifacts(run_id, "decisions")]
+    return {p: Path(client.download_artifacts(run_id, p)).read_text() for p in paths}
+
+
+def test_nothing_is_done_where_nobody_waits(environment):
+    assert promote() == {"outcome": "nothing to do", "version": None, "decision": None}
+
+
+def test_the_first_challenger_that_passes_the_gates_becomes_champion(environment, registry):
+    version = retrain()["version"]
+    done = promote()
+    assert (done["outcome"], done["version"]) == ("promoted", version)
+    assert _versions(registry) == {"champion": version, "challenger": None, "previous": None}
+    decision = Decision.model_validate(done["decision"])
+    assert decision.gain is None
+    assert all(gate.passed for gate in decision.gates)
+
+
+def test_a_better_challenger_replaces_the_champion_and_rollback_undoes_it(
+    crowd, registry, settings
+):
+    settings(POPULARITY)
+    first = retrain()["version"]
+    promote()
+    settings(ITEM_KNN)
+    second = retrain()["version"]
+    done = promote()
+    assert done["outcome"] == "promoted"
+    gain = Decision.model_validate(done["decision"]).gain
+    assert 0 < gain.low < gain.mean < gain.high
+    assert _versions(registry) == {"champion": second, "challenger": None, "previous": first}
+    assert rollback() == {"version": first, "replaced": second}
+    assert _versions(registry) == {"champion": first, "challenger": None, "previous": second}
+    assert rollback() == {"version": second, "replaced": first}
+    assert any(path.endswith("rollback.md") for path in _decisions(crowd, first))
+
+
+def test_a_worse_challenger_is_refused_with_reasons(crowd, registry, settings):
+    settings(ITEM_KNN)
+    first = retrain()["version"]
+    promote()
+    settings(POPULARITY)
+    second = retrain()["version"]
+    done = promote()
+    assert done["outcome"] == "refused"
+    failed = [gate for gate in done["decision"]["gates"] if not gate["passed"]]
+    assert [gate["name"] for gate in failed] == ["beats the champion"]
+    assert _versions(registry) == {"champion": first, "challenger": second, "previous": None}
+    records = _decisions(crowd, second)
+    (page,) = [text for path, text in records.items() if path.endswith(".md")]
+    assert f"# Version {second} refused" in page
+    assert "| beats the champion | **no** | -" in page
+    (document,) = [text for path, text in records.items() if path.endswith(".json")]
+    assert json.loads(document)["champion"]["version"] == first
+
+
+def test_a_refusal_is_not_repeated_on_the_same_evidence(crowd, settings):
+    settings(ITEM_KNN)
+    retrain()
+    promote()
+    settings(POPULARITY)
+    version = retrain()["version"]
+    promote()
+    assert promote() == {"outcome": "nothing to do", "version": version, "decision": None}
+    assert promote(force=True)["outcome"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("setting", "gate"),
+    [
+        ("min_coverage = 1.0", "coverage"),
+        ("max_latency_ms = 0.0001", "latency"),
+    ],
+)
+def test_each_gate_refuses(environment, registry, settings, setting, gate):
+    settings(f"{SETTINGS}\n{setting}")
+    retrain()
+    decision = promote()["decision"]
+    assert [g["name"] for g in decision["gates"] if not g["passed"]] == [gate]
+    assert registry.champion() is None
+
+
+def test_too_few_users_prove_nothing(environment, registry, settings):
+    settings(SETTINGS.replace("[promote]\nmin_users = 5", "[promote]\nmin_users = 500"))
+    retrain()
+    decision = promote()["decision"]
+    assert [g["name"] for g in decision["gates"] if not g["passed"]] == ["enough users"]
+
+
+def test_a_damaged_challenger_is_refused(environment, registry):
+    retrain()
+    challenger = registry.by_alias("challenger")
+    stored = environment.state_dir / "bundles" / challenger.digest / "golden.json"
+    stored.write_text(stored.read_text().replace("0.", "1.", 1))
+    decision = promote()["decision"]
+    failed = {g["name"]: g["measured"] for g in decision["gates"] if not g["passed"]}
+    assert "golden.json changed" in failed["bundle and golden requests"]
+    assert registry.champion() is None
+
+
+def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
+    crowd, registry, settings
+):
+    settings(POPULARITY)
+    retrain()
+    promote()
+    write_toy_tables(crowd.data_dir, users=20, seed=2, videos=44)
+    settings(ITEM_KNN)
+    retrain()
+    decision = Decision.model_validate(promote()["decision"])
+    assert decision.champion.dataset_version != decision.challenger.dataset_version
+    assert decision.gain.users == decision.users > 0
+
+
+def test_a_champion_that_moved_meanwhile_stops_it(
+    crowd, registry, settings, monkeypatch
+):
+    import flows.promote as flow
+
+    settings(POPULARITY)
+    first = retrain()["version"]
+    promote()
+    settings(ITEM_KNN)
+    second = retrain()["version"]
+    settings(SETTINGS)
+    weigh = flow.weigh
+
+    def weigh_slowly(contest):
+        decision = weigh(contest)
+        registry.drop_alias("champion")
+        return decision
+
+    monkeypatch.setattr(flow, "weigh", weigh_slowly)
+    with pytest.raises(RegistryError, match=f"changed from version {first} to None"):
+        promote()
+    assert _versions(registry) == {"champion": None, "challenger": second, "previous": None}
+
+
+def test_promotions_run_one_at_a_time(environment, registry):
+    version = retrain()["version"]
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(promote()["outcome"])) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["nothing to do", "promoted"]
+    assert registry.champion().version == version
+
+
+def test_a_promotion_that_never_ends_is_named(environment):
+    with (
+        FileLock(environment.state_dir / "promotion.lock"),
+        pytest.raises(RegistryError, match=r"another promotion holds .*promotion\.lock"),
+        one_promotion(environment, timeout_s=0.1),
+    ):
+        pass
+
+
+def test_rollback_needs_something_to_go_back_to(environment, registry):
+    with pytest.raises(RegistryError, match="nothing to roll back to"):
+        rollback()
+    retrain()
+    promote()
+    with pytest.raises(RegistryError, match="nothing to roll back to"):
+        rollback()
+
+
+def test_rollback_refuses_a_damaged_release(crowd, registry, settings):
+    settings(POPULARITY)
+    retrain()
+    promote()
+    settings(ITEM_KNN)
+    second = retrain()["version"]
+    promote()
+    previous = registry.by_alias("previous")
+    (crowd.state_dir / "bundles" / previous.digest / "golden.json").write_text("[]")
+    with pytest.raises(BundleError, match=r"golden\.json changed"):
+        rollback()
+    assert registry.champion().version == second
