@@ -11,6 +11,7 @@ no taste beyond likeness.
 from typing import Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -25,7 +26,7 @@ from kinoloop.models.base import (
     Validation,
 )
 from kinoloop.models.lexical import tfidf
-from kinoloop.models.neighbours import Neighbours
+from kinoloop.models.neighbours import Neighbours, recent_weights
 
 PRIOR_SHARE = 1e-4  # only breaks ties
 
@@ -59,32 +60,15 @@ class ContentCosine(Recommender):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         scores = self._lexical.score(histories, decay=self.config.decay)
-        strength = np.abs(histories.weights) * np.power(self.config.decay, histories.ages)
-        total = np.bincount(histories.row_of, weights=strength, minlength=len(histories))
-        scores *= (self.config.lexical_weight / np.maximum(total, 1e-12))[:, None].astype(
-            np.float32
-        )
+        history = recent_weights(histories, len(self.catalogue), decay=self.config.decay)
+        total = np.asarray(abs(history).sum(axis=1), dtype=np.float32)
+        scores *= np.float32(self.config.lexical_weight) / np.maximum(total, np.float32(1e-12))
         for name, weight in self.config.modality_weights.items():
             if weight and name in self.catalogue.modalities:
-                scores += np.float32(weight) * self._standardised(
-                    histories, self.catalogue.modalities[name]
-                )
+                channel = _standardised(history, self.catalogue.modalities[name])
+                scores += np.float32(weight) * channel
         scores += np.float32(PRIOR_SHARE) * self.prior
         return scores
-
-    def _standardised(self, histories: Histories, modality: Modality) -> NDArray[np.float32]:
-        """Cosine with the profile, mean 0 and deviation 1 over the videos that have vectors."""
-        recency = np.power(np.float32(self.config.decay), histories.ages)
-        weighted = modality.vectors[histories.videos] * (histories.weights * recency)[:, None]
-        profiles = np.zeros((len(histories), modality.vectors.shape[1]), dtype=np.float32)
-        np.add.at(profiles, histories.row_of, weighted)
-        cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
-        if modality.present.any():
-            known = cosines if modality.present.all() else cosines[:, modality.present]
-            cosines -= known.mean(axis=1, keepdims=True)
-            cosines /= np.maximum(known.std(axis=1, keepdims=True), 1e-9)
-        cosines[:, ~modality.present] = 0
-        return cosines
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]
@@ -101,3 +85,15 @@ class ContentCosine(Recommender):
 
     def _restore(self, state: State) -> None:
         self._lexical = Neighbours.from_state(state)
+
+
+def _standardised(history: sp.csr_matrix, modality: Modality) -> NDArray[np.float32]:
+    """Cosine with the profile, mean 0 and deviation 1 over the videos that have vectors."""
+    profiles = np.asarray(history @ modality.vectors)
+    cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
+    if modality.present.any():
+        known = cosines if modality.present.all() else cosines[:, modality.present]
+        cosines -= known.mean(axis=1, keepdims=True)
+        cosines /= np.maximum(known.std(axis=1, keepdims=True), np.float32(1e-9))
+    cosines[:, ~modality.present] = 0
+    return np.asarray(cosines, dtype=np.float32)

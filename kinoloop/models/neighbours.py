@@ -48,7 +48,7 @@ class Neighbours:
             cosines.data[cosines.indices == at] = 0
             blocks.append(_top(cosines, top_n))
         similarity = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, 0))
-        return cls(similarity.astype(np.float32))
+        return cls(_compact(similarity))
 
     def score(self, histories: Histories, *, decay: float) -> NDArray[np.float32]:
         """Σ_h weight_h · decay^age_h · sim(h, ·), (n_rows, n_videos) float32.
@@ -57,11 +57,10 @@ class Neighbours:
             histories: Rows; age 0 is the newest video of a row.
             decay: Weight of each video relative to the next newer one.
         """
-        weights = histories.weights * np.power(np.float32(decay), histories.ages)
+        history = recent_weights(histories, self.similarity.shape[0], decay=decay)
         if len(histories) == 1:
-            return self._score_one(histories.videos, weights)
-        shape = (len(histories), self.similarity.shape[0])
-        history = sp.csr_matrix((weights, histories.videos, histories.offsets), shape=shape)
+            return self._score_one(history.indices, history.data)
+        history.indptr = history.indptr.astype(self.similarity.indptr.dtype, copy=False)
         return np.asarray((history @ self.similarity).toarray(), dtype=np.float32)
 
     def to(self, videos: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -117,7 +116,24 @@ class Neighbours:
         n_videos = len(state["neighbour_offsets"]) - 1
         parts = ("neighbour_similarity", "neighbour_videos", "neighbour_offsets")
         matrix = sp.csr_matrix(tuple(state[part] for part in parts), shape=(n_videos, n_videos))
-        return cls(matrix)
+        return cls(_compact(matrix))
+
+
+def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.csr_matrix:
+    """Interest · decay^age of each event, sparse (n_rows, n_videos); age 0 is the newest."""
+    recency = np.power(decay, histories.ages).astype(np.float32)
+    parts = (histories.weights * recency, histories.videos, histories.offsets)
+    return sp.csr_matrix(parts, shape=(len(histories), n_videos), dtype=np.float32)
+
+
+def _compact(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """float32 with 32-bit indices: a mix would be converted whole at each product."""
+    parts = (matrix.data.astype(np.float32), matrix.indices, matrix.indptr)
+    compact = sp.csr_matrix(parts, shape=matrix.shape)
+    if compact.nnz < np.iinfo(np.int32).max:
+        compact.indices = compact.indices.astype(np.int32, copy=False)
+        compact.indptr = compact.indptr.astype(np.int32, copy=False)
+    return compact
 
 
 def _top(cosines: sp.csr_matrix, top_n: int) -> sp.csr_matrix:
