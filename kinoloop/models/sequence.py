@@ -44,9 +44,11 @@ class SequenceConfig(RecommenderConfig):
     id_dropout: float = Field(
         0.2, ge=0, le=1, description="Share of videos a batch sees without their id; 1: never ids."
     )
-    epochs: int = Field(20, ge=1, description="Passes over the training histories, at most.")
+    epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
     patience: int = Field(3, ge=1, description="Epochs without a better validation NDCG@10.")
-    batch_positions: int = Field(1024, ge=1, description="Positions a step, about.")
+    batch_positions: int = Field(
+        1024, ge=1, description="Positions a step, about; fewer on small data."
+    )
     learning_rate: float = Field(2e-3, gt=0, description="Peak, of AdamW.")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
     weight_decay: float = Field(0.01, ge=0, description="Of matrices; embeddings have none.")

@@ -150,9 +150,7 @@ def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
     assert decision.gain.users == decision.users > 0
 
 
-def test_a_champion_that_moved_meanwhile_stops_it(
-    crowd, registry, settings, monkeypatch
-):
+def test_a_champion_that_moved_meanwhile_stops_it(crowd, registry, settings, monkeypatch):
     import flows.promote as flow
 
     settings(POPULARITY)

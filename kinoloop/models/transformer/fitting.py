@@ -16,6 +16,9 @@ from kinoloop.models.transformer.training import Negatives, Plan, train
 if TYPE_CHECKING:
     from kinoloop.models.sequence import SequenceConfig
 
+STEPS_AN_EPOCH = 64  # at least, where there are enough positions
+SMALLEST_BATCH = 32
+
 
 def fit_network(
     config: "SequenceConfig",
@@ -53,7 +56,7 @@ def fit_network(
         seed=seed,
     )
     known = torch.from_numpy((counts > 0) & (config.id_dropout < 1)).to(device)
-    batches = Batches(histories, length=config.length, positions=config.batch_positions)
+    batches = Batches(histories, length=config.length, positions=_positions(config, histories))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = Network(_shape(config, catalogue), catalogue.modalities).to(device)
@@ -66,6 +69,12 @@ def fit_network(
             report=report,
         )
     return _arrays(network, known), epoch
+
+
+def _positions(config: "SequenceConfig", histories: Histories) -> int:
+    """Positions a batch: smaller where data is small, so that an epoch still has its steps."""
+    pairs = int(np.maximum(histories.lengths - 1, 0).sum())
+    return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_AN_EPOCH))
 
 
 def _shape(config: "SequenceConfig", catalogue: Catalogue) -> Shape:
