@@ -55,7 +55,10 @@ class HfAudio(Encoder):
             directory, trust_remote_code=False, local_files_only=True
         )
         self._rate = int(self._extractor.sampling_rate)
-        probe = np.zeros(int(config.chunk_s * self._rate), dtype=np.float32)
+        # CLAP cuts what is too long at a random place: a chunk is never longer than it takes
+        longest = getattr(self._extractor, "nb_max_samples", None) or 30 * self._rate
+        self._length = min(int(config.chunk_s * self._rate), int(longest))
+        probe = np.zeros(self._length, dtype=np.float32)
         self.dim: int = self._forward([probe]).shape[1]
         self.fingerprint: str = fingerprint(
             {
@@ -90,7 +93,7 @@ class HfAudio(Encoder):
         if rate != self._rate:
             divisor = gcd(rate, self._rate)
             audio = resample_poly(audio, self._rate // divisor, rate // divisor)
-        length, shortest = int(self.config.chunk_s * self._rate), int(MIN_CHUNK_S * self._rate)
+        length, shortest = self._length, int(MIN_CHUNK_S * self._rate)
         chunks = [audio[at : at + length] for at in range(0, len(audio), length)]
         if len(chunks) > 1 and len(chunks[-1]) < shortest:
             chunks.pop()
@@ -120,7 +123,7 @@ class HfAudio(Encoder):
         if model.config.is_encoder_decoder:  # Whisper pads to 30 s: only the chunk's part counts
             encoder = model.get_encoder()
             states = encoder(inputs["input_features"]).last_hidden_state
-            used = max(1, round(states.shape[1] * self.config.chunk_s / self._window_s()))
+            used = max(1, round(states.shape[1] * self._length / self._rate / self._window_s()))
             return states[:, :used].mean(1)
         output = model(**inputs)
         pooled = getattr(output, "pooler_output", None)
