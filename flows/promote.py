@@ -3,6 +3,7 @@
 from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
+from tasks.failures import explain_failure
 from tasks.promotion import (
     REFUSED,
     find_contenders,
@@ -14,7 +15,7 @@ from tasks.promotion import (
 )
 
 
-@flow(name="promote")
+@flow(name="promote", on_failure=[explain_failure], on_crashed=[explain_failure])
 def promote(*, force: bool = False) -> dict[str, object]:
     """Weigh the challenger against the champion and promote or refuse it.
 

@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError
 from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose, competed
+from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain
 from tasks.training import (
     find_finished,
@@ -18,7 +19,7 @@ from tasks.training import (
 )
 
 
-@flow(name="retrain")
+@flow(name="retrain", on_failure=[explain_failure], on_crashed=[explain_failure])
 def retrain(*, force: bool = False) -> dict[str, Any]:
     """Train all candidates of `[[retrain.candidates]]` and register the winner as challenger.
 

@@ -3,10 +3,11 @@
 from prefect import flow
 
 from kinoloop.environment import Environment
+from tasks.failures import explain_failure
 from tasks.promotion import restore_previous
 
 
-@flow(name="rollback")
+@flow(name="rollback", on_failure=[explain_failure], on_crashed=[explain_failure])
 def rollback() -> dict[str, str]:
     """Swap `champion` and `previous`; a second rollback undoes the first.
 

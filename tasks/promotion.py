@@ -201,4 +201,4 @@ def _open(registry: ModelRegistry, version: ModelVersion, environment: Environme
 
 
 def _cache(environment: Environment) -> Path:
-    return environment.state_dir / "bundles"
+    return environment.state_dir / "releases"

@@ -20,6 +20,8 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop import __version__
 from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.encoders import base as encoders
+from kinoloop.encoders.base import ENCODERS
 from kinoloop.environment import Environment
 from kinoloop.evaluation.contest import (
     CHOSEN_BY,
@@ -29,6 +31,7 @@ from kinoloop.evaluation.contest import (
     compete,
     competed,
 )
+from kinoloop.extraction.config import ExtractConfig
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
@@ -36,6 +39,7 @@ from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage, read_info
 from kinoloop.schema import TABLES
+from kinoloop.settings import read_section
 from tasks.plan import Plan
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
 
@@ -158,7 +162,7 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
 
 def keep_bundle(environment: Environment, bundle: Path) -> None:
     """Move a bundle to the local cache, so that it need not be downloaded here."""
-    target = environment.state_dir / "bundles" / read_info(bundle).digest
+    target = environment.state_dir / "releases" / read_info(bundle).digest
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
         os.rename(bundle, target)  # noqa: PTH104 (one step)
@@ -190,9 +194,35 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         trained_until=_moment(trained.max()),
         known_until=_moment(known.max()),
         split=_split(plan),
+        encoders=text_encoder(plan.environment, plan.problem.catalogue.fingerprints),
         competed=competed(outcomes),
         metrics=winner.test,
     )
+
+
+def text_encoder(
+    environment: Environment, fingerprints: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Settings of the encoder that made the text vectors, so that a search can encode its query.
+
+    Returns:
+        `{"text": settings}`; empty where there are no text vectors, or where the settings name
+        another encoder by now: then search goes by words alone until the next extract.
+    """
+    config = read_section("extract", ExtractConfig, environment.settings_file)
+    for settings in config.encoders:
+        if "text" not in fingerprints or ENCODERS.get(settings["kind"]).modality != "text":
+            continue
+        found = encoders.build(settings).fingerprint
+        if found == fingerprints["text"]:
+            return {"text": settings}
+        logger.warning(
+            "the text encoder of [extract] is %s, the vectors are of %s: this release searches "
+            "by words only; run `kinoloop extract`, then retrain",
+            found,
+            fingerprints["text"],
+        )
+    return {}
 
 
 def _split(plan: Plan) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_too_few_users_prove_nothing(environment, registry, settings):
 def test_a_damaged_challenger_is_refused(environment, registry):
     retrain()
     challenger = registry.by_alias("challenger")
-    stored = environment.state_dir / "bundles" / challenger.digest / "golden.json"
+    stored = environment.state_dir / "releases" / challenger.digest / "golden.json"
     stored.write_text(stored.read_text().replace("0.", "1.", 1))
     decision = promote()["decision"]
     failed = {g["name"]: g["measured"] for g in decision["gates"] if not g["passed"]}
@@ -212,7 +212,7 @@ def test_rollback_refuses_a_damaged_release(crowd, registry, settings):
     second = retrain()["version"]
     promote()
     previous = registry.by_alias("previous")
-    (crowd.state_dir / "bundles" / previous.digest / "golden.json").write_text("[]")
+    (crowd.state_dir / "releases" / previous.digest / "golden.json").write_text("[]")
     with pytest.raises(BundleError, match=r"golden\.json changed"):
         rollback()
     assert registry.champion().version == second

@@ -16,7 +16,7 @@ def test_the_best_candidate_becomes_challenger_with_its_lineage(environment, reg
     assert set(done["competed"]) == {"popularity", "item_knn"}
     best = max(done["competed"], key=lambda name: done["competed"][name]["validation"])
     assert done["candidate"] == best
-    release = Release.open(registry.download(challenger, environment.state_dir / "bundles"))
+    release = Release.open(registry.download(challenger, environment.state_dir / "releases"))
     release.check()
     info = release.info
     assert info.dataset_version.startswith("tables-")
@@ -132,5 +132,5 @@ def test_the_challenger_scores_as_the_candidate_that_was_measured(environment, r
     assert run.data.metrics["test/ndcg_at_10"] == pytest.approx(
         done["competed"][done["candidate"]]["test"]
     )
-    bundle = environment.state_dir / "bundles" / challenger.digest
+    bundle = environment.state_dir / "releases" / challenger.digest
     assert pl.read_parquet(bundle / "videos.parquet").height == 40
