@@ -52,12 +52,13 @@ def server_variables(environment: Environment) -> dict[str, str]:
     }
 
 
-def connect(environment: Environment) -> Environment:
+def connect(environment: Environment | None = None) -> Environment:
     """Join the servers that are up, before Prefect is imported.
 
     Returns:
         The environment with the MLflow address in force.
     """
+    environment = environment or Environment()
     up = is_up(environment)
     wanted = server_variables(environment) if up else base_variables(environment)
     for name, value in wanted.items():

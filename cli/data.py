@@ -59,9 +59,8 @@ def ingest(
 ) -> None:
     """Validate, commit and version whatever is new in the landing zone."""
     from cli.backends import connect
-    from kinoloop.environment import Environment
 
-    connect(Environment())
+    connect()
     from flows.ingest import ingest as flow
 
     done = flow(any_volume=any_volume)

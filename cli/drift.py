@@ -19,6 +19,9 @@ def drift(
     ),
 ) -> None:
     """Compare the newest days with the champion's training window; leave a report."""
+    from cli.backends import connect
+
+    connect()
     from flows.drift import drift as drift_flow
 
     found = drift_flow(trigger=trigger)

@@ -42,6 +42,7 @@ def options(
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request of Prefect's client
 
 
 for verbs in (data, doctor, drift, media, models, sample, stack):

@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
 def extract() -> None:
     """Decode new videos and encode what the features table misses; safe to stop and to repeat."""
     logging.getLogger("kinoloop.extraction").setLevel(logging.INFO)
+    from cli.backends import connect
+
+    connect()
     from flows.extract import extract as flow
 
     report: dict[str, Any] = flow()

@@ -17,6 +17,9 @@ def retrain(
     force: bool = typer.Option(False, "--force", help="Train even where nothing changed."),
 ) -> None:
     """Train every candidate on the same split; the best one becomes the challenger."""
+    from cli.backends import connect
+
+    connect()
     from flows import retrain as flow
 
     done = flow.retrain(force=force)
@@ -43,6 +46,9 @@ def promote(
     force: bool = typer.Option(False, "--force", help="Weigh again where nothing changed."),
 ) -> None:
     """Weigh the challenger against the champion and promote it if it passes the gates."""
+    from cli.backends import connect
+
+    connect()
     from flows import promote as flow
     from kinoloop.release.decision import Decision
 
@@ -70,6 +76,9 @@ def promote(
 
 def rollback() -> None:
     """Restore the champion that served before; a second rollback undoes the first."""
+    from cli.backends import connect
+
+    connect()
     from flows import rollback as flow
 
     done = flow.rollback()
