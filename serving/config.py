@@ -40,6 +40,7 @@ class ServingConfig(Config):
     access_log_share: float = Field(
         0.01, ge=0, le=1, description="Share of good requests in the access log; errors always."
     )
-    drain_s: float = Field(
-        10.0, gt=0, description="After SIGTERM, requests under way get this long, seconds."
+    example_users: tuple[str, ...] = Field(
+        ("user-0001", "user-0002", "user-0003"),
+        description="Users that the page offers to watch as; those of the sample data.",
     )

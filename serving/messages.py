@@ -4,6 +4,7 @@ The bounds here are part of the API and stand in its OpenAPI document; what an o
 in `ServingConfig`.
 """
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import bentoml
@@ -162,3 +163,23 @@ class VideoDetails(BaseModel):
     tags: list[str] | None = None
     creator_id: str | None = None
     duration_s: float | None = None
+
+
+class ReleaseFacts(BaseModel):
+    """The release in service."""
+
+    model_version: str
+    dataset_version: str
+    kind: str = Field(description="Of the recommender.")
+    videos: int
+    users: int = Field(description="With a history in the release.")
+    trained_until: datetime | None = Field(description="Newest event of the training window.")
+    created_at: datetime
+    metrics: dict[str, float] = Field(description="Of the test window.")
+
+
+class About(BaseModel):
+    """What this service serves."""
+
+    release: ReleaseFacts | None = Field(description="None before the first promotion.")
+    example_users: list[str] = Field(description="Users that the page offers to watch as.")

@@ -27,7 +27,7 @@ from serving.lineage import Lineage
 from serving.observe import Observe
 from serving.outbox import Outbox
 from serving.problems import answered, no_release, too_many_events, unknown_video
-from serving.site import build_site
+from serving.site import build_site, paths
 from serving.state import LiveState
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the process that only watches the workers need not import a
 
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
-site = build_site()
+site = build_site(config.example_users)
 
 
 @bentoml.service(
@@ -177,8 +177,7 @@ _BODIES = {
     "/feedback": messages.FeedbackRequest,
     "/noop": messages.NoopRequest,
 }
-_READ = ["/", "/docs", "/page/{asset}", "/metrics", "/lineage/{request_id}", "/videos/{video_id}",
-         "/thumbnails/{video_id}", "/livez", "/readyz", "/healthz"]  # fmt: skip
+_READ = [*paths(), "/livez", "/readyz", "/healthz"]
 
 _service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Service
 _service.add_asgi_middleware(Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share)

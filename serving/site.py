@@ -4,16 +4,19 @@ A FastAPI app that BentoML mounts, because BentoML's own endpoints are all POST;
 in the service's OpenAPI document. The page and the docs load nothing from other hosts.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
 
+from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 from serving import metrics
-from serving.messages import LineageRecord, VideoDetails
+from serving.messages import About, LineageRecord, ReleaseFacts, VideoDetails
 from serving.problems import Problem, explain, no_release, unknown_video
 
 if TYPE_CHECKING:
@@ -22,9 +25,14 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 ASSETS = ("app.js", "style.css", "docs.js")
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
+)
+_DESCRIPTION = (
+    "Multimodal video recommendation. Bodies are JSON without a wrapper; an error is "
+    "`application/problem+json` and says what was wrong, what was got, what was expected and what "
+    "to do next."
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
 
@@ -43,12 +51,22 @@ class Served(Protocol):
 router = APIRouter()
 
 
-def build_site() -> FastAPI:
-    """The app; the service puts itself into `app.state.served`."""
+def build_site(example_users: Sequence[str] = ()) -> FastAPI:
+    """The app; the service puts itself into `app.state.served`.
+
+    Args:
+        example_users: Whom the page offers to watch as.
+    """
     app = FastAPI(title="Kinoloop", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(router)
     app.add_exception_handler(KinoloopError, _problem)
+    app.state.example_users = list(example_users)
     return app
+
+
+def paths() -> list[str]:
+    """Path template of each route."""
+    return [route.path for route in router.routes if isinstance(route, APIRoute)]
 
 
 @router.get("/", include_in_schema=False)
@@ -61,6 +79,14 @@ async def page() -> FileResponse:
 async def docs() -> FileResponse:
     """The API docs: Swagger UI on the service's OpenAPI document."""
     return FileResponse(PAGE / "docs.html", headers=_HEADERS)
+
+
+@router.get("/docs.json", include_in_schema=False)
+def openapi(request: Request) -> JSONResponse:
+    """BentoML's OpenAPI document of every route, introduced in our own words."""
+    document = request.app.state.served.bento_service.openapi_spec.asdict()
+    info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
+    return JSONResponse({**document, "info": info, "servers": [{"url": "/"}]})
 
 
 @router.get("/page/{asset}", include_in_schema=False)
@@ -97,6 +123,18 @@ def lineage(request: Request, request_id: str) -> LineageRecord:
             next_step="copy the request_id from an answer",
         )
     return LineageRecord.model_validate(found)
+
+
+@router.get("/about", tags=["Service APIs"])
+async def about(request: Request) -> About:
+    """Which release is in service."""
+    served: Served = request.app.state.served
+    current = served.in_service
+    facts = None
+    if current is not None:
+        info = current.release.info.model_dump(include=set(ReleaseFacts.model_fields))
+        facts = ReleaseFacts(**{**info, "model_version": current.model_version})
+    return About(release=facts, example_users=request.app.state.example_users)
 
 
 @router.get("/videos/{video_id}", tags=["Service APIs"])

@@ -1,0 +1,138 @@
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from datetime import datetime
+from pathlib import Path
+
+import fsspec
+import pytest
+from filelock import FileLock
+
+from kinoloop.schema import LANDING_EVENTS
+from serving.outbox import Outbox
+from serving.state import LiveEvent, LiveState
+
+
+def events(first: int, last: int) -> list[LiveEvent]:
+    return [
+        LiveEvent(f"e{n}", "p", f"v{n}", "view", 1.5, None, 1_790_000_000_000_001 + n)
+        for n in range(first, last)
+    ]
+
+
+@pytest.fixture
+def state(tmp_path):
+    return LiveState(tmp_path / "live.db")
+
+
+def outbox(state, tmp_path, max_rows=100):
+    return Outbox(state, str(tmp_path / "landing"), max_rows=max_rows)
+
+
+def landed(tmp_path) -> dict[str, list[dict]]:
+    files = sorted((tmp_path / "landing" / "events" / "feedback").glob("*"))
+    return {
+        file.name: [json.loads(line) for line in file.read_text().splitlines()] for file in files
+    }
+
+
+def test_rows_are_what_the_landing_zone_expects(state, tmp_path):
+    state.record(events(0, 1), ["raw-user"])
+    assert outbox(state, tmp_path).export() == 1
+    ((name, (row,)),) = landed(tmp_path).items()
+    assert name.startswith("feedback-")
+    assert name.endswith(".jsonl")
+    assert set(row) <= set(LANDING_EVENTS)
+    assert row["user_id"] == "raw-user"
+    assert (row["video_id"], row["event"], row["watch_s"]) == ("v0", "view", 1.5)
+    assert row["event_id"] == "e0"
+    moment = datetime.fromisoformat(row["timestamp"])
+    assert round(moment.timestamp() * 1e6) == 1_790_000_000_000_001
+
+
+def test_every_event_is_exported_once_in_files_of_bounded_size(state, tmp_path):
+    state.record(events(0, 25), [f"u{n}" for n in range(25)])
+    box = outbox(state, tmp_path, max_rows=10)
+    assert box.pending() == 25
+    assert box.export() == 25
+    assert box.pending() == 0
+    assert box.export() == 0
+    rows = [row for file in landed(tmp_path).values() for row in file]
+    assert sorted(len(file) for file in landed(tmp_path).values()) == [5, 10, 10]
+    assert {row["event_id"] for row in rows} == {f"e{n}" for n in range(25)}
+
+
+def test_the_raw_user_id_is_gone_after_export(state, tmp_path):
+    state.record(events(0, 3), ["raw-user"] * 3)
+    outbox(state, tmp_path).export()
+    state.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"raw-user" not in state.path.read_bytes()
+    assert len(state.events_of("p", 10)) == 3  # what happened stays, under the pseudonym
+
+
+def test_only_one_process_exports_at_a_time(state, tmp_path):
+    state.record(events(0, 3), ["u"] * 3)
+    with FileLock(state.path.with_suffix(".export.lock")):
+        assert outbox(state, tmp_path).export() == 0
+    assert outbox(state, tmp_path).export() == 3
+
+
+def test_an_erased_user_is_left_out_of_a_batch_that_was_claimed(state, tmp_path):
+    state.record(events(0, 2), ["u", "u"])
+    box = outbox(state, tmp_path)
+    box._claim()
+    state.forget_user("p")
+    assert box.export() == 0
+    assert box.pending() == 0
+
+
+def test_an_object_store_gets_whole_files(state):
+    files = fsspec.filesystem("memory")
+    state.record(events(0, 2), ["u", "u"])
+    assert Outbox(state, "memory://bucket/landing", max_rows=10).export() == 2
+    (path,) = files.glob("/bucket/landing/events/feedback/*.jsonl")
+    assert files.cat_file(path).count(b"\n") == 2
+
+
+_KILLED_AFTER_RENAME = """
+    import os, signal, sys
+    from pathlib import Path
+    import serving.outbox
+    from serving.outbox import Outbox
+    from serving.state import LiveState
+
+    moment, folder = sys.argv[1], Path(sys.argv[2])
+
+    class Killed(Outbox):
+        def _write(self, name, content):
+            if moment == "before writing":
+                os.kill(os.getpid(), signal.SIGKILL)
+            super()._write(name, content)
+            if moment == "after writing":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if moment == "while writing":
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+    Killed(LiveState(folder / "live.db"), str(folder / "landing"), max_rows=100).export()
+"""
+
+
+@pytest.mark.parametrize("moment", ["before writing", "while writing", "after writing"])
+def test_a_kill_at_any_moment_of_an_export_loses_and_doubles_nothing(state, tmp_path, moment):
+    state.record(events(0, 7), ["u"] * 7)
+    command = [sys.executable, "-c", textwrap.dedent(_KILLED_AFTER_RENAME), moment, str(tmp_path)]
+    killed = subprocess.run(command, check=False, cwd=Path.cwd())
+    assert killed.returncode == -signal.SIGKILL
+    before = landed(tmp_path) if moment == "after writing" else None
+
+    state.record(events(7, 9), ["u"] * 2)  # more arrives before the next start
+    assert outbox(state, tmp_path).export() == 9
+
+    files = {name: rows for name, rows in landed(tmp_path).items() if name.endswith(".jsonl")}
+    rows = [row["event_id"] for file in files.values() for row in file]
+    assert sorted(rows) == [f"e{n}" for n in range(9)]
+    if before is not None:  # the file that was there is byte for byte the same
+        ((name, content),) = before.items()
+        assert files[name] == content
