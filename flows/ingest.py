@@ -9,13 +9,14 @@ from kinoloop.data.rule import IngestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.settings import read_section
+from tasks.failures import explain_failure
 from tasks.ingestion import collect_landing, commit_batch, report_batch, validate_batch
 from tasks.versioning import dataset_version, version_data
 
 logger = logging.getLogger(__name__)
 
 
-@flow(name="ingest")
+@flow(name="ingest", on_failure=[explain_failure], on_crashed=[explain_failure])
 def ingest(*, any_volume: bool = False) -> dict[str, object]:
     """Validate, pseudonymise, commit and version what has arrived since the last run.
 

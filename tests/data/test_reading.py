@@ -73,7 +73,7 @@ def test_file_with_a_header_and_no_rows_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
 def test_file_that_is_not_what_its_name_says_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"a,b\n\xff\xfe\x00,1\n")
-    with pytest.raises(BatchError, match="failed readable .* It is no readable"):
+    with pytest.raises(BatchError, match=r"failed readable .* It is no readable"):
         read(tmp_path / name)
 
 

@@ -1,0 +1,193 @@
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import deltalake
+import polars as pl
+import pytest
+
+from kinoloop.data import commit
+from kinoloop.data.batch import FileCounts, check_balance
+from kinoloop.data.key import key_id_of
+from kinoloop.data.landing import look, open_landing
+from kinoloop.data.rule import IngestConfig
+from kinoloop.data.staging import stage_batch
+from kinoloop.errors import ConfigError, DataError
+from kinoloop.privacy.pseudonyms import Pseudonyms
+from tests.data.landing_zone import EVENTS, KEY, NOW, Zone
+
+
+def staged_batch(zone):
+    directory = commit.workspace(zone.tables) / "staging" / "batch"
+    return stage_batch(
+        open_landing(str(zone.landing))[0],
+        look(str(zone.landing), zone.tables).new,
+        zone.tables,
+        pseudonyms=KEY,
+        config=IngestConfig(),
+        directory=directory,
+        now=NOW,
+    )
+
+
+def test_ingesting_the_same_files_again_changes_nothing(filled):
+    filled.ingest()
+    before = filled.versions()
+    assert filled.ingest() is None
+    assert filled.versions() == before
+
+
+def test_committing_a_batch_that_the_ledger_has_changes_nothing(filled):
+    with commit.exclusive(filled.tables):
+        staged = staged_batch(filled)
+        assert commit.commit(staged, filled.tables, now=NOW)
+        before = filled.versions()
+        assert not commit.commit(staged, filled.tables, now=NOW)
+    assert filled.versions() == before
+
+
+def test_ledger_has_one_row_a_file_with_its_counts(filled):
+    filled.ingest()
+    ledger = filled.rows("batches").sort("kind")
+    assert ledger["file"].to_list() == ["events/a.csv", "videos/a.csv"]
+    assert ledger["rows"].to_list() == ledger["accepted"].to_list() == [2, 2]
+    assert ledger["batch_id"].n_unique() == 1
+
+
+def test_nothing_is_left_beside_the_data_but_the_lock(filled):
+    filled.ingest()
+    assert [p.name for p in commit.workspace(filled.tables).iterdir() if p.name != "staging"] == [
+        "lock"
+    ]
+    assert not list((commit.workspace(filled.tables)).rglob("*.parquet"))
+
+
+def test_events_are_partitioned_by_day_and_readable_by_delta(filled):
+    filled.ingest()
+    table = deltalake.DeltaTable(str(filled.tables.path("events")))
+    assert table.metadata().partition_columns == ["date"]
+    assert table.to_pyarrow_table().num_rows == 2
+    assert table.version() == 1  # created empty, then one commit
+
+
+def test_counts_that_do_not_add_up_are_never_committed(filled):
+    with commit.exclusive(filled.tables):
+        staged = staged_batch(filled)
+        staged.files[0].accepted += 1
+        with pytest.raises(DataError, match=r"2 rows in, but 3 accepted \+ 0 quarantined"):
+            commit.commit(staged, filled.tables, now=NOW)
+    assert set(filled.versions().values()) == {-1}
+
+
+def test_balance_holds_for_a_file_of_nothing():
+    check_balance([FileCounts(file="f", kind="events", digest="d")])
+
+
+def test_a_table_that_changed_since_staging_refuses_the_commit(filled):
+    with commit.exclusive(filled.tables):
+        staged = staged_batch(filled)
+        staged.against["events"] = 7
+        with pytest.raises(DataError, match="table events is at version -1, but the batch was"):
+            commit.commit(staged, filled.tables, now=NOW)
+
+
+def test_another_pseudonym_key_is_refused_and_changes_nothing(filled):
+    filled.ingest()
+    before = filled.versions()
+    filled.put("events/b.csv", EVENTS.replace("anna", "clara"))
+    with pytest.raises(ConfigError, match="every user would become two"):
+        filled.ingest(pseudonyms=Pseudonyms(b"x" * 32))
+    assert filled.versions() == before
+    assert key_id_of(filled.tables) == KEY.key_id
+
+
+def test_a_damaged_key_file_is_an_error_that_says_how_to_restore_it(filled):
+    filled.ingest()
+    (filled.tables.root / "pseudonyms.json").write_text("{}")
+    with pytest.raises(DataError, match="dvc checkout data"):
+        key_id_of(filled.tables)
+
+
+def test_a_second_writer_waits_and_then_says_who_is_there(filled):
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with commit.exclusive(filled.tables):
+            held.set()
+            done.wait(30)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(30)
+    with (
+        pytest.raises(DataError, match="another ingest has been writing"),
+        commit.exclusive(filled.tables, timeout_s=0.1),
+    ):
+        pass
+    done.set()
+    other.join()
+
+
+def killed(root, step):
+    """Ingest in another process that kills itself after `step` steps; whether it was killed."""
+    command = [sys.executable, "-m", "tests.data.killed_commit", str(root), str(step)]
+    code = subprocess.run(command, check=False, capture_output=True).returncode
+    assert code in {0, -signal.SIGKILL}
+    return code != 0
+
+
+@pytest.mark.parametrize("step", [2, 3, 5, 6, 9, 10, 11])
+def test_a_commit_killed_at_any_step_is_undone_and_done_again(tmp_path, step):
+    template = Zone(tmp_path / "a")
+    template.put("videos/a.csv", "video_id,title\nv1,One\nv2,Two\n")
+    template.put("events/a.csv", EVENTS)
+    template.ingest()
+    template.put("videos/b.csv", "video_id,title\nv1,Uno\nv3,Three\n")
+    template.put("events/b.csv", EVENTS.replace("anna", "clara") + "x,v3,2025-12-31,stare,1\n")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    template.ingest()
+    zone = Zone(tmp_path / "b")
+    before = {name: zone.rows(name).sort(pl.all()) for name in ("videos", "events")}
+
+    assert killed(tmp_path / "b", step)
+    with commit.exclusive(zone.tables):
+        if not zone.rows("batches")["file"].str.contains("b.csv").any():
+            for name, rows in before.items():
+                assert zone.rows(name).sort(pl.all()).equals(rows)
+            assert zone.rows("quarantine").is_empty()
+    zone.ingest()
+    for name in ("videos", "events"):
+        assert zone.rows(name).sort(pl.all()).equals(template.rows(name).sort(pl.all()))
+    assert zone.reasons() == template.reasons() == [["event_kind_unknown"]]
+    files = [str(p) for p in zone.tables.path("events").rglob("*.parquet")]
+    assert len(files) == len(deltalake.DeltaTable(str(zone.tables.path("events"))).file_uris())
+
+
+def test_undoing_keeps_what_others_appended_meanwhile(filled, monkeypatch):
+    filled.put("events/b.csv", EVENTS + "x,v1,2025-12-31,stare,1\n")
+    monkeypatch.setattr(commit, "_ledger", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        filled.ingest()
+    monkeypatch.undo()
+    other = filled.rows("quarantine").with_columns(batch_id=pl.lit("other"))
+    path = str(filled.tables.path("quarantine"))
+    deltalake.write_deltalake(path, other.to_arrow(), mode="append")
+    with commit.exclusive(filled.tables):
+        assert filled.rows("quarantine")["batch_id"].to_list() == ["other"]
+        assert filled.rows("events").is_empty()
+
+
+def test_videos_that_somebody_else_wrote_meanwhile_are_not_undone_blindly(filled, monkeypatch):
+    monkeypatch.setattr(commit, "_ledger", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        filled.ingest()
+    monkeypatch.undo()
+    path = str(filled.tables.path("videos"))
+    deltalake.write_deltalake(path, filled.rows("videos").to_arrow(), mode="append")
+    with (
+        pytest.raises(DataError, match=r"Restore it: DeltaTable.restore\(0\)"),
+        commit.exclusive(filled.tables),
+    ):
+        pass
