@@ -55,7 +55,7 @@ def reasons(kind: str, config: IngestConfig) -> pl.Expr:
 _NOT_NULL = Expectation("expect_column_values_to_not_be_null")
 _POSITIVE = pl.col("duration_s") > 0
 _DURATION = pl.when(_POSITIVE).then("duration_s").otherwise("known_duration_s")
-_WATCHED = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
+_watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
 _OFFSET = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
 _LOCAL = pl.col("timestamp") + pl.duration(minutes=(_OFFSET * 60).cast(pl.Int64))
 
@@ -236,7 +236,7 @@ RULES: tuple[Rule, ...] = (
         reason="watch_s is more durations of the video than `max_rewatches` allows",
         severity="quarantine",
         breaks=lambda limits: (
-            (_DURATION > 0) & (_WATCHED > _DURATION * limits.config.max_rewatches)
+            (_DURATION > 0) & (_watched > _DURATION * limits.config.max_rewatches)
         ),
     ),
     Rule(
@@ -245,7 +245,7 @@ RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is longer than the video: a rewatch, or a wrong duration",
         severity="warn",
-        breaks=lambda _: (_DURATION > 0) & (_WATCHED > _DURATION),
+        breaks=lambda _: (_DURATION > 0) & (_watched > _DURATION),
     ),
     Rule(
         name="event_duration_not_positive",

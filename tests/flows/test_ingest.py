@@ -40,7 +40,7 @@ def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_
     assert (again["files"], again["dataset_version"]) == (0, done["dataset_version"])
 
     zone.put("events/b.csv", "user_id\nanna\n")
-    with pytest.raises(BatchError, match="events/b.csv, column 'video_id' failed column_exists"):
+    with pytest.raises(BatchError, match=r"events/b\.csv, column 'video_id' failed column_exists"):
         ingest()
     assert "events/b.csv" in artifact("ingest-refused")
     assert ingest.name == "ingest"

@@ -67,7 +67,7 @@ def test_a_csv_without_the_columns_is_an_error(tmp_path):
 
 
 def test_a_folder_of_something_else_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="does not look like movielens: neither u.data"):
+    with pytest.raises(DataError, match=r"does not look like movielens: neither u\.data"):
         imported("movielens", tmp_path)
     (tmp_path / "u.data").write_text("1\t2\t3\t4\n")
     with pytest.raises(DataError, match=r"u.item is missing; there is u.data"):
