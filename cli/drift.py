@@ -1,4 +1,4 @@
-"""Verb `drift`: does today still look like the champion's training days?"""
+"""Verbs `drift` and `loop`: does today still look the same, and the whole loop at once."""
 
 import typer
 from rich.console import Console
@@ -11,6 +11,7 @@ COLOURS = {"fired": "red", "quiet": "green", "not enough data": "dim"}
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(drift)
+    app.command()(loop)
 
 
 def drift(
@@ -32,3 +33,31 @@ def drift(
     console.print(table)
     console.print("[red]Drift found.[/]" if found["fired"] else "[green]No drift is called.[/]")
     console.print(f"Report: {escape(found['report'])}", soft_wrap=True)
+
+
+def loop(
+    always_retrain: bool = typer.Option(
+        False, "--always-retrain", help="Retrain even where no drift was found."
+    ),
+) -> None:
+    """Ingest, extract, look for drift, retrain where it is due, promote what proves better."""
+    from cli.backends import connect
+
+    connect()
+    from flows.loop import loop as loop_flow
+
+    done = loop_flow(always_retrain=always_retrain)
+    ingested, retrained, promoted = done["ingest"], done["retrain"], done["promote"]
+    rows = {
+        "ingest": f"{ingested['accepted']:,} of {ingested['rows']:,} rows accepted, "
+        f"{ingested['quarantined']:,} quarantined",
+        "extract": f"{done['extract']['done']:,} videos encoded",
+        "drift": "[red]found[/]" if done["drift"]["fired"] else "[green]none called[/]",
+        "retrain": f"{retrained['outcome']}: {retrained['candidate']}" if retrained else "not due",
+        "promote": f"{promoted['outcome']}"
+        + (f": version {promoted['version']}" if promoted["version"] else ""),
+    }
+    table = Table("flow", "outcome", box=None)
+    for name, outcome in rows.items():
+        table.add_row(name, outcome)
+    Console(highlight=False).print(table)

@@ -1,0 +1,39 @@
+"""Loop: everything once, in order, for a batch that has just arrived and for a first day."""
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from flows.drift import drift
+from flows.extract import extract
+from flows.ingest import ingest
+from flows.promote import promote
+from flows.retrain import retrain
+from kinoloop.environment import Environment
+from tasks.failures import explain_failure
+from tasks.loop import reason_to_retrain
+
+
+@flow(name="loop", on_failure=[explain_failure], on_crashed=[explain_failure])
+def loop(*, always_retrain: bool = False) -> dict[str, Any]:
+    """Ingest, extract, look for drift, retrain where it is due, promote what proves better.
+
+    Each step does only what is missing, so that a loop over nothing new changes nothing.
+
+    Args:
+        always_retrain: Train even without drift; data and settings that were trained on are
+            not trained on again.
+
+    Returns:
+        What each flow returned, by its name; `retrain` is None where none was due.
+    """
+    environment, logger = Environment(), get_run_logger()
+    done: dict[str, Any] = {"ingest": ingest(), "extract": extract()}
+    done["drift"] = drift(trigger=False)
+    reason = reason_to_retrain(environment, drift_fired=done["drift"]["fired"])
+    if always_retrain:
+        reason = "asked for"
+    logger.info("retrain: %s", reason or "not due, no drift and a champion in service")
+    done["retrain"] = retrain() if reason else None
+    done["promote"] = promote()
+    return done
