@@ -4,6 +4,8 @@ from typing import Any
 
 from prefect import flow
 
+from kinoloop.data.commit import exclusive
+from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from tasks.extraction import extract_features, show_extraction
 from tasks.versioning import dataset_version, version_data
@@ -19,6 +21,7 @@ def extract() -> dict[str, Any]:
     environment = Environment()
     report = extract_features(environment)
     changed = report["done"] > 0
-    version = version_data(environment) if changed else dataset_version(environment)
+    with exclusive(Tables(environment.data_dir)):
+        version = version_data(environment) if changed else dataset_version(environment)
     show_extraction(report, version)
     return {**report, "dataset_version": version}

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import filelock
 
+from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.errors import DataError, MediaError
@@ -25,6 +26,9 @@ from kinoloop.extraction.rows import Decoded, feature_rows, media_row, quarantin
 from kinoloop.media.decoded import DecodedMedia
 from kinoloop.media.guard import DecoderPool, Job
 from kinoloop.media.hashes import HashCache
+
+WRITER_WAIT_S = 3600.0
+"""How long a shard waits for an ingest to commit, or for DVC to read the tables."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +80,9 @@ def extract(
             "%d videos, %d to extract (%d files hashed)", len(items), len(tasks), hashes.computed
         )
         _run(tables, config, tasks=tasks, spaces=spaces, report=report, progress=progress)
-        for name in ("features", "media"):
-            store.compact(tables, name, files=config.compact_files)
+        with exclusive(tables, timeout_s=WRITER_WAIT_S):
+            for name in ("features", "media"):
+                store.compact(tables, name, files=config.compact_files)
     report.seconds = time.monotonic() - started
     logger.info("extracted %d videos in %.1f s", report.done, report.seconds)
     return report
@@ -119,9 +124,10 @@ def _finish(
     quarantined = [quarantine_row(item, reasons) for item, reasons in _refused(fresh, faults)]
     media = [media_row(item, decoded) for item, decoded in fresh]
     replaces = any(task.replaces for task, _ in pairs)
-    store.write(tables, "features", features, replaces=replaces)
-    store.write(tables, "quarantine", quarantined, replaces=True)
-    store.write(tables, "media", media, replaces=replaces)
+    with exclusive(tables, timeout_s=WRITER_WAIT_S):
+        store.write(tables, "features", features, replaces=replaces)
+        store.write(tables, "quarantine", quarantined, replaces=True)
+        store.write(tables, "media", media, replaces=replaces)
     report.add(len(pairs), features, media)
 
 

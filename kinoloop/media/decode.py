@@ -31,7 +31,7 @@ from kinoloop.media.sound import SoundReader
 from kinoloop.media.source import open_regular
 from kinoloop.media.subtitles import join_lines, read_subtitles
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 """Raised whenever this module starts to give other frames or samples for the same file."""
 
 FORMATS = (

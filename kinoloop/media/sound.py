@@ -55,7 +55,7 @@ class SoundReader:
         return sound if loudest >= self._silence_rms else np.zeros(0, dtype=np.float32)
 
     def _new_resampler(self) -> av.AudioResampler:
-        return av.AudioResampler(format="flt", layout="mono", rate=self._rate)
+        return av.AudioResampler(format="fltp", rate=self._rate)
 
     def _drain(self) -> None:
         if self._resampler is not None:
@@ -64,6 +64,7 @@ class SoundReader:
 
     def _keep(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            # the plain mean can not exceed full scale, as libswresample's mix to mono does
+            samples = frame.to_ndarray().mean(axis=0, dtype=np.float32)
             self._parts.append(samples)
             self._samples += len(samples)

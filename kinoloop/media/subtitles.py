@@ -93,10 +93,13 @@ def _decode(raw: bytes, path: Path) -> str:
         pass
     from charset_normalizer import from_bytes
 
-    guess = from_bytes(raw[: 1 << 16]).best()
-    if guess is None:
+    guesses = from_bytes(raw[: 1 << 16])
+    best = guesses.best()
+    if best is None:
         raise MediaError("subtitles_unreadable", f"{path} is not text in any known encoding")
-    return raw.decode(guess.encoding, errors="replace")
+    equals = [g.encoding for g in guesses if (g.chaos, g.coherence) == (best.chaos, best.coherence)]
+    encoding = "cp1252" if "cp1252" in equals else best.encoding  # of equals the commonest
+    return raw.decode(encoding, errors="replace")
 
 
 def _format(text: str, path: Path) -> str | None:

@@ -13,6 +13,8 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +44,7 @@ def main(arguments: list[str]) -> int:
 
 def _answer(answers: BinaryIO, job: dict[str, str | None], config: DecodeConfig) -> None:
     media, subtitles = job["media"], job["subtitles"]
+    _reset_peak()
     try:
         result = decode_media(
             None if media is None else Path(media),
@@ -54,9 +57,7 @@ def _answer(answers: BinaryIO, job: dict[str, str | None], config: DecodeConfig)
     except MemoryError:
         write_result(answers, MediaError("memory", "decoding it needs more memory than allowed"))
         return
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    object.__setattr__(result, "peak_memory_mb", peak_mb)
-    write_result(answers, result)
+    write_result(answers, replace(result, peak_memory_mb=_peak_mb()))
 
 
 def _confine(memory_bytes: int, parent: int) -> None:
@@ -76,6 +77,21 @@ def _grant_cpu(seconds: int) -> None:
     used = int(usage.ru_utime + usage.ru_stime) + 1
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, hard))
+
+
+def _reset_peak() -> None:
+    """Start to measure anew (Linux; elsewhere the peak is that of the process)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_mb() -> float:
+    """Peak resident memory since `_reset_peak`; getrusage would count the parent's as well."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _private_stdout() -> BinaryIO:
