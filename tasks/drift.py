@@ -59,7 +59,7 @@ def fetch_champion(environment: Environment) -> FetchedChampion | None:
     champion = registry.champion()
     if champion is None:
         return None
-    bundle = registry.download(champion, environment.state_dir / "releases")
+    bundle = registry.download(champion, environment.state_dir / "bundles")
     return FetchedChampion(champion.version, bundle)
 
 
@@ -74,8 +74,8 @@ def look_for_drift(environment: Environment, fetched: FetchedChampion | None) ->
     interest = read_section("interest", InterestConfig, environment.settings_file)
     tables = Tables(environment.data_dir)
     release = Release.open(fetched.bundle) if fetched else None
-    trained_until = release.info.trained_until if release else None
-    windows = load_windows(tables, config, trained_until=trained_until, seed=config.seed)
+    known_until = release.info.known_until or release.info.trained_until if release else None
+    windows = load_windows(tables, config, known_until=known_until, seed=config.seed)
     champion = f"version {fetched.version}, {release.info.kind}" if fetched and release else ""
     if windows is None:
         logger.info("drift: less than a day is new, or nothing came before it")

@@ -1,10 +1,11 @@
-"""What is compared: the newest days against the champion's training window, in equal pieces.
+"""What is compared: the newest days against those that the champion was made with, in equal pieces.
 
-The current window is what has come since the champion was trained, at most `days` days, in whole
-days. The reference is the last `reference_days` days before the champion's training ended (before
-the current window where there is no champion), cut into periods as long as the current window.
-So a champion that was retrained yesterday is not accused of a drift that it has already learnt,
-and weekdays meet weekdays once a week has passed.
+The current window is what has come since the champion was made, at most `days` days, in whole
+days. The reference is the last `reference_days` days that were known then (of the time before the
+current window where there is no champion): the end of its training window, with the validation and
+test windows on which it was chosen. It is cut into periods as long as the current window. So a
+champion that was retrained yesterday is not accused of a drift that was already in its data, and
+weekdays meet weekdays once a week has passed.
 
 Events are read for a panel of at most `max_users` users, chosen by a seeded hash: what drifts is
 seen with some thousand users, and memory stays flat while the table grows.
@@ -30,7 +31,7 @@ class WindowsConfig(Config):
     """Which days and whose events are compared."""
 
     days: int = Field(7, ge=1, description="Length of the current window, days; 7 evens weekdays.")
-    reference_days: int = Field(28, ge=2, description="Reference before training ended, days.")
+    reference_days: int = Field(28, ge=2, description="Reference: known to the champion, days.")
     max_users: int = Field(2000, ge=1, description="Size of the panel; more cost time, not truth.")
 
 
@@ -74,7 +75,7 @@ class Windows:
 
 
 def plan(
-    oldest: datetime, newest: datetime, config: WindowsConfig, *, trained_until: datetime | None
+    oldest: datetime, newest: datetime, config: WindowsConfig, *, known_until: datetime | None
 ) -> tuple[Span, ...]:
     """Lay out the periods.
 
@@ -82,21 +83,21 @@ def plan(
         oldest: Time of the oldest event.
         newest: Time of the newest event; "now" is when the data ends, not the clock.
         config: Lengths.
-        trained_until: Newest event that the champion has learnt from; None without a champion.
+        known_until: Newest event that the champion was made with; None without a champion.
 
     Returns:
         Periods of equal length, the current one last; empty where less than one whole day is new
         or less than one reference period is there.
     """
     end = newest + timedelta(microseconds=1)
-    fresh = config.days if trained_until is None else (end - trained_until) // DAY
+    fresh = config.days if known_until is None else (end - known_until) // DAY
     length = min(config.days, fresh) * DAY
     if length < DAY:
         return ()
     current = Span(end - length, end)
     known_until = current.start
-    if trained_until is not None:
-        known_until = min(known_until, trained_until + timedelta(microseconds=1))
+    if known_until is not None:
+        known_until = min(known_until, known_until + timedelta(microseconds=1))
     fitting = min(config.reference_days * DAY, known_until - oldest) // length
     past = [Span(known_until - (i + 1) * length, known_until - i * length) for i in range(fitting)]
     return (*reversed(past), current) if past else ()
@@ -106,7 +107,7 @@ def load_windows(
     tables: Tables,
     config: WindowsConfig,
     *,
-    trained_until: datetime | None = None,
+    known_until: datetime | None = None,
     seed: int = 0,
 ) -> Windows | None:
     """Read the events and videos of both windows.
@@ -120,7 +121,7 @@ def load_windows(
     oldest, newest = limits.collect().row(0)
     if newest is None:
         return None
-    periods = plan(oldest, newest, config, trained_until=trained_until)
+    periods = plan(oldest, newest, config, known_until=known_until)
     if not periods:
         return None
     return Windows(

@@ -17,14 +17,14 @@ def _days(span):
 
 
 def test_without_a_champion_the_weeks_before_are_the_reference():
-    periods = plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=None)
+    periods = plan(NOW - 60 * DAY, NOW, CONFIG, known_until=None)
     assert [_days(p) for p in periods] == [7] * 5
     assert all(a.end == b.start for a, b in pairwise(periods))
     assert periods[-1].start < NOW < periods[-1].end
 
 
 def test_only_what_the_champion_has_not_seen_is_current():
-    periods = plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=NOW - 3.5 * DAY)
+    periods = plan(NOW - 60 * DAY, NOW, CONFIG, known_until=NOW - 3.5 * DAY)
     assert {_days(p) for p in periods} == {3}
     assert len(periods) == 28 // 3 + 1
     assert periods[-2].end <= periods[-1].start
@@ -32,18 +32,18 @@ def test_only_what_the_champion_has_not_seen_is_current():
 
 def test_the_reference_is_the_training_window_of_an_old_champion():
     trained = NOW - 30 * DAY
-    periods = plan(NOW - 90 * DAY, NOW, CONFIG, trained_until=trained)
+    periods = plan(NOW - 90 * DAY, NOW, CONFIG, known_until=trained)
     assert periods[-2].end == trained + timedelta(microseconds=1)
     assert periods[-1].end - periods[-1].start == 7 * DAY
 
 
 @pytest.mark.parametrize("trained", [NOW, NOW - 0.9 * DAY, NOW + DAY])
 def test_less_than_a_day_of_news_is_nothing_to_compare(trained):
-    assert plan(NOW - 60 * DAY, NOW, CONFIG, trained_until=trained) == ()
+    assert plan(NOW - 60 * DAY, NOW, CONFIG, known_until=trained) == ()
 
 
 def test_no_reference_is_nothing_to_compare():
-    assert plan(NOW - 8 * DAY, NOW, CONFIG, trained_until=None) == ()
+    assert plan(NOW - 8 * DAY, NOW, CONFIG, known_until=None) == ()
 
 
 @pytest.fixture
@@ -75,4 +75,4 @@ def test_no_events_are_no_windows(tmp_path):
 
 
 def test_nothing_new_is_no_windows(tables):
-    assert load_windows(tables, CONFIG, trained_until=START + 21 * DAY) is None
+    assert load_windows(tables, CONFIG, known_until=START + 21 * DAY) is None

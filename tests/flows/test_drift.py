@@ -86,8 +86,12 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     write_tables(world, home / "data")
     champion = champion_of(world)
     bundle = home / "bundle"
-    trained_until = START + timedelta(days=28)
-    lineage = Lineage(name="knn", trained_until=trained_until, metrics=champion.metrics)
+    lineage = Lineage(
+        name="knn",
+        trained_until=START + timedelta(days=14),
+        known_until=START + timedelta(days=28),
+        metrics=champion.metrics,
+    )
     write_bundle(
         bundle,
         recommender=champion.recommender,
@@ -103,7 +107,9 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     registry.set_alias("champion", version.version)
     result = drift()
     assert result["tests"]["quality"] == "quiet"
-    assert "version 1, item_knn" in Path(result["report"]).read_text()
+    report = Path(result["report"]).read_text()
+    assert "version 1, item_knn" in report
+    assert "– 2026-02-02 00:00, in 4 periods" in report  # what was known, not only trained on
 
 
 def test_a_retrain_deployment_is_started_where_there_is_one(home):
