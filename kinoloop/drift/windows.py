@@ -95,11 +95,11 @@ def plan(
     if length < DAY:
         return ()
     current = Span(end - length, end)
-    known_until = current.start
+    known = current.start
     if known_until is not None:
-        known_until = min(known_until, known_until + timedelta(microseconds=1))
-    fitting = min(config.reference_days * DAY, known_until - oldest) // length
-    past = [Span(known_until - (i + 1) * length, known_until - i * length) for i in range(fitting)]
+        known = min(known, known_until + timedelta(microseconds=1))
+    fitting = min(config.reference_days * DAY, known - oldest) // length
+    past = [Span(known - (i + 1) * length, known - i * length) for i in range(fitting)]
     return (*reversed(past), current) if past else ()
 
 

@@ -30,7 +30,7 @@ def test_only_what_the_champion_has_not_seen_is_current():
     assert periods[-2].end <= periods[-1].start
 
 
-def test_the_reference_is_the_training_window_of_an_old_champion():
+def test_the_reference_is_what_an_old_champion_was_made_with():
     trained = NOW - 30 * DAY
     periods = plan(NOW - 90 * DAY, NOW, CONFIG, known_until=trained)
     assert periods[-2].end == trained + timedelta(microseconds=1)
