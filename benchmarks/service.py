@@ -56,7 +56,12 @@ def synthetic_bundle(
 
 @contextmanager
 def running(
-    state_dir: Path, *, bundle: Path | None = None, port: int | None = None, **environment: str
+    state_dir: Path,
+    *,
+    bundle: Path | None = None,
+    port: int | None = None,
+    wait_for: str = "/readyz",
+    **environment: str,
 ) -> Iterator[str]:
     """Start the service, wait until it is ready, and stop it at the end.
 
@@ -64,6 +69,7 @@ def running(
         state_dir: Its state, landing zone and log go here.
         bundle: Served instead of the champion.
         port: A free one is taken where None.
+        wait_for: Path that must answer before it counts as started.
         environment: More variables.
 
     Yields:
@@ -87,7 +93,7 @@ def running(
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(url, process)
+        _wait_until_ready(url + wait_for, process)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
@@ -105,11 +111,11 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + READY_S
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
+            with urllib.request.urlopen(url, timeout=5):
                 return
         except OSError:
             time.sleep(0.1)
-    raise TimeoutError(f"the service at {url} is not ready; see service.log in its state folder")
+    raise TimeoutError(f"{url} does not answer; see service.log in its state folder")
 
 
 def _catalogue(rng: np.random.Generator, videos: int) -> Catalogue:

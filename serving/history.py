@@ -7,6 +7,7 @@ two together. Of the release and the live state, the live state wins where both 
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,33 @@ from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interest import EXPLICIT, NO_INTERACTION, InterestConfig
 from kinoloop.schema import EVENT_KINDS
-from serving.state import LiveEvent
+from serving.state import LiveEvent, LiveState
+
+if TYPE_CHECKING:
+    from serving.champion import InService
 
 _KIND = {kind: code for code, kind in enumerate(EVENT_KINDS)}
 _VIEW = _KIND["view"]
+
+
+def history_of(
+    user: str, current: "InService", state: LiveState, config: InterestConfig, *, limit: int
+) -> list[Interaction]:
+    """What is known of a user.
+
+    Args:
+        user: Pseudonym.
+        current: The release in service.
+        state: Live events.
+        config: How they weigh.
+        limit: Newest videos that count.
+
+    Returns:
+        Oldest first.
+    """
+    events = state.events_of(user, limit)
+    since = live(events, current.release.catalogue.ids, current.durations, config)
+    return merged(current.release.history_of(user), since, limit)
 
 
 def told(video_ids: Iterable[str], ids: IdMap) -> list[Interaction]:

@@ -21,7 +21,7 @@ from serving import messages, metrics, startup
 from serving.border import Border
 from serving.config import ServingConfig
 from serving.feedback import FeedbackWriter, check_events
-from serving.history import live, merged, told
+from serving.history import history_of, told
 from serving.housekeeping import Housekeeping
 from serving.lineage import Lineage
 from serving.observe import Observe
@@ -97,15 +97,11 @@ class Kinoloop:
     ) -> messages.Slate:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
-        ids = current.release.catalogue.ids
         if history is not None:
-            interactions = told(history, ids)
+            interactions = told(history, current.release.catalogue.ids)
         else:
-            user = self._pseudonyms.of(user_id)
-            events = self._state.events_of(user, config.history_length)
-            since = live(events, ids, current.durations, self._interest)
-            known = current.release.history_of(user)
-            interactions = merged(known, since, config.history_length)
+            user, limit = self._pseudonyms.of(user_id), config.history_length
+            interactions = history_of(user, current, self._state, self._interest, limit=limit)
         slate = current.release.recommend(
             interactions, top_k=top_k, exclude=exclude, include_seen=include_seen
         )

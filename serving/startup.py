@@ -83,3 +83,26 @@ def follow_champion(
     )
     follower.start()
     return follower
+
+
+def open_champion(environment: Environment) -> "InService":
+    """The champion's release, opened and checked here: for a process that serves nobody else.
+
+    Raises:
+        RegistryError: Nothing was promoted yet, or the registry is away.
+        BundleError: The release is damaged.
+    """
+    from kinoloop.errors import RegistryError
+    from kinoloop.registry.client import ModelRegistry
+    from serving.champion import load
+
+    if environment.bundle is not None:
+        return load(environment.bundle, model_version=None, run_id=None)
+    registry = ModelRegistry(environment.tracking_uri)
+    champion = registry.champion()
+    if champion is None:
+        raise RegistryError(
+            "no release was promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
+        )
+    bundle = registry.download(champion, environment.state_dir / "releases")
+    return load(bundle, model_version=champion.version, run_id=champion.run_id)

@@ -1,0 +1,120 @@
+"""`kinoloop serve` starts the service; `kinoloop recommend` asks it, or the champion itself."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from kinoloop.environment import Environment
+
+ANSWER_S = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("serve")(serve)
+    app.command("recommend")(recommend)
+
+
+def serve() -> None:
+    """Start the service and stay; it follows the champion by itself.
+
+    Address and port: KINOLOOP_HOST and KINOLOOP_SERVICE_PORT; workers: [serving] in kinoloop.toml.
+    """
+    import os
+
+    from cli.backends import connect
+    from cli.servers import check_port
+    from cli.stack import service
+
+    server = service(connect())
+    check_port(server)
+    Console(stderr=True).print(f"Starting the service at http://{server.host}:{server.port}/ …")
+    # This process becomes the server, so that Ctrl-C and SIGTERM reach it as they are.
+    os.execvpe(server.command[0], [*server.command], {**os.environ, **server.variables})  # noqa: S606
+
+
+def recommend(
+    user: str = typer.Option(..., "--user", "-u", help="User id, as it arrives in the events."),
+    top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="Length of the slate."),
+) -> None:
+    """Show a user's slate: from the running service, else from the champion's release."""
+    from cli.backends import connect
+
+    environment = connect()
+    answer = _from_service(environment, user, top_k) or _from_champion(environment, user, top_k)
+    table = Table("", "title", "why", "video", "score", box=None, pad_edge=False)
+    for rank, place in enumerate(answer["slate"], start=1):
+        cells = (place["title"], place["reason"], place["video_id"], f"{place['score']:.4g}")
+        table.add_row(str(rank), *(escape(cell) for cell in cells))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"[dim]model version {escape(answer['model_version'])}, "
+        f"dataset {escape(answer['dataset_version'][:12])}, {answer['source']}[/dim]"
+    )
+
+
+def _from_service(environment: "Environment", user: str, top_k: int) -> dict[str, Any] | None:
+    """Ask the running service; None where none runs.
+
+    Raises:
+        ConfigError: It runs and can not answer.
+    """
+    import httpx
+
+    from cli.stack import service_url
+    from kinoloop.errors import ConfigError
+
+    url = service_url(environment)
+    try:
+        response = httpx.post(
+            f"{url}/recommend", json={"user_id": user, "top_k": top_k}, timeout=ANSWER_S
+        )
+        answer: dict[str, Any] = response.json()
+    except httpx.ConnectError:
+        return None
+    except (httpx.HTTPError, ValueError) as err:
+        raise ConfigError(
+            f"{url} does not answer as the service does: {err!r}; is another program on the port? "
+            "Set KINOLOOP_SERVICE_PORT to the port of the service"
+        ) from err
+    if response.is_error:
+        raise ConfigError(f"{answer.get('what')}: {answer.get('next_step')}")
+    return {**answer, "source": f"answered by {url}"}
+
+
+def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[str, Any]:
+    """Open the champion's release here and answer from it, live events included.
+
+    Raises:
+        RegistryError: Nothing was promoted yet, or the registry is away.
+        BundleError: The release is damaged.
+    """
+    from kinoloop.data.interest import InterestConfig
+    from kinoloop.privacy.pseudonyms import load_pseudonyms
+    from kinoloop.settings import read_section
+    from serving.config import ServingConfig
+    from serving.history import history_of
+    from serving.startup import open_champion
+    from serving.state import LiveState
+
+    current = open_champion(environment)
+    config = read_section("serving", ServingConfig, environment.settings_file)
+    history = history_of(
+        load_pseudonyms(environment).of(user),
+        current,
+        LiveState(environment.state_dir / "serving" / "live.db"),
+        read_section("interest", InterestConfig, environment.settings_file),
+        limit=config.history_length,
+    )
+    slate = current.release.recommend(history, top_k=top_k)
+    return {
+        "model_version": current.model_version,
+        "dataset_version": current.dataset_version,
+        "slate": [place._asdict() for place in slate],
+        "source": "read from its release; no service is running",
+    }

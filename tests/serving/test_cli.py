@@ -1,0 +1,73 @@
+"""`kinoloop recommend` against the running service and, without one, from the release itself."""
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.service import KEY, free_port
+from cli.main import app
+from kinoloop.errors import ConfigError, RegistryError
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, bundle):
+    for name, value in {
+        "STATE_DIR": str(tmp_path / "state"),
+        "SERVICE_PORT": str(free_port()),
+        "PSEUDONYM_KEY": KEY,
+        "BUNDLE": str(bundle),
+        "SETTINGS_FILE": str(tmp_path / "none.toml"),
+    }.items():
+        monkeypatch.setenv(f"KINOLOOP_{name}", value)
+    for name in ("BENTOML_HOME", "PREFECT_HOME", "PREFECT_CLI_PROMPT", "MLFLOW_TRACKING_URI",
+                 "PREFECT_RESULTS_DEFAULT_SERIALIZER", "PREFECT_SERVER_LOGGING_LEVEL"):  # fmt: skip
+        monkeypatch.setenv(name, str(tmp_path))  # the command sets them: back after the test
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *words: CliRunner().invoke(app, ["recommend", *words], catch_exceptions=True)
+
+
+def test_asks_the_service_that_runs(run, service, monkeypatch):
+    monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
+    result = run("--user", "u000", "--top-k", "3")
+    assert result.exit_code == 0, result.exception
+    assert "answered by http://127.0.0.1" in result.output
+    assert "Because you watched" in result.output
+
+
+def test_reads_the_release_where_no_service_runs(run):
+    result = run("--user", "u000", "--top-k", "3")
+    assert result.exit_code == 0, result.exception
+    assert "no service is running" in result.output
+    assert "Because you watched" in result.output
+    assert "dataset data-0" in result.output
+
+
+def test_says_what_to_do_before_the_first_promotion(run, monkeypatch):
+    monkeypatch.delenv("KINOLOOP_BUNDLE")
+    result = run("--user", "u000")
+    assert isinstance(result.exception, RegistryError)
+    assert "run `kinoloop retrain`, then `kinoloop promote`" in str(result.exception)
+
+
+def test_what_the_service_says_is_passed_on(run, service, monkeypatch):
+    monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
+    result = run("--user", "u" * 300)
+    assert isinstance(result.exception, ConfigError)
+    assert "user_id is wrong: mend the field" in str(result.exception)
+
+
+def test_another_program_on_the_port_is_named(run, monkeypatch):
+    import http.server
+    import threading
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("KINOLOOP_SERVICE_PORT", str(server.server_address[1]))
+    try:
+        result = run("--user", "u")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert isinstance(result.exception, ConfigError)
+    assert "is another program on the port" in str(result.exception)

@@ -1,0 +1,58 @@
+"""One life of the service: born without a release, promoted, fed, drained."""
+
+import json
+import time
+
+import pytest
+
+from benchmarks.service import running
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.runs import Runs
+from tests.serving.conftest import Service
+
+
+@pytest.mark.e2e
+def test_starts_without_a_release_follows_the_champion_and_drains(tmp_path, bundle):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    settings = tmp_path / "kinoloop.toml"
+    settings.write_text("[serving]\npoll_s = 0.3\nexport_s = 3600\n")
+    with running(
+        tmp_path / "state",
+        wait_for="/livez",
+        KINOLOOP_SETTINGS_FILE=str(settings),
+        KINOLOOP_MLFLOW_URI=uri,
+    ) as url:
+        service = Service(url, tmp_path)
+        empty = service.ask("/recommend", {"user_id": "u"})
+        assert (empty.status, empty.body["error"]) == (503, "no_release")
+        assert "kinoloop promote" in empty.body["next_step"]
+        assert empty.headers["retry-after"]
+        assert service.ask("/readyz").status == 503
+        assert service.ask("/").status == 200
+        assert service.ask("/about").body["release"] is None
+        events = [{"user_id": "early", "video_id": "v001", "event": "like"}]
+        assert service.ask("/feedback", {"events": events}).body["accepted"] == 1
+
+        run_id = Runs(uri).start("one", key="one", params={}, tags={})
+        version = ModelRegistry(uri).register(bundle, run_id=run_id, tags={})
+        ModelRegistry(uri).set_alias("champion", version.version)
+        _until(lambda: service.ask("/readyz").status == 200)
+        slate = service.ask("/recommend", {"user_id": "early", "top_k": 3})
+        assert slate.body["model_version"] == version.version
+        assert slate.body["slate"][0]["reason"].startswith("Because you watched")
+        lineage = service.ask(f"/lineage/{slate.body['request_id']}").body
+        assert lineage["run_id"] == run_id
+        assert service.ask("/about").body["release"]["kind"] == "item_knn"
+        more = [{"user_id": "late", "video_id": "v003", "event": "view"}]
+        assert service.ask("/feedback", {"events": more}).body["accepted"] == 1
+
+    landed = (tmp_path / "state" / "landing" / "events" / "feedback").glob("*.jsonl")
+    rows = [json.loads(line) for file in landed for line in file.read_text().splitlines()]
+    assert {row["user_id"] for row in rows} == {"early", "late"}
+
+
+def _until(done) -> None:
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
