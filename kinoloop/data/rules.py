@@ -53,11 +53,11 @@ def reasons(kind: str, config: IngestConfig) -> pl.Expr:
 
 
 _NOT_NULL = Expectation("expect_column_values_to_not_be_null")
-_POSITIVE = pl.col("duration_s") > 0
-_DURATION = pl.when(_POSITIVE).then("duration_s").otherwise("known_duration_s")
+_positive = pl.col("duration_s") > 0
+_duration = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
 _watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
-_OFFSET = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
-_LOCAL = pl.col("timestamp") + pl.duration(minutes=(_OFFSET * 60).cast(pl.Int64))
+_offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
+_local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
 
 
 def _missing(name: str, kind: str, column: str, severity: Severity = "quarantine") -> Rule:
@@ -121,7 +121,7 @@ RULES: tuple[Rule, ...] = (
         column="duration_s",
         reason="duration_s is zero, negative or not finite; it is stored as unknown",
         severity="warn",
-        breaks=lambda _: ~(_POSITIVE & pl.col("duration_s").is_finite()),
+        breaks=lambda _: ~(_positive & pl.col("duration_s").is_finite()),
         expectation=Expectation(
             "expect_column_values_to_be_between",
             lambda _: {"min_value": 0, "strict_min": True, "max_value": 1e300},
@@ -236,7 +236,7 @@ RULES: tuple[Rule, ...] = (
         reason="watch_s is more durations of the video than `max_rewatches` allows",
         severity="quarantine",
         breaks=lambda limits: (
-            (_DURATION > 0) & (_watched > _DURATION * limits.config.max_rewatches)
+            (_duration > 0) & (_watched > _duration * limits.config.max_rewatches)
         ),
     ),
     Rule(
@@ -245,7 +245,7 @@ RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is longer than the video: a rewatch, or a wrong duration",
         severity="warn",
-        breaks=lambda _: (_DURATION > 0) & (_watched > _DURATION),
+        breaks=lambda _: (_duration > 0) & (_watched > _duration),
     ),
     Rule(
         name="event_duration_not_positive",
@@ -253,7 +253,7 @@ RULES: tuple[Rule, ...] = (
         column="duration_s",
         reason="the log states a duration of zero or less",
         severity="warn",
-        breaks=lambda _: ~_POSITIVE,
+        breaks=lambda _: ~_positive,
         expectation=Expectation(
             "expect_column_values_to_be_between", lambda _: {"min_value": 0, "strict_min": True}
         ),
@@ -272,7 +272,7 @@ RULES: tuple[Rule, ...] = (
         column="logged_date",
         reason="the log's own date is not the day of timestamp in the log's time zone",
         severity="warn",
-        breaks=lambda _: pl.col("logged_date") != _LOCAL.dt.date(),
+        breaks=lambda _: pl.col("logged_date") != _local.dt.date(),
     ),
     Rule(
         name="event_logged_hour_disagrees",
@@ -280,7 +280,7 @@ RULES: tuple[Rule, ...] = (
         column="logged_hour",
         reason="the log's own hour is not the hour of timestamp in the log's time zone",
         severity="warn",
-        breaks=lambda _: pl.col("logged_hour") != _LOCAL.dt.hour(),
+        breaks=lambda _: pl.col("logged_hour") != _local.dt.hour(),
     ),
     Rule(
         name="volume_collapsed",
