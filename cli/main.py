@@ -37,16 +37,31 @@ def options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True),  # noqa: ARG001 (eager callback)
 ) -> None:
     """Options before the verb."""
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    handler.addFilter(_without_traceback if verbose else _not_of_prefect)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+        handlers=[handler],
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request of Prefect's client
 
 
 for verbs in (data, doctor, drift, media, models, sample, serve, stack):
     verbs.register(app)
+
+
+def _not_of_prefect(record: logging.LogRecord) -> bool:
+    """Leave out what Prefect logs of its runs: it says each error three times, with tracebacks."""
+    return not record.name.startswith("prefect.")
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Our own errors say what is wrong without the lines of code that they passed through."""
+    if record.exc_info and isinstance(record.exc_info[1], KinoloopError):
+        record.exc_info = None
+        record.exc_text = None
+    return True
 
 
 def main() -> None:

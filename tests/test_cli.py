@@ -1,7 +1,11 @@
 """The command as a whole; each verb has its own test under tests/cli/."""
 
+import logging
 import subprocess
 import sys
+
+from cli import main
+from kinoloop.errors import DataError
 
 HEAVY = ("torch", "prefect", "mlflow", "bentoml", "transformers", "great_expectations", "av")
 ASK_FOR_HELP = f"""
@@ -39,3 +43,24 @@ def test_error_on_purpose_ends_in_its_message_and_status_1(tmp_path):
     assert done.returncode == 1
     assert "is not empty" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _failed(name: str, error: Exception) -> logging.LogRecord:
+    try:
+        raise error
+    except type(error):
+        found = sys.exc_info()
+    return logging.LogRecord(name, logging.ERROR, "x.py", 1, "failed", None, found)
+
+
+def test_what_prefect_says_of_a_failed_run_is_left_to_the_last_line():
+    assert not main._not_of_prefect(_failed("prefect.flow_runs", DataError("no")))
+    assert main._not_of_prefect(_failed("kinoloop.data.commit", DataError("no")))
+
+
+def test_errors_on_purpose_are_logged_without_traceback_and_others_with():
+    ours, bug = _failed("prefect.flow_runs", DataError("no")), _failed("x", KeyError("bug"))
+    assert main._without_traceback(ours)
+    assert main._without_traceback(bug)
+    assert ours.exc_info is None
+    assert bug.exc_info is not None
