@@ -108,9 +108,16 @@ def requests_for(url: str, path: str, users: Sequence[str]) -> list[bytes]:
 
 
 async def load(
-    url: str, requests: Sequence[bytes], *, clients: int, seconds: float
+    url: str, requests: Sequence[bytes], *, clients: int, seconds: float, pause_s: float = 0.0
 ) -> tuple[list[tuple[float, float]], int]:
     """Send for a while.
+
+    Args:
+        url: Of the service.
+        requests: Sent in turns.
+        clients: Connections, each with one request under way.
+        seconds: How long.
+        pause_s: Between an answer and the next request of a client.
 
     Returns:
         (start, latency) of each good answer in seconds, and how many failed.
@@ -140,6 +147,8 @@ async def load(
                 good.append((started, time.perf_counter() - started))
             else:
                 failed += 1
+            if pause_s:
+                await asyncio.sleep(pause_s)
         if client is not None:
             client.close()
 
@@ -154,7 +163,9 @@ def main() -> None:
     parser.add_argument("--path", default="/recommend")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--pause-ms", type=float, default=0.0)
     parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--every", action="store_true", help="print every latency")
     arguments = parser.parse_args()
     users = [f"user-{index}" for index in range(arguments.users)]
     started = time.perf_counter()
@@ -164,9 +175,13 @@ def main() -> None:
             requests_for(arguments.url, arguments.path, users),
             clients=arguments.clients,
             seconds=arguments.seconds,
+            pause_s=arguments.pause_ms / 1000,
         )
     )
     seconds = time.perf_counter() - started
+    if arguments.every:
+        print(json.dumps({"good": good, "failed": failed}))
+        return
     print(json.dumps(asdict(Load.of([latency for _, latency in good], failed, seconds))))
 
 

@@ -6,9 +6,9 @@ one in service, checked against its digests and golden requests, warmed up, and 
 reference is swapped. A release that fails is refused and the old one stays; a registry that is
 away changes nothing, and a worker that starts meanwhile takes what was in service last.
 
-So that no request feels it: the thread runs at low priority, hands the interpreter back within
-half a millisecond while it loads, and the old release is let go a moment after the last request
-that may hold it.
+So that no request feels it: the thread runs at low priority, the interpreter changes threads every
+half millisecond (serving/startup.py), and the old release is let go a moment after the last
+request that may hold it.
 """
 
 import gc
@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +33,6 @@ from kinoloop.release.release import Release
 logger = logging.getLogger(__name__)
 
 LOADING_NICENESS = 10
-LOADING_SWITCH_S = 0.0005
 JITTER = 0.3
 RELEASE_AFTER_S = 2.0
 
@@ -164,15 +162,11 @@ class Follower:
 
     def _take(self, bundle: Path, version: str | None, run_id: str | None) -> bool:
         started = time.perf_counter()
-        switch_s = sys.getswitchinterval()
-        sys.setswitchinterval(LOADING_SWITCH_S)
         try:
             fresh = load(bundle, model_version=version, run_id=run_id)
         except (BundleError, KinoloopError, OSError, ValueError) as err:
             self._refuse(version or str(bundle), err)
             return False
-        finally:
-            sys.setswitchinterval(switch_s)
         previous, self.current = self.current, fresh
         self._refused = None
         gc.freeze()

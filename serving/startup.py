@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SWITCH_S = 0.0005
+"""How long a background thread may keep a request waiting; Python's 5 ms are three answers."""
+
 
 def prepare_process() -> None:
-    """One torch thread a worker, and our own log lines on standard output."""
+    """One torch thread a worker, quick changes of thread, and our own log lines."""
     import torch  # here and not above: the process that only watches the workers needs none
 
     torch.set_num_threads(1)
+    sys.setswitchinterval(SWITCH_S)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     access = logging.getLogger("kinoloop.access")
