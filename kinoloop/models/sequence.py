@@ -45,7 +45,7 @@ class SequenceConfig(RecommenderConfig):
         0.2, ge=0, le=1, description="Share of videos a batch sees without their id; 1: never ids."
     )
     epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
-    patience: int = Field(3, ge=1, description="Epochs without a better validation NDCG@10.")
+    patience: int = Field(4, ge=1, description="Epochs without a better validation NDCG@10.")
     batch_positions: int = Field(
         1024, ge=1, description="Positions a step, about; fewer on small data."
     )

@@ -32,7 +32,7 @@ def full_softmax(h, videos, positive):
 
 def test_all_videos_as_negatives_is_the_full_softmax(problem):
     h, videos, positive = problem
-    negatives = Negatives(np.arange(50), plan(negatives=50))
+    negatives = Negatives(np.arange(1, 51), plan(negatives=50))
     drawn = torch.from_numpy(negatives.draw(np.random.default_rng(0)))
     loss = _sampled_softmax(
         h, videos, (positive, drawn, negatives.corrections[drawn]), torch.ones(6)
@@ -46,7 +46,7 @@ def test_corrected_negatives_approach_the_full_softmax_whatever_their_distributi
 ):
     h, videos, positive = problem
     sampler = plan(negatives=49, negative_popularity=popularity)
-    negatives = Negatives(np.arange(50) ** 2, sampler)
+    negatives = Negatives(np.arange(1, 51) ** 2, sampler)
     rng = np.random.default_rng(0)
     drawn = torch.from_numpy(np.concatenate([negatives.draw(rng) for _ in range(3000)]))
     corrections = negatives.corrections[drawn] + np.log(3000)
@@ -69,3 +69,13 @@ def test_the_learning_rate_rises_then_falls_to_a_tenth():
     assert max(values) == pytest.approx(1.0)
     assert values[-1] == pytest.approx(0.1)
     assert np.argmax(values) in {9, 10}
+
+
+@pytest.mark.parametrize("negatives", [2, 50])
+def test_a_video_nobody_has_watched_is_no_negative(negatives):
+    counts = np.array([3, 0, 5, 0, 1])
+    sampler = Negatives(counts, plan(negatives=negatives))
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([sampler.draw(rng) for _ in range(50)])
+    assert set(drawn) == {0, 2, 4}
+    assert np.isfinite(sampler.corrections.numpy()).all()
