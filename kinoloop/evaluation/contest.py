@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
+from threadpoolctl import threadpool_limits
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
@@ -189,7 +190,18 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
 def compete(
     candidate: dict[str, Any], problem: Problem, *, seed: int
 ) -> tuple[Recommender, Outcome]:
-    """Fit one candidate and measure it on both windows."""
+    """Fit one candidate and measure it on both windows.
+
+    One thread for linear algebra: the matrices are small, and threads that wait for each other
+    spin, which on a busy machine takes many times longer.
+    """
+    with threadpool_limits(limits=1):
+        return _compete(candidate, problem, seed=seed)
+
+
+def _compete(
+    candidate: dict[str, Any], problem: Problem, *, seed: int
+) -> tuple[Recommender, Outcome]:
     recommender = build_candidate(candidate, seed=seed)
     epochs: list[tuple[str, float, int]] = []
     split, started = problem.split, time.perf_counter()

@@ -55,6 +55,9 @@ class SequenceConfig(RecommenderConfig):
     negatives: int = Field(
         1024, ge=1, description="Videos a step is compared with; a catalogue below it: all of them."
     )
+    cpu_threads: int = Field(
+        1, ge=1, description="Of torch without a GPU; more pay only for larger networks."
+    )
     negative_popularity: float = Field(
         0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
     )
