@@ -8,10 +8,16 @@ from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from tasks.extraction import extract_features, show_extraction
+from tasks.failures import explain_failure
 from tasks.versioning import dataset_version, version_data
 
 
-@flow(name="extract", description="Decode new videos and encode what the features table misses.")
+@flow(
+    name="extract",
+    description="Decode new videos and encode what the features table misses.",
+    on_failure=[explain_failure],
+    on_crashed=[explain_failure],
+)
 def extract() -> dict[str, Any]:
     """Bring media and features up to date with the catalogue.
 

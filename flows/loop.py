@@ -11,7 +11,7 @@ from flows.promote import promote
 from flows.retrain import retrain
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
-from tasks.loop import reason_to_retrain
+from tasks.loop import reason_to_retrain, report_loop
 
 
 @flow(name="loop", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -21,19 +21,25 @@ def loop(*, always_retrain: bool = False) -> dict[str, Any]:
     Each step does only what is missing, so that a loop over nothing new changes nothing.
 
     Args:
-        always_retrain: Train even without drift; data and settings that were trained on are
-            not trained on again.
+        always_retrain: Train without a reason, too, such as after a change of settings; data and
+            settings that were trained on are not trained on again.
 
     Returns:
         What each flow returned, by its name; `retrain` is None where none was due.
+
+    Raises:
+        BatchError: Ingest refused a batch; nothing was changed, and no later flow ran.
+        DataError: There is too little data to train on.
+        RegistryError: MLflow is away.
     """
     environment, logger = Environment(), get_run_logger()
     done: dict[str, Any] = {"ingest": ingest(), "extract": extract()}
     done["drift"] = drift(trigger=False)
     reason = reason_to_retrain(environment, drift_fired=done["drift"]["fired"])
     if always_retrain:
-        reason = "asked for"
-    logger.info("retrain: %s", reason or "not due, no drift and a champion in service")
+        reason = "it was asked for"
+    logger.info("retrain: %s", reason or "not due, the champion was made with this data")
     done["retrain"] = retrain() if reason else None
     done["promote"] = promote()
+    report_loop(done, reason)
     return done

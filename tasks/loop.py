@@ -1,23 +1,54 @@
-"""What the loop decides between its flows."""
+"""What the loop decides between its flows, and what it leaves for people."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from prefect import task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
+from tasks.versioning import dataset_version
 
 
 @task(name="decide to retrain", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
 def reason_to_retrain(environment: Environment, *, drift_fired: bool) -> str:
     """Why a retrain run is due; "" where none is.
 
-    A champion that was trained days ago is no reason: the weekly schedule sees to that.
+    Data that the champion was not made with is a reason of its own: a video can be recommended
+    only by a release that knows it. The retrain flow itself skips what it has done before, so a
+    challenger that was refused is not trained again on the same data.
 
     Raises:
         RegistryError: MLflow is away.
     """
+    champion = ModelRegistry(environment.tracking_uri).champion()
+    if champion is None:
+        return "there is no champion yet"
     if drift_fired:
         return "drift was found"
-    if ModelRegistry(environment.tracking_uri).champion() is None:
-        return "there is no champion yet"
+    known, current = champion.tags.get("dataset_version", ""), dataset_version(environment)
+    if known != current:
+        return f"the champion was made with dataset {known[:12]}, now there is {current[:12]}"
     return ""
+
+
+@task(name="report the loop", retries=1, cache_policy=NO_CACHE)
+def report_loop(done: Mapping[str, Mapping[str, Any] | None], reason: str) -> None:
+    """Leave one artifact with what each flow did."""
+    rows = "\n".join(f"| {name} | {_brief(result)} |" for name, result in done.items())
+    why = f"Retrained, because {reason}." if reason else "No retrain was due."
+    create_markdown_artifact(
+        key="loop",
+        markdown=f"## The loop\n\n{why}\n\n| flow | result |\n|---|---|\n{rows}\n",
+        description="What each flow of the loop did",
+    )
+
+
+def _brief(result: Mapping[str, Any] | None) -> str:
+    """The plain values of a result; what is nested has an artifact of its own."""
+    if result is None:
+        return "not due"
+    plain = {k: v for k, v in result.items() if isinstance(v, bool | int | float | str)}
+    return ", ".join(f"{name} {value}" for name, value in plain.items()) or "done"

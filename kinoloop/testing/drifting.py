@@ -138,6 +138,13 @@ def write_tables(world: World, root: Path) -> Tables:
     return Tables(root)
 
 
+def write_landing(world: World, root: Path, *, name: str = "world") -> None:
+    """Write the events and videos as files of a landing zone."""
+    for kind, frame in (("videos", world.videos), ("events", world.events)):
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(root / kind / f"{name}.parquet")
+
+
 def histories_of(world: World, *, since: float = -1, until: float = 1000) -> Histories:
     """One row a user; a video at most once; days since the start of the world."""
     micro = pl.col("timestamp").to_physical()
