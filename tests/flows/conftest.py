@@ -8,6 +8,9 @@ from kinoloop.registry.connection import Connection
 from tests.flows.toy_tables import write_toy_tables
 
 SETTINGS = """
+[extract]
+encoders = []
+
 [retrain]
 min_interactions = 50
 min_users = 5
