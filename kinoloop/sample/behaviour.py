@@ -21,7 +21,7 @@ from kinoloop.schema import LANDING_EVENTS
 
 SLATE = 7  # slots a session shows
 POSITION_BIAS = 0.25  # slot k is looked at with chance 1 / (1 + 0.25 k)
-MIX = {"popular": 0.3, "new": 0.15, "random": 0.2, "personal": 0.35}
+MIX = {"popular": 0.25, "new": 0.15, "random": 0.1, "personal": 0.5}
 """Chance that a slot of the home slate is filled by each policy."""
 SKIP_BELOW = 0.15  # a video left before this share of it counts as skipped
 SEARCHES = 0.2  # share of sessions that begin with a search

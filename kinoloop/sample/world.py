@@ -10,6 +10,8 @@ in the last week, and some join late. All of it follows from `SampleConfig` alon
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,11 @@ class SampleConfig(Config):
 
     seed: int = Field(default=20, ge=0, description="Of everything random.")
     videos: int = Field(default=144, ge=12, description="Clips, spread over topics and styles.")
-    users: int = Field(default=480, ge=10, description="Simulated users.")
+    users: int = Field(default=600, ge=10, description="Simulated users.")
     days: int = Field(default=60, ge=14, description="Length of the simulation, days.")
     last_days: int = Field(default=7, ge=1, description="Days of the second batch; taste drifts.")
     new_videos: int = Field(default=10, ge=1, description="Videos published in the last days.")
-    sessions: float = Field(default=11.0, gt=0, description="Mean sessions a user.")
+    sessions: float = Field(default=14.0, gt=0, description="Mean sessions a user.")
     start: AwareDatetime = Field(
         default=datetime(2026, 9, 1, tzinfo=UTC), description="The first day."
     )
@@ -108,7 +110,12 @@ class World:
     @property
     def published(self) -> NDArray[np.float64]:
         """(n_videos,) days after the start."""
-        return np.array([video.published for video in self.videos])
+        return self._about["published"]
+
+    @cached_property
+    def _about(self) -> dict[str, NDArray[Any]]:
+        names = ("topic", "style", "creator", "quality", "published")
+        return {name: np.array([getattr(v, name) for v in self.videos]) for name in names}
 
     def taste(self, user: int, day: float) -> NDArray[np.float64]:
         """Topic logits of a user at a time, (n_topics,)."""
@@ -117,15 +124,12 @@ class World:
 
     def affinity(self, user: int, day: float) -> NDArray[np.float64]:
         """The chance that a user enjoys each video at a time, (n_videos,) in (0, 1)."""
-        topics = np.array([video.topic for video in self.videos])
-        styles = np.array([video.style for video in self.videos])
-        creators = np.array([video.creator for video in self.videos])
-        quality = np.array([video.quality for video in self.videos])
+        about = self._about
         logits = (
-            self.taste(user, day)[topics]
-            + self.style_taste[user, styles]
-            + self.creator_taste[user, creators]
-            + quality
+            self.taste(user, day)[about["topic"]]
+            + self.style_taste[user, about["style"]]
+            + self.creator_taste[user, about["creator"]]
+            + about["quality"]
         )
         return np.asarray(1 / (1 + np.exp(-logits)))
 
@@ -218,11 +222,11 @@ def _draw_taste(users: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _draw_drift(
     taste: NDArray[np.float64], config: SampleConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """In the last days two users in five swap a favourite for a topic that is trending."""
+    """In the last days every second user swaps a favourite for a topic that is trending."""
     late = taste.copy()
     drifts = np.full(config.users, np.inf)
     trending = [index for index, topic in enumerate(TOPICS) if topic.name in TRENDING]
-    for user in np.flatnonzero(rng.random(config.users) < 0.4):
+    for user in np.flatnonzero(rng.random(config.users) < 0.5):
         favourite = int(np.argmax(taste[user]))
         late[user, favourite] = -1.5
         late[user, trending[int(rng.integers(len(trending)))]] = 1.8

@@ -1,0 +1,150 @@
+"""`kinoloop demo`: the whole loop on the sample, from raw clips to a page with recommendations.
+
+Each step is what a user would type; what is finished is not done again, so that a second run starts
+the servers, finds nothing new, and shows the slates.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from cli import stack
+from cli.servers import Servers
+from kinoloop.environment import Environment
+from kinoloop.errors import DataError
+
+SAMPLE = Path("data/sample")
+BATCHES = SAMPLE / "batches"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("demo")(demo)
+
+
+def demo(
+    once: bool = typer.Option(
+        False, "--once", envvar="ONCE", help="Stop everything after the slates are shown."
+    ),
+) -> None:
+    """Run the whole loop on the sample dataset and show recommendations.
+
+    Pulls the sample, ingests its history, lets a new batch arrive, runs the loop flow on it (ingest,
+    extract, drift, retrain, promote), starts the service and asks it for slates.
+    """
+    environment = Environment()
+    steps = Steps(Console(highlight=False))
+    with Servers(environment.state_dir / "logs") as servers:
+        with steps.step("Start Prefect and MLflow, pull the sample"):
+            stack.start_backends(
+                servers, environment, steps.console, meanwhile=lambda: pull(steps.console)
+            )
+        environment = Environment()  # the servers' addresses are in force now
+        run_loop(environment, steps)
+        with steps.step("Start the service"):
+            servers.start(stack.service(environment, ready=True))
+            servers.wait("service")
+        with steps.step("Ask the service"):
+            from cli.showcase import show
+
+            show(stack.service_url(environment), BATCHES, steps.console)
+        steps.total()
+        steps.console.print(stack.addresses(environment))
+        if not once:
+            steps.console.print("Everything stays up until Ctrl-C.")
+            stack.hold(servers, steps.console)
+
+
+def pull(console: Console) -> None:
+    """Fetch what `data.dvc` pins, unless the sample is there.
+
+    Raises:
+        DataError: DVC failed.
+    """
+    if BATCHES.is_dir():
+        console.print("  the sample is there already")
+        return
+    done = subprocess.run(  # noqa: S603 (our own arguments)
+        [sys.executable, "-m", "dvc", "pull", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0 or not BATCHES.is_dir():
+        said = (done.stderr or done.stdout).strip()
+        raise DataError(
+            f"`dvc pull` did not bring {BATCHES}: {said or 'it said nothing'}. "
+            "Run from the checkout, or make the sample: kinoloop sample data/sample"
+        )
+
+
+def run_loop(environment: Environment, steps: "Steps") -> None:
+    """Let the two batches of the sample arrive, one after the other, and work on each."""
+    history, last_week = sorted(path for path in BATCHES.iterdir() if path.is_dir())
+    from cli.data import ingest
+    from cli.drift import loop
+
+    with steps.step("History arrives: 53 days of videos and events"):
+        arrived = land(history, environment.landing)
+        steps.console.print(f"  {arrived} new files in {environment.landing}")
+        ingest(any_volume=False)
+    with steps.step("A new batch arrives: the last week"):
+        arrived = land(last_week, environment.landing)
+        steps.console.print(f"  {arrived} new files in {environment.landing}")
+    with steps.step("The loop: ingest, extract, drift, retrain, promote"):
+        loop()
+
+
+def land(batch: Path, landing: str) -> int:
+    """Copy a batch into the landing zone; returns how many files are new there."""
+    import fsspec
+
+    files, root = fsspec.core.url_to_fs(landing)
+    arrived = 0
+    for source in sorted(batch.glob("*/*.parquet")):
+        target = f"{root}/{source.parent.name}/sample-{batch.name}-{source.name}"
+        if files.exists(target):
+            continue
+        files.makedirs(f"{root}/{source.parent.name}", exist_ok=True)
+        part = f"{target}.part"  # a name that ingestion passes over until it is whole
+        with source.open("rb") as original, files.open(part, "wb") as copy:
+            shutil.copyfileobj(original, copy)
+        files.mv(part, target)
+        arrived += 1
+    return arrived
+
+
+class Steps:
+    """Numbered steps with their seconds.
+
+    Args:
+        console: Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._began = time.monotonic()
+        self._taken: list[tuple[str, float]] = []
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print a title, and the seconds when it is done."""
+        self.console.print(f"\n[bold]▸ {title}[/bold]")
+        began = time.monotonic()
+        yield
+        self._taken.append((title, time.monotonic() - began))
+        self.console.print(f"  [green]✓[/green] [dim]{self._taken[-1][1]:.1f} s[/dim]")
+
+    def total(self) -> None:
+        """Print what each step took."""
+        self.console.print("\n[bold]Where the time went[/bold]")
+        for title, seconds in self._taken:
+            self.console.print(f"  {seconds:6.1f} s  {title}")
+        self.console.print(f"  {time.monotonic() - self._began:6.1f} s  in all")

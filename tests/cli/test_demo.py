@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from cli import demo
+from kinoloop.errors import DataError
+from kinoloop.sample import SampleConfig, build_world
+from kinoloop.sample.write import write_batches
+
+
+@pytest.fixture
+def batches(tmp_path):
+    (tmp_path / "media").mkdir()
+    write_batches(tmp_path, build_world(SampleConfig(videos=14, users=12, new_videos=3)))
+    return tmp_path / "batches"
+
+
+def test_batch_lands_once_and_whole(batches, tmp_path):
+    landing = tmp_path / "landing"
+    assert demo.land(batches / "01-history", str(landing)) == 9
+    assert demo.land(batches / "01-history", str(landing)) == 0
+    assert demo.land(batches / "02-last-week", str(landing)) == 2
+    assert len(list((landing / "events").iterdir())) == 9
+    copied = landing / "videos" / "sample-01-history-catalogue.parquet"
+    original = batches / "01-history" / "videos" / "catalogue.parquet"
+    assert copied.read_bytes() == original.read_bytes()
+
+
+def test_sample_that_is_there_is_not_pulled_again(monkeypatch, batches):
+    monkeypatch.setattr(demo, "BATCHES", batches)
+    console = Console(record=True)
+    demo.pull(console)
+    assert "there already" in console.export_text()
+
+
+def test_pull_that_fails_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="kinoloop sample data/sample"):
+        demo.pull(Console())
+
+
+def test_pull_brings_the_sample_from_a_fresh_clone_without_a_network(monkeypatch, tmp_path):
+    """The pinned remote lies inside the repository, so that only files are copied."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--no-local", ".", str(clone)], check=True)
+    monkeypatch.chdir(clone)
+    demo.pull(Console())
+    assert len(list((clone / "data" / "sample" / "media").glob("*.mp4"))) == 144
+    status = subprocess.run(["git", "status", "--short"], capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_once_is_read_from_the_environment():
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "demo", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "ONCE" in done.stdout
+
+
+def test_steps_show_their_seconds():
+    console = Console(record=True, width=100)
+    steps = demo.Steps(console)
+    with steps.step("Boil water"):
+        pass
+    steps.total()
+    shown = console.export_text()
+    assert "▸ Boil water" in shown
+    assert "in all" in shown
