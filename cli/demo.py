@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Run the whole loop on the sample dataset and show recommendations.
 
-    Pulls the sample, ingests its history, lets a new batch arrive, runs the loop flow on it (ingest,
+    Pulls the sample, ingests its history, lets a new batch arrive, runs the loop on it (ingest,
     extract, drift, retrain, promote), starts the service and asks it for slates.
     """
     environment = Environment()
@@ -71,7 +71,7 @@ def pull(console: Console) -> None:
     if BATCHES.is_dir():
         console.print("  the sample is there already")
         return
-    done = subprocess.run(  # noqa: S603 (our own arguments)
+    done = subprocess.run(
         [sys.executable, "-m", "dvc", "pull", "--quiet"],
         capture_output=True,
         text=True,

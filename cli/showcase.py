@@ -113,9 +113,7 @@ class _Stage:
             }
             for name, slate in slates.items():
                 if slate:
-                    scores[name].append(
-                        self._truth.closeness(user, slate, self._now, exclude=seen)
-                    )
+                    scores[name].append(self._truth.closeness(user, slate, self._now, exclude=seen))
         self._console.print(
             "\n[bold]How close to the best possible slates[/bold] "
             f"(true enjoyment over the oracle's, {JUDGED} users):"

@@ -48,7 +48,9 @@ def test_pull_brings_the_sample_from_a_fresh_clone_without_a_network(monkeypatch
     monkeypatch.chdir(clone)
     demo.pull(Console())
     assert len(list((clone / "data" / "sample" / "media").glob("*.mp4"))) == 144
-    status = subprocess.run(["git", "status", "--short"], capture_output=True, text=True, check=True)
+    status = subprocess.run(
+        ["git", "status", "--short"], capture_output=True, text=True, check=True
+    )
     assert status.stdout == ""
 
 

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from cli import checks
 from cli.checks import State
 from cli.main import app
+from kinoloop.encoders import minilm
 from kinoloop.environment import Environment
 
 
@@ -128,6 +129,19 @@ def test_telemetry_that_somebody_switched_on_is_named(monkeypatch, environment):
 def test_codecs_and_torch_are_there(environment):
     assert _one(checks.codecs, environment).state is State.OK
     assert _one(checks.torch, environment).state is State.OK
+
+
+def test_text_model_is_the_official_one(environment):
+    finding = _one(checks.text_model, environment)
+    assert finding.state is State.OK
+    assert "official weights" in finding.seen
+
+
+def test_text_model_with_other_weights_is_broken(monkeypatch, environment):
+    monkeypatch.setattr(minilm.packaged_model, "__defaults__", (minilm.PACKAGE, "0" * 64))
+    finding = _one(checks.text_model, environment)
+    assert finding.state is State.BROKEN
+    assert "not the official" in finding.seen
 
 
 def test_codecs_that_are_missing_are_named(monkeypatch, environment):
