@@ -99,7 +99,7 @@ def run_loop(environment: Environment, steps: "Steps") -> None:
         arrived = land(last_week, environment.landing)
         steps.console.print(f"  {arrived} new files in {environment.landing}")
     with steps.step("The loop: ingest, extract, drift, retrain, promote"):
-        loop()
+        loop(always_retrain=False)
 
 
 def land(batch: Path, landing: str) -> int:
