@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-# One thread a test process, read when numpy and torch are imported: threads that wait for each other
-# on a busy machine take many times longer.
+# One thread a test process, read when numpy and torch are imported: threads that wait for each
+# other on a busy machine take many times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
