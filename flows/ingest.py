@@ -10,8 +10,14 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.settings import read_section
 from tasks.failures import explain_failure
-from tasks.ingestion import collect_landing, commit_batch, report_batch, validate_batch
-from tasks.versioning import dataset_version, version_data
+from tasks.ingestion import (
+    collect_landing,
+    commit_batch,
+    nothing_new,
+    report_batch,
+    validate_batch,
+)
+from tasks.versioning import dataset_version, is_versioned, version_data
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +42,9 @@ def ingest(*, any_volume: bool = False) -> dict[str, object]:
         arrivals = collect_landing(environment)
         if not arrivals.new:
             logger.info("nothing new in %s", environment.landing)
-            return {
-                "files": 0,
-                "rows": 0,
-                "accepted": 0,
-                "quarantined": 0,
-                "duplicates": 0,
-                "findings": {},
-                "ignored": arrivals.ignored,
-                "dataset_version": dataset_version(environment),
-            }
+            known = is_versioned(environment)
+            version = dataset_version(environment) if known else version_data(environment)
+            return nothing_new(arrivals, version)
         staged = validate_batch(environment, arrivals, config, any_volume=any_volume)
         commit_batch(environment, staged)
         version = version_data(environment)

@@ -83,6 +83,18 @@ def commit_batch(environment: Environment, staged: Staged) -> None:
     commit.commit(staged, Tables(environment.data_dir), now=datetime.now(UTC))
 
 
+def nothing_new(arrivals: Arrivals, dataset_version: str) -> dict[str, object]:
+    """What the flow returns where nothing was new."""
+    return {
+        "files": 0,
+        **dict.fromkeys(COUNTS, 0),
+        "findings": {},
+        "warnings": [],
+        "ignored": arrivals.ignored,
+        "dataset_version": dataset_version,
+    }
+
+
 @task(name="report batch")
 def report_batch(
     environment: Environment, arrivals: Arrivals, staged: Staged, dataset_version: str

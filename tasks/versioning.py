@@ -15,6 +15,7 @@ import deltalake
 import yaml
 from prefect import task
 
+from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
@@ -68,13 +69,19 @@ def version_data(environment: Environment) -> str:
     """
     data_dir = environment.data_dir.resolve()
     if _dvc_root(data_dir) is None:
-        version = dataset_version(environment)
-        logger.warning("%s is in no DVC repository: the dataset version is %s", data_dir, version)
-        return version
-    _dvc("add", data_dir.name, cwd=data_dir.parent)
-    if environment.dvc_push_remote:
-        _dvc("push", "-r", environment.dvc_push_remote, f"{data_dir.name}.dvc", cwd=data_dir.parent)
+        logger.warning("%s is in no DVC repository: its version is a hash of the tables", data_dir)
+    else:
+        _dvc("add", data_dir.name, cwd=data_dir.parent)
+        remote = environment.dvc_push_remote
+        if remote:
+            _dvc("push", "-r", remote, f"{data_dir.name}.dvc", cwd=data_dir.parent)
+    unversioned(Tables(data_dir)).unlink(missing_ok=True)
     return dataset_version(environment)
+
+
+def is_versioned(environment: Environment) -> bool:
+    """Whether the dataset version has every committed batch; a killed ingest may leave one out."""
+    return not unversioned(Tables(environment.data_dir)).exists()
 
 
 def _pointer(data_dir: Path) -> Path:

@@ -104,7 +104,10 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
     Raises:
         BatchError: A column is text of another type, or most rows would be quarantined.
     """
+    judged = {rule.name for rule in RULES if config.severity(rule) == "quarantine"}
     for column in parsed_columns(counts.kind):
+        if f"{counts.kind[:-1]}_{column}_unreadable" not in judged:
+            continue
         unreadable, filled = counts.unreadable.get(column, 0), counts.filled.get(column, 0)
         if unreadable > filled * config.max_unreadable_share:
             raise BatchError(
@@ -115,8 +118,8 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
                 hint=f"{unreadable} of {filled} values can not be read as the column's type; "
                 "see docs/your-data.md for how each is written.",
             )
-    judged = counts.rows >= config.quarantined_share_min_rows
-    if judged and counts.quarantined > counts.rows * config.max_quarantined_share:
+    large = counts.rows >= config.quarantined_share_min_rows
+    if large and counts.quarantined > counts.rows * config.max_quarantined_share:
         name, count = _worst(counts, config)
         rule = next((rule for rule in RULES if rule.name == name), None)
         raise BatchError(

@@ -46,6 +46,11 @@ def workspace(tables: Tables) -> Path:
     return root.with_name(f".{root.name}.ingest")
 
 
+def unversioned(tables: Tables) -> Path:
+    """A file that is there while committed batches wait for their dataset version."""
+    return workspace(tables) / "unversioned"
+
+
 @contextmanager
 def exclusive(tables: Tables, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
     """Be the only writer of the ingested tables; undo first what a killed writer left half done.
@@ -126,6 +131,7 @@ def commit(staged: Staged, tables: Tables, *, now: datetime) -> bool:
     write_durably(journal, json.dumps({"batch_id": staged.batch_id, "versions": versions}))
     for name in COMMITTED:
         _publish(staged, tables, name, now=now)
+    unversioned(tables).touch()
     journal.unlink()
     shutil.rmtree(staged.directory, ignore_errors=True)
     logger.info("batch %s committed: %d rows", staged.batch_id, staged.total("accepted"))

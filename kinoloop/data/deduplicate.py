@@ -1,9 +1,9 @@
 """From accepted shards to the files that will be published: each video and each event once.
 
 Events are deduplicated day by day (the partitions of the table): ids are looked up only among the
-days that the batch touches, and never more than about `chunk_rows` rows are held. So the time is
-linear in the batch and the memory flat. An `event_id` that comes again with a time on another day
-is therefore not seen as the same event.
+days that the batch touches, and never more than about `chunk_rows` rows are held, whatever the
+table has. So the time is linear in the batch and the memory flat. An `event_id` that comes again
+with a time on another day is therefore not seen as the same event.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,8 +45,9 @@ def publish_videos(stage: Stage, tables: Tables, files: Sequence[FileCounts]) ->
     )
     table = (
         tables.scan("videos")
+        .join(rows.lazy().select("video_id"), on="video_id", how="semi")
         .select("video_id", table_hash=row_text(VIDEO_IDENTITY).hash())
-        .collect()
+        .collect(engine="streaming")
     )
     rows = rows.join(table, on="video_id", how="left", maintain_order="left").with_columns(
         kept=pl.col("position") == pl.col("position").max().over("video_id")
@@ -78,7 +79,15 @@ def publish_events(stage: Stage, tables: Tables, files: Sequence[FileCounts]) ->
         if buckets > 1:
             wanted &= pl.col("event_id").hash() % buckets == bucket
         rows = pl.scan_parquet(shards).filter(wanted).collect()
-        stored = tables.scan("events").filter(wanted).select("event_id").unique().collect()
+        ids = rows.lazy().select("event_id")
+        stored = (
+            tables.scan("events")
+            .filter(wanted)
+            .select("event_id")
+            .join(ids, on="event_id", how="semi")
+            .unique()
+            .collect(engine="streaming")
+        )
         rows = rows.with_columns(
             kept=pl.col("event_id").is_first_distinct()
             & ~pl.col("event_id").is_in(stored["event_id"].implode())

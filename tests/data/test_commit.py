@@ -56,12 +56,17 @@ def test_ledger_has_one_row_a_file_with_its_counts(filled):
     assert ledger["batch_id"].n_unique() == 1
 
 
-def test_nothing_is_left_beside_the_data_but_the_lock(filled):
+def test_nothing_of_a_batch_is_left_beside_the_data(filled):
     filled.ingest()
-    assert [p.name for p in commit.workspace(filled.tables).iterdir() if p.name != "staging"] == [
-        "lock"
-    ]
-    assert not list((commit.workspace(filled.tables)).rglob("*.parquet"))
+    place = commit.workspace(filled.tables)
+    assert {p.name for p in place.iterdir()} <= {"lock", "unversioned", "staging"}
+    assert not list(place.rglob("*.parquet"))
+
+
+def test_a_committed_batch_waits_for_its_version(filled):
+    assert not commit.unversioned(filled.tables).exists()
+    filled.ingest()
+    assert commit.unversioned(filled.tables).exists()
 
 
 def test_events_are_partitioned_by_day_and_readable_by_delta(filled):

@@ -151,6 +151,12 @@ def test_a_bad_file_refuses_the_whole_batch_and_changes_nothing(filled, name, co
     assert not (workspace(filled.tables) / "staging" / "batch").exists()
 
 
+def test_unreadable_columns_that_only_warn_do_not_refuse_the_batch(filled):
+    head = HEADER.replace("\n", ",logged_hour\n")
+    filled.put("events/b.csv", head + "a,v1,2025-12-30,view,1,noon\n")
+    assert filled.ingest().findings() == {"event_logged_hour_unreadable": 1}
+
+
 def test_one_error_names_all_files_that_lack_a_column(filled):
     filled.put("events/b.csv", "user_id\na\n")
     filled.put("events/c.csv", "video_id\na\n")

@@ -2,6 +2,7 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.ingest import ingest
+from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
 from kinoloop.errors import BatchError
 from tests.data.landing_zone import EVENTS, VIDEOS, Zone
@@ -36,7 +37,10 @@ def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_
     assert "event_kind_unknown | 1 | quarantined | event is none of" in text
     assert (tmp_path / "state" / "data_docs" / "index.html").as_uri() in text
 
+    left_by_a_kill = unversioned(zone.tables)
+    left_by_a_kill.touch()
     again = ingest()
+    assert not left_by_a_kill.exists()
     assert (again["files"], again["dataset_version"]) == (0, done["dataset_version"])
 
     zone.put("events/b.csv", "user_id\nanna\n")
