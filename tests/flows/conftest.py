@@ -45,12 +45,12 @@ def settings(tmp_path):
 def environment(tmp_path, monkeypatch, settings, empty_store, prefect_server):
     """A world of its own: toy tables, settings, state and an MLflow on SQLite."""
     monkeypatch.setenv("KINOLOOP_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / ".kinoloop"))
     monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
     write_toy_tables(tmp_path / "data")
-    (tmp_path / "state").mkdir()
-    shutil.copy(empty_store, tmp_path / "state" / "mlflow.db")
+    (tmp_path / ".kinoloop").mkdir()
+    shutil.copy(empty_store, tmp_path / ".kinoloop" / "mlflow.db")
     return Environment()
 
 
