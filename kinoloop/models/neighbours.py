@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import State
 
-BLOCK_CELLS = 16_000_000  # cells of one block of similarities: at most 64 MB a float32 copy
+BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB a float32 copy
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,15 @@ def test_diversity_leaves_out_what_has_no_vector():
     assert np.isnan(values[1])
 
 
+def test_diversity_does_not_change_with_how_rows_are_cut(monkeypatch):
+    rng = np.random.default_rng(0)
+    modality = Modality(rng.standard_normal((9, 4)).astype(np.float32), np.ones(9, bool), "")
+    slates = rng.integers(0, 9, size=(7, 3))
+    whole = diversity(slates, modality)
+    monkeypatch.setattr("kinoloop.evaluation.metrics.diversity.CHUNK_CELLS", 24)
+    np.testing.assert_allclose(diversity(slates, modality), whole)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 99), st.integers(2, 6))
 def test_diversity_equals_the_mean_over_pairs(seed, k):

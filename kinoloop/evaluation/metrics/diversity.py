@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Modality
 
+CHUNK_CELLS = 8_000_000  # numbers gathered at a time: 32 MB
+
 
 def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.float64]:
     """Mean of 1 − cos over the pairs of a slate that both have vectors, by row, (n_rows,).
@@ -19,10 +21,14 @@ def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.flo
         >>> diversity(np.array([[0, 1], [0, 2]]), modality)
         array([0., 1.])
     """
-    vectors = modality.vectors[slates] * modality.present[slates][..., None]
-    present = modality.present[slates].sum(axis=1).astype(np.float64)
     # Σ_{i≠j} cos(i, j) = |Σ v|² − n, since the vectors have length 1 and missing ones are zero.
-    cosines = np.square(vectors.sum(axis=1, dtype=np.float64)).sum(axis=1) - present
+    chunk = max(1, CHUNK_CELLS // max(1, slates.shape[1] * modality.vectors.shape[1]))
+    squares = [
+        np.square(modality.vectors[part].sum(axis=1, dtype=np.float64)).sum(axis=1)
+        for part in np.split(slates, range(chunk, len(slates), chunk))
+    ]
+    present = modality.present[slates].sum(axis=1).astype(np.float64)
+    cosines = np.concatenate(squares) - present
     pairs = present * (present - 1)
     with np.errstate(invalid="ignore"):
         return np.asarray(1 - cosines / pairs, dtype=np.float64)
