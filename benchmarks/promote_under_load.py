@@ -20,8 +20,8 @@ import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.load import Load
-from benchmarks.service import running, synthetic_bundle
+from benchmarks.harness.load import Load
+from benchmarks.harness.service import running, synthetic_bundle
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
 
@@ -54,7 +54,7 @@ def measure(
 ) -> None:
     """Move the alias to and fro under load and print both distributions."""
     seconds = options.promotions * (QUIET_S + 6.0) + QUIET_S
-    command = [sys.executable, "-m", "benchmarks.load", "--url", url, "--every"]
+    command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--every"]
     command += ["--clients", str(options.clients), "--seconds", str(seconds)]
     command += ["--pause-ms", str(options.pause_ms)]
     windows: list[tuple[float, float]] = []

@@ -18,10 +18,10 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-import fsspec
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
+from kinoloop.data.landing import open_landing
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Outbox:
     def __init__(self, state: LiveState, landing: str, *, max_rows: int) -> None:
         self.state = state
         self.max_rows = max_rows
-        self._files, self._root = fsspec.url_to_fs(landing)
+        self._files, self._root = open_landing(landing)
         self._lock = FileLock(state.path.with_suffix(".export.lock"))
 
     def pending(self) -> int:

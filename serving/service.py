@@ -41,6 +41,7 @@ site = build_site(config.example_users)
 @bentoml.service(
     name="kinoloop",
     workers=config.workers,
+    traffic={"timeout": 15},  # seconds; BentoML keeps a timer this long for every request
     metrics={"enabled": False},  # labels of unbounded number: see serving/metrics.py
     logging={"access": {"enabled": False}},  # a line a request: see serving/observe.py
 )

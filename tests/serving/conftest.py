@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks.service import KEY, running
+from benchmarks.harness.service import KEY, running
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle

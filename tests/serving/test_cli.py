@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.service import KEY, free_port
+from benchmarks.harness.service import KEY, free_port
 from cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
 

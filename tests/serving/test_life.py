@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks.service import running
+from benchmarks.harness.service import running
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from tests.serving.conftest import Service

@@ -13,6 +13,7 @@ from filelock import FileLock
 from kinoloop.schema import LANDING_EVENTS
 from serving.outbox import Outbox
 from serving.state import LiveEvent, LiveState
+from tests.data.landing_zone import KEY, Zone
 
 
 def events(first: int, last: int) -> list[LiveEvent]:
@@ -136,3 +137,24 @@ def test_a_kill_at_any_moment_of_an_export_loses_and_doubles_nothing(state, tmp_
     if before is not None:  # the file that was there is byte for byte the same
         ((name, content),) = before.items()
         assert files[name] == content
+
+
+def test_ingest_takes_exported_feedback_and_once_only(state, tmp_path):
+    zone = Zone(tmp_path)
+    zone.put("videos/a.csv", "video_id,title,duration_s\nv0,One,10\nv1,Two,20\n")
+    zone.ingest()
+    before_2026 = 1_767_000_000_000_000
+    given = [e._replace(timestamp=before_2026 + n) for n, e in enumerate(events(0, 2))]
+    given.append(LiveEvent("r", "p", "v1", "rating", None, 4.0, before_2026))
+    state.record(given, ["anna"] * 3)
+    box = outbox(state, tmp_path)
+    box.export()
+    staged = zone.ingest()
+    assert (staged.total("accepted"), staged.total("quarantined")) == (3, 0)
+    assert set(zone.rows("events")["event_id"]) == {"e0", "e1", "r"}
+    assert set(zone.rows("events")["user_id"]) == {KEY.of("anna")}
+
+    (file,) = (tmp_path / "landing" / "events" / "feedback").glob("*.jsonl")
+    zone.put("events/feedback/again.jsonl", file.read_text() + "\n")  # other bytes, same events
+    assert zone.ingest().total("duplicates") == 3
+    assert len(zone.rows("events")) == 3

@@ -3,7 +3,7 @@
 It speaks just enough HTTP/1.1 to cost little itself (about 50 µs a request), so that what it
 measures is the service. Run as a process it prints one JSON line:
 
-    python -m benchmarks.load --url http://127.0.0.1:3000 --path /noop --clients 16 --seconds 5
+    python -m benchmarks.harness.load --url http://127.0.0.1:3000 --path /noop --clients 16
 """
 
 import argparse
