@@ -30,7 +30,7 @@ class HfTextConfig(EncoderConfig):
         default="mean", description="`last` for decoders such as Qwen-Embedding."
     )
     max_tokens: int = Field(default=256, ge=8, le=8192, description="Longer texts are cut.")
-    batch_size: int = Field(default=64, ge=1, description="Texts at a time.")
+    batch_size: int = Field(default=32, ge=1, description="Texts at a time.")
     prefix: str = Field(default="", description="Put before a video's text, `passage: ` for E5.")
     query_prefix: str = Field(default="", description="Put before a query, `query: ` for E5.")
 

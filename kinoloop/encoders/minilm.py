@@ -26,7 +26,7 @@ class MiniLmConfig(EncoderConfig):
 
     kind: Literal["minilm"] = "minilm"
     max_tokens: int = Field(default=256, ge=8, le=512, description="Longer texts are cut.")
-    batch_size: int = Field(default=64, ge=1, description="Texts at a time.")
+    batch_size: int = Field(default=32, ge=1, description="Texts at a time.")
 
 
 @ENCODERS.register("minilm")

@@ -23,13 +23,6 @@ KEYS = {
     "media": ("video_id",),
     "quarantine": ("kind", "key", "row"),
 }
-_PLAIN_VECTORS = deltalake.WriterProperties(
-    compression="SNAPPY",
-    column_properties={  # no two floats are equal: a dictionary of them only costs time
-        "vector.list.element": deltalake.ColumnProperties(dictionary_enabled=False),
-        "vector.list.item": deltalake.ColumnProperties(dictionary_enabled=False),
-    },
-)
 
 
 def write(tables: Tables, name: str, rows: Sequence[dict[str, Any]], *, replaces: bool) -> None:
@@ -46,9 +39,8 @@ def write(tables: Tables, name: str, rows: Sequence[dict[str, Any]], *, replaces
         return
     frame = pl.DataFrame(rows, schema=TABLES[name], orient="row")
     path = str(tables.path(name))
-    properties = _PLAIN_VECTORS if name == "features" else deltalake.WriterProperties()
     if not replaces or not tables.exists(name):
-        deltalake.write_deltalake(path, frame, mode="append", writer_properties=properties)
+        deltalake.write_deltalake(path, frame, mode="append")
         return
     same = " AND ".join(f"target.{key} = source.{key}" for key in KEYS[name])
     merge = deltalake.DeltaTable(path).merge(
@@ -56,7 +48,6 @@ def write(tables: Tables, name: str, rows: Sequence[dict[str, Any]], *, replaces
         predicate=same,
         source_alias="source",
         target_alias="target",
-        writer_properties=properties,
     )
     if name != "quarantine":
         merge = merge.when_matched_update_all()

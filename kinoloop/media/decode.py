@@ -88,7 +88,8 @@ def _decode_file(path: Path, config: DecodeConfig) -> DecodedMedia:
     reason, detail = _shortfall(scan, claimed_s, missing_pictures=width > 0 and not pictures)
     if not pictures and not sound.seconds:
         reason = reason or "no_frames"
-        raise MediaError(reason, f"{path}: no picture and no sound in it {detail}".rstrip())
+        said = f"{path}: no picture and no sound in it"
+        raise MediaError(reason, f"{said}; {detail}" if detail else said)
     return DecodedMedia(
         frames=_stack(pictures) if pictures else nothing(config).frames,
         frame_times_s=np.array([p.time_s for p in pictures], dtype=np.float64),
