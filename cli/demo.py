@@ -4,6 +4,7 @@ Each step is what a user would type; what is finished is not done again, so that
 the servers, finds nothing new, and shows the slates.
 """
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from kinoloop.errors import DataError
 
 SAMPLE = Path("data/sample")
 BATCHES = SAMPLE / "batches"
+CHATTER = ("Finished in state Completed", "View at ")  # of Prefect, a line for each task
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +41,7 @@ def demo(
     Pulls the sample, ingests its history, lets a new batch arrive, runs the loop on it (ingest,
     extract, drift, retrain, promote), starts the service and asks it for slates.
     """
+    _tell_progress()
     environment = Environment()
     steps = Steps(Console(highlight=False))
     with Servers(environment.state_dir / "logs") as servers:
@@ -60,6 +63,14 @@ def demo(
         if not once:
             steps.console.print("Everything stays up until Ctrl-C.")
             stack.hold(servers, steps.console)
+
+
+def _tell_progress() -> None:
+    """Let the library and the flows say what they do, without the chatter of a tracker."""
+    logging.getLogger("kinoloop").setLevel(logging.INFO)
+    logging.getLogger("tasks").setLevel(logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not record.getMessage().startswith(CHATTER))
 
 
 def pull(console: Console) -> None:
