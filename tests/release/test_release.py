@@ -8,7 +8,7 @@ from kinoloop.data.histories import Interaction
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.files import digests
-from kinoloop.release.info import write_info
+from kinoloop.release.info import Lineage, write_info
 from kinoloop.release.release import Release
 from tests.release import tiny
 
@@ -158,3 +158,17 @@ def test_a_missing_part_is_named(bundle):
     (bundle / "model" / "config.json").unlink()
     with pytest.raises(BundleError, match="can not be opened"):
         Release.open(bundle)
+
+
+def test_vectors_of_another_encoder_are_refused(tmp_path):
+    write_bundle(
+        tmp_path / "b",
+        recommender=tiny.fitted(),
+        catalogue=tiny.catalogue(),
+        histories=tiny.histories(),
+        lineage=Lineage(encoders={"text": {"kind": "minilm"}}),
+    )
+    release = Release.open(tmp_path / "b")
+    release.check()
+    with pytest.raises(BundleError, match="text vectors were made by print-of-text, the encoder"):
+        release.search("fox", top_k=1)

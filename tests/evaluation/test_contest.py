@@ -1,0 +1,97 @@
+import pytest
+
+from kinoloop.errors import ConfigError, DataError
+from kinoloop.evaluation.contest import (
+    Outcome,
+    Problem,
+    RetrainConfig,
+    build_candidate,
+    choose,
+    compete,
+    competed,
+    cut,
+)
+from kinoloop.settings import read_section
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+CONFIG = RetrainConfig(validation_days=4, test_days=6)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    catalogue = toy_catalogue()
+    histories = toy_histories(catalogue, 60)
+    return Problem(catalogue, histories, cut(histories, CONFIG))
+
+
+def _outcome(name, validation, test=0.0):
+    return Outcome(
+        name=name, settings={}, fit_seconds=0, epochs=[], slices={},
+        validation={"ndcg@10": validation}, test={"ndcg@10": test},
+    )  # fmt: skip
+
+
+def test_the_winner_is_chosen_on_validation_and_never_on_test():
+    outcomes = [_outcome("a", 0.2, 0.9), _outcome("b", 0.3, 0.1), _outcome("c", 0.3, 0.8)]
+    assert choose(outcomes).name == "b"
+    assert competed(outcomes)["a"] == {"validation": 0.2, "test": 0.9}
+
+
+def test_a_candidate_is_fitted_and_measured_on_both_windows(problem):
+    recommender, outcome = compete({"kind": "item_knn", "name": "knn"}, problem, seed=0)
+    assert recommender.config.kind == "item_knn"
+    assert outcome.name == "knn"
+    assert outcome.validation["rows"] == len(problem.split.validation)
+    assert outcome.test["rows"] == len(problem.split.test)
+    assert Outcome.model_validate_json(outcome.model_dump_json()) == outcome
+
+
+def test_what_is_reported_while_fitting_is_kept_by_epoch(problem):
+    settings = {"kind": "biased_mf"}
+    _, outcome = compete(settings, problem, seed=0)
+    for name, value, epoch in outcome.epochs:
+        assert isinstance(name, str)
+        assert isinstance(value, float)
+        assert epoch >= 0
+
+
+def test_a_window_measures_at_most_so_many_users_evenly_spaced(problem):
+    few = cut(problem.histories, CONFIG.model_copy(update={"max_users": 7}))
+    assert len(few.test) == 7
+    assert few.test.histories.user_ids[0] == problem.split.test.histories.user_ids[0]
+    assert few.test.histories.user_ids[-1] == problem.split.test.histories.user_ids[-1]
+
+
+def test_leave_one_out_holds_out_one_target_a_user(problem):
+    split = cut(problem.histories, RetrainConfig(split="leave_one_out"))
+    assert (split.test.targets.lengths == 1).all()
+
+
+def test_the_same_settings_have_the_same_digest():
+    assert RetrainConfig().digest() == RetrainConfig().digest()
+    assert RetrainConfig().digest() != RetrainConfig(seed=1).digest()
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ('[{ kind = "popularity" }, { kind = "popularity" }]', "two candidates are called"),
+        ('[{ kind = "popularity", name = "../x" }]', r"a candidate is called '\.\./x'"),
+        ("[]", "at least 1 item"),
+    ],
+)
+def test_candidates_need_names_of_their_own(tmp_path, candidates, message):
+    path = tmp_path / "kinoloop.toml"
+    path.write_text(f"[retrain]\ncandidates = {candidates}")
+    with pytest.raises(ConfigError, match=message):
+        read_section("retrain", RetrainConfig, path)
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(ConfigError, match="no recommender is called 'oracle'"):
+        build_candidate({"kind": "oracle"}, seed=0)
+
+
+def test_windows_beyond_the_data_are_refused(problem):
+    with pytest.raises(DataError, match="the training part is empty"):
+        cut(problem.histories, CONFIG.model_copy(update={"test_days": 400.0}))

@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from kinoloop.data.histories import Histories
+from kinoloop.evaluation.contest import SplitConfig, cut
+from kinoloop.models.base import build
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.decision import Decision, PromoteConfig, Sides, decide
+from kinoloop.release.info import Lineage
+from kinoloop.release.record import to_markdown
+from kinoloop.release.release import Release
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+GATES = PromoteConfig(min_users=5)
+VERSIONS = Sides(challenger="2", champion="1")
+
+
+@pytest.fixture(scope="module")
+def world():
+    catalogue = toy_catalogue()
+    histories = toy_histories(catalogue, 200)
+    return catalogue, cut(histories, SplitConfig(validation_days=4, test_days=6))
+
+
+@pytest.fixture(scope="module")
+def make(world, tmp_path_factory):
+    catalogue, split = world
+
+    def write(kind, catalogue=catalogue, train=split.train):
+        directory = tmp_path_factory.mktemp(kind) / "bundle"
+        write_bundle(
+            directory,
+            recommender=build({"kind": kind}).fit(train, catalogue),
+            catalogue=catalogue,
+            histories=train,
+            lineage=Lineage(name=kind, competed={kind: {"validation": 0.2, "test": 0.1}}),
+        )
+        return Release.open(directory)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def releases(make):
+    return make("item_knn"), make("popularity")
+
+
+def _decide(world, challenger, champion, config=GATES):
+    catalogue, split = world
+    return decide(challenger, champion, split.test, config, ids=catalogue.ids, versions=VERSIONS)
+
+
+def test_a_better_challenger_is_promoted_with_its_interval(world, releases):
+    decision = _decide(world, *releases)
+    assert decision.promoted
+    assert decision.gain.low > 0
+    assert decision.gain.users == decision.users == len(world[1].test)
+    assert decision.gain.mean == pytest.approx(
+        decision.challenger.metrics["ndcg@10"] - decision.champion.metrics["ndcg@10"]
+    )
+
+
+def test_a_champion_is_never_replaced_by_its_equal(world, releases):
+    decision = _decide(world, releases[0], releases[0])
+    assert not decision.promoted
+    assert (decision.gain.low, decision.gain.high) == (0.0, 0.0)
+
+
+def test_a_margin_lets_an_equal_in_or_keeps_a_better_out(world, releases):
+    equal = _decide(world, releases[0], releases[0], GATES.model_copy(update={"min_gain": -0.01}))
+    assert equal.promoted
+    better = _decide(world, *releases, GATES.model_copy(update={"min_gain": 0.9}))
+    assert not better.promoted
+
+
+def test_a_champion_of_another_catalogue_order_scores_the_same(world, releases, make):
+    catalogue, split = world
+    order = np.arange(len(catalogue))[::-1].copy()
+    turned = type(catalogue)(
+        type(catalogue.ids)(catalogue.ids.ids[i] for i in order),
+        catalogue.published_at[order],
+        catalogue.videos[order],
+        {},
+    )
+    train = split.train
+    moved = Histories(**{**vars(train), "videos": order[train.videos].astype(np.int32)})
+    elsewhere = make("popularity", turned, moved)
+    decision = _decide(world, releases[0], elsewhere)
+    here = _decide(world, *releases)
+    assert decision.champion.metrics["ndcg@10"] == pytest.approx(
+        here.champion.metrics["ndcg@10"], abs=0.02
+    )
+
+
+def test_an_empty_window_promotes_nobody_over_a_champion(world, releases):
+    catalogue, split = world
+    nobody = split.test.rows(np.empty(0, dtype=np.int64))
+    decision = decide(*releases, nobody, GATES, ids=catalogue.ids, versions=VERSIONS)
+    failed = {gate.name for gate in decision.gates if not gate.passed}
+    assert {"enough users", "beats the champion"} <= failed
+
+
+def test_a_champion_that_has_seen_the_window_is_noted(world, make):
+    _, split = world
+    champion, newest = make("popularity"), int(split.test.targets.timestamps.max())
+    seen = {"trained_until": datetime.fromtimestamp(newest / 1e6, UTC)}
+    champion.info = champion.info.model_copy(update=seen)
+    decision = _decide(world, make("item_knn"), champion)
+    assert "has seen a part of the window" in decision.notes[0]
+    assert decision.notes[0] in to_markdown(decision)
+
+
+def test_the_record_says_who_on_which_data_by_how_much_and_why(world, releases):
+    decision = _decide(world, *releases)
+    page = to_markdown(decision)
+    assert page.startswith("# Version 2 promoted to champion\n")
+    assert f"paired over {decision.users} users" in page
+    assert f"[{decision.gain.low:+.4f}, {decision.gain.high:+.4f}]" in page
+    assert "| recommender | item_knn | popularity |" in page
+    assert "| bundle and golden requests | yes | all agree | all agree |" in page
+    assert "| item_knn | 0.2000 | 0.1000 |" in page
+    assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+def test_the_record_of_a_first_champion_has_no_other_side(world, releases):
+    page = to_markdown(_decide(world, releases[0], None))
+    assert "There is no champion to compare with." in page
+    assert "| recommender | item_knn |\n" in page
