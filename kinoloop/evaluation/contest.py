@@ -8,6 +8,7 @@ the price of a proof that holds for the very bytes that serve. See docs/promotio
 
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
 from kinoloop.settings import Config
+
+logger = logging.getLogger(__name__)
 
 CHOSEN_BY = "ndcg@10"
 
@@ -204,12 +207,17 @@ def _compete(
 ) -> tuple[Recommender, Outcome]:
     recommender = build_candidate(candidate, seed=seed)
     epochs: list[tuple[str, float, int]] = []
+
+    def report(name: str, value: float, step: int) -> None:
+        epochs.append((name, float(value), step))
+        logger.info("%s, epoch %d: %s %.4f", candidate_name(candidate), step, name, value)
+
     split, started = problem.split, time.perf_counter()
     recommender.fit(
         split.train,
         problem.catalogue,
         validation=split.validation,
-        report=lambda name, value, step: epochs.append((name, float(value), step)),
+        report=report,
     )
     fit_seconds = time.perf_counter() - started
     validation = evaluate(recommender, split.validation, train=split.train)
