@@ -40,6 +40,9 @@ class ServingConfig(Config):
     access_log_share: float = Field(
         0.01, ge=0, le=1, description="Share of good requests in the access log; errors always."
     )
+    drain_s: float = Field(
+        5.0, ge=0, description="How long a busy service goes on answering after SIGTERM, seconds."
+    )
     example_users: tuple[str, ...] = Field(
         ("user-0001", "user-0002", "user-0003"),
         description="Users that the page offers to watch as; those of the sample data.",

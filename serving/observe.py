@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import metrics
+from serving.drain import Drain
 
 access_log = logging.getLogger("kinoloop.access")
 
@@ -29,10 +30,13 @@ class Observe:
         app: What is observed.
         routes: Path templates, such as `/lineage/{request_id}`; all else is counted as `other`.
         log_share: Share of good requests in the access log.
+        drain: Is told of every request; once it has begun, connections are closed politely.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: Iterable[str], log_share: float) -> None:
-        self._app, self._log_share = app, log_share
+    def __init__(
+        self, app: ASGIApp, *, routes: Iterable[str], log_share: float, drain: Drain
+    ) -> None:
+        self._app, self._log_share, self._drain = app, log_share, drain
         self._fixed = {route for route in routes if "{" not in route}
         self._templates = [(_pattern(route), route) for route in routes if "{" in route]
         self._seconds = {
@@ -48,11 +52,15 @@ class Observe:
             return
         started = time.perf_counter()
         status = 500
+        if scope["path"] not in UNLOGGED:
+            self._drain.request()
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._drain.begun:
+                    message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
             await send(message)
 
         try:

@@ -20,6 +20,7 @@ from kinoloop.settings import read_section
 from serving import messages, metrics, startup
 from serving.border import Border
 from serving.config import ServingConfig
+from serving.drain import Drain
 from serving.feedback import FeedbackWriter, check_events
 from serving.history import history_of, told
 from serving.housekeeping import Housekeeping
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # the process that only watches the workers need not import a
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
 site = build_site(config.example_users)
+drain = Drain(longest_s=config.drain_s)
 
 
 @bentoml.service(
@@ -65,6 +67,7 @@ class Kinoloop:
         )
         self._champion = startup.follow_champion(environment, config, self._pseudonyms.key_id)
         site.state.served = self
+        drain.watch()
 
     @property
     def in_service(self) -> "InService | None":
@@ -76,11 +79,11 @@ class Kinoloop:
         return self._lineage.find(request_id)
 
     def __is_ready__(self) -> bool:
-        """Whether there is a release to answer with; `/livez` is fine without."""
-        return self.in_service is not None
+        """Whether there is a release to answer with, and a future; `/livez` is fine without."""
+        return self.in_service is not None and not drain.begun
 
     @bentoml.on_shutdown
-    def drain(self) -> None:
+    def leave(self) -> None:
         """Leave nothing behind: feedback is on the disk, then in the landing zone."""
         self._champion.close()
         self._writer.close()
@@ -177,5 +180,7 @@ _BODIES = {
 _READ = [*paths(), "/livez", "/readyz", "/healthz"]
 
 _service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Service
-_service.add_asgi_middleware(Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share)
+_service.add_asgi_middleware(
+    Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share, drain=drain
+)
 _service.add_asgi_middleware(Border, bodies=_BODIES, max_body=config.max_body_kb * 1024)

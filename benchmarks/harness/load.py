@@ -62,6 +62,7 @@ class _Client(asyncio.Protocol):
         self._buffer = b""
         self._answer: asyncio.Future[int] | None = None
         self._transport: asyncio.Transport | None = None
+        self.closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -78,6 +79,7 @@ class _Client(asyncio.Protocol):
             return
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         if len(body) >= length:
+            self.closing = b"connection: close" in head.lower()
             self._buffer = b""
             self._answer.set_result(int(head[9:12]))
 
@@ -147,6 +149,9 @@ async def load(
                 good.append((started, time.perf_counter() - started))
             else:
                 failed += 1
+            if client.closing:
+                client.close()
+                client = None
             if pause_s:
                 await asyncio.sleep(pause_s)
         if client is not None:

@@ -1,10 +1,14 @@
 """One life of the service: born without a release, promoted, fed, drained."""
 
+import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
+from benchmarks.harness.load import load, requests_for
 from benchmarks.harness.service import running
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
@@ -56,3 +60,23 @@ def _until(done) -> None:
     while not done():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.1)
+
+
+@pytest.mark.e2e
+def test_sigterm_under_load_breaks_no_request(tmp_path, bundle):
+    with running(tmp_path / "state", bundle=bundle) as url:
+        port = url.rsplit(":", 1)[1]
+        (arbiter,) = (child for child in psutil.Process().children() if port in child.cmdline())
+        requests = requests_for(url, "/recommend", ["u000", "u001"])
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(
+                lambda: asyncio.run(load(url, requests, clients=8, seconds=3, pause_s=0.01))
+            )
+            time.sleep(1)
+            arbiter.terminate()
+            time.sleep(0.5)
+            readiness = Service(url, tmp_path).ask("/readyz").status
+            good, failed = loading.result()
+    assert readiness == 503  # a balancer sends no more
+    assert failed == 0
+    assert len(good) > 8
