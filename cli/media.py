@@ -17,7 +17,11 @@ def register(app: typer.Typer) -> None:
     app.command()(probe)
 
 
-def extract() -> None:
+def extract(
+    retry: bool = typer.Option(
+        False, "--retry", help="Decode again what timed out, ran out of memory or crashed."
+    ),
+) -> None:
     """Decode new videos and encode what the features table misses; safe to stop and to repeat."""
     logging.getLogger("kinoloop.extraction").setLevel(logging.INFO)
     from cli.backends import connect
@@ -25,7 +29,7 @@ def extract() -> None:
     connect()
     from flows.extract import extract as flow
 
-    report: dict[str, Any] = flow()
+    report: dict[str, Any] = flow(retry=retry)
     table = Table("modality", "encoder", "fingerprint", "rows written", "of them missing")
     for modality, fingerprint in report["fingerprints"].items():
         table.add_row(

@@ -18,14 +18,17 @@ from tasks.versioning import dataset_version, version_data
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
-def extract() -> dict[str, Any]:
+def extract(*, retry: bool = False) -> dict[str, Any]:
     """Bring media and features up to date with the catalogue.
+
+    Args:
+        retry: Decode again what timed out, ran out of memory or crashed its decoder.
 
     Returns:
         Counts, rate and fingerprints, and `dataset_version`.
     """
     environment = Environment()
-    report = extract_features(environment)
+    report = extract_features(environment, retry=retry)
     changed = report["done"] > 0
     with exclusive(Tables(environment.data_dir)):
         version = version_data(environment) if changed else dataset_version(environment)

@@ -11,11 +11,12 @@ from kinoloop.settings import read_section
 
 
 @task(name="extract features", retries=1, retry_delay_seconds=10)
-def extract_features(environment: Environment) -> dict[str, Any]:
+def extract_features(environment: Environment, *, retry: bool = False) -> dict[str, Any]:
     """Bring the tables `media` and `features` up to date; a retry goes on where it stopped.
 
     Args:
         environment: Names the data directory, the landing zone and the state folder.
+        retry: Whether to decode again what timed out, ran out of memory or crashed.
 
     Returns:
         `ExtractReport` as a dictionary.
@@ -29,6 +30,7 @@ def extract_features(environment: Environment) -> dict[str, Any]:
         read_section("extract", ExtractConfig, environment.settings_file),
         roots=Roots.of(environment.landing, environment.data_dir),
         state_dir=environment.state_dir,
+        retry=retry,
     )
     return report.to_dict()
 

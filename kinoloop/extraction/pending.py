@@ -13,6 +13,9 @@ from kinoloop.extraction.inventory import Item
 from kinoloop.media.decode import DECODE_VERSION
 from kinoloop.media.decoded import DecodeConfig
 
+PASSING = ("timeout", "memory", "crashed")
+"""Reasons that may pass: a busy machine, a limit that was raised, a decoder that was mended."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -75,24 +78,36 @@ def make_spaces(encoders: Sequence[Encoder], decode: DecodeConfig) -> list[Space
     return spaces
 
 
-def find_pending(tables: Tables, items: Sequence[Item], spaces: Sequence[Space]) -> list[Task]:
-    """Compare the inventory with the tables; tasks come in the order of the inventory."""
+def find_pending(
+    tables: Tables, items: Sequence[Item], spaces: Sequence[Space], *, retry: bool = False
+) -> list[Task]:
+    """Compare the inventory with the tables.
+
+    Args:
+        tables: What is done.
+        items: What there is.
+        spaces: All vector spaces.
+        retry: Whether media that failed for a reason in `PASSING` count as not done.
+
+    Returns:
+        Tasks in the order of the inventory.
+    """
     media = {
-        video_id: (content_hash, words)
-        for video_id, content_hash, words in tables.scan("media")
-        .select("video_id", "content_hash", "words")
+        video_id: (content_hash, words, retry and reason in PASSING)
+        for video_id, content_hash, words, reason in tables.scan("media")
+        .select("video_id", "content_hash", "words", "reason")
         .collect()
         .iter_rows()
     }
     present = [_hashes(tables, space.fingerprint) for space in spaces]
     tasks = []
     for item in items:
-        content_hash, words = media.get(item.video_id, ("", ""))
-        media_row = item.has_content and content_hash != item.content_hash
+        content_hash, words, again = media.get(item.video_id, ("", "", False))
+        media_row = item.has_content and (content_hash != item.content_hash or again)
         missing = tuple(
             i
             for i, space in enumerate(spaces)
-            if present[i].get(item.video_id) != space.hash_of(item)
+            if present[i].get(item.video_id) != space.hash_of(item) or (again and media_row)
         )
         if media_row or missing:
             known = None if media_row else (words or "")

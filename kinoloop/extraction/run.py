@@ -23,7 +23,7 @@ from kinoloop.extraction.inventory import Item, Roots, take_inventory
 from kinoloop.extraction.pending import Space, Task, find_pending, make_spaces
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.rows import Decoded, feature_rows, media_row, quarantine_row
-from kinoloop.media.decoded import DecodedMedia
+from kinoloop.media.decoded import DecodedMedia, nothing
 from kinoloop.media.guard import DecoderPool, Job
 from kinoloop.media.hashes import HashCache
 
@@ -42,6 +42,7 @@ def extract(
     *,
     roots: Roots,
     state_dir: Path,
+    retry: bool = False,
     progress: Progress | None = None,
 ) -> ExtractReport:
     """Bring the tables `media` and `features` up to date with the table `videos`.
@@ -51,6 +52,7 @@ def extract(
         config: What to take and which encoders to run.
         roots: Where relative media references are looked for.
         state_dir: Where hashes are remembered and the lock is.
+        retry: Whether to decode again what failed for a reason that may pass (`pending.PASSING`).
         progress: Called with (videos done, videos to do) after each shard.
 
     Returns:
@@ -74,7 +76,7 @@ def extract(
         hashes = HashCache(state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes)
         items = take_inventory(tables, roots, hashes)
         spaces = make_spaces([encoders.build(dict(e)) for e in config.encoders], config.decode)
-        tasks = find_pending(tables, items, spaces)
+        tasks = find_pending(tables, items, spaces, retry=retry)
         report = ExtractReport.start(len(items), len(tasks), spaces, hashed=hashes.computed)
         logger.info(
             "%d videos, %d to extract (%d files hashed)", len(items), len(tasks), hashes.computed
@@ -158,10 +160,12 @@ def _decode_all(pool: DecoderPool, items: Sequence[Item]) -> Iterator[Decoded]:
 
 
 def _words_only(pool: DecoderPool, item: Item) -> DecodedMedia:
-    try:
-        return pool.decode(Job(None, item.subtitles_at))
-    except MediaError:
-        return pool.decode(Job(None))
+    if item.subtitles_at is not None:
+        try:
+            return pool.decode(Job(None, item.subtitles_at))
+        except MediaError as err:
+            logger.warning("the subtitles of %s can not be read either: %s", item.video_id, err)
+    return nothing(pool.decode_config)
 
 
 def _shards(things: Iterable[T], size: int) -> Iterator[list[T]]:

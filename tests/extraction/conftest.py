@@ -55,10 +55,11 @@ class World:
         bar_clip(self.landing / name, **{"seconds": 0.4, **options})
         return name
 
-    def extract(self, **options):
+    def extract(self, *, retry=False, **options):
         config = self.config.model_copy(update=options)
         roots = Roots((self.landing, self.root / "data"))
-        return extract(self.tables, config, roots=roots, state_dir=self.root / "state")
+        state_dir = self.root / "state"
+        return extract(self.tables, config, roots=roots, state_dir=state_dir, retry=retry)
 
     def rows(self, name):
         return self.tables.scan(name).collect()

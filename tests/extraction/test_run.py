@@ -174,6 +174,18 @@ def test_quarantine_is_not_repeated_and_a_mended_file_is_read(bad_world):
     assert bad_world.features()["gone", "visual"]["present"]
 
 
+def test_what_timed_out_is_tried_again_when_asked(world):
+    from kinoloop.media.guard import GuardConfig
+
+    world.put(a=("red fox", world.clip("a.mp4")))
+    hurried = world.extract(guard=GuardConfig(workers=1, timeout_s=0.0001))
+    assert dict(hurried.reasons) == {"timeout": 1}
+    assert world.extract().done == 0
+    assert dict(world.extract(retry=True).outcomes) == {"ok": 1}
+    assert world.features()["a", "visual"]["present"]
+    assert world.extract(retry=True).done == 0
+
+
 def test_text_only_catalogue_needs_no_media_table(world):
     world.put(**{f"v{i}": f"jazz {i}" for i in range(7)}, untitled="")
     report = world.extract(shard_texts=3)
