@@ -9,6 +9,7 @@ from kinoloop.data.rule import IngestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.settings import read_section
+from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.ingestion import (
     collect_landing,
@@ -22,7 +23,12 @@ from tasks.versioning import dataset_version, is_versioned, version_data
 logger = logging.getLogger(__name__)
 
 
-@flow(name="ingest", on_failure=[explain_failure], on_crashed=[explain_failure])
+@flow(
+    name="ingest",
+    on_completion=[announce_completion],
+    on_failure=[explain_failure],
+    on_crashed=[explain_failure],
+)
 def ingest(*, any_volume: bool = False) -> dict[str, object]:
     """Validate, pseudonymise, commit and version what has arrived since the last run.
 

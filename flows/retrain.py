@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError
 from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose, competed
+from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain
 from tasks.training import (
@@ -19,7 +20,12 @@ from tasks.training import (
 )
 
 
-@flow(name="retrain", on_failure=[explain_failure], on_crashed=[explain_failure])
+@flow(
+    name="retrain",
+    on_completion=[announce_completion],
+    on_failure=[explain_failure],
+    on_crashed=[explain_failure],
+)
 def retrain(*, force: bool = False) -> dict[str, Any]:
     """Train all candidates of `[[retrain.candidates]]` and register the winner as challenger.
 

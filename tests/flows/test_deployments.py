@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.ingest import ingest
+from flows.retrain import retrain
 from kinoloop.testing.drifting import make_world, write_landing
+from tasks.announce import announce_completion
 
 REPOSITORY = Path(__file__).parents[2]
 FLOWS = ["ingest", "extract", "drift", "retrain", "promote", "loop"]
@@ -41,6 +44,15 @@ def test_every_flow_has_a_deployment_that_never_runs_twice_at_once():
         assert deployment["concurrency_limit"]["limit"] == 1
         assert deployment["description"]
         assert "kinoloop" in deployment["tags"]
+
+
+def test_every_trigger_waits_for_an_event_that_a_flow_announces():
+    deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
+    triggers = [trigger for d in deployments for trigger in d.get("triggers", [])]
+    for trigger, flow in zip(triggers, (ingest, retrain), strict=True):
+        assert trigger["expect"] == [f"kinoloop.{flow.name}.completed"]
+        assert trigger["match"] == {"prefect.resource.id": f"kinoloop.{flow.name}"}
+        assert announce_completion in flow.on_completion_hooks
 
 
 def test_prefect_yaml_names_no_machine():
@@ -164,16 +176,16 @@ def test_deployed_flows_start_each_other_and_by_the_clock(platform, client):
     platform.call("--no-prompt", "deploy", "--all")
     platform.call("--no-prompt", "deploy", "--all")  # again: updates, and doubles nothing
     assert len(client.read_deployments()) == len(FLOWS)
-    ingest = client.read_deployment_by_name("ingest/ingest")
-    assert [schedule.schedule.cron for schedule in ingest.schedules] == ["7 * * * *"]
+    hourly = client.read_deployment_by_name("ingest/ingest")
+    assert [schedule.schedule.cron for schedule in hourly.schedules] == ["7 * * * *"]
     platform.start("worker", "start", "--pool", "kinoloop", "--type", "process", cwd=platform.home)
 
     every = IntervalSchedule(interval=timedelta(seconds=15))
-    client.create_deployment_schedules(ingest.id, [(every, True)])
+    client.create_deployment_schedules(hourly.id, [(every, True)])
     (first, *_) = _completed(client, "ingest", scheduled=True)
     assert first.auto_scheduled
-    for schedule in client.read_deployment_schedules(ingest.id):
-        client.update_deployment_schedule(ingest.id, schedule.id, active=False)
+    for schedule in client.read_deployment_schedules(hourly.id):
+        client.update_deployment_schedule(hourly.id, schedule.id, active=False)
     _completed(client, "extract")
 
     platform.call("deployment", "run", "drift/drift")
