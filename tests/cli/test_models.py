@@ -1,0 +1,71 @@
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+
+RUN = CliRunner()
+
+
+def _say(monkeypatch, flow, answer):
+    """Let a flow answer at once: what is tested here is what a person reads."""
+    import importlib
+
+    monkeypatch.setattr("cli.backends.connect", lambda *_: None)
+    monkeypatch.setattr(importlib.import_module(f"flows.{flow}"), flow, lambda **_: answer)
+
+
+@pytest.mark.parametrize("verb", ["retrain", "promote", "rollback", "bento"])
+def test_each_verb_explains_itself(verb):
+    assert RUN.invoke(app, [verb, "--help"]).exit_code == 0
+
+
+def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
+    _say(monkeypatch, "retrain", {
+        "outcome": "trained", "version": "3", "candidate": "knn", "failed": {"mf": "no [memory]"},
+        "competed": {
+            "pop": {"validation": 0.1, "test": 0.2}, "knn": {"validation": 0.3, "test": 0.1},
+        },
+    })  # fmt: skip
+    said = RUN.invoke(app, ["retrain"]).output
+    assert said.index("knn") < said.index("pop")
+    assert "mf failed: no [memory]" in said
+    assert "version 3 (knn) is registered" in said
+
+
+def test_retrain_says_that_nothing_is_new(monkeypatch):
+    _say(monkeypatch, "retrain", {"outcome": "nothing new", "version": "3", "candidate": "knn"})
+    assert "Nothing new: version 3 (knn)" in RUN.invoke(app, ["retrain"]).output
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(None, "no challenger waits"), ("4", "version 4 was refused")]
+)
+def test_promote_says_why_it_does_nothing(monkeypatch, version, said):
+    answer = {"outcome": "nothing to do", "version": version, "decision": None}
+    _say(monkeypatch, "promote", answer)
+    assert said in RUN.invoke(app, ["promote"]).output
+
+
+def test_promote_shows_every_gate(monkeypatch):
+    side = {
+        "version": "4", "digest": "d", "name": "knn", "kind": "item_knn", "dataset_version": "x",
+        "trained_until": None, "metrics": {},
+    }  # fmt: skip
+    gate = {"name": "coverage", "passed": False, "measured": "0.1", "required": "≥ 0.5"}
+    _say(monkeypatch, "promote", {"outcome": "refused", "version": "4", "decision": {
+        "decided_at": "2026-01-01T00:00:00Z", "promoted": False, "challenger": side,
+        "champion": None, "window_from": None, "window_until": None, "users": 3, "gain": None,
+        "gates": [gate], "competed": {}, "notes": ["mind this"],
+    }})  # fmt: skip
+    said = RUN.invoke(app, ["promote"]).output
+    assert "coverage" in said
+    assert "failed" in said
+    assert "mind this" in said
+    assert "version 4 (knn) stays challenger" in said
+
+
+def test_rollback_and_bento_say_what_they_did(monkeypatch):
+    _say(monkeypatch, "rollback", {"version": "1", "replaced": "2"})
+    assert "version 1 is champion again" in RUN.invoke(app, ["rollback"]).output
+    _say(monkeypatch, "bento", "/somewhere/v1")
+    assert "/somewhere/v1" in RUN.invoke(app, ["bento"]).output

@@ -1,0 +1,93 @@
+import pytest
+from filelock import FileLock
+
+from kinoloop.environment import Environment
+from kinoloop.errors import DataError, KinoloopError
+from kinoloop.evaluation.contest import Outcome
+from kinoloop.registry.client import ModelVersion
+from tasks.plan import alone, plan_retrain
+from tasks.training import text_encoder
+from tasks.training_report import contest_page, plot_candidates, plot_epochs
+from tests.flows.toy_tables import write_toy_tables
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    (tmp_path / "kinoloop.toml").write_text(
+        "[retrain]\nmin_interactions = 50\nvalidation_days = 4\ntest_days = 6\nmin_users = 50\n"
+        "[extract]\nencoders = [{ kind = 'classical_audio' }, { kind = 'minilm' }]\n"
+    )
+    monkeypatch.setenv("KINOLOOP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
+    return plan_retrain(Environment(), force=False)
+
+
+def _outcome(name, ndcg, epochs=()):
+    metrics = {"ndcg@10": ndcg, "hr@10": 0.1, "recall@20": 0.1, "coverage@10": 0.5, "rows": 9.0}
+    return Outcome(
+        name=name, settings={}, fit_seconds=1.5, epochs=list(epochs),
+        validation=metrics, test=metrics, slices={},
+    )  # fmt: skip
+
+
+def test_one_retrain_at_a_time_and_what_was_left_is_cleared(plan):
+    left = plan.work_dir.with_name("older")
+    left.mkdir(parents=True)
+    plan.work_dir.mkdir()
+    with alone(plan):
+        assert not left.exists()
+        assert plan.work_dir.exists()
+    with (
+        FileLock(plan.work_dir.with_name(".lock")),
+        pytest.raises(KinoloopError, match="another retrain holds"),
+        alone(plan),
+    ):
+        pass
+
+
+def test_an_error_inside_is_not_taken_for_a_held_lock(plan):
+    with pytest.raises(ValueError, match="mine"), alone(plan):
+        raise ValueError("mine")
+
+
+def test_a_forced_plan_has_a_key_of_its_own(plan):
+    forced = plan_retrain(plan.environment, force=True)
+    assert forced.settings_hash == plan.settings_hash
+    assert forced.key != plan.key
+
+
+def test_a_window_with_too_few_users_is_named(plan):
+    write_toy_tables(plan.environment.data_dir, users=40)
+    with pytest.raises(DataError, match=r"window has \d+ users, expected at least 50"):
+        _ = plan.problem
+
+
+def test_no_text_vectors_need_no_text_encoder(plan):
+    assert text_encoder(plan.environment, {"audio": "x"}) == {}
+
+
+@pytest.mark.slow  # loads MiniLM
+def test_the_text_encoder_is_recorded_only_if_it_made_the_vectors(plan, caplog):
+    from kinoloop.encoders.base import build
+
+    made_by = build({"kind": "minilm"}).fingerprint
+    assert text_encoder(plan.environment, {"text": made_by}) == {"text": {"kind": "minilm"}}
+    assert text_encoder(plan.environment, {"text": "another"}) == {}
+    assert "searches by words only" in caplog.text
+
+
+def test_the_page_names_winner_losers_and_failures():
+    version = ModelVersion("7", "d", "r", None, {"dataset_version": "data-1"})
+    page = contest_page([_outcome("a", 0.1), _outcome("b", 0.2)], {"c": "out of memory"}, version)
+    assert page.startswith("# b won: version 7 is registered")
+    assert page.index("| b | 0.2000 |") < page.index("| a | 0.1000 |")
+    assert "| c | failed: out of memory |" in page
+
+
+def test_plots_are_drawn(tmp_path):
+    epochs = [("loss", 1.0, 0), ("loss", 0.5, 1), ("once", 1.0, 0)]
+    outcome = _outcome("a", 0.1, epochs)
+    assert [p.name for p in plot_epochs(outcome, tmp_path)] == ["loss.png"]
+    picture = plot_candidates([outcome, _outcome("b", 0.2)], tmp_path)
+    assert picture.read_bytes().startswith(b"\x89PNG")
