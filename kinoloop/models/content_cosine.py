@@ -42,7 +42,7 @@ class ContentCosineConfig(RecommenderConfig):
     lexical_weight: float = Field(20.0, ge=0, description="Weight of the words; 0 is without.")
     lexical_neighbours: int = Field(200, ge=1, description="Videos kept that share words.")
     decay: float = Field(
-        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
+        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
     )
 
 
