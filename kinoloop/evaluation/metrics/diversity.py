@@ -30,5 +30,5 @@ def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.flo
     present = modality.present[slates].sum(axis=1).astype(np.float64)
     cosines = np.concatenate(squares) - present
     pairs = present * (present - 1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(1 - cosines / pairs, dtype=np.float64)
+    alike = np.full(len(pairs), np.nan)
+    return 1 - np.divide(cosines, pairs, out=alike, where=pairs > 0)
