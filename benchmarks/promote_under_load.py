@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.load import Load
-from benchmarks.harness.service import running, synthetic_bundle
+from benchmarks.harness.service import known_key, running, synthetic_bundle
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
 
@@ -56,7 +56,7 @@ def measure(
     seconds = options.promotions * (QUIET_S + 6.0) + QUIET_S
     command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--every"]
     command += ["--clients", str(options.clients), "--seconds", str(seconds)]
-    command += ["--pause-ms", str(options.pause_ms)]
+    command += ["--pause-ms", str(options.pause_ms), "--users", options.users]
     windows: list[tuple[float, float]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
         for promotion in range(options.promotions):
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--pause-ms", type=float, default=10.0, help="of each client")
     parser.add_argument("--promotions", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--users", default="user-{}", help="user ids; {} is 1 to 1000")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -111,6 +112,7 @@ def main() -> None:
         settings.write_text(f"[serving]\nworkers = {options.workers}\npoll_s = {POLL_S}\n")
         with running(
             folder / "state",
+            KINOLOOP_PSEUDONYM_KEY=known_key(bundles[0], options.users),
             KINOLOOP_MLFLOW_URI=registry.tracking_uri,
             KINOLOOP_SETTINGS_FILE=str(settings),
         ) as url:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.serve                         # synthetic, the size of MicroLens-50k
     python -m benchmarks.serve --kind sequence
-    python -m benchmarks.serve --bundle PATH           # a real release
+    python -m benchmarks.serve --bundle PATH --users '{}'   # a real release and its user ids
 
 Both endpoints are measured in turns, so that a busy moment of the machine hits both; the client is
 a process of its own (benchmarks/harness/load.py). The figure that counts: p50 of /recommend over
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.harness.service import running, synthetic_bundle
+from benchmarks.harness.service import known_key, running, synthetic_bundle
 
 
-def measure(url: str, path: str, *, clients: int, seconds: float) -> dict[str, float]:
+def measure(url: str, path: str, *, clients: int, seconds: float, users: str) -> dict[str, float]:
     """One run of the load generator, and what it cost the service."""
     before = worker_cpu_s()
     command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--path", path]
-    command += ["--clients", str(clients), "--seconds", str(seconds)]
+    command += ["--clients", str(clients), "--seconds", str(seconds), "--users", users]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     result: dict[str, float] = json.loads(answer.stdout)
     return {**result, "cpu_ms": (worker_cpu_s() - before) * 1000 / max(result["sent"], 1)}
@@ -41,12 +41,12 @@ def worker_cpu_s() -> float:
     return sum(sum(worker.cpu_times()[:2]) for worker in workers)
 
 
-def compare(url: str, *, clients: int, seconds: float, rounds: int) -> None:
+def compare(url: str, *, clients: int, seconds: float, rounds: int, users: str) -> None:
     """Measure both endpoints in turns and print the middle round of each."""
     runs: dict[str, list[dict[str, float]]] = {"/noop": [], "/recommend": []}
     for _ in range(rounds):
         for path, results in runs.items():
-            results.append(measure(url, path, clients=clients, seconds=seconds))
+            results.append(measure(url, path, clients=clients, seconds=seconds, users=users))
     print(f"\n{clients} client(s), {rounds} rounds of {seconds:g} s each, middle round by p50:")
     middle = {
         path: sorted(results, key=lambda r: r["p50_ms"])[len(results) // 2]
@@ -72,16 +72,26 @@ def main() -> None:
     parser.add_argument("--kind", default="item_knn", help="recommender of the made bundle")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--users", default="user-{}", help="user ids; {} is 1 to 1000")
     arguments = parser.parse_args()
+    users = arguments.users
     with tempfile.TemporaryDirectory() as folder:
         bundle = arguments.bundle
         if bundle is None:
             bundle = synthetic_bundle(Path(folder) / "bundle", kind=arguments.kind)
-        with running(Path(folder) / "state", bundle=bundle.resolve()) as url:
-            for clients in (1, 16):  # the first seconds warm the caches of both
-                measure(url, "/recommend", clients=clients, seconds=2)
-                measure(url, "/noop", clients=clients, seconds=2)
-                compare(url, clients=clients, seconds=arguments.seconds, rounds=arguments.rounds)
+        key = known_key(bundle, users)
+        state = Path(folder) / "state"
+        with running(state, bundle=bundle.resolve(), KINOLOOP_PSEUDONYM_KEY=key) as url:
+            for clients in (1, 16):
+                for path in ("/recommend", "/noop"):  # the first seconds warm the caches
+                    measure(url, path, clients=clients, seconds=2, users=users)
+                compare(
+                    url,
+                    clients=clients,
+                    seconds=arguments.seconds,
+                    rounds=arguments.rounds,
+                    users=users,
+                )
 
 
 if __name__ == "__main__":

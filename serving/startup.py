@@ -22,10 +22,12 @@ SWITCH_S = 0.0005
 
 
 def prepare_process() -> None:
-    """One torch thread a worker, quick changes of thread, and our own log lines."""
+    """One thread of arithmetic a worker, quick changes of thread, and our own log lines."""
     import torch  # here and not above: the process that only watches the workers needs none
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    threadpool_limits(limits=1)  # BLAS too, whoever imported it first
     sys.setswitchinterval(SWITCH_S)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))

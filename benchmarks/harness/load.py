@@ -95,6 +95,11 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
+def user_ids(pattern: str) -> list[str]:
+    """A thousand user ids."""
+    return [pattern.format(number) for number in range(1, 1001)]
+
+
 def requests_for(url: str, path: str, users: Sequence[str]) -> list[bytes]:
     """Requests as they go over the wire, one a user."""
     host = urlsplit(url).netloc
@@ -169,10 +174,10 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--pause-ms", type=float, default=0.0)
-    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--users", default="user-{}", help="user ids; {} is 1 to 1000")
     parser.add_argument("--every", action="store_true", help="print every latency")
     arguments = parser.parse_args()
-    users = [f"user-{index}" for index in range(arguments.users)]
+    users = user_ids(arguments.users)
     started = time.perf_counter()
     good, failed = asyncio.run(
         load(

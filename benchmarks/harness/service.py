@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.harness.load import user_ids
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
+from kinoloop.environment import Environment
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage
+from kinoloop.release.release import Release
 
 KEY = "5e" * 32
 START_US = 1_780_000_000_000_000
@@ -98,6 +101,37 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def known_key(bundle: Path, users: str) -> str:
+    """The pseudonym key, of this environment or of the benchmarks, under which users are known.
+
+    Without it every request would have an empty history and measure nothing.
+
+    Args:
+        bundle: A release bundle.
+        users: Pattern of user ids, as in `benchmarks.harness.load`.
+
+    Raises:
+        SystemExit: No key makes half of the users known.
+    """
+    release = Release.open(bundle)
+    file = Environment().state_dir / "pseudonym.key"
+    keys = [os.environ.get("KINOLOOP_PSEUDONYM_KEY", ""), KEY]
+    keys += [file.read_text(encoding="ascii").strip()] if file.exists() else []
+    for key in filter(None, keys):
+        names = Pseudonyms(bytes.fromhex(key)).of_all(user_ids(users))
+        lengths = [len(release.history_of(name)) for name in names]
+        if np.count_nonzero(lengths) >= len(names) / 2:
+            print(
+                f"{np.count_nonzero(lengths)} users, {np.mean(lengths):.1f} videos each, ", end=""
+            )
+            print(f"{len(release.catalogue)} videos, {release.info.kind}")
+            return key
+    raise SystemExit(
+        f"{bundle} knows no users like {user_ids(users)[0]!r} under the keys here: give --users a "
+        "pattern such as '{}', and KINOLOOP_PSEUDONYM_KEY or KINOLOOP_STATE_DIR of the release"
+    )
 
 
 def free_port() -> int:
