@@ -32,6 +32,7 @@ def base_variables(environment: Environment) -> dict[str, str]:
     """What Prefect and BentoML read in every process of ours, with or without a server."""
     return {
         "BENTOML_HOME": str(environment.state_dir.resolve() / "bentoml"),
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_HOME": str(environment.state_dir.resolve() / "prefect"),
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # the default is pickle
