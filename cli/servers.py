@@ -52,7 +52,7 @@ class Server:
     host: str = "127.0.0.1"
     port: int | None = None
     port_setting: str = ""
-    patience_s: float = 180.0
+    patience_s: float = 300.0
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 20.0  # four workers with an fsync a commit on a busy disk waited over 5 s
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS live (

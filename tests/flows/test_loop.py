@@ -21,7 +21,7 @@ def home(tmp_path, monkeypatch, settings, prefect_server):
     monkeypatch.setenv("KINOLOOP_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
-    settings(SETTINGS + '\n[extract]\nencoders = [{ kind = "minilm" }]\n')
+    settings(SETTINGS.replace("encoders = []", 'encoders = [{ kind = "minilm" }]'))
     return tmp_path
 
 

@@ -39,7 +39,7 @@ def server(tmp_path):
             process.wait()
 
 
-def _wait(url, process, *, seconds=120):
+def _wait(url, process, *, seconds=300):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
