@@ -10,8 +10,9 @@ from flows.ingest import ingest
 from flows.promote import promote
 from flows.retrain import retrain
 from kinoloop.environment import Environment
+from kinoloop.errors import DataError
 from tasks.failures import explain_failure
-from tasks.loop import reason_to_retrain, report_loop
+from tasks.loop import NO_CHAMPION, reason_to_retrain, report_loop
 
 
 @flow(name="loop", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -29,7 +30,7 @@ def loop(*, always_retrain: bool = False) -> dict[str, Any]:
 
     Raises:
         BatchError: Ingest refused a batch; nothing was changed, and no later flow ran.
-        DataError: There is too little data to train on.
+        DataError: There is too little data to train the first champion on.
         RegistryError: MLflow is away.
     """
     environment, logger = Environment(), get_run_logger()
@@ -39,7 +40,18 @@ def loop(*, always_retrain: bool = False) -> dict[str, Any]:
     if always_retrain:
         reason = "it was asked for"
     logger.info("retrain: %s", reason or "not due, the champion was made with this data")
-    done["retrain"] = retrain() if reason else None
+    done["retrain"] = _retrain(must=reason == NO_CHAMPION) if reason else None
     done["promote"] = promote()
     report_loop(done, reason)
     return done
+
+
+def _retrain(*, must: bool) -> dict[str, Any]:
+    """Retrain; too little new data to prove anything is a failure only without a champion."""
+    try:
+        return retrain()
+    except DataError as err:
+        if must:
+            raise
+        get_run_logger().warning("retrain is put off, the champion stays: %s", err)
+        return {"outcome": "put off, too little new data", "version": "", "candidate": ""}

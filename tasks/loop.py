@@ -11,6 +11,8 @@ from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from tasks.versioning import dataset_version
 
+NO_CHAMPION = "there is no champion yet"
+
 
 @task(name="decide to retrain", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
 def reason_to_retrain(environment: Environment, *, drift_fired: bool) -> str:
@@ -25,7 +27,7 @@ def reason_to_retrain(environment: Environment, *, drift_fired: bool) -> str:
     """
     champion = ModelRegistry(environment.tracking_uri).champion()
     if champion is None:
-        return "there is no champion yet"
+        return NO_CHAMPION
     if drift_fired:
         return "drift was found"
     known, current = champion.tags.get("dataset_version", ""), dataset_version(environment)

@@ -94,7 +94,7 @@ def _open_and_record(path, number):
 
 def test_workers_that_start_together_share_one_store(tmp_path):
     path = tmp_path / "fresh" / "live.db"
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_open_and_record, args=(path, n)) for n in range(4)]
     for worker in workers:
         worker.start()

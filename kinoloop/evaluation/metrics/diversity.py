@@ -31,4 +31,5 @@ def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.flo
     cosines = np.concatenate(squares) - present
     pairs = present * (present - 1)
     alike = np.full(len(pairs), np.nan)
-    return 1 - np.divide(cosines, pairs, out=alike, where=pairs > 0)
+    np.divide(cosines, pairs, out=alike, where=pairs > 0)
+    return np.asarray(1 - alike, dtype=np.float64)
