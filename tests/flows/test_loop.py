@@ -59,6 +59,14 @@ def test_takes_up_what_is_new_and_repeats_nothing(home):
     assert third["retrain"]["version"] != first["retrain"]["version"]
     assert "Retrained, because drift was found." in _loop_artifact()
 
+    lone = new.events.tail(1).with_columns(
+        pl.col("timestamp") + pl.duration(days=30), user_id=pl.lit("late"), event=pl.lit("like")
+    )
+    write_landing(dataclasses.replace(new, events=lone), home / "landing", name="a-month-later")
+    fourth = loop()
+    assert fourth["ingest"]["accepted"] >= 1
+    assert fourth["retrain"]["outcome"] == "put off, too little new data"
+
 
 def test_new_data_alone_is_a_reason_to_retrain(environment, registry, monkeypatch):
     champion = dataclasses.make_dataclass("Version", [("tags", dict)])({"dataset_version": "old"})
