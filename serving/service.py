@@ -5,6 +5,7 @@ release answers, and each handler is a few lines between them. They run on the e
 takes a millisecond or two, less than handing it to a thread and back would cost under load.
 """
 
+import json
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: co
 from typing import TYPE_CHECKING, Any, cast
 
 import bentoml
+from starlette.responses import Response
 
 from kinoloop.data.interest import InterestConfig
 from kinoloop.environment import Environment
@@ -99,7 +101,7 @@ class Kinoloop:
         history: list[str] | None,
         exclude: list[str],
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
-    ) -> messages.Slate:
+    ) -> Response:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
         if history is not None:
@@ -114,7 +116,7 @@ class Kinoloop:
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
     @answered
-    async def similar(self, video_id: str, top_k: int) -> messages.Slate:
+    async def similar(self, video_id: str, top_k: int) -> Response:
         """Find videos that look, sound and read like one video."""
         current = self._required()
         if video_id not in current.release.catalogue.ids:
@@ -123,7 +125,7 @@ class Kinoloop:
 
     @bentoml.api(input_spec=messages.SearchRequest, output_spec=messages.Slate)
     @answered
-    async def search(self, query: str, top_k: int) -> messages.Slate:
+    async def search(self, query: str, top_k: int) -> Response:
         """Find videos by a text: by its meaning and by its words."""
         current = self._required()
         return self._answer("search", current, current.release.search(query, top_k=top_k))
@@ -161,14 +163,15 @@ class Kinoloop:
             raise no_release()
         return current
 
-    def _answer(self, endpoint: str, current: "InService", slate: list[Any]) -> messages.Slate:
+    def _answer(self, endpoint: str, current: "InService", slate: list[Any]) -> Response:
         videos = [place.video_id for place in slate]
-        return messages.Slate(
-            request_id=self._lineage.record(endpoint, videos, current.versions),
-            model_version=current.model_version,
-            dataset_version=current.dataset_version,
-            slate=[messages.SlateVideo(**place._asdict()) for place in slate],
-        )
+        body = {
+            "request_id": self._lineage.record(endpoint, videos, current.versions),
+            "model_version": current.model_version,
+            "dataset_version": current.dataset_version,
+            "slate": [place._asdict() for place in slate],
+        }  # what messages.Slate describes, without the price of making and dumping its models
+        return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
 
 
 _BODIES = {

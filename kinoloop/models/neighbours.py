@@ -57,9 +57,11 @@ class Neighbours:
             histories: Rows; age 0 is the newest video of a row.
             decay: Weight of each video relative to the next newer one.
         """
-        history = recent_weights(histories, self.similarity.shape[0], decay=decay)
         if len(histories) == 1:
-            return self._score_one(history.indices, history.data)
+            ages = np.arange(len(histories.videos))[::-1]
+            weights = histories.weights * np.power(decay, ages).astype(np.float32)
+            return self._score_one(histories.videos, weights)
+        history = recent_weights(histories, self.similarity.shape[0], decay=decay)
         history.indptr = history.indptr.astype(self.similarity.indptr.dtype, copy=False)
         return np.asarray((history @ self.similarity).toarray(), dtype=np.float32)
 
