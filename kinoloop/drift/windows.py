@@ -160,6 +160,7 @@ def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int
         .join(videos, on="video_id", how="left")
         .with_columns(watch_share=pl.when(pl.col("duration_s") > 0).then(share))
         .select(*KEPT)
+        .sort("user", "timestamp", "video_id", "event")  # joins may reorder; samples must not
         .collect()
     )
 
@@ -171,5 +172,6 @@ def _videos(tables: Tables, periods: tuple[Span, ...]) -> pl.DataFrame:
         .with_columns(period=number_of("published_at", periods))
         .filter(pl.col("period").is_not_null())
         .select("period", "video_id", *columns)
+        .sort("video_id")
         .collect()
     )

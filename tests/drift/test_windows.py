@@ -65,9 +65,15 @@ def test_panel_is_bounded_and_seeded(tables):
     config = WindowsConfig(max_users=10)
     one, again = (load_windows(tables, config, seed=1).events for _ in "ab")
     assert one["user"].n_unique() == 10
-    assert one.sort(one.columns).equals(again.sort(again.columns))
-    other = load_windows(tables, config, seed=2).events
-    assert not one.sort(one.columns).equals(other.sort(other.columns))
+    assert one.equals(again)
+    assert not one.equals(load_windows(tables, config, seed=2).events)
+
+
+def test_rows_come_in_one_order_whatever_the_order_on_disk(tables):
+    windows = load_windows(tables, CONFIG)
+    events = windows.events
+    assert events.equals(events.sort("user", "timestamp", "video_id", "event"))
+    assert windows.videos["video_id"].is_sorted()
 
 
 def test_no_events_are_no_windows(tmp_path):
