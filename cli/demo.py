@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from cli import stack
-from cli.servers import Servers
+from cli.servers import Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 
@@ -45,14 +45,18 @@ def demo(
     environment = Environment()
     steps = Steps(Console(highlight=False))
     with Servers(environment.state_dir / "logs") as servers:
+        check_port(stack.service(environment))  # better now than when all the work is done
         with steps.step("Start Prefect and MLflow, pull the sample"):
             stack.start_backends(
-                servers, environment, steps.console, meanwhile=lambda: pull(steps.console)
+                servers,
+                environment,
+                steps.console,
+                meanwhile=lambda: pull(steps.console),
+                wait_for_mlflow=False,
             )
         environment = Environment()  # the servers' addresses are in force now
-        run_loop(environment, steps)
-        with steps.step("Start the service"):
-            servers.start(stack.service(environment, ready=True))
+        run_loop(environment, steps, servers)
+        with steps.step("Wait for the service to take the champion"):
             servers.wait("service")
         with steps.step("Ask the service"):
             from cli.showcase import show
@@ -96,8 +100,11 @@ def pull(console: Console) -> None:
         )
 
 
-def run_loop(environment: Environment, steps: "Steps") -> None:
-    """Let the two batches of the sample arrive, one after the other, and work on each."""
+def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None:
+    """Let the two batches of the sample arrive, one after the other, and work on each.
+
+    The service starts as soon as MLflow is there and waits for its champion while the loop runs.
+    """
     history, last_week = sorted(path for path in BATCHES.iterdir() if path.is_dir())
     from cli.data import ingest
     from cli.drift import loop
@@ -107,10 +114,24 @@ def run_loop(environment: Environment, steps: "Steps") -> None:
         steps.console.print(f"  {arrived} new files in {environment.landing}")
         ingest(any_volume=False)
     with steps.step("A new batch arrives: the last week"):
-        arrived = land(last_week, environment.landing)
-        steps.console.print(f"  {arrived} new files in {environment.landing}")
+        newer = land(last_week, environment.landing)
+        steps.console.print(f"  {newer} new files in {environment.landing}")
+    if "mlflow" in servers:
+        with steps.step("Wait for MLflow"):
+            servers.wait("mlflow")
+    servers.start(stack.service(environment, ready=True))
+    if not (arrived or newer) and has_champion(environment):
+        steps.console.print("\nThe loop has run on all of it; `kinoloop loop` runs it again.")
+        return
     with steps.step("The loop: ingest, extract, drift, retrain, promote"):
         loop(always_retrain=False)
+
+
+def has_champion(environment: Environment) -> bool:
+    """Whether an earlier run came as far as a release in service."""
+    from kinoloop.registry.client import ModelRegistry
+
+    return ModelRegistry(environment.tracking_uri).champion() is not None
 
 
 def land(batch: Path, landing: str) -> int:

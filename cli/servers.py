@@ -89,6 +89,9 @@ class Servers:
         self.stop()
         signal.signal(signal.SIGTERM, self._previous)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._running
+
     def log_file(self, name: str) -> Path:
         """Where the output of a server goes."""
         return self._logs / f"{name}.log"
@@ -120,16 +123,15 @@ class Servers:
             Seconds since it was started.
 
         Raises:
-            ServerError: It ended, or did not get ready in its time.
+            ServerError: It ended, or did not get ready in its time from now.
         """
         running = self._running[name]
-        server = running.server
+        server, began = running.server, time.monotonic()
         while True:
             self.check()
-            taken = time.monotonic() - running.started
             if server.health is None or _answers(server.health):
-                return taken
-            if taken > server.patience_s:
+                return time.monotonic() - running.started
+            if time.monotonic() - began > server.patience_s:
                 raise ServerError(
                     f"{name} was not ready after {server.patience_s:.0f} s "
                     f"({server.health} does not answer).{self._tail(name)}"

@@ -51,14 +51,16 @@ def start_backends(
     console: Console,
     *,
     meanwhile: Callable[[], None] | None = None,
+    wait_for_mlflow: bool = True,
 ) -> None:
-    """Start Prefect server and MLflow side by side, wait for both, and join them.
+    """Start Prefect server and MLflow side by side, and join them.
 
     Args:
         servers: Holds them.
         environment: Names ports and folders.
         console: Where to print.
         meanwhile: Called while they start.
+        wait_for_mlflow: Return only when MLflow answers, too; ingestion does not need it.
 
     Raises:
         ConfigError: A port is taken.
@@ -75,6 +77,8 @@ def start_backends(
         meanwhile()
     for title, server in wanted.items():
         name = server.name
+        if name == "mlflow" and not wait_for_mlflow:
+            continue
         with console.status(f"Starting {title} … (log: {servers.log_file(name)})"):
             report(console, title, servers.wait(name))
     leave_note(environment)

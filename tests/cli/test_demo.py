@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from cli import demo
+from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.sample import SampleConfig, build_world
 from kinoloop.sample.write import write_batches
@@ -52,6 +53,12 @@ def test_pull_brings_the_sample_from_a_fresh_clone_without_a_network(monkeypatch
         ["git", "status", "--short"], capture_output=True, text=True, check=True
     )
     assert status.stdout == ""
+
+
+def test_first_run_has_no_champion_to_skip_the_loop_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path))
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
+    assert not demo.has_champion(Environment())
 
 
 def test_once_is_read_from_the_environment():
