@@ -4,8 +4,11 @@ The temporal split is the honest one: one cut in time for everybody, so that no 
 future of anybody. Leave-one-out exists to compare with papers; it leaks the future of other users
 and flatters (MovieLens-1M: .25 against .16 for the same model). Targets are videos of interest
 (weight > 0) that the row had not met before. Order is the order of the histories, which is stable.
+Windows are measured in days on which something happened, so that a silence (a service that was
+off, one late event from a phone) does not leave a window empty.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +64,8 @@ def temporal_split(histories: Histories, *, validation_days: float, test_days: f
     """Cut at two moments that are the same for everybody.
 
     With the newest event at T, the test window is (T − test_days, T], the validation window the
-    `validation_days` before it, and training all that is older.
+    `validation_days` before it, and training all that is older. A time without any event counts
+    as one day at most.
 
     Args:
         histories: All that is known.
@@ -84,8 +88,7 @@ def temporal_split(histories: Histories, *, validation_days: float, test_days: f
     if not len(histories.timestamps):
         raise DataError("nothing to split: the histories are empty; ingest events first")
     times = histories.timestamps
-    test_cut = int(times.max()) - int(test_days * DAY_US)
-    validation_cut = test_cut - int(validation_days * DAY_US)
+    test_cut, validation_cut = _cuts(times, (test_days, test_days + validation_days))
     split = Split(
         train=_nonempty(histories.select(times <= validation_cut)),
         validation=_window(histories, validation_cut, test_cut),
@@ -101,9 +104,18 @@ def temporal_split(histories: Histories, *, validation_days: float, test_days: f
             days = (times.max() - times.min()) / DAY_US
             raise DataError(
                 f"temporal split: the {name} part is empty; the histories span {days:.1f} days, "
-                f"the windows take {validation_days:g} + {test_days:g}; shorten the windows"
+                f"silences included, and the windows take {validation_days:g} + {test_days:g}; "
+                "shorten the windows"
             )
     return split
+
+
+def _cuts(times: NDArray[np.int64], days_back: Sequence[float]) -> list[int]:
+    """The newest moment that is at least so many days of events before the newest one, µs."""
+    moments = np.unique(times)
+    clock = np.concatenate([[0], np.cumsum(np.minimum(np.diff(moments), DAY_US))])
+    at = np.searchsorted(clock, clock[-1] - np.asarray(days_back) * DAY_US, side="right") - 1
+    return [int(moments[i]) if i >= 0 else int(moments[0]) - 1 for i in at]
 
 
 def leave_one_out(histories: Histories) -> Split:

@@ -23,8 +23,8 @@ def test_temporal_cuts_are_the_same_moment_for_everybody():
 
 
 def test_temporal_keeps_new_users_and_drops_users_without_a_target():
-    rows = [[at(0, 0), at(1, 9)], [at(2, 0)], [at(3, 9.5)], [at(4, 7.5)]]
-    split = temporal_split(Histories.from_rows(rows, "abcd"), validation_days=2, test_days=1.2)
+    rows = [[at(0, 6.5), at(1, 9)], [at(2, 6.5)], [at(3, 9.5)], [at(4, 7.5), at(5, 8.2)]]
+    split = temporal_split(Histories.from_rows(rows, "abcd"), validation_days=1.5, test_days=1.2)
     assert split.test.histories.user_ids == ("a", "c")
     assert split.test.histories.lengths.tolist() == [1, 0]
     assert split.test.targets.videos.tolist() == [1, 3]
@@ -33,8 +33,16 @@ def test_temporal_keeps_new_users_and_drops_users_without_a_target():
 
 def test_temporal_targets_are_videos_of_interest_only():
     rows = [[at(0, 0), at(1, 8), at(2, 9.5, weight=-1.0), at(3, 10)]]
-    split = temporal_split(Histories.from_rows(rows), validation_days=2, test_days=1)
+    split = temporal_split(Histories.from_rows(rows), validation_days=1, test_days=1)
     assert split.test.targets.videos.tolist() == [3]
+
+
+def test_temporal_counts_a_silence_as_one_day():
+    rows = [[at(day, day) for day in range(10)] + [at(10, 100)]]
+    split = temporal_split(Histories.from_rows(rows), validation_days=3, test_days=2)
+    assert split.test.targets.videos.tolist() == [9, 10]
+    assert split.validation.targets.videos.tolist() == [6, 7, 8]
+    assert split.train.videos.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_temporal_says_which_part_is_empty():

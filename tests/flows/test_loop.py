@@ -11,6 +11,7 @@ from kinoloop.testing.drifting import START, make_world, write_landing
 from tasks.loop import reason_to_retrain, report_loop
 from tests.flows.conftest import SETTINGS
 
+WITH_WORDS = SETTINGS.replace("encoders = []", 'encoders = [{ kind = "minilm" }]')
 DAY_28 = START.replace(month=2, day=2)
 
 
@@ -21,7 +22,7 @@ def home(tmp_path, monkeypatch, settings, prefect_server):
     monkeypatch.setenv("KINOLOOP_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
-    settings(SETTINGS.replace("encoders = []", 'encoders = [{ kind = "minilm" }]'))
+    settings(WITH_WORDS)
     return tmp_path
 
 
@@ -32,7 +33,7 @@ def _loop_artifact():
 
 
 @pytest.mark.slow
-def test_takes_up_what_is_new_and_repeats_nothing(home):
+def test_takes_up_what_is_new_and_repeats_nothing(home, settings):
     world = make_world(1, users=60, drift_from=28)
     before, after = pl.col("timestamp") < DAY_28, pl.col("timestamp") >= DAY_28
     write_landing(dataclasses.replace(world, events=world.events.filter(before)), home / "landing")
@@ -63,9 +64,13 @@ def test_takes_up_what_is_new_and_repeats_nothing(home):
         pl.col("timestamp") + pl.duration(days=30), user_id=pl.lit("late"), event=pl.lit("like")
     )
     write_landing(dataclasses.replace(new, events=lone), home / "landing", name="a-month-later")
+    settings(WITH_WORDS.replace("min_users = 5\nvalidation", "min_users = 500\nvalidation"))
     fourth = loop()
     assert fourth["ingest"]["accepted"] >= 1
     assert fourth["retrain"]["outcome"] == "put off, too little new data"
+
+    settings(WITH_WORDS)
+    assert loop()["retrain"]["outcome"] == "trained"  # one late event leaves no window empty
 
 
 def test_new_data_alone_is_a_reason_to_retrain(environment, registry, monkeypatch):
