@@ -36,8 +36,11 @@ CHOSEN_BY = "ndcg@10"
 CANDIDATES: tuple[dict[str, Any], ...] = (
     {"kind": "popularity"},
     {"kind": "item_knn"},
+    {"kind": "user_knn"},
+    {"kind": "ease"},
     {"kind": "biased_mf"},
     {"kind": "content_cosine"},
+    {"kind": "concat_match"},
     {"kind": "sequence"},
 )
 

@@ -26,7 +26,16 @@ REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
 
 class RecommenderConfig(Config):
-    """Base of every recommender's config; `kind` names the class."""
+    """Base of every recommender's config; `kind` names the class.
+
+    Attributes:
+        not_searched: Settings that `kinoloop tune` leaves alone: budgets, of which more is always a
+            little better, and what does not change a ranking.
+    """
+
+    not_searched: ClassVar[frozenset[str]] = frozenset(
+        {"kind", "prior_half_life_days", "epochs", "patience", "iterations", "cpu_threads"}
+    )
 
     kind: str
     prior_half_life_days: float = Field(

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 CHUNK_CELLS = 4_000_000  # cells of one batch's largest array: 32 MB a float64 copy
@@ -25,22 +24,21 @@ class Observed:
         offsets: (n_rows + 1,) int64.
         columns: (n,) index on the other side.
         weights: (n,) float64, > 0.
-        liked: (n,) bool, whether the target is 1 or 0.
+        targets: (n,) float64, what is to be predicted.
     """
 
     offsets: NDArray[np.int64]
     columns: NDArray[np.integer]
     weights: NDArray[np.float64]
-    liked: NDArray[np.bool_]
+    targets: NDArray[np.float64]
 
     def transposed(self, n_columns: int) -> "Observed":
         """The same observations by column."""
-        shape = (len(self.offsets) - 1, n_columns)
-        signed = np.where(self.liked, self.weights, -self.weights)
-        matrix = sp.csr_matrix((signed, self.columns, self.offsets), shape=shape).tocsc()
-        return Observed(
-            matrix.indptr.astype(np.int64), matrix.indices, np.abs(matrix.data), matrix.data > 0
-        )
+        rows = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        order = np.argsort(self.columns, kind="stable")
+        lengths = np.bincount(self.columns, minlength=n_columns)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return Observed(offsets, rows[order], self.weights[order], self.targets[order])
 
 
 class Ridge:
@@ -49,8 +47,8 @@ class Ridge:
     Args:
         features: (n_columns, width), z of each column.
         fixed: (n_columns,) what is predicted before z·y.
-        unobserved_weight: α₀.
-        regularization: λ; of a row it is λ (observations + α₀ n_columns).
+        unobserved_weight: α₀; 0 where only what was observed counts.
+        regularization: λ; of a row it is λ (observations + α₀ n_columns), of an empty one λ.
     """
 
     def __init__(
@@ -75,14 +73,14 @@ class Ridge:
         solved = np.empty((len(lengths), width))
         # One sentinel observation at the end, which the padding points at.
         all_columns = np.append(observed.columns, 0)
-        all_weights, liked = np.append(observed.weights, 1.0), np.append(observed.liked, 0)
+        all_weights, targets = np.append(observed.weights, 1.0), np.append(observed.targets, 0)
         for rows in _batches(lengths, width):
             at, real = _padded(observed.offsets[rows], lengths[rows])
             columns, weights = all_columns[at], all_weights[at]
             z = self._rotated[columns] * real[..., None]
-            residual = np.where(real, liked[at] - self._fixed[columns], 0.0)
+            residual = np.where(real, targets[at] - self._fixed[columns], 0.0)
             right = self._common + np.einsum("rlw,rl->rw", z, weights * residual)
-            ridge = regularization * (lengths[rows] + unobserved)
+            ridge = regularization * np.maximum(lengths[rows] + unobserved, 1)
             found = _solve(z, weights, self._diagonal + ridge[:, None], right)
             solved[rows] = found @ self._basis.T
         return solved

@@ -46,9 +46,9 @@ class Neighbours:
             at = np.repeat(np.arange(start, start + cosines.shape[0]), np.diff(cosines.indptr))
             cosines.data = cosines.data / (norms[at] * norms[cosines.indices] + shrinkage)
             cosines.data[cosines.indices == at] = 0
-            blocks.append(_top(cosines, top_n))
+            blocks.append(strongest(cosines, top_n))
         similarity = sp.vstack(blocks, format="csr") if blocks else sp.csr_matrix((0, 0))
-        return cls(_compact(similarity))
+        return cls(compact(similarity))
 
     def score(self, histories: Histories, *, decay: float) -> NDArray[np.float32]:
         """Σ_h weight_h · decay^age_h · sim(h, ·), (n_rows, n_videos) float32.
@@ -118,7 +118,7 @@ class Neighbours:
         n_videos = len(state["neighbour_offsets"]) - 1
         parts = ("neighbour_similarity", "neighbour_videos", "neighbour_offsets")
         matrix = sp.csr_matrix(tuple(state[part] for part in parts), shape=(n_videos, n_videos))
-        return cls(_compact(matrix))
+        return cls(compact(matrix))
 
 
 def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.csr_matrix:
@@ -128,7 +128,7 @@ def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.c
     return sp.csr_matrix(parts, shape=(len(histories), n_videos), dtype=np.float32)
 
 
-def _compact(matrix: sp.csr_matrix) -> sp.csr_matrix:
+def compact(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """float32 with 32-bit indices: a mix would be converted whole at each product."""
     parts = (matrix.data.astype(np.float32), matrix.indices, matrix.indptr)
     compact = sp.csr_matrix(parts, shape=matrix.shape)
@@ -138,8 +138,8 @@ def _compact(matrix: sp.csr_matrix) -> sp.csr_matrix:
     return compact
 
 
-def _top(cosines: sp.csr_matrix, top_n: int) -> sp.csr_matrix:
-    """Keep the `top_n` largest positive values of each row."""
+def strongest(cosines: sp.csr_matrix, top_n: int) -> sp.csr_matrix:
+    """Keep the `top_n` largest positive values of each row; the order inside a row stays."""
     kept = cosines.data > 0
     crowded = np.flatnonzero(np.diff(cosines.indptr) > top_n)
     for start, stop in zip(cosines.indptr[crowded], cosines.indptr[crowded + 1], strict=True):

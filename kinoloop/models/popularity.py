@@ -1,6 +1,6 @@
 """Popularity: what everybody watches lately. The floor that every candidate must beat."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from kinoloop.models.base import (
 
 class PopularityConfig(RecommenderConfig):
     """The half life decides between evergreen and trending."""
+
+    not_searched: ClassVar[frozenset[str]] = frozenset({"kind"})
 
     kind: Literal["popularity"] = "popularity"
     prior_half_life_days: float = Field(
