@@ -14,12 +14,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.evaluation.metrics.auc import rank_auc
 from kinoloop.evaluation.metrics.average_precision import average_precision
 from kinoloop.evaluation.metrics.coverage import coverage
 from kinoloop.evaluation.metrics.diversity import diversity
 from kinoloop.evaluation.metrics.mrr import mrr
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.metrics.novelty import novelty
+from kinoloop.evaluation.metrics.popularity_bias import popularity, popularity_lift
 from kinoloop.evaluation.metrics.recall import hit_rate, recall
 from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
@@ -40,7 +42,8 @@ class Evaluation:
     """What a recommender achieved on a holdout.
 
     Attributes:
-        metrics: Means by name, such as `ndcg@10`, `hr@20`, `coverage@10`; `rows` is how many.
+        metrics: Means by name, such as `ndcg@10`, `hr@20`, `auc`, `coverage@10`; `rows` is how
+            many.
         slices: The accuracy metrics of each slice that has targets, by name of the slice.
         per_user: One row a holdout row: `row`, `user_id` (null where anonymous), `history_length`
             and the accuracy metrics.
@@ -63,8 +66,8 @@ def evaluate(
     Args:
         recommender: Fitted, or loaded.
         holdout: In the indices of the recommender's catalogue (`translate_holdout` moves it).
-        train: What the recommender was fitted on, for novelty and the slice of new videos;
-            without it, both are left out.
+        train: What the recommender was fitted on, for novelty, popularity bias and the slice of
+            new videos; without it, they are left out.
         ks: Cut-offs.
 
     Raises:
@@ -79,13 +82,17 @@ def evaluate(
         slates[rows] = _top(scores, slates.shape[1])
     ranks = Ranks(targets.offsets, found)
     counts = _counts(train, len(recommender.catalogue))
-    metrics = {"rows": float(len(holdout)), **_means(_accuracy(ranks, ks))}
+    accuracy = _accuracy(ranks, ks)
+    accuracy["auc"] = rank_auc(ranks, len(recommender.catalogue) - holdout.histories.lengths)
+    metrics = {"rows": float(len(holdout)), **_means(accuracy)}
     for k in ks:
         metrics |= _beyond_accuracy(recommender, slates[:, :k], counts, k)
+        if counts is not None and len(slates):
+            metrics |= _popularity_bias(slates[:, :k], holdout.histories, counts, k)
     return Evaluation(
         metrics=metrics,
         slices=_slices(recommender, holdout, ranks, counts, ks),
-        per_user=_per_user(holdout, _accuracy(ranks, ks)),
+        per_user=_per_user(holdout, accuracy),
     )
 
 
@@ -118,6 +125,14 @@ def _beyond_accuracy(
         if not np.isnan(unlike).all():
             found[f"diversity_{name}@{k}"] = float(np.nanmean(unlike))
     return found
+
+
+def _popularity_bias(
+    slates: NDArray[np.int64], histories: Histories, counts: NDArray[np.int64], k: int
+) -> dict[str, float]:
+    found = {f"popularity@{k}": float(popularity(slates, counts).mean())}
+    lift = popularity_lift(slates, histories, counts)
+    return found if np.isnan(lift) else {**found, f"popularity_lift@{k}": lift}
 
 
 def _counts(train: Histories | None, n_videos: int) -> NDArray[np.int64] | None:

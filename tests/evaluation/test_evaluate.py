@@ -24,10 +24,12 @@ def knn(split):
 def test_metrics_are_the_means_of_the_per_user_column(split, knn):
     result = evaluate(knn, split.test, train=split.train)
     assert result.metrics["rows"] == len(split.test) == len(result.per_user)
-    for name in ("ndcg@10", "recall@20", "hr@10", "mrr@20", "map@10"):
+    for name in ("ndcg@10", "recall@20", "hr@10", "mrr@20", "map@10", "auc"):
         assert result.metrics[name] == pytest.approx(result.per_user[name].mean())
     assert result.per_user["user_id"].to_list() == list(split.test.histories.user_ids)
-    assert {"coverage@10", "novelty@20", "diversity_text@10"} <= set(result.metrics)
+    assert {
+        "coverage@10", "novelty@20", "diversity_text@10", "popularity@10", "popularity_lift@20",
+    } <= set(result.metrics)  # fmt: skip
 
 
 def test_ndcg_is_that_of_the_plain_ranking(split, knn):
