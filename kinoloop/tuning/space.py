@@ -1,0 +1,173 @@
+"""The search space of a recommender, derived from the constrained types of its config.
+
+| field | searched |
+|---|---|
+| number between two bounds | evenly between them |
+| positive float with one bound | from a tenth to ten times the default, on a log scale |
+| positive int with one bound | from a quarter to four times the default, on a log scale |
+| `Literal` with several values, bool | each value |
+| mapping of names to positive floats | each value, from a tenth to ten times, on a log scale |
+
+What a config names in `not_searched` stays (budgets such as epochs and memory bounds: more is
+always a little better there, and a search would only find that out), and so does what the
+candidate already sets.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from kinoloop.models.base import RecommenderConfig
+
+FLOAT_REACH, INT_REACH = 10.0, 4
+DIGITS = 3  # significant, of floats: settings that a person can read
+
+
+class Range(NamedTuple):
+    """Numbers from `low` to `high`."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+
+class Choice(NamedTuple):
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+
+Dimension = Range | Choice
+
+
+class Trial(Protocol):
+    """What draws: `optuna.trial.Trial`, or anything of its shape."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Draw a float."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """Draw an int."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:  # noqa: ANN401 (any value)
+        """Draw one of some values."""
+
+
+def search_space(
+    config_type: type[RecommenderConfig], given: Mapping[str, Any]
+) -> dict[str, Dimension]:
+    """What may be searched, by dotted name of the setting.
+
+    Args:
+        config_type: Of the recommender.
+        given: Settings that the candidate already has; they stay.
+
+    Example:
+        >>> from kinoloop.models.item_knn import ItemKnnConfig
+        >>> search_space(ItemKnnConfig, {"kind": "item_knn", "decay": 0.7})["top_n"]
+        Range(low=50, high=800, log=True, whole=True)
+    """
+    found: dict[str, Dimension] = {}
+    for name, field in config_type.model_fields.items():
+        if name in config_type.not_searched or name in given:
+            continue
+        if isinstance(field.default, dict):
+            for key, value in field.default.items():
+                if isinstance(value, float) and value > 0:
+                    found[f"{name}.{key}"] = _around(value, FLOAT_REACH)
+        elif (dimension := _dimension(field)) is not None:
+            found[name] = dimension
+    return found
+
+
+def draw(trial: Trial, space: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Let a trial draw one point of a space, by dotted name."""
+    return {name: _draw(trial, name, dimension) for name, dimension in space.items()}
+
+
+def settings_of(
+    point: Mapping[str, Any], given: Mapping[str, Any], config_type: type[RecommenderConfig]
+) -> dict[str, Any]:
+    """A candidate's settings: what it already has, and a drawn point."""
+    settings = dict(given)
+    for name, value in point.items():
+        outer, _, inner = name.partition(".")
+        if inner:
+            whole = settings.setdefault(outer, dict(config_type.model_fields[outer].default))
+            whole[inner] = value
+        else:
+            settings[outer] = value
+    return settings
+
+
+def default_point(
+    space: Mapping[str, Dimension], config_type: type[RecommenderConfig]
+) -> dict[str, Any]:
+    """The point of a space that a config has by default."""
+    point = {}
+    for name in space:
+        outer, _, inner = name.partition(".")
+        default = config_type.model_fields[outer].default
+        point[name] = default[inner] if inner else default
+    return point
+
+
+def _dimension(field: FieldInfo) -> Dimension | None:
+    default, kind = field.default, field.annotation
+    if get_origin(kind) is Literal:
+        values = get_args(kind)
+        return Choice(values) if len(values) > 1 else None
+    if kind is bool:
+        return Choice((False, True))
+    if kind not in {int, float}:
+        return None
+    low, high = _bounds(field)
+    if low is not None and high is not None:
+        return Range(low, high, log=False, whole=kind is int)
+    if not default > 0:
+        return None
+    around = _around(default, INT_REACH if kind is int else FLOAT_REACH)
+    return around._replace(low=max(around.low, low) if low is not None else around.low)
+
+
+def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
+    """The constraints of a number; an open bound keeps a hundredth away."""
+    low: Any = None
+    high: Any = None
+    for rule in field.metadata:
+        if isinstance(rule, annotated_types.Ge):
+            low = rule.ge
+        elif isinstance(rule, annotated_types.Gt):
+            low = rule.gt
+        elif isinstance(rule, annotated_types.Le):
+            high = rule.le
+        elif isinstance(rule, annotated_types.Lt):
+            high = rule.lt
+    if low is not None and high is not None:
+        margin = (high - low) / 100
+        open_low = any(isinstance(rule, annotated_types.Gt) for rule in field.metadata)
+        open_high = any(isinstance(rule, annotated_types.Lt) for rule in field.metadata)
+        return low + margin * open_low, high - margin * open_high
+    return (low if low else None), high
+
+
+def _around(default: float, reach: float) -> Range:
+    if isinstance(default, int):
+        return Range(
+            max(1, math.ceil(default / reach)), math.floor(default * reach), log=True, whole=True
+        )
+    return Range(default / reach, default * reach, log=True, whole=False)
+
+
+def _draw(trial: Trial, name: str, dimension: Dimension) -> Any:  # noqa: ANN401 (any value)
+    if isinstance(dimension, Choice):
+        return trial.suggest_categorical(name, dimension.values)
+    if dimension.whole:
+        return trial.suggest_int(name, int(dimension.low), int(dimension.high), log=dimension.log)
+    drawn = trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+    rounded = float(f"{drawn:.{DIGITS}g}")
+    return min(max(rounded, dimension.low), dimension.high)

@@ -1,0 +1,206 @@
+"""A study: trials of one candidate on the validation window, resumable by name, bounded in time.
+
+The first trial is the defaults, so that the search never ends below them. A trial that reports
+validation NDCG@10 while it is fitted is pruned when it lags behind the median of the earlier ones
+at the same epoch. The test window is never looked at. Trials live in one SQLite file; a study that
+is asked for again under its name goes on, on the same data only.
+
+Source: Bergstra et al., NIPS 2011 (tree-structured Parzen estimator), by Optuna.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from kinoloop.errors import ConfigError
+from kinoloop.evaluation.contest import Problem, build_candidate
+from kinoloop.models.base import RECOMMENDERS
+from kinoloop.settings import Config
+from kinoloop.tuning.space import default_point, draw, search_space, settings_of
+
+logger = logging.getLogger(__name__)
+
+METRIC = "validation_ndcg@10"
+WARMUP_TRIALS = 4  # drawn and finished before any is pruned
+
+
+class Attempt(NamedTuple):
+    """One trial, as it ended.
+
+    Attributes:
+        number: From 0, the defaults.
+        value: Validation NDCG@10; None where it was pruned or failed.
+        state: `complete`, `pruned` or `fail`.
+        settings: Of the candidate.
+        seconds: It took.
+    """
+
+    number: int
+    value: float | None
+    state: str
+    settings: dict[str, Any]
+    seconds: float
+
+
+class Tuned(Config):
+    """What a study has found so far.
+
+    Attributes:
+        name: Of the study.
+        settings: The best, ready for `[[retrain.candidates]]`.
+        best: Validation NDCG@10 of the best.
+        default: The same of the defaults; None where their trial did not finish.
+        trials: Finished ones, those of earlier runs included.
+        pruned: Of them, how many were given up early.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    best: float
+    default: float | None
+    trials: int
+    pruned: int
+
+
+class Search(Config):
+    """What is searched, and for how long.
+
+    Attributes:
+        name: Of the study.
+        candidate: Settings that stay, `kind` among them.
+        minutes: Budget; a trial that is running when it ends is stopped at its next epoch.
+        seed: Of everything random.
+        data: What identifies data and split; a study goes on only on the same.
+        max_trials: Of this run; None is as many as the time allows.
+    """
+
+    name: str
+    candidate: dict[str, Any]
+    minutes: float
+    seed: int
+    data: str
+    max_trials: int | None = None
+
+
+def tune(
+    search: Search,
+    problem: Problem,
+    storage: Path,
+    *,
+    tried: Callable[[Attempt], None] = lambda _: None,
+) -> Tuned:
+    """Search.
+
+    Args:
+        search: What, and for how long.
+        problem: Data and split; of the holdouts only validation is used.
+        storage: The SQLite file; made where missing.
+        tried: Is told of each trial that ends.
+
+    Raises:
+        ConfigError: The study was made of other data or for another kind, nothing can be searched,
+            or no trial finished in time.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    config_type = RECOMMENDERS.get(str(search.candidate.get("kind", ""))).Config
+    given = search.candidate
+    build_candidate(given, seed=search.seed)
+    space = search_space(config_type, given)
+    if not space:
+        raise ConfigError(f"{given['kind']} has nothing to search: every setting is given or fixed")
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    study = _study(search, storage)
+    if not study.trials:
+        study.enqueue_trial(default_point(space, config_type))
+    deadline = time.monotonic() + 60 * search.minutes
+
+    def objective(trial: optuna.Trial) -> float:
+        settings = settings_of(draw(trial, space), given, config_type)
+        trial.set_user_attr("settings", settings)
+        recommender = build_candidate(settings, seed=search.seed)
+
+        def report(name: str, value: float, step: int) -> None:
+            if name == METRIC:
+                trial.report(value, step)
+            if (name == METRIC and trial.should_prune()) or time.monotonic() > deadline:
+                raise optuna.TrialPruned
+
+        split = problem.split
+        with threadpool_limits(limits=1):
+            recommender.fit(
+                split.train, problem.catalogue, validation=split.validation, report=report
+            )
+            return split.validation.ndcg(recommender.score)
+
+    def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        tried(_attempt(trial))
+
+    study.optimize(
+        objective,
+        n_trials=search.max_trials,
+        timeout=60 * search.minutes,
+        callbacks=[tell],
+        catch=(MemoryError, FloatingPointError),
+    )
+    return _found(study, search)
+
+
+def _study(search: Search, storage: Path) -> Any:  # noqa: ANN401 (optuna is imported late)
+    import optuna
+
+    study = optuna.create_study(
+        storage=f"sqlite:///{storage}",
+        study_name=search.name,
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=WARMUP_TRIALS, n_warmup_steps=1),
+    )
+    identity = {"data": search.data, "candidate": search.candidate}
+    known = study.user_attrs.get("identity", identity)
+    for part, expected in known.items():
+        if identity[part] != expected:
+            raise ConfigError(
+                f"study {search.name!r} in {storage} was made with {part} {expected!r}, now it is "
+                f"{identity[part]!r}; give a new --name"
+            )
+    study.set_user_attr("identity", identity)
+    # A study that goes on must not draw again what it began with.
+    study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
+    return study
+
+
+def _found(study: Any, search: Search) -> Tuned:  # noqa: ANN401 (see _study)
+    attempts = [_attempt(trial) for trial in study.trials]
+    complete = [a for a in attempts if a.state == "complete" and a.value is not None]
+    if not complete:
+        raise ConfigError(
+            f"study {search.name!r}: no trial finished in {search.minutes:g} minutes; give more "
+            "(--minutes), the same name goes on"
+        )
+    best = max(complete, key=lambda attempt: attempt.value or 0.0)
+    first = attempts[0]
+    return Tuned(
+        name=search.name,
+        settings=best.settings,
+        best=best.value or 0.0,
+        default=first.value if first.state == "complete" else None,
+        trials=sum(a.state in {"complete", "pruned", "fail"} for a in attempts),
+        pruned=sum(a.state == "pruned" for a in attempts),
+    )
+
+
+def _attempt(trial: Any) -> Attempt:  # noqa: ANN401 (see _study)
+    state = trial.state.name.lower()
+    return Attempt(
+        number=trial.number,
+        value=trial.value if state == "complete" else None,
+        state=state,
+        settings=trial.user_attrs.get("settings", {}),
+        seconds=trial.duration.total_seconds() if trial.duration else 0.0,
+    )

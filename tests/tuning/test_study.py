@@ -1,0 +1,113 @@
+import tomllib
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from kinoloop.errors import ConfigError
+from kinoloop.evaluation.contest import Problem, RetrainConfig, build_candidate, cut
+from kinoloop.models.base import RECOMMENDERS
+from kinoloop.models.popularity import Popularity, PopularityConfig
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+from kinoloop.tuning.study import METRIC, Search, tune
+from kinoloop.tuning.toml import candidate_block
+
+
+@pytest.fixture(scope="module")
+def problem():
+    catalogue = toy_catalogue()
+    histories = toy_histories(catalogue, 60)
+    split = cut(histories, RetrainConfig(validation_days=4, test_days=6))
+    return Problem(catalogue, histories, split)
+
+
+def search(**changes):
+    given = {
+        "name": "s", "candidate": {"kind": "item_knn"}, "minutes": 1.0, "seed": 0, "data": "toy",
+        "max_trials": 5,
+    }  # fmt: skip
+    return Search(**{**given, **changes})
+
+
+def test_the_first_trial_is_the_defaults_and_the_best_is_not_below_them(problem, tmp_path):
+    tried = []
+    tuned = tune(search(), problem, tmp_path / "x" / "studies.db", tried=tried.append)
+    default = build_candidate({"kind": "item_knn"}, seed=0)
+    default.fit(problem.split.train, problem.catalogue)
+    assert tried[0].value == problem.split.validation.ndcg(default.score)
+    assert tuned.default == tried[0].value
+    assert tuned.best == max(attempt.value for attempt in tried)
+    assert tuned.trials == len(tried) == 5
+
+
+def test_a_study_goes_on_under_its_name_and_draws_new_points(problem, tmp_path):
+    storage, tried = tmp_path / "studies.db", []
+    tune(search(max_trials=3), problem, storage, tried=tried.append)
+    tuned = tune(search(max_trials=3), problem, storage, tried=tried.append)
+    assert tuned.trials == 6
+    assert [attempt.number for attempt in tried] == list(range(6))
+    points = [str(attempt.settings) for attempt in tried]
+    assert len(set(points)) == 6
+
+
+def test_the_best_settings_train_to_the_measured_quality(problem, tmp_path):
+    tuned = tune(search(), problem, tmp_path / "studies.db")
+    block = tomllib.loads(candidate_block(tuned))["retrain"]["candidates"][0]
+    again = build_candidate(block, seed=0).fit(problem.split.train, problem.catalogue)
+    assert problem.split.validation.ndcg(again.score) == pytest.approx(tuned.best)
+    RetrainConfig(candidates=[block])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "other"}, "was made with data 'toy', now it is 'other'"),
+        ({"candidate": {"kind": "ease"}}, "was made with candidate"),
+    ],
+)
+def test_a_study_goes_on_on_the_same_problem_only(problem, tmp_path, change, message):
+    storage = tmp_path / "studies.db"
+    tune(search(max_trials=1), problem, storage)
+    with pytest.raises(ConfigError, match=message):
+        tune(search(**change), problem, storage)
+
+
+def test_no_time_is_an_error_that_says_so(problem, tmp_path):
+    late = search(candidate={"kind": "concat_match"}, minutes=1e-9, max_trials=1)
+    with pytest.raises(ConfigError, match="no trial finished in 1e-09 minutes"):
+        tune(late, problem, tmp_path / "studies.db")
+
+
+def test_a_candidate_without_a_free_setting_is_refused(problem, tmp_path):
+    full = {"kind": "popularity", "prior_half_life_days": 3.0}
+    with pytest.raises(ConfigError, match="popularity has nothing to search"):
+        tune(search(candidate=full), problem, tmp_path / "studies.db")
+
+
+class SlowConfig(PopularityConfig):
+    kind: Literal["slow"] = "slow"
+    level: float = Field(0.5, ge=0, le=1)
+
+
+class Slow(Popularity):
+    """Reports a curve as high as `level` while it is fitted."""
+
+    Config = SlowConfig
+
+    def _fit(self, histories, validation, report):
+        for epoch in range(1, 5):
+            report(METRIC, self.config.level + epoch / 100, epoch)
+
+
+def test_a_trial_that_lags_behind_is_pruned_at_its_epoch(problem, tmp_path, monkeypatch):
+    monkeypatch.setitem(RECOMMENDERS._found, "slow", Slow)
+    tried = []
+    tuned = tune(
+        search(candidate={"kind": "slow", "prior_half_life_days": 7.0}, max_trials=10),
+        problem, tmp_path / "studies.db", tried=tried.append,
+    )  # fmt: skip
+    pruned = [attempt for attempt in tried if attempt.state == "pruned"]
+    assert tuned.pruned == len(pruned) > 0
+    assert tried[0].state == "complete"
+    finished = [a.settings["level"] for a in tried if a.state == "complete"]
+    assert max(a.settings["level"] for a in pruned) < max(finished)
