@@ -104,7 +104,7 @@ class Histories:
 
     def last(self, n: int) -> "Histories":
         """Keep the newest n events of each row."""
-        return self.select(self.ages < n)
+        return self if self.lengths.max(initial=0) <= n else self.select(self.ages < n)
 
     def matrix(self, n_videos: int) -> sp.csr_matrix:
         """Weights as a sparse matrix, (n_rows, n_videos) float32."""
