@@ -158,7 +158,7 @@ def _normed(x_ND: Array) -> Array:
 
 
 def _twice_gelu(x: Array) -> Array:
-    """x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+    """Two GELU: x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
     inner = x * x
     inner *= _TANH_3
     inner += _TANH_1
