@@ -213,7 +213,7 @@ def text_encoder(
     for settings in config.encoders:
         if "text" not in fingerprints or ENCODERS.get(settings["kind"]).modality != "text":
             continue
-        found = encoders.build(settings).fingerprint
+        found = encoders.identify(settings)
         if found == fingerprints["text"]:
             return {"text": settings}
         logger.warning(

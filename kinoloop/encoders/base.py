@@ -6,7 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from kinoloop.errors import ConfigError
 from kinoloop.media.content import VideoContent
 from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
@@ -26,15 +28,23 @@ class Encoder(ABC):
     Attributes:
         modality: What it reads.
         dim: Length of its vectors.
-        fingerprint: Hex digest that changes whenever anything changes that changes the vectors:
-        weights,
-            preprocessing, pooling, library backend, version of the code.
+        fingerprint: What `identify` says of its config.
     """
 
     Config: ClassVar[type[EncoderConfig]]
     modality: ClassVar[ModalityName]
     dim: int
     fingerprint: str
+
+    @classmethod
+    @abstractmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space without loading a model: a run with nothing to do loads none.
+
+        Returns:
+            Hex digest that changes whenever anything changes that changes the vectors: weights,
+            preprocessing, pooling, versions of the libraries that compute and of our code.
+        """
 
     @abstractmethod
     def __init__(self, config: EncoderConfig) -> None:
@@ -69,10 +79,37 @@ ENCODERS: Plugins[type[Encoder]] = Plugins("kinoloop.encoders", "encoder")
 
 
 def build(settings: dict[str, Any]) -> Encoder:
-    """Build an encoder from its settings, such as `{"kind": "minilm"}`.
+    """Build an encoder from its settings, such as `{"kind": "minilm"}`; this loads its model.
 
     Raises:
-        ConfigError: No encoder is called that.
+        ConfigError: No encoder is called that, or a setting is wrong.
     """
-    encoder = ENCODERS.get(str(settings.get("kind", "")))
-    return encoder(encoder.Config.model_validate(settings))
+    kind, config = parse(settings)
+    return kind(config)
+
+
+def identify(settings: dict[str, Any]) -> str:
+    """Fingerprint of the encoder that `build` would give, without loading its model.
+
+    Raises:
+        ConfigError: No encoder is called that, or a setting is wrong.
+    """
+    kind, config = parse(settings)
+    return kind.identify(config)
+
+
+def parse(settings: dict[str, Any]) -> tuple[type[Encoder], EncoderConfig]:
+    """Class and checked config of an encoder.
+
+    Raises:
+        ConfigError: No encoder is called that, or a setting is wrong.
+    """
+    kind = ENCODERS.get(str(settings.get("kind", "")))
+    try:
+        return kind, kind.Config.model_validate(settings)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"encoder {settings.get('kind')!r}: {where}: {first['msg']}, got {first['input']!r}"
+        ) from err

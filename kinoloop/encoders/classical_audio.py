@@ -68,13 +68,13 @@ class ClassicalAudio(Encoder):
         assert isinstance(config, ClassicalAudioConfig)
         self.config = config
         self.dim: int = len(describe(np.zeros(spectra.N_FFT, dtype=np.float32), 16_000))
-        self.fingerprint: str = fingerprint(
-            {
-                "family": config.kind,
-                "code": CODE_VERSION,
-                "libraries": library_versions("scipy"),
-            }
-        )
+        self.fingerprint: str = self.identify(config)
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space."""
+        facts = {"code": CODE_VERSION, "libraries": library_versions("scipy")}
+        return fingerprint({"family": config.kind, **facts})
 
     def encode(
         self, contents: Sequence[VideoContent]

@@ -53,7 +53,13 @@ class ClassicalVisual(Encoder):
         self.config = config
         grey = np.full((1, 8, 8, 3), 128, dtype=np.uint8)
         self.dim: int = len(describe(grey, side=config.side))
-        self.fingerprint: str = fingerprint(
+        self.fingerprint: str = self.identify(config)
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space."""
+        assert isinstance(config, ClassicalVisualConfig)
+        return fingerprint(
             {
                 "family": config.kind,
                 "code": CODE_VERSION,

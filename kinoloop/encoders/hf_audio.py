@@ -13,11 +13,19 @@ from pydantic import Field
 from scipy.signal import resample_poly
 
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
+from kinoloop.encoders.checkpoint import model_facts, preprocessing
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
-from kinoloop.encoders.pretrained import encode_present, load, locate, normalise
+from kinoloop.encoders.pretrained import (
+    compiled,
+    encode_present,
+    fetch,
+    load,
+    locate,
+    mean_of_units,
+)
 from kinoloop.media.content import VideoContent
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 MIN_CHUNK_S = 0.4
 """A shorter rest is dropped; a whole sound that is shorter is padded with silence to this."""
 
@@ -29,7 +37,8 @@ class HfAudioConfig(EncoderConfig):
     model: str = Field(description="Hub name or folder.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
     chunk_s: float = Field(default=10.0, gt=0.5, le=30, description="Sound a vector, seconds.")
-    batch_size: int = Field(default=8, ge=1, description="Chunks at a time.")
+    batch_size: int = Field(default=8, ge=1, description="Chunks at a time; 64 on a GPU.")
+    compile: bool = Field(default=False, description="torch.compile: pays for long GPU runs.")
 
 
 @ENCODERS.register("hf_audio")
@@ -58,15 +67,22 @@ class HfAudio(Encoder):
         # CLAP cuts what is too long at a random place: a chunk is never longer than it takes
         longest = getattr(self._extractor, "nb_max_samples", None) or 30 * self._rate
         self._length = min(int(config.chunk_s * self._rate), int(longest))
+        self._compiled = compiled(self._vectors, wanted=config.compile)
         probe = np.zeros(self._length, dtype=np.float32)
-        self.dim: int = self._forward([probe]).shape[1]
-        self.fingerprint: str = fingerprint(
+        self.dim: int = self._encode_chunks([probe]).shape[1]
+        self.fingerprint: str = self.identify(config)
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space."""
+        assert isinstance(config, HfAudioConfig)
+        directory = locate(config.model, config.revision)
+        return fingerprint(
             {
                 "family": "hf_audio",
                 "code": CODE_VERSION,
-                "weights": self._pretrained.digests,
-                "extractor": self._extractor.to_dict(),
-                "backend": type(self._extractor).__name__,
+                "model": model_facts(directory),
+                "extractor": preprocessing(directory),
                 "chunk_s": config.chunk_s,
                 "libraries": library_versions("transformers", "scipy"),
             }
@@ -83,10 +99,19 @@ class HfAudio(Encoder):
     def _embed(self, sounds: list[tuple[NDArray[np.float32], int]]) -> NDArray[np.float32]:
         chunks = [self._chunks(audio, rate) for audio, rate in sounds]
         flat = [chunk for one in chunks for chunk in one]
+        return mean_of_units(self._encode_chunks(flat), [len(one) for one in chunks])
+
+    def _encode_chunks(self, chunks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        import torch
+
         size = self.config.batch_size
-        batches = [self._forward(flat[at : at + size]) for at in range(0, len(flat), size)]
-        starts = np.cumsum([0, *(len(one) for one in chunks)])[:-1]
-        return normalise(np.add.reduceat(normalise(np.concatenate(batches)), starts, axis=0))
+        with torch.inference_mode():
+            return fetch(
+                [
+                    self._compiled(self._inputs(chunks[at : at + size]))
+                    for at in range(0, len(chunks), size)
+                ]
+            )
 
     def _chunks(self, audio: NDArray[np.float32], rate: int) -> list[NDArray[np.float32]]:
         """Chunks of exactly `chunk_s`; the last is padded, so that a batch changes no vector."""
@@ -99,20 +124,16 @@ class HfAudio(Encoder):
             chunks.pop()
         return [np.pad(c, (0, length - len(c))).astype(np.float32) for c in chunks]
 
-    def _forward(self, chunks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _inputs(self, chunks: list[NDArray[np.float32]]) -> dict[str, Any]:
+        """What the checkpoint's feature extractor makes of chunks, where the model is."""
         import torch
 
         inputs = self._extractor(chunks, sampling_rate=self._rate, return_tensors="pt")
-        device, dtype = self._pretrained.device, self._pretrained.dtype
-        tensors = {
-            name: value.to(device, dtype if value.is_floating_point() else None)
+        return {
+            name: self._pretrained.send(value)
             for name, value in inputs.items()
             if isinstance(value, torch.Tensor)
         }
-        with torch.inference_mode():
-            vectors = self._vectors(tensors)
-        result: NDArray[np.float32] = vectors.float().cpu().numpy()
-        return result
 
     def _vectors(self, inputs: dict[str, Any]) -> Any:  # noqa: ANN401 (torch is imported late)
         """One vector a chunk, whatever the model calls it."""
@@ -127,7 +148,9 @@ class HfAudio(Encoder):
             return states[:, :used].mean(1)
         output = model(**inputs)
         pooled = getattr(output, "pooler_output", None)
-        return output.last_hidden_state.mean(1) if pooled is None else pooled
+        if pooled is None or not self._pretrained.has_pooler:
+            return output.last_hidden_state.mean(1)
+        return pooled
 
     def _window_s(self) -> float:
         return float(getattr(self._extractor, "chunk_length", self.config.chunk_s))

@@ -1,6 +1,7 @@
-"""Any Hugging Face image model: CLIP, SigLIP, ViT, DINOv2, ResNet, timm wrappers.
+"""Any Hugging Face image model: CLIP, SigLIP, ViT, DINOv2, ResNet, MobileNet, EfficientNet, timm's.
 
-Each sampled frame gives a vector; a video is the mean of its frames' unit vectors.
+Each sampled frame gives a vector; a video is the mean of its frames' unit vectors. Frames of
+several videos share a batch. Preprocessing is the checkpoint's and runs where the model runs.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,23 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
+from kinoloop.encoders.checkpoint import model_facts, preprocessing
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
-from kinoloop.encoders.pretrained import encode_present, load, locate, normalise
+from kinoloop.encoders.images import make_preprocess
+from kinoloop.encoders.pretrained import (
+    compiled,
+    encode_present,
+    fetch,
+    load,
+    locate,
+    mean_of_units,
+)
 from kinoloop.media.content import VideoContent
 
 if TYPE_CHECKING:
     import torch
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 class HfImageConfig(EncoderConfig):
@@ -27,7 +37,8 @@ class HfImageConfig(EncoderConfig):
     kind: Literal["hf_image"] = "hf_image"
     model: str = Field(description="Hub name or folder.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
-    batch_size: int = Field(default=32, ge=1, description="Frames at a time.")
+    batch_size: int = Field(default=32, ge=1, description="Frames at a time; 128 on a GPU.")
+    compile: bool = Field(default=False, description="torch.compile: pays for long GPU runs.")
 
 
 @ENCODERS.register("hf_image")
@@ -49,19 +60,27 @@ class HfImage(Encoder):
         directory = locate(config.model, config.revision)
         self._pretrained = load(directory)
         loader: Any = transformers.AutoImageProcessor
-        self._processor: Any = loader.from_pretrained(
-            directory, trust_remote_code=False, local_files_only=True
+        self._preprocess = make_preprocess(
+            self._pretrained,
+            loader.from_pretrained(directory, trust_remote_code=False, local_files_only=True),
         )
+        self._vectors = compiled(self._forward, wanted=config.compile)
         grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-        self.dim: int = self._forward([grey]).shape[1]
-        self.fingerprint: str = fingerprint(
+        self.dim: int = self._encode_frames([grey]).shape[1]
+        self.fingerprint: str = self.identify(config)
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space."""
+        assert isinstance(config, HfImageConfig)
+        directory = locate(config.model, config.revision)
+        return fingerprint(
             {
                 "family": "hf_image",
                 "code": CODE_VERSION,
-                "weights": self._pretrained.digests,
-                "processor": self._processor.to_dict(),
-                "backend": type(self._processor).__name__,
-                "libraries": library_versions("transformers", "pillow"),
+                "model": model_facts(directory),
+                "processor": preprocessing(directory),
+                "libraries": library_versions("transformers"),
             }
         )
 
@@ -76,40 +95,47 @@ class HfImage(Encoder):
 
     def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         frames = [frame for video in videos for frame in video]
-        size = self.config.batch_size
-        batches = [self._forward(frames[at : at + size]) for at in range(0, len(frames), size)]
-        vectors = normalise(np.concatenate(batches))
-        starts = np.cumsum([0, *(len(video) for video in videos)])[:-1]
-        return normalise(np.add.reduceat(vectors, starts, axis=0))
+        return mean_of_units(self._encode_frames(frames), [len(video) for video in videos])
 
-    def _forward(self, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def _encode_frames(self, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         import torch
 
-        inputs = self._processor(
-            images=frames, return_tensors="pt", input_data_format="channels_last"
-        )
-        pixels = inputs["pixel_values"].to(self._pretrained.device, self._pretrained.dtype)
+        size = self.config.batch_size
         with torch.inference_mode():
-            vectors = image_vectors(self._pretrained.model, pixels)
-        result: NDArray[np.float32] = vectors.float().cpu().numpy()
-        return result
+            return fetch(
+                [
+                    self._vectors(self._preprocess(frames[at : at + size]))
+                    for at in range(0, len(frames), size)
+                ]
+            )
+
+    def _forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        return image_vectors(self._pretrained.model, pixels, pooler=self._pretrained.has_pooler)
 
 
-def image_vectors(model: Any, pixels: "torch.Tensor") -> "torch.Tensor":  # noqa: ANN401 (many classes)
+def image_vectors(model: Any, pixels: "torch.Tensor", *, pooler: bool = True) -> "torch.Tensor":  # noqa: ANN401 (many classes)
     """One vector an image, (n, dim), whatever the model calls it.
 
     CLIP and kin have `get_image_features`, whose answer is an object in transformers 5 and was a
-    tensor before; others have a pooler, of shape (n, dim) or (n, dim, 1, 1); the rest is the mean
-    over tokens.
+    tensor before; others have a pooler, of shape (n, dim) or (n, dim, 1, 1); without a pooler it is
+    the mean over the grid or the tokens.
+
+    Args:
+        model: In evaluation mode.
+        pixels: (n, 3, height, width).
+        pooler: Whether the checkpoint had weights for the pooler; if not (a ViT that was saved as
+            a classifier), the first token is taken, as its classifier did.
     """
     if hasattr(model, "get_image_features"):
         features = model.get_image_features(pixel_values=pixels)
         pooled = getattr(features, "pooler_output", features)
     else:
         output = model(pixel_values=pixels)
+        states = output.last_hidden_state  # (n, dim, h, w) or (n, tokens, dim)
         pooled = getattr(output, "pooler_output", None)
-        if pooled is None:
-            states = output.last_hidden_state  # (n, dim, h, w) or (n, tokens, dim)
+        if not pooler and states.ndim == 3:
+            pooled = states[:, 0]
+        elif pooled is None:
             pooled = states.mean((2, 3)) if states.ndim == 4 else states.mean(1)
     vectors: torch.Tensor = pooled.flatten(1)
     return vectors

@@ -1,23 +1,36 @@
-"""Any Hugging Face text model: BERT and kin (mean), E5 (mean, prefixes), Qwen-Embedding (last).
+"""Any Hugging Face text model: BERT and kin, E5 with its prefixes, decoders as Qwen3-Embedding.
 
-Source: Reimers and Gurevych, Sentence-BERT, 2019, section 3 (mean pooling); Wang et al., E5, 2022
-(prefixes); Zhang et al., Qwen3 Embedding, 2025, section 2 (last token).
+Pooling and prefixes are what the checkpoint says (`kinoloop.encoders.pooling`) unless the settings
+say otherwise. Texts of like length share a batch.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, TextEncoder
+from kinoloop.encoders.checkpoint import model_facts, vocabulary_facts
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
-from kinoloop.encoders.pretrained import Pretrained, encode_present, load, locate, normalise
+from kinoloop.encoders.pooling import Pooling, pool, pooling_of, prefixes_of
+from kinoloop.encoders.pretrained import (
+    Pretrained,
+    compiled,
+    encode_present,
+    fetch,
+    load,
+    locate,
+    normalise,
+)
 from kinoloop.media.content import VideoContent
 
-CODE_VERSION = 1
+if TYPE_CHECKING:
+    import torch
+
+CODE_VERSION = 2
 
 
 class HfTextConfig(EncoderConfig):
@@ -26,13 +39,18 @@ class HfTextConfig(EncoderConfig):
     kind: Literal["hf_text"] = "hf_text"
     model: str = Field(description="Hub name or folder.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
-    pooling: Literal["mean", "cls", "last"] = Field(
-        default="mean", description="`last` for decoders such as Qwen-Embedding."
+    pooling: Literal["auto", "mean", "cls", "last"] = Field(
+        default="auto", description="`auto`: as the checkpoint says; `last` for decoders."
     )
     max_tokens: int = Field(default=256, ge=8, le=8192, description="Longer texts are cut.")
-    batch_size: int = Field(default=32, ge=1, description="Texts at a time.")
-    prefix: str = Field(default="", description="Put before a video's text, `passage: ` for E5.")
-    query_prefix: str = Field(default="", description="Put before a query, `query: ` for E5.")
+    batch_size: int = Field(default=32, ge=1, description="Texts at a time; 256 on a GPU.")
+    prefix: str | None = Field(
+        default=None, description="Before a video's text; None: as the checkpoint says."
+    )
+    query_prefix: str | None = Field(
+        default=None, description="Before a query; None: as the checkpoint says."
+    )
+    compile: bool = Field(default=False, description="torch.compile: pays for long GPU runs.")
 
 
 @ENCODERS.register("hf_text")
@@ -50,29 +68,43 @@ class HfText(TextEncoder):
 
         assert isinstance(config, HfTextConfig)
         self.config = config
-        directory = self._directory()
+        directory = locate(config.model, config.revision)
+        self._style = _Style.of(config, directory)
         self._pretrained: Pretrained = load(directory)
+        self._pretrained.model.config.use_cache = False  # a decoder would keep what nobody reads
         self._tokenizer: Any = AutoTokenizer.from_pretrained(
             directory, trust_remote_code=False, local_files_only=True
         )
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self.dim: int = self._pretrained.model.config.get_text_config().hidden_size
-        self.fingerprint: str = fingerprint(
+        self._vectors = compiled(self._forward, wanted=config.compile)
+        text_config = self._pretrained.model.config.get_text_config()
+        self._max_tokens = min(
+            config.max_tokens,
+            self._tokenizer.model_max_length,
+            getattr(text_config, "max_position_embeddings", config.max_tokens),
+        )
+        self.dim: int = text_config.hidden_size
+        self.fingerprint: str = HfText.identify(config)
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space."""
+        assert isinstance(config, HfTextConfig)
+        directory = locate(config.model, config.revision)
+        style = _Style.of(config, directory)
+        return fingerprint(
             {
                 "family": "hf_text",
                 "code": CODE_VERSION,
-                "weights": self._pretrained.digests,
-                "vocabulary": fingerprint(self._tokenizer.get_vocab()),
-                "pooling": config.pooling,
+                "model": model_facts(directory),
+                "vocabulary": vocabulary_facts(directory),
+                "pooling": style.pooling,
                 "max_tokens": config.max_tokens,
-                "prefixes": [config.prefix, config.query_prefix],
+                "prefixes": [style.prefix, style.query_prefix],
                 "libraries": library_versions("transformers", "tokenizers"),
             }
         )
-
-    def _directory(self) -> Path:
-        return locate(self.config.model, self.config.revision)
 
     def encode(
         self, contents: Sequence[VideoContent]
@@ -81,14 +113,14 @@ class HfText(TextEncoder):
         texts = [content.text.strip() for content in contents]
         present = np.array([bool(text) for text in texts], dtype=np.bool_)
         return encode_present(
-            texts, present, dim=self.dim, encode=lambda some: self._embed(some, self.config.prefix)
+            texts, present, dim=self.dim, encode=lambda some: self._embed(some, self._style.prefix)
         )
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode queries, (n, dim) float32, L2-normalised; an empty string gives a zero row."""
         stripped = [text.strip() for text in texts]
         present = np.array([bool(text) for text in stripped], dtype=np.bool_)
-        query_prefix = self.config.query_prefix
+        query_prefix = self._style.query_prefix
         vectors, _ = encode_present(
             stripped, present, dim=self.dim, encode=lambda some: self._embed(some, query_prefix)
         )
@@ -96,33 +128,47 @@ class HfText(TextEncoder):
 
     def _embed(self, texts: list[str], prefix: str) -> NDArray[np.float32]:
         """Encode in order of length, so that a batch is padded little."""
-        tokens = self._tokenizer(
-            [prefix + text for text in texts], truncation=True, max_length=self.config.max_tokens
-        )["input_ids"]
-        order = np.argsort([len(ids) for ids in tokens], kind="stable")
-        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for start in range(0, len(order), self.config.batch_size):
-            rows = order[start : start + self.config.batch_size]
-            vectors[rows] = self._forward([tokens[int(row)] for row in rows])
-        return normalise(vectors)
-
-    def _forward(self, tokens: list[list[int]]) -> NDArray[np.float32]:
         import torch
 
-        device = self._pretrained.device
-        batch = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")
-        mask = batch["attention_mask"].to(device)
+        tokens = self._tokenizer(
+            [prefix + text for text in texts], truncation=True, max_length=self._max_tokens
+        )["input_ids"]
+        order = np.argsort([len(ids) for ids in tokens], kind="stable")
+        groups = [
+            order[at : at + self.config.batch_size]
+            for at in range(0, len(order), self.config.batch_size)
+        ]
         with torch.inference_mode():
-            states = self._pretrained.model(
-                input_ids=batch["input_ids"].to(device), attention_mask=mask
-            ).last_hidden_state.float()
-            if self.config.pooling == "mean":
-                weights = mask.unsqueeze(-1).float()
-                pooled = (states * weights).sum(1) / weights.sum(1)
-            elif self.config.pooling == "cls":
-                pooled = states[torch.arange(len(tokens)), mask.argmax(1)]
-            else:  # the last real token, whichever side the padding is on
-                positions = torch.arange(mask.shape[1], device=device)
-                pooled = states[torch.arange(len(tokens)), (mask * positions).argmax(1)]
-        result: NDArray[np.float32] = pooled.cpu().numpy()
-        return result
+            batches = [self._encode([tokens[int(row)] for row in rows]) for rows in groups]
+            vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+            vectors[order] = fetch(batches)
+        return normalise(vectors)
+
+    def _encode(self, tokens: list[list[int]]) -> "torch.Tensor":
+        batch = self._tokenizer.pad({"input_ids": tokens}, padding=True, return_tensors="pt")
+        send = self._pretrained.send
+        vectors: torch.Tensor = self._vectors(
+            send(batch["input_ids"]), send(batch["attention_mask"])
+        )
+        return vectors
+
+    def _forward(self, ids: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
+        states = self._pretrained.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return pool(states, mask, self._style.pooling)
+
+
+class _Style(NamedTuple):
+    """What the settings say, and what the checkpoint says where they are silent."""
+
+    pooling: Pooling
+    prefix: str
+    query_prefix: str
+
+    @classmethod
+    def of(cls, config: HfTextConfig, directory: Path) -> "_Style":
+        prefix, query_prefix = prefixes_of(directory, config.model)
+        return cls(
+            pooling_of(directory) if config.pooling == "auto" else config.pooling,
+            prefix if config.prefix is None else config.prefix,
+            query_prefix if config.query_prefix is None else config.query_prefix,
+        )

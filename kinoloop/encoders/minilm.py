@@ -41,12 +41,19 @@ class MiniLm(HfText):
 
     def __init__(self, config: EncoderConfig) -> None:
         assert isinstance(config, MiniLmConfig)
-        directory = packaged_model()
-        super().__init__(
-            HfTextConfig(
-                model=str(directory), max_tokens=config.max_tokens, batch_size=config.batch_size
-            )
-        )
+        super().__init__(_as_text_model(config))
+
+    @classmethod
+    def identify(cls, config: EncoderConfig) -> str:
+        """Name the vector space: that of the same model through `hf_text`."""
+        assert isinstance(config, MiniLmConfig)
+        return HfText.identify(_as_text_model(config))
+
+
+def _as_text_model(config: MiniLmConfig) -> HfTextConfig:
+    return HfTextConfig(
+        model=str(packaged_model()), max_tokens=config.max_tokens, batch_size=config.batch_size
+    )
 
 
 def packaged_model(package: str = PACKAGE, expected: str = WEIGHTS_SHA256) -> Path:

@@ -1,18 +1,21 @@
 """Load Hugging Face models by name or folder: safetensors only, no code from a repository.
 
-On a GPU in bfloat16 where there is one, on the CPU in float32 otherwise, without being told.
+On a GPU in bfloat16 where there is one, on the CPU in float32 otherwise, without being told. Input
+goes through pinned memory without waiting, results are fetched once a call: the GPU works on one
+batch while the next one is made ready.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.encoders.fingerprint import digest_files
+from kinoloop.encoders.checkpoint import weight_files
 from kinoloop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "*.tiktoken")
 """What is fetched from a hub: never `.bin`, `.pt` or `.py`."""
+
+UNUSED = ("masked_spec_embed", "position_ids")
+"""Ends of the names of weights that a checkpoint may lack: nothing here looks at them."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,34 @@ class Pretrained:
         directory: Where its files are.
         device: Where it runs.
         dtype: Of its weights.
-        digests: SHA-256 of its weight files, sorted.
+        has_pooler: Whether the checkpoint has weights for its pooler; without them the class
+            makes them up at random.
     """
 
     model: Any
     directory: Path
     device: "torch.device"
     dtype: "torch.dtype"
-    digests: list[str]
+    has_pooler: bool = True
+
+    def send(self, tensor: "torch.Tensor") -> "torch.Tensor":
+        """Put a tensor where the model is; numbers with a point in the model's precision."""
+        dtype = self.dtype if tensor.is_floating_point() else None
+        if self.device.type == "cuda" and not tensor.is_pinned():
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, dtype, non_blocking=True)
+
+    def stack(self, arrays: Sequence[NDArray[Any]]) -> "torch.Tensor":
+        """Arrays of one shape as one tensor where the model is; copied once, and not waited for."""
+        import torch
+
+        first = torch.from_numpy(np.empty(0, arrays[0].dtype))
+        shape = (len(arrays), *arrays[0].shape)
+        buffer = torch.empty(shape, dtype=first.dtype, pin_memory=self.device.type == "cuda")
+        view = buffer.numpy()
+        for row, array in zip(view, arrays, strict=True):
+            row[...] = array
+        return buffer.to(self.device, non_blocking=True)
 
 
 def locate(name: str, revision: str | None) -> Path:
@@ -70,42 +96,75 @@ def load(directory: Path, *, loader: str = "AutoModel") -> Pretrained:
         loader: Class of `transformers` that builds the model.
 
     Raises:
-        ConfigError: There are no safetensors weights, or they do not fit the loader.
+        ConfigError: There are no safetensors weights, they do not fit the loader, some are missing,
+            or a package that the model needs is.
     """
     import transformers
 
-    weights = sorted(directory.glob("*.safetensors"))
-    if not weights:
-        raise ConfigError(
-            f"{directory} holds no *.safetensors; other weight formats can run code and are not "
-            "read. Convert them with `model.save_pretrained(folder)`"
-        )
+    weight_files(directory)
     device, dtype = place()
     quieten: Any = transformers.utils.logging
     quieten.disable_progress_bar()  # it loads in milliseconds
     try:
-        model = getattr(transformers, loader).from_pretrained(
+        model, told = getattr(transformers, loader).from_pretrained(
             directory,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             dtype=dtype,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as err:
+    except ImportError as err:
+        raise ConfigError(
+            f"{directory} needs a package that is not installed: {first_line(err)}; install it, "
+            "or name a model that transformers has a class of its own for"
+        ) from err
+    except (OSError, ValueError, KeyError, RuntimeError) as err:
         raise ConfigError(f"{directory} is no model for {loader}: {err}") from err
+    missing = {name for name in told["missing_keys"] if not name.endswith(UNUSED)}
+    unpooled = {name for name in missing if "pooler" in name.split(".")}
+    if missing - unpooled:
+        raise ConfigError(
+            f"{directory} lacks {len(missing)} weights of {type(model).__name__}, such as "
+            f"{min(missing - unpooled)!r}; they would be random. Fetch the model again"
+        )
     model = model.to(device).eval()
     logger.info("loaded %s on %s in %s", directory.name, device, dtype)
-    return Pretrained(model, directory, device, dtype, digest_files(weights))
+    return Pretrained(model, directory, device, dtype, has_pooler=not unpooled)
 
 
+@lru_cache(maxsize=1)
 def place() -> "tuple[torch.device, torch.dtype]":
-    """Where models run here, and in which precision."""
+    """Where models run here, and in which precision; looked up once a process."""
     import torch
 
     if torch.cuda.is_available():
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
         return torch.device("cuda"), dtype
     return torch.device("cpu"), torch.float32
+
+
+def compiled(forward: Callable[..., Any], *, wanted: bool) -> Callable[..., Any]:
+    """The forward pass, compiled where that is wanted: the first batch then takes a minute."""
+    if not wanted:
+        return forward
+    import torch
+
+    result: Callable[..., Any] = torch.compile(forward)
+    return result
+
+
+def fetch(batches: "Sequence[torch.Tensor]") -> NDArray[np.float32]:
+    """Results of several batches as one array; the only place where anybody waits for the GPU."""
+    import torch
+
+    result: NDArray[np.float32] = torch.cat(list(batches)).float().cpu().numpy()
+    return result
+
+
+def first_line(err: Exception) -> str:
+    """What an error of a library says first."""
+    return (str(err).strip() or type(err).__name__).splitlines()[0]
 
 
 def normalise(vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -116,6 +175,17 @@ def normalise(vectors: NDArray[Any]) -> NDArray[np.float32]:
         rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-12
     )
     return unit
+
+
+def mean_of_units(vectors: NDArray[np.float32], counts: Sequence[int]) -> NDArray[np.float32]:
+    """One unit vector a video: the mean of the unit vectors of its parts.
+
+    Args:
+        vectors: (parts of all videos, dim), video by video.
+        counts: Parts of each video, at least 1.
+    """
+    starts = np.cumsum([0, *counts])[:-1]
+    return normalise(np.add.reduceat(normalise(vectors), starts, axis=0))
 
 
 def encode_present(

@@ -24,6 +24,12 @@ class ExtractConfig(Config):
     shard_texts: int = Field(
         default=1024, ge=1, description="Videos without media a commit; they are much cheaper."
     )
+    window_videos: int = Field(
+        default=16, ge=1, description="Decoded videos that encoders see at once; about 6 MB each."
+    )
+    decode_ahead: int = Field(
+        default=24, ge=1, description="Videos that decoders may be ahead of the encoders."
+    )
     compact_files: int = Field(
         default=32, ge=2, description="A table of more small files than this is compacted."
     )

@@ -1,8 +1,11 @@
-"""What every video consists of today: where its files are, and hashes of content and words."""
+"""What every video consists of today: where its files are, and hashes of content and words.
+
+The catalogue passes by in slices: of a video that misses nothing no more is kept than of its row.
+"""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from kinoloop.media.source import is_remote, resolve
 COLUMNS = ("video_id", "title", "description", "tags", "category", "media", "subtitles")
 MAX_TEXT_CHARACTERS = 24_000
 """Of the text that encoders get; they cut further, each at its own number of tokens."""
+
+SLICE_VIDEOS = 10_000
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,8 @@ class Item:
         return bool(self.content_hash)
 
 
-def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> list[Item]:
-    """Look at every video of the catalogue, newest first.
+def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> Iterator[list[Item]]:
+    """Look at every video of the catalogue, newest first, `SLICE_VIDEOS` at a time.
 
     Cost: one `stat` a file that is known; a file that is new or changed is hashed.
     """
@@ -96,12 +101,11 @@ def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> list[Item
         .select(COLUMNS)
         .collect()
     )
-    references = pl.concat([videos["media"], videos["subtitles"]]).drop_nulls().unique().to_list()
-    located = {reference: _locate(roots, reference) for reference in references if reference}
-    hashed = hashes.hash_all(place for place, _ in located.values() if place is not None)
-    return [
-        _item(row, located, hashed) for row in videos.iter_rows(named=False, buffer_size=10_000)
-    ]
+    for part in videos.iter_slices(SLICE_VIDEOS):
+        references = pl.concat([part["media"], part["subtitles"]]).drop_nulls().unique().to_list()
+        located = {reference: _locate(roots, reference) for reference in references if reference}
+        hashed = hashes.hash_all(place for place, _ in located.values() if place is not None)
+        yield [_item(row, located, hashed) for row in part.iter_rows(named=False)]
 
 
 def compose(text: str, words: str) -> str:

@@ -1,42 +1,20 @@
-"""Which videos miss what: media rows and features under the fingerprints of today."""
+"""Which videos miss what: media rows and products under the fingerprints of today.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Keys and hashes are compared in columns, slice by slice; only a video that misses something becomes
+an object. 100,000 videos that miss nothing cost about a second.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from kinoloop.data.tables import Tables
-from kinoloop.encoders.base import Encoder
-from kinoloop.encoders.fingerprint import fingerprint
-from kinoloop.errors import ConfigError
 from kinoloop.extraction.inventory import Item
-from kinoloop.media.decode import DECODE_VERSION
-from kinoloop.media.decoded import DecodeConfig
+from kinoloop.extraction.products import Product
 
 PASSING = ("timeout", "memory", "crashed")
 """Reasons that may pass: a busy machine, a limit that was raised, a decoder that was mended."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """One vector space: an encoder together with what is decoded for it.
-
-    Attributes:
-        encoder: Makes the vectors.
-        fingerprint: Of both; for words that of the encoder alone, so that a query meets them.
-    """
-
-    encoder: Encoder
-    fingerprint: str
-
-    @property
-    def modality(self) -> str:
-        """What the encoder reads."""
-        return self.encoder.modality
-
-    def hash_of(self, item: Item) -> str:
-        """Hash of what this space sees of a video."""
-        return item.text_hash if self.modality == "text" else item.content_hash
 
 
 @dataclass(frozen=True)
@@ -45,99 +23,119 @@ class Task:
 
     Attributes:
         item: The video.
-        spaces: Positions of the spaces that miss it.
+        products: Positions of the products that miss it.
         media_row: Whether its media row is missing or of other content.
         words: Subtitles that a former run read; None where they must be decoded.
         replaces: Whether rows of other content are there and must go.
     """
 
     item: Item
-    spaces: tuple[int, ...]
+    products: tuple[int, ...]
     media_row: bool
     words: str | None
     replaces: bool = False
 
-    def needs_decoding(self, spaces: Sequence[Space]) -> bool:
+    def needs_decoding(self, products: Sequence[Product]) -> bool:
         """Whether its files must be opened."""
         if not self.item.has_content:
             return False
-        return self.media_row or any(spaces[i].modality != "text" for i in self.spaces)
-
-
-def make_spaces(encoders: Sequence[Encoder], decode: DecodeConfig) -> list[Space]:
-    """Pair encoders with what is decoded for them.
-
-    Raises:
-        ConfigError: Two encoders read the same modality.
-    """
-    spaces = [Space(encoder, _fingerprint(encoder, decode)) for encoder in encoders]
-    modalities = [space.modality for space in spaces]
-    twice = sorted({m for m in modalities if modalities.count(m) > 1})
-    if twice:
-        raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one a modality")
-    return spaces
+        return self.media_row or any(products[i].needs_decoding for i in self.products)
 
 
 def find_pending(
-    tables: Tables, items: Sequence[Item], spaces: Sequence[Space], *, retry: bool = False
-) -> list[Task]:
+    tables: Tables,
+    slices: Iterable[Sequence[Item]],
+    products: Sequence[Product],
+    *,
+    retry: bool = False,
+) -> tuple[int, list[Task]]:
     """Compare the inventory with the tables.
 
     Args:
         tables: What is done.
-        items: What there is.
-        spaces: All vector spaces.
+        slices: What there is.
+        products: All that is made of a video.
         retry: Whether media that failed for a reason in `PASSING` count as not done.
 
     Returns:
-        Tasks in the order of the inventory.
+        How many videos there are, and the tasks in the order of the inventory.
     """
-    media = {
-        video_id: (content_hash, words, retry and reason in PASSING)
-        for video_id, content_hash, words, reason in tables.scan("media")
-        .select("video_id", "content_hash", "words", "reason")
+    again = pl.col("reason").is_in(PASSING) if retry else pl.lit(value=False)
+    media = (
+        tables.scan("media")
+        .select("video_id", media="content_hash", again=again)
         .collect()
-        .iter_rows()
-    }
-    present = [_hashes(tables, space.fingerprint) for space in spaces]
-    tasks = []
-    for item in items:
-        content_hash, words, again = media.get(item.video_id, ("", "", False))
-        media_row = item.has_content and (content_hash != item.content_hash or again)
-        missing = tuple(
-            i
-            for i, space in enumerate(spaces)
-            if present[i].get(item.video_id) != space.hash_of(item) or (again and media_row)
-        )
-        if media_row or missing:
-            known = None if media_row else (words or "")
-            stale = any(item.video_id in present[i] for i in missing)
-            tasks.append(
-                Task(
-                    item,
-                    missing,
-                    media_row=media_row,
-                    words=known if item.has_content else "",
-                    replaces=stale or (media_row and item.video_id in media),
-                )
-            )
-    return tasks
-
-
-def _hashes(tables: Tables, wanted: str) -> dict[str, str]:
-    """Hash of the content that each video's features were made from, under one fingerprint."""
-    rows = (
-        tables.scan("features")
-        .filter(pl.col("fingerprint") == wanted)
-        .select("video_id", "content_hash")
-        .collect()
+        .unique("video_id", keep="last")
     )
-    return dict(rows.iter_rows())
+    done = [_done(tables, i, product) for i, product in enumerate(products)]
+    videos, tasks = 0, []
+    for items in slices:
+        videos += len(items)
+        frame = _hashes(items, products).join(media, on="video_id", how="left")
+        for there in done:
+            frame = frame.join(there, on="video_id", how="left")
+        tasks += _tasks(items, frame.sort("position"), len(products))
+    return videos, _with_words(tables, tasks)
 
 
-def _fingerprint(encoder: Encoder, decode: DecodeConfig) -> str:
-    if encoder.modality == "text":
-        return encoder.fingerprint
-    seen = {"frames", "frame_side"} if encoder.modality == "visual" else {"sample_rate", "audio_s"}
-    facts = decode.model_dump(include=seen | {"silence_rms"})
-    return fingerprint({"encoder": encoder.fingerprint, "decode": DECODE_VERSION, **facts})
+def _hashes(items: Sequence[Item], products: Sequence[Product]) -> pl.DataFrame:
+    wanted = {
+        f"wanted{i}": [product.hash_of(item) for item in items]
+        for i, product in enumerate(products)
+    }
+    facts = {"video_id": [i.video_id for i in items], "content": [i.content_hash for i in items]}
+    return pl.DataFrame({**facts, **wanted}, orient="col").with_row_index("position")
+
+
+def _done(tables: Tables, position: int, product: Product) -> pl.DataFrame:
+    """Hash of the content that each video's row was made from, under one fingerprint."""
+    return (
+        tables.scan(product.table)
+        .filter(pl.col("fingerprint") == product.fingerprint)
+        .select("video_id", pl.col("content_hash").alias(f"done{position}"))
+        .collect()
+        .unique("video_id", keep="last")
+    )
+
+
+def _tasks(items: Sequence[Item], frame: pl.DataFrame, n: int) -> list[Task]:
+    media_row = (pl.col("content") != "") & (
+        pl.col("media").ne_missing(pl.col("content")) | pl.col("again").fill_null(value=False)
+    )
+    redone = pl.col("again").fill_null(value=False) & pl.col("media_row")
+    missing = [
+        (pl.col(f"done{i}").ne_missing(pl.col(f"wanted{i}")) | redone).alias(f"missing{i}")
+        for i in range(n)
+    ]
+    stale = [pl.col(f"done{i}").is_not_null() & pl.col(f"missing{i}") for i in range(n)]
+    known = pl.col("media").is_not_null() & pl.col("media_row")
+    rows = (
+        frame.with_columns(media_row=media_row)
+        .with_columns(missing)
+        .with_columns(replaces=pl.any_horizontal(known, *stale))
+        .filter(pl.any_horizontal("media_row", "^missing.*$"))
+    )
+    names = [f"missing{i}" for i in range(n)]
+    return [
+        Task(
+            items[row["position"]],
+            tuple(i for i, name in enumerate(names) if row[name]),
+            media_row=row["media_row"],
+            words=None if row["media_row"] else "",
+            replaces=row["replaces"],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _with_words(tables: Tables, tasks: list[Task]) -> list[Task]:
+    """Fill in the words that a former run read."""
+    read = [task.item.video_id for task in tasks if task.item.has_content and not task.media_row]
+    if not read:
+        return tasks
+    rows = tables.scan("media").filter(pl.col("video_id").is_in(read)).select("video_id", "words")
+    words = dict(rows.collect().iter_rows())
+    return [
+        task if task.words is None else replace(task, words=words.get(task.item.video_id) or "")
+        for task in tasks
+    ]

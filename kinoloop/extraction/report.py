@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kinoloop.extraction.pending import Space
+import polars as pl
+
+from kinoloop.extraction.products import Product, Space
+from kinoloop.extraction.shard import Made
 
 
 @dataclass
@@ -39,23 +42,28 @@ class ExtractReport:
     seconds: float = 0.0
 
     @classmethod
-    def start(cls, videos: int, pending: int, spaces: Sequence[Space], *, hashed: int) -> Self:
+    def start(cls, videos: int, pending: int, products: Sequence[Product], *, hashed: int) -> Self:
         """The report of a run that has done nothing yet."""
+        spaces = [product for product in products if isinstance(product, Space)]
         return cls(
             videos=videos,
             pending=pending,
             hashed=hashed,
             fingerprints={space.modality: space.fingerprint for space in spaces},
-            encoders={space.modality: type(space.encoder).__name__ for space in spaces},
+            encoders={space.modality: space.kind for space in spaces},
         )
 
-    def add(self, videos: int, features: list[dict[str, Any]], media: list[dict[str, Any]]) -> None:
+    def add(self, made: Made) -> None:
         """Count a shard that was committed."""
-        self.done += videos
-        self.outcomes.update(row["outcome"] for row in media)
-        self.reasons.update(row["reason"] for row in media if row["reason"])
-        self.features.update(row["modality"] for row in features)
-        self.missing.update(row["modality"] for row in features if not row["present"])
+        self.done += made.videos
+        if "media" in made.frames:
+            media = made.frames["media"]
+            self.outcomes.update(media["outcome"])
+            self.reasons.update(reason for reason in media["reason"] if reason)
+        if "features" in made.frames:
+            features = made.frames["features"]
+            self.features.update(features["modality"])
+            self.missing.update(features.filter(~pl.col("present"))["modality"])
 
     @property
     def rate(self) -> float:

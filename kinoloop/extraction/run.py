@@ -1,39 +1,43 @@
-"""Extract: decode what is new, encode what is missing, write it shard by shard.
+"""Extract: decode what is new, make what is missing, write it shard by shard.
 
-Work that is done is never done again: a run that is killed costs at most one shard. Decoding runs
-ahead in the guarded workers while the encoders work on the shard before.
+How it goes (`plan` → `shard` → `store`):
+
+1. `inventory` and `pending` compare the catalogue with the tables and cut what is missing into
+   shards. Nothing missing: nothing is loaded.
+2. The guarded decoders run ahead of everybody by `decode_ahead` videos, across shards.
+3. This thread makes shards (`shard.make`): windows of videos go through every product that looks
+   at frames or sound, in batches that cross videos; then the words of the whole shard go through
+   those that read text.
+4. One thread commits a shard while the next one is made. A shard is committed table by table,
+   `media` last; whoever is killed loses the shards in flight, and nothing is ever done twice.
+
+Where to plug in:
+
+- A new *encoder* is a file in `kinoloop/encoders/` (docs/adding-an-encoder.md); nothing here.
+- Anything else that is made of decoded videos (a perceptual hash, a description) is a `Product`
+  (`products.py`): name its table in `schema.py` with the key columns, what it reads and its
+  fingerprint, write `make`, and add it in `make_products`. It gets whole windows, is found pending
+  by its own fingerprint, harms no other when it fails, and runs under Ray like the rest. What
+  can be made of vectors or words alone is better made from the tables, after extraction.
+- Words that are not there yet (speech recognition) belong between decoding and making: see
+  `decoding.decode_all`; its `Decoded.found.words` go to the text encoder and to `media.words`.
 """
 
-import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
-import filelock
-
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
-from kinoloop.encoders import base as encoders
-from kinoloop.errors import DataError, MediaError
-from kinoloop.extraction import store
 from kinoloop.extraction.config import ExtractConfig
-from kinoloop.extraction.inventory import Item, Roots, take_inventory
-from kinoloop.extraction.pending import Space, Task, find_pending, make_spaces
+from kinoloop.extraction.decoding import decode_all
+from kinoloop.extraction.inventory import Roots
+from kinoloop.extraction.plan import Plan, Progress, planned
 from kinoloop.extraction.report import ExtractReport
-from kinoloop.extraction.rows import Decoded, feature_rows, media_row, quarantine_row
-from kinoloop.media.decoded import DecodedMedia, nothing
-from kinoloop.media.guard import DecoderPool, Job
-from kinoloop.media.hashes import HashCache
-
-WRITER_WAIT_S = 3600.0
-"""How long a shard waits for an ingest to commit, or for DVC to read the tables."""
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-Progress = Callable[[int, int], None]
+from kinoloop.extraction.rows import Decoded
+from kinoloop.extraction.shard import Made, make
+from kinoloop.media.guard import DecoderPool
 
 
 def extract(
@@ -45,7 +49,7 @@ def extract(
     retry: bool = False,
     progress: Progress | None = None,
 ) -> ExtractReport:
-    """Bring the tables `media` and `features` up to date with the table `videos`.
+    """Bring the tables `media` and `features` up to date with the table `videos`, in this process.
 
     Args:
         tables: The data directory.
@@ -62,123 +66,34 @@ def extract(
         DataError: Another extraction is running.
         ConfigError: An encoder can not be loaded, or decoders do not start.
     """
-    started = time.monotonic()
-    lock = filelock.FileLock(state_dir / "extract.lock", timeout=config.lock_wait_s)
-    state_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire()
-    except filelock.Timeout as err:
-        raise DataError(
-            f"another extraction holds {state_dir / 'extract.lock'} for more than "
-            f"{config.lock_wait_s:.0f} s; wait until it has ended"
-        ) from err
-    with lock:
-        hashes = HashCache(state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes)
-        items = take_inventory(tables, roots, hashes)
-        spaces = make_spaces([encoders.build(dict(e)) for e in config.encoders], config.decode)
-        tasks = find_pending(tables, items, spaces, retry=retry)
-        report = ExtractReport.start(len(items), len(tasks), spaces, hashed=hashes.computed)
-        logger.info(
-            "%d videos, %d to extract (%d files hashed)", len(items), len(tasks), hashes.computed
-        )
-        _run(tables, config, tasks=tasks, spaces=spaces, report=report, progress=progress)
-        with exclusive(tables, timeout_s=WRITER_WAIT_S):
-            for name in ("features", "media"):
-                store.compact(tables, name, files=config.compact_files)
-    report.seconds = time.monotonic() - started
-    logger.info("extracted %d videos in %.1f s", report.done, report.seconds)
-    return report
+    with planned(
+        tables, config, roots=roots, state_dir=state_dir, retry=retry, progress=progress
+    ) as plan:
+        _run(plan)
+    return plan.report
 
 
-def _run(
-    tables: Tables,
-    config: ExtractConfig,
-    *,
-    tasks: Sequence[Task],
-    spaces: Sequence[Space],
-    report: ExtractReport,
-    progress: Progress | None,
-) -> None:
-    opened = [task for task in tasks if task.needs_decoding(spaces)]
-    unopened = [task for task in tasks if not task.needs_decoding(spaces)]
-    started = time.monotonic()
-    for shard in _shards(unopened, config.shard_texts):
-        _finish(tables, [(task, None) for task in shard], spaces, report)
-        _tell(report, started, progress)
-    if not opened:
-        return
-    with DecoderPool(config.decode, config.guard) as pool:
-        decoded = zip(opened, _decode_all(pool, [task.item for task in opened]), strict=True)
-        for pairs in _shards(decoded, config.shard_videos):
-            _finish(tables, pairs, spaces, report)
-            _tell(report, started, progress)
+def _run(plan: Plan) -> None:
+    """Make shard after shard while the decoders are ahead and the writer is behind."""
+    with ExitStack() as stack:
+        writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
+        written: Future[None] | None = None
+        for made in _make_all(plan, stack):
+            if written is not None:
+                written.result()  # at most one shard waits; its error ends the run
+            written = writer.submit(plan.commit, made)
+        if written is not None:
+            written.result()
 
 
-def _finish(
-    tables: Tables,
-    pairs: Sequence[tuple[Task, Decoded | None]],
-    spaces: Sequence[Space],
-    report: ExtractReport,
-) -> None:
-    """Encode and commit one shard."""
-    features, faults = feature_rows(pairs, spaces)
-    fresh = [(task.item, decoded) for task, decoded in pairs if task.media_row and decoded]
-    quarantined = [quarantine_row(item, reasons) for item, reasons in _refused(fresh, faults)]
-    media = [media_row(item, decoded) for item, decoded in fresh]
-    replaces = any(task.replaces for task, _ in pairs)
-    with exclusive(tables, timeout_s=WRITER_WAIT_S):
-        store.write(tables, "features", features, replaces=replaces)
-        store.write(tables, "quarantine", quarantined, replaces=True)
-        store.write(tables, "media", media, replaces=replaces)
-    report.add(len(pairs), features, media)
-
-
-def _refused(
-    fresh: Iterable[tuple[Item, Decoded]], faults: Iterable[tuple[Item, str]]
-) -> Iterator[tuple[Item, list[str]]]:
-    for item, decoded in fresh:
-        if decoded.error is not None:
-            yield item, [str(decoded.error)]
-    for item, fault in faults:
-        yield item, [fault]
-
-
-def _decode_all(pool: DecoderPool, items: Sequence[Item]) -> Iterator[Decoded]:
-    """Decode in order; where the media fails, what the subtitles say is still read."""
-    jobs = (
-        Job(None if item.media and item.media_at is None else item.media_at, item.subtitles_at)
-        for item in items
-    )
-    for item, result in zip(items, pool.map(jobs), strict=True):
-        if isinstance(result, MediaError):
-            yield Decoded(_words_only(pool, item), result)
-        elif item.media and item.media_at is None:
-            reason, _, detail = item.fault.partition(": ")
-            yield Decoded(result, MediaError(reason, detail))
-        else:
-            yield Decoded(result, None)
-
-
-def _words_only(pool: DecoderPool, item: Item) -> DecodedMedia:
-    if item.subtitles_at is not None:
-        try:
-            return pool.decode(Job(None, item.subtitles_at))
-        except MediaError as err:
-            logger.warning("the subtitles of %s can not be read either: %s", item.video_id, err)
-    return nothing(pool.decode_config)
-
-
-def _shards(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(things)
-    while shard := list(islice(iterator, size)):
-        yield shard
-
-
-def _tell(report: ExtractReport, started: float, progress: Progress | None) -> None:
-    rate = report.done / max(time.monotonic() - started, 1e-9)
-    left_s = (report.pending - report.done) / max(rate, 1e-9)
-    logger.info(
-        "%d of %d videos, %.1f a second, %.0f s left", report.done, report.pending, rate, left_s
-    )
-    if progress is not None:
-        progress(report.done, report.pending)
+def _make_all(plan: Plan, stack: ExitStack) -> Iterator[Made]:
+    config = plan.config
+    items = [task.item for shard in plan.shards if shard.decodes for task in shard.tasks]
+    decoded: Iterator[Decoded] = iter(())
+    if items:
+        pool = stack.enter_context(DecoderPool(config.decode, config.guard))
+        decoded = decode_all(pool, items, ahead=config.decode_ahead)
+    for shard in plan.shards:
+        n = len(shard.tasks)
+        found = islice(decoded, n) if shard.decodes else iter([None] * n)
+        yield make(shard, found, plan.products, window_videos=config.window_videos)

@@ -1,4 +1,4 @@
-"""Write a shard: features, then quarantine, then media; each an atomic commit, none done twice.
+"""Write a shard: products, then quarantine, then media; each an atomic commit, none done twice.
 
 A video counts as decoded when its media row is there, so that row is written last. Whoever is
 killed in between leaves features that the next run finds and does not write again. One row a
@@ -6,43 +6,40 @@ killed in between leaves features that the next run finds and does not write aga
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import deltalake
 import polars as pl
 
 from kinoloop.data.tables import Tables
-from kinoloop.schema import TABLES
 
 logger = logging.getLogger(__name__)
 
-KEYS = {
-    "features": ("video_id", "fingerprint"),
-    "media": ("video_id",),
-    "quarantine": ("kind", "key", "row"),
-}
+KEYS = {"media": ("video_id",), "quarantine": ("kind", "key", "row")}
+PRODUCT_KEYS = ("video_id", "fingerprint")
 
 
-def write(tables: Tables, name: str, rows: Sequence[dict[str, Any]], *, replaces: bool) -> None:
+def in_order(names: Iterable[str]) -> list[str]:
+    """The order of a shard's commits: `media` last, its row is what makes a video count."""
+    return sorted(names, key=lambda name: (name == "media", name == "quarantine", name))
+
+
+def write(tables: Tables, name: str, frame: pl.DataFrame, *, replaces: bool) -> None:
     """Put rows into a table in one commit.
 
     Args:
         tables: Where.
         name: Which table.
-        rows: Column by name.
+        frame: Rows in the table's schema, at least one.
         replaces: Whether some keys may be there already: then it is a merge, which reads the
             table's keys; else a plain append.
     """
-    if not rows:
-        return
-    frame = pl.DataFrame(rows, schema=TABLES[name], orient="row")
     path = str(tables.path(name))
     if not replaces or not tables.exists(name):
         deltalake.write_deltalake(path, frame, mode="append")
         return
-    same = " AND ".join(f"target.{key} = source.{key}" for key in KEYS[name])
+    same = " AND ".join(f"target.{key} = source.{key}" for key in KEYS.get(name, PRODUCT_KEYS))
     merge = deltalake.DeltaTable(path).merge(
         frame,
         predicate=same,

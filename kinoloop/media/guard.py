@@ -115,12 +115,19 @@ class DecoderPool:
         """
         return self.submit(job).result()
 
-    def map(self, jobs: Iterable[Job]) -> Iterator[DecodedMedia | MediaError]:
-        """Decode many files, in order, holding few results at a time."""
+    def map(self, jobs: Iterable[Job], *, ahead: int = 0) -> Iterator[DecodedMedia | MediaError]:
+        """Decode many files, in order.
+
+        Args:
+            jobs: What to decode.
+            ahead: How many are decoded, or being decoded, and not yet taken: the bound of the
+                queue; never less than two a worker.
+        """
         pending: deque[Future[DecodedMedia]] = deque()
+        bound = max(ahead, 2 * self.guard.processes)
         for job in jobs:
             pending.append(self.submit(job))
-            if len(pending) >= 2 * self.guard.processes:
+            if len(pending) >= bound:
                 yield _outcome(pending.popleft())
         while pending:
             yield _outcome(pending.popleft())

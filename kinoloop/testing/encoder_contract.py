@@ -122,6 +122,11 @@ class EncoderContract:
             other = self._build({**settings, name: value})
             assert other.fingerprint == built.fingerprint, name
 
+    def test_is_identified_without_being_built(
+        self, built: Encoder, settings: dict[str, Any]
+    ) -> None:
+        assert self.encoder.identify(self._config(settings)) == built.fingerprint
+
     def test_odd_input_gives_finite_vectors(self, built: Encoder) -> None:
         vectors, _ = built.encode(odd_videos())
         assert np.isfinite(vectors).all()

@@ -1,0 +1,120 @@
+"""What a checkpoint's files say about its vectors, read without loading it.
+
+The facts of a checkpoint are its weights, the part of its configuration that the forward pass
+depends on, its vocabulary and its preprocessing; they go into a fingerprint. File names, the place,
+and the library version that saved it do not: the same model from the hub, from a folder and from a
+package is one vector space.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kinoloop.encoders.fingerprint import digest_files, fingerprint
+from kinoloop.errors import ConfigError
+
+_IDLE = {
+    "architectures",
+    "dtype",
+    "gradient_checkpointing",
+    "id2label",
+    "initializer_factor",
+    "initializer_range",
+    "label2id",
+    "torch_dtype",
+    "transformers_version",
+    "use_cache",
+}
+"""Keys of `config.json` that change no vector; nor do dropouts and names with a `_`."""
+
+_VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model", "*.tiktoken")
+_PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The weights, sorted.
+
+    Raises:
+        ConfigError: There are no safetensors.
+    """
+    weights = sorted(directory.glob("*.safetensors"))
+    if not weights:
+        raise ConfigError(
+            f"{directory} holds no *.safetensors; other weight formats can run code and are not "
+            "read. Convert them with `model.save_pretrained(folder)`"
+        )
+    return weights
+
+
+def model_facts(directory: Path) -> dict[str, Any]:
+    """Weights and configuration.
+
+    Raises:
+        ConfigError: There are no safetensors, or the configuration can not be read.
+    """
+    return {
+        "weights": digest_files(weight_files(directory)),
+        "config": _without_idle(read_json(directory, "config.json") or {}),
+    }
+
+
+def vocabulary_facts(directory: Path) -> str:
+    """Digest of what turns text into tokens; padding and truncation are ours and do not count.
+
+    Raises:
+        ConfigError: There is no tokenizer.
+    """
+    tokenizer = read_json(directory, "tokenizer.json")
+    if tokenizer is not None:
+        counts = ("added_tokens", "model", "normalizer", "post_processor", "pre_tokenizer")
+        return fingerprint({name: tokenizer.get(name) for name in counts})
+    files = [file for pattern in _VOCABULARIES for file in directory.glob(pattern)]
+    if not files:
+        raise ConfigError(
+            f"{directory} has no tokenizer.json and no vocabulary; save its tokenizer there with "
+            "`tokenizer.save_pretrained(folder)`"
+        )
+    return fingerprint({"files": digest_files(files)})
+
+
+def preprocessing(directory: Path) -> dict[str, Any]:
+    """What the checkpoint says of its preprocessing.
+
+    Raises:
+        ConfigError: It says nothing.
+    """
+    for name in _PREPROCESSORS:
+        found = read_json(directory, name)
+        if found is not None:
+            inner = found.get("image_processor") or found.get("feature_extractor") or found
+            return {key: value for key, value in inner.items() if not key.startswith("_")}
+    raise ConfigError(
+        f"{directory} has no {_PREPROCESSORS[0]}; save the processor of the model there with "
+        "`processor.save_pretrained(folder)`"
+    )
+
+
+def read_json(directory: Path, name: str) -> dict[str, Any] | None:
+    """One file of a checkpoint; None where it is not there.
+
+    Raises:
+        ConfigError: It is no JSON object.
+    """
+    path = directory / name
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise ConfigError(f"{path} can not be read: {err}; fetch the model again") from err
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is no JSON object; fetch the model again")
+    return found
+
+
+def _without_idle(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_idle(value) if isinstance(value, dict) else value
+        for key, value in sorted(config.items())
+        if key not in _IDLE and not key.startswith("_") and "dropout" not in key
+    }

@@ -1,0 +1,43 @@
+"""Decode what shards need, ahead of those who use it."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from kinoloop.errors import MediaError
+from kinoloop.extraction.inventory import Item
+from kinoloop.extraction.rows import Decoded
+from kinoloop.media.decoded import DecodedMedia, nothing
+from kinoloop.media.guard import DecoderPool, Job
+
+logger = logging.getLogger(__name__)
+
+
+def decode_all(pool: DecoderPool, items: Sequence[Item], *, ahead: int) -> Iterator[Decoded]:
+    """Decode in order; where the media fails, what the subtitles say is still read.
+
+    Args:
+        pool: Who decodes.
+        items: What to decode.
+        ahead: How many videos are decoded, or being decoded, and not yet taken.
+    """
+    jobs = (
+        Job(None if item.media and item.media_at is None else item.media_at, item.subtitles_at)
+        for item in items
+    )
+    for item, result in zip(items, pool.map(jobs, ahead=ahead), strict=True):
+        if isinstance(result, MediaError):
+            yield Decoded(_words_only(pool, item), result)
+        elif item.media and item.media_at is None:
+            reason, _, detail = item.fault.partition(": ")
+            yield Decoded(result, MediaError(reason, detail))
+        else:
+            yield Decoded(result, None)
+
+
+def _words_only(pool: DecoderPool, item: Item) -> DecodedMedia:
+    if item.subtitles_at is not None:
+        try:
+            return pool.decode(Job(None, item.subtitles_at))
+        except MediaError as err:
+            logger.warning("the subtitles of %s can not be read either: %s", item.video_id, err)
+    return nothing(pool.decode_config)

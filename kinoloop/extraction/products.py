@@ -1,0 +1,162 @@
+"""What extraction makes of a video: vectors now, and whatever else reads decoded videos.
+
+A product is one kind of row: it says what it reads, under which fingerprint it is kept in which
+table, and makes rows of a batch of videos. Which videos miss it is found from the table alone, so
+a product needs no state of its own, and its model is loaded only if some video misses it.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from kinoloop.encoders import base as encoders
+from kinoloop.encoders.base import Encoder
+from kinoloop.encoders.fingerprint import fingerprint
+from kinoloop.errors import ConfigError
+from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.inventory import Item
+from kinoloop.media.content import VideoContent
+from kinoloop.media.decode import DECODE_VERSION
+from kinoloop.media.decoded import DecodeConfig
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Part = Literal["text", "frames", "audio"]
+
+ENCODER_FAULTS = (ValueError, RuntimeError, IndexError, ZeroDivisionError, FloatingPointError)
+"""What an odd video makes libraries raise."""
+
+
+class Product(ABC):
+    """One kind of row that is made of a video.
+
+    Attributes:
+        table: Where it is kept; has `video_id`, `content_hash`, `fingerprint`, `extracted_at` and
+            the columns that `make` fills; one row a (video_id, fingerprint).
+        name: In reports, such as the modality.
+        reads: Which parts of a `VideoContent` it looks at; the others may be missing from it.
+        fingerprint: Changes when what it makes changes; known without loading a model.
+    """
+
+    table: ClassVar[str]
+    name: str
+    reads: frozenset[Part]
+    fingerprint: str
+
+    @abstractmethod
+    def make(self, contents: Sequence[VideoContent]) -> list[Row]:
+        """One row a video, without the key columns."""
+
+    @abstractmethod
+    def blank(self) -> Row:
+        """The row of a video that `make` can not take."""
+
+    def hash_of(self, item: Item) -> str:
+        """Hash of what this product sees of a video."""
+        return item.text_hash if "text" in self.reads else item.content_hash
+
+    @property
+    def needs_decoding(self) -> bool:
+        """Whether it looks at more than words."""
+        return self.reads != {"text"}
+
+
+class Space(Product):
+    """Vectors of one encoder over what is decoded for it.
+
+    Args:
+        settings: Of the encoder.
+        decode: What is taken from a file.
+    """
+
+    table: ClassVar[str] = "features"
+
+    def __init__(self, settings: dict[str, Any], decode: DecodeConfig) -> None:
+        kind, config = encoders.parse(settings)
+        self.settings = settings
+        self.kind = kind.__name__
+        self.modality = self.name = kind.modality
+        self.reads = {
+            "text": frozenset[Part]({"text"}),
+            "visual": frozenset[Part]({"frames"}),
+            "audio": frozenset[Part]({"audio"}),
+        }[kind.modality]
+        self.fingerprint = _with_decoding(kind.modality, kind.identify(config), decode)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded when first asked for."""
+        return encoders.build(self.settings)
+
+    def make(self, contents: Sequence[VideoContent]) -> list[Row]:
+        """Encode a batch.
+
+        Raises:
+            ValueError: A vector has values that are not finite.
+        """
+        vectors, present = self.encoder.encode(contents)
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector has values that are not finite")
+        return [
+            {**self.blank(), "present": bool(there), "vector": vector if there else None}
+            for vector, there in zip(vectors, present, strict=True)
+        ]
+
+    def blank(self) -> Row:
+        """The video has nothing of this modality."""
+        return {"modality": self.modality, "present": False, "vector": None}
+
+
+def make_products(config: ExtractConfig) -> list[Product]:
+    """Everything that the settings ask for.
+
+    Raises:
+        ConfigError: Two encoders read the same modality, or a setting is wrong.
+    """
+    spaces = [Space(dict(settings), config.decode) for settings in config.encoders]
+    modalities = [space.modality for space in spaces]
+    twice = sorted({m for m in modalities if modalities.count(m) > 1})
+    if twice:
+        raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one a modality")
+    return list(spaces)
+
+
+def make_safely(
+    product: Product, contents: Sequence[VideoContent]
+) -> tuple[list[Row], dict[int, str]]:
+    """Make a batch; where that fails, one by one, so that one odd video harms no other.
+
+    Returns:
+        A row a video, and why by position for those that failed; these are blank.
+
+    Raises:
+        RuntimeError: Every video fails: then it is not the videos.
+    """
+    try:
+        return product.make(contents), {}
+    except ENCODER_FAULTS as err:
+        logger.warning("%s of %d videos failed (%s); one by one", product.name, len(contents), err)
+    rows, failed = [], {}
+    for i, content in enumerate(contents):
+        try:
+            rows += product.make([content])
+        except ENCODER_FAULTS as err:
+            failed[i] = f"encoder_failed: {product.name}: {err}"
+            rows.append(product.blank())
+    if len(failed) == len(contents) > 1:
+        raise RuntimeError(f"every video of a batch fails: {failed[0]}")
+    return rows, failed
+
+
+def _with_decoding(modality: str, encoder: str, decode: DecodeConfig) -> str:
+    """Fingerprint of both; for words that of the encoder alone, so that a query meets them."""
+    if modality == "text":
+        return encoder
+    seen = {"frames", "frame_side"} if modality == "visual" else {"sample_rate", "audio_s"}
+    facts = decode.model_dump(include=seen | {"silence_rms"})
+    return fingerprint({"encoder": encoder, "decode": DECODE_VERSION, **facts})
