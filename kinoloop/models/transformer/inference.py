@@ -108,14 +108,11 @@ class Reader:
         query_BHQd = self._heads(block.query(asking_MD), rows)
         key_BHLd = self._heads(block.key(normed_ND), rows)
         value_BHLd = self._heads(block.value(normed_ND), rows)
-        weights_BHQL = query_BHQd @ key_BHLd.swapaxes(-1, -2)
+        logits_BHQL = query_BHQd @ key_BHLd.swapaxes(-1, -2)
         if future_BQL is not None:
             hidden = future_BQL[:, None] if future_BQL.ndim == 3 else future_BQL
-            np.copyto(weights_BHQL, np.float32(-np.inf), where=hidden)
-        weights_BHQL -= np.maximum.reduce(weights_BHQL, axis=-1, keepdims=True)
-        np.exp(weights_BHQL, out=weights_BHQL)
-        weights_BHQL /= _sums(weights_BHQL)
-        attended = (weights_BHQL @ value_BHLd).swapaxes(1, 2).reshape(x_MD.shape)
+            np.copyto(logits_BHQL, np.float32(-np.inf), where=hidden)
+        attended = (_softmax(logits_BHQL) @ value_BHLd).swapaxes(1, 2).reshape(x_MD.shape)
         x_MD = x_MD + block.mixed(attended)
         return np.asarray(x_MD + block.narrow(_twice_gelu(block.wide(_normed(x_MD)))))
 
@@ -146,6 +143,14 @@ class Reader:
 
     def _part(self, name: str) -> _Linear:
         return _Linear(self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+
+def _softmax(logits: Array) -> Array:
+    """Over the last axis; `logits` are overwritten."""
+    logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= _sums(logits)
+    return logits
 
 
 def _sums(x: Array) -> Array:
