@@ -25,6 +25,7 @@ from PIL import Image
 from kinoloop.errors import MediaError
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia, nothing
 from kinoloop.media.diagnosis import why_unreadable
+from kinoloop.media.prints import PictureTaker, hash_sound
 from kinoloop.media.sampling import Picture, pick, uniform_times
 from kinoloop.media.scan import Scan, choose_streams, codec_name, scan_packets, start_of
 from kinoloop.media.sound import SoundReader
@@ -82,9 +83,11 @@ def _decode_file(path: Path, config: DecodeConfig) -> DecodedMedia:
             names = tuple(codec_name(stream) or "unknown" for stream in container.streams)
         pictures: list[Picture] = []
         width = height = 0
+        taker = PictureTaker()
         if streams.video is not None:
-            pictures, (width, height) = _pictures(file, path, scan, config)
+            pictures, (width, height) = _pictures(file, path, scan, config, taker)
     audio = sound.finish()
+    print_times_s, picture_print = taker.finish()
     reason, detail = _shortfall(scan, claimed_s, missing_pictures=width > 0 and not pictures)
     if not pictures and not sound.seconds:
         reason = reason or "no_frames"
@@ -104,6 +107,9 @@ def _decode_file(path: Path, config: DecodeConfig) -> DecodedMedia:
         reason=reason,
         detail=detail,
         streams=names,
+        print_times_s=print_times_s,
+        picture_print=picture_print,
+        sound_print=hash_sound(audio, config.sample_rate),
     )
 
 
@@ -137,7 +143,7 @@ def _check_size(width: int, height: int, config: DecodeConfig) -> None:
 
 
 def _pictures(
-    file: IO[bytes], path: Path, scan: Scan, config: DecodeConfig
+    file: IO[bytes], path: Path, scan: Scan, config: DecodeConfig, taker: PictureTaker
 ) -> tuple[list[Picture], tuple[int, int]]:
     """Second pass: the sampled pictures and the size of the upright picture."""
     wanted = uniform_times(config.frames, scan.video_end_s or scan.end_s or 1.0)
@@ -151,7 +157,7 @@ def _pictures(
         pictures: list[Picture] = []
         try:
             for picture in pick(
-                _frames(container, video, scan, config),
+                taker.watch(_frames(container, video, scan, config)),
                 wanted,
                 short_side=config.frame_side,
                 pixel_aspect=aspect if 0.25 <= aspect <= 4 else 1.0,  # beyond: a damaged header
