@@ -112,11 +112,7 @@ class Release:
         check_golden(self.directory / "golden.json", self._ask)
 
     def warm_up(self) -> None:
-        """Load what loads lazily and touch every path once, so that the first user waits for none.
-
-        Raises:
-            BundleError: The text encoder is not the one that made the vectors.
-        """
+        """Load what loads lazily and touch every path once: the first user waits for none."""
         self.recommend([], top_k=1)
         self.search(self._titles[0] if self._titles else "warm up", top_k=1)
 
@@ -174,10 +170,8 @@ class Release:
     def search(self, query: str, *, top_k: int) -> list[Recommendation]:
         """Videos for a text: meaning (where the release has text vectors) and words.
 
-        Videos that match in no way are left out.
-
-        Raises:
-            BundleError: The text encoder is not the one that made the vectors.
+        Videos that match in no way are left out. Where the encoder here is not the one that made
+        the vectors, words alone are searched: the two would not mix.
         """
         return self._search(query, self._lexical.score(query), top_k)
 
@@ -224,18 +218,25 @@ class Release:
 
     @cached_property
     def _text_encoder(self) -> encoders.TextEncoder | None:
-        """The encoder of the text vectors, loaded on the first search; None where not recorded."""
+        """The encoder of the text vectors, loaded on the first search; None where it is not here."""
         settings = self.info.encoders.get("text")
         if settings is None:
             return None
-        encoder = encoders.build(settings)
         expected = self.info.fingerprints.get("text")
-        if encoder.fingerprint != expected or not isinstance(encoder, encoders.TextEncoder):
-            raise BundleError(
-                f"{self.directory}: text vectors were made by {expected}, the encoder "
-                f"{settings.get('kind')!r} here is {encoder.fingerprint}; extract and retrain"
-            )
-        return encoder
+        try:
+            encoder = encoders.build(settings)
+        except ConfigError as err:
+            fault = str(err)
+        else:
+            if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
+                return encoder
+            fault = f"the one here is {encoder.fingerprint}"
+        logger.error(
+            "%s: the text vectors were made by encoder %s with fingerprint %s: %s; search goes by "
+            "words alone until you extract and retrain",
+            *(self.directory.name, settings.get("kind"), expected, fault),
+        )
+        return None
 
     def _known(self, history: Sequence[Interaction]) -> list[Interaction]:
         newest_first: dict[int, Interaction] = {}

@@ -160,15 +160,22 @@ def test_a_missing_part_is_named(bundle):
         Release.open(bundle)
 
 
-def test_vectors_of_another_encoder_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("encoder", "fault"),
+    [({"kind": "minilm"}, "the one here is"), ({"kind": "unheard_of"}, "unheard_of")],
+)
+def test_without_the_encoder_of_the_vectors_words_are_searched(tmp_path, caplog, encoder, fault):
     write_bundle(
         tmp_path / "b",
         recommender=tiny.fitted(),
         catalogue=tiny.catalogue(),
         histories=tiny.histories(),
-        lineage=Lineage(encoders={"text": {"kind": "minilm"}}),
+        lineage=Lineage(encoders={"text": encoder}),
     )
     release = Release.open(tmp_path / "b")
     release.check()
-    with pytest.raises(BundleError, match="text vectors were made by print-of-text, the encoder"):
-        release.search("fox", top_k=1)
+    release.warm_up()
+    title = release.catalogue.videos["title"][0]
+    assert release.search(title, top_k=1)[0].reason == "Matches your words"
+    assert "with fingerprint print-of-text" in caplog.text
+    assert fault in caplog.text
