@@ -218,7 +218,7 @@ class Release:
 
     @cached_property
     def _text_encoder(self) -> encoders.TextEncoder | None:
-        """The encoder of the text vectors, loaded on the first search; None where it is not here."""
+        """The encoder of the text vectors, loaded on the first search; None without."""
         settings = self.info.encoders.get("text")
         if settings is None:
             return None
