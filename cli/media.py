@@ -2,7 +2,7 @@
 
 import json
 import logging
-import time
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,40 +51,32 @@ def extract(
 
 
 def probe(
-    paths: list[Path] = typer.Argument(help="Media files; a folder stands for its files."),
+    paths: list[Path] = typer.Argument(help="Files, media or subtitles; a folder: all in it."),
+    timeout_s: float | None = typer.Option(None, min=0.1, help="Wall and CPU time a file."),
+    memory_mb: int | None = typer.Option(None, min=256, help="Address space of a worker."),
 ) -> None:
-    """Decode files as extraction would, and print one JSON line each; nothing is written."""
+    """Read files as extraction would, and print one JSON line each; nothing is written.
+
+    Limits are those of [extract.guard] unless options say otherwise.
+    """
     from kinoloop.environment import Environment
-    from kinoloop.errors import MediaError
     from kinoloop.extraction.config import ExtractConfig
-    from kinoloop.media.guard import DecoderPool, Job
+    from kinoloop.media.guard import DecoderPool
+    from kinoloop.media.probe import list_files, probe_all
     from kinoloop.settings import read_section
 
     config = read_section("extract", ExtractConfig, Environment().settings_file)
-    files = [
-        file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])
-    ]
-    with DecoderPool(config.decode, config.guard) as pool:
-        for file in files:
-            started = time.monotonic()
-            line: dict[str, Any] = {"path": str(file)}
-            try:
-                found = pool.decode(Job(file.absolute()))
-            except MediaError as err:
-                line |= {"outcome": "quarantined", "reason": err.reason, "detail": err.detail}
-            else:
-                line |= {
-                    "outcome": "partial" if found.reason else "ok",
-                    "reason": found.reason,
-                    "detail": found.detail,
-                    "duration_s": round(found.duration_s, 3),
-                    "streams": list(found.streams),
-                    "width": found.width,
-                    "height": found.height,
-                    "frames": len(found.frames),
-                    "sound_s": round(len(found.audio) / found.sample_rate, 3),
-                    "cues": found.cues,
-                    "peak_memory_mb": round(found.peak_memory_mb, 1),
-                }
-            line["seconds"] = round(time.monotonic() - started, 3)
-            typer.echo(json.dumps(line, ensure_ascii=False))
+    limits: dict[str, Any] = {}
+    if timeout_s is not None:
+        limits |= {"timeout_s": timeout_s, "cpu_s": math.ceil(timeout_s)}
+    if memory_mb is not None:
+        limits["memory_bytes"] = memory_mb << 20
+    with DecoderPool(config.decode, config.guard.model_copy(update=limits)) as pool:
+        for found in probe_all(pool, list_files(paths)):
+            line = json.dumps(found.to_dict(), ensure_ascii=False)
+            # a name that is no text in any encoding is written in escapes
+            typer.echo(line if _is_text(line) else json.dumps(found.to_dict()))
+
+
+def _is_text(line: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in line)

@@ -52,10 +52,15 @@ class MediaError(KinoloopError, ValueError):
     Args:
         reason: Code such as `not_media`, `truncated`, `timeout`, `memory`, `too_large`.
         detail: What was seen, for the operator.
+        peak_memory_mb: Of the process that found out; 0 where not measured.
+
+    Attributes:
+        seconds: Wall time of finding out; 0 where not measured.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, peak_memory_mb: float = 0.0) -> None:
         self.reason, self.detail = reason, detail
+        self.peak_memory_mb, self.seconds = peak_memory_mb, 0.0
         super().__init__(f"{reason}: {detail}")
 
 

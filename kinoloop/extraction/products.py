@@ -157,6 +157,6 @@ def _with_decoding(modality: str, encoder: str, decode: DecodeConfig) -> str:
     """Fingerprint of both; for words that of the encoder alone, so that a query meets them."""
     if modality == "text":
         return encoder
-    seen = {"frames", "frame_side"} if modality == "visual" else {"sample_rate", "audio_s"}
+    seen = {"sampling", "frame_side"} if modality == "visual" else {"sample_rate", "audio_s"}
     facts = decode.model_dump(include=seen | {"silence_rms"})
     return fingerprint({"encoder": encoder, "decode": DECODE_VERSION, **facts})

@@ -1,18 +1,22 @@
 """What is taken from a media file, and what comes back."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.media.sampling import Sampling, Uniform
+from kinoloop.media.subtitle_formats import Cue
 from kinoloop.settings import Config
 
 
 class DecodeConfig(Config):
     """What is taken from a video."""
 
-    frames: int = Field(default=8, ge=1, le=64, description="Frames sampled evenly over the video.")
+    sampling: Sampling = Field(
+        default=Uniform(), description="Which moments are looked at; `kind` names the policy."
+    )
     frame_side: int = Field(
         default=224, ge=32, le=1024, description="Shorter side of a frame, pixels."
     )
@@ -29,6 +33,12 @@ class DecodeConfig(Config):
     max_pixels: int = Field(
         default=40_000_000, gt=0, description="Larger frames are refused (8K is 33M)."
     )
+    max_streams: int = Field(
+        default=100, ge=1, le=1000, description="Files with more streams are refused."
+    )
+    max_duration_s: float = Field(
+        default=43_200.0, gt=0, description="Longer videos are read so far, seconds."
+    )
     thumbnail_width: int = Field(default=320, ge=32, le=640, description="Of the JPEG, pixels.")
     thumbnail_height: int = Field(default=180, ge=32, le=640, description="Of the JPEG, pixels.")
 
@@ -42,27 +52,31 @@ class DecodedMedia:
         frame_times_s: (n,) float64 seconds from the start.
         audio: (n_samples,) float32 mono in [-1, 1]; empty where there is no sound or silence.
         sample_rate: Of `audio`, Hz.
+        sound_s: Seconds of sound read, silence included.
         words: What subtitles say.
-        cues: Subtitle cues read.
-        duration_s: Measured end of the last picture or sound.
+        cues: Subtitle cues with their times, as far as they fit into `words`.
+        cue_count: Subtitle cues read.
+        language: ISO 639 code of the words; "" where there are too few to tell.
+        duration_s: Measured end of the last picture, sound, or cue where there is nothing else.
         width: Of the upright picture before scaling, pixels; 0 without picture.
         height: Likewise.
         thumbnail: JPEG; empty without picture.
         reason: Empty, or why only a part could be read (`truncated`, `decode_errors`, …).
         detail: What was seen, for the operator.
-        streams: Codec names, such as `h264`, `aac`, `mov_text`.
+        streams: Codec names, such as `h264`, `aac`, `mov_text`; of a subtitle file its format.
         peak_memory_mb: Of the process that decoded it; 0 where not measured.
-        print_times_s: (k,) float32 seconds of each picture that was hashed.
-        picture_print: (k,) int64 perceptual hashes, see `kinoloop.media.prints`.
-        sound_print: (m,) int32 perceptual hashes of the sound.
+        seconds: Wall time in that process; 0 where not measured.
     """
 
     frames: NDArray[np.uint8]
     frame_times_s: NDArray[np.float64]
     audio: NDArray[np.float32]
     sample_rate: int
+    sound_s: float = 0.0
     words: str = ""
-    cues: int = 0
+    cues: tuple[Cue, ...] = ()
+    cue_count: int = 0
+    language: str = ""
     duration_s: float = 0.0
     width: int = 0
     height: int = 0
@@ -71,9 +85,7 @@ class DecodedMedia:
     detail: str = ""
     streams: tuple[str, ...] = ()
     peak_memory_mb: float = 0.0
-    print_times_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    picture_print: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    sound_print: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    seconds: float = 0.0
 
 
 def nothing(config: DecodeConfig) -> DecodedMedia:

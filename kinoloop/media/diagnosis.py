@@ -1,6 +1,11 @@
 """Say why a file could not be opened: no media at all, cut off, or damaged."""
 
+from contextlib import suppress
+from pathlib import Path
 from typing import IO
+
+import av
+import av.logging
 
 _MAGIC = {
     b"\x1aE\xdf\xa3": "Matroska or WebM",
@@ -64,3 +69,28 @@ def _inspect_boxes(file: IO[bytes], said: str) -> tuple[str, str]:
     if b"moov" not in kinds:
         return "truncated", f"it has no 'moov' box, which tells where its samples are ({said})"
     return "damaged", f"it is an MP4 or MOV file but can not be opened ({said})"
+
+
+def is_encrypted(file: IO[bytes]) -> bool:
+    """Whether an MP4 says in its header that its samples are encrypted (ISO/IEC 23001-7)."""
+    file.seek(0)
+    head = file.read(1 << 16)
+    return head[4:8] in _BOXES and b"sinf" in head and (b"encv" in head or b"enca" in head)
+
+
+def why_no_memory(file: IO[bytes], path: Path, options: dict[str, str]) -> tuple[str, str]:
+    """Give (reason, detail) for a file that FFmpeg has no memory to open.
+
+    FFmpeg says "no memory" of more than 1,000 streams, too; only its log tells the two apart.
+    """
+    file.seek(0)
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as said, suppress(MemoryError, av.error.FFmpegError, OSError):
+            av.open(file, "r", options=options, metadata_errors="replace").close()
+    finally:
+        av.logging.set_level(level)
+    if any("max_streams" in line for _, _, line in said):
+        return "too_many_streams", f"{path}: more than 1000 streams"
+    return "memory", f"{path}: opening it needs more memory than allowed"

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +32,7 @@ from pydantic import Field
 import kinoloop
 from kinoloop.errors import ConfigError, MediaError
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
+from kinoloop.media.language import detect_language
 from kinoloop.media.source import downloaded
 from kinoloop.media.subtitles import MAX_BYTES as MAX_SUBTITLE_BYTES
 from kinoloop.media.wire import READY, read_result
@@ -50,9 +51,9 @@ class GuardConfig(Config):
     timeout_s: float = Field(default=120.0, gt=0, description="Wall time a file; then SIGKILL.")
     cpu_s: int = Field(default=120, ge=1, description="CPU time a file.")
     memory_bytes: int = Field(
-        default=3 << 30,
+        default=1 << 30,
         ge=256 << 20,
-        description="Address space of a worker; 8K 10-bit needs about 2 GiB.",
+        description="Address space of a worker; 4K 10-bit takes half of that, 8K 10-bit 2 GiB.",
     )
     files_per_worker: int = Field(
         default=200, ge=1, description="Then it is replaced: leaks stay small."
@@ -140,6 +141,7 @@ class DecoderPool:
 
     def _run(self, job: Job) -> DecodedMedia:
         worker = self._idle.get()
+        started = time.monotonic()
         try:
             with ExitStack() as copies:
                 media = _local(job.media, copies, self.decode_config.max_bytes)
@@ -147,9 +149,14 @@ class DecoderPool:
                     subtitles = _local(job.subtitles, copies, MAX_SUBTITLE_BYTES)
                 except MediaError:
                     subtitles = Path(str(job.subtitles))  # the worker says that it is not there
-                return worker.decode(media, subtitles)
+                found = worker.decode(media, subtitles)
+        except MediaError as err:
+            err.seconds = time.monotonic() - started
+            raise
         finally:
             self._idle.put(worker)
+        seconds = time.monotonic() - started
+        return replace(found, language=detect_language(found.words), seconds=seconds)
 
 
 def _local(place: Path | str | None, copies: ExitStack, max_bytes: int) -> Path | None:
@@ -191,6 +198,7 @@ class _Worker:
             return read_result(lambda size: _read_exactly(process, size, deadline))
         except MediaError as err:
             if err.reason in {"timeout", "crashed", "memory"}:
+                err.peak_memory_mb = err.peak_memory_mb or _peak_mb(process.pid)
                 self.stop()
             raise
         except (EOFError, BrokenPipeError) as err:
@@ -256,18 +264,30 @@ class _Worker:
         return MediaError("crashed", f"the decoder died with {died} {last}".rstrip())
 
 
-def _read_exactly(process: "subprocess.Popen[bytes]", size: int, deadline: float) -> bytes:
+def _read_exactly(process: "subprocess.Popen[bytes]", size: int, deadline: float) -> bytearray:
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    parts = bytearray()
-    while len(parts) < size:
+    answer = bytearray(size)
+    view = memoryview(answer)
+    read = 0
+    while read < size:
         left_s = deadline - time.monotonic()
         if left_s <= 0 or not poll.poll(left_s * 1000):
             raise MediaError("timeout", "it takes more wall time than allowed")
-        chunk = os.read(descriptor, min(size - len(parts), 1 << 20))
-        if not chunk:
+        count = os.readv(descriptor, [view[read:]])
+        if not count:
             raise EOFError
-        parts += chunk
-    return bytes(parts)
+        read += count
+    return answer
+
+
+def _peak_mb(pid: int) -> float:
+    """Peak resident memory of a process that still lives; 0 where that can not be known."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    peaks = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")]
+    return peaks[0] if peaks else 0.0

@@ -1,29 +1,57 @@
-"""Pick frames near wanted times from a stream of decoded frames, converting only those picked."""
+"""Which moments of a video are looked at: the policies, and picking what is nearest to a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Generic, Literal, TypeVar
 
-import av
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-MAX_ASPECT = 4.0
-"""Longer pictures are squeezed to this ratio, so that a strip can not blow up memory."""
+from kinoloop.settings import Config
+
+MAX_FRAMES = 256
+"""Most pictures of one video under any policy: 256 of 224 x 398 are 68 MB."""
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One frame, upright, RGB.
+class Uniform(Config):
+    """The middles of equal parts of the video."""
 
-    Attributes:
-        time_s: Presentation time, seconds from the start.
-        pixels: (height, width, 3) uint8.
-        turned: Whether width and height changed places to make it upright.
-    """
+    kind: Literal["uniform"] = "uniform"
+    frames: int = Field(default=8, ge=1, le=MAX_FRAMES, description="How many parts.")
 
-    time_s: float
-    pixels: NDArray[np.uint8]
-    turned: bool = False
+
+class Interval(Config):
+    """One picture every so many seconds."""
+
+    kind: Literal["interval"] = "interval"
+    seconds: float = Field(default=1.0, gt=0, description="Between two pictures, seconds.")
+    max_frames: int = Field(
+        default=64, ge=1, le=MAX_FRAMES, description="Where more fall in, they spread out."
+    )
+
+
+class KeyFrames(Config):
+    """What the encoder of the file chose as starting points; the cheapest to decode."""
+
+    kind: Literal["key_frames"] = "key_frames"
+    max_frames: int = Field(
+        default=32, ge=1, le=MAX_FRAMES, description="Where there are more, every 2nd, 4th, 8th…"
+    )
+
+
+class Scenes(Config):
+    """The first picture and the one after each cut; every picture is decoded and compared."""
+
+    kind: Literal["scenes"] = "scenes"
+    threshold: float = Field(
+        default=0.1, gt=0, lt=1, description="Least change of brightness that is a cut, 1 = all."
+    )
+    max_frames: int = Field(
+        default=32, ge=1, le=MAX_FRAMES, description="Where there are more cuts, the hardest."
+    )
+
+
+Sampling = Annotated[Uniform | Interval | KeyFrames | Scenes, Field(discriminator="kind")]
 
 
 def uniform_times(n: int, duration_s: float) -> list[float]:
@@ -31,53 +59,86 @@ def uniform_times(n: int, duration_s: float) -> list[float]:
     return [(part + 0.5) / n * duration_s for part in range(n)]
 
 
-def pick(
-    frames: Iterable[tuple[float, av.VideoFrame]],
-    wanted_s: Sequence[float],
-    *,
-    short_side: int,
-    pixel_aspect: float = 1.0,
-) -> Iterator[Picture]:
-    """Yield the frame nearest to each wanted time, each frame at most once.
+def wanted_times(sampling: Uniform | Interval, duration_s: float) -> list[float]:
+    """When a policy that goes by the clock looks, seconds, ascending.
+
+    Example:
+        >>> wanted_times(Interval(seconds=1.0), 3.2)
+        [0.5, 1.5, 2.5]
+        >>> wanted_times(Interval(seconds=1.0, max_frames=2), 4.0)
+        [1.0, 3.0]
+    """
+    if isinstance(sampling, Uniform):
+        return uniform_times(sampling.frames, duration_s)
+    n = max(1, round(duration_s / sampling.seconds))
+    if n > sampling.max_frames:
+        return uniform_times(sampling.max_frames, duration_s)
+    return [(part + 0.5) * sampling.seconds for part in range(n)]
+
+
+class Nearest(Generic[T]):
+    """Lets pass what is nearest to each wanted time, each thing at most once.
 
     Args:
-        frames: (time in seconds, frame) in order of presentation.
         wanted_s: Wanted times, ascending.
-        short_side: Length of the shorter side of the result, pixels; never enlarged.
-        pixel_aspect: Width over height of one pixel.
     """
-    pending = list(wanted_s)
-    before: tuple[float, av.VideoFrame] | None = None
-    picked: av.VideoFrame | None = None
-    for now in frames:
-        while pending and now[0] >= pending[0]:
-            wanted = pending.pop(0)
-            best = before if before and wanted - before[0] < now[0] - wanted else now
-            if best[1] is not picked:
-                picked = best[1]
-                yield convert(*best, short_side=short_side, pixel_aspect=pixel_aspect)
-        before = now
-        if not pending:
-            return
-    if before is not None and before[1] is not picked:
-        yield convert(*before, short_side=short_side, pixel_aspect=pixel_aspect)
+
+    def __init__(self, wanted_s: Sequence[float]) -> None:
+        self._wanted = list(reversed(wanted_s))
+        self._before: tuple[float, T] | None = None
+        self._passed: T | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is wanted."""
+        return not self._wanted
+
+    def offer(self, time_s: float, thing: T) -> Iterator[tuple[float, T]]:
+        """Take the next thing, in order of time; gives those that are nearest to a wanted time."""
+        now = (time_s, thing)
+        while self._wanted and time_s >= self._wanted[-1]:
+            wanted = self._wanted.pop()
+            before = self._before
+            best = before if before and wanted - before[0] < time_s - wanted else now
+            if best[1] is not self._passed:
+                self._passed = best[1]
+                yield best
+        self._before = now
+
+    def finish(self) -> Iterator[tuple[float, T]]:
+        """After the last: it is nearest to all that is still wanted."""
+        if self._wanted and self._before is not None and self._before[1] is not self._passed:
+            yield self._before
+        self._wanted.clear()
 
 
-def convert(
-    time_s: float, frame: av.VideoFrame, *, short_side: int, pixel_aspect: float = 1.0
-) -> Picture:
-    """Scale to `short_side`, square pixels, upright, RGB."""
-    aspect = frame.width * pixel_aspect / frame.height
-    aspect = min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT)
-    short = min(short_side, frame.width, frame.height)
-    width, height = (short * aspect, short) if aspect >= 1 else (short, short / aspect)
-    scaled = frame.reformat(
-        width=round(width), height=round(height), format="rgb24", interpolation="AREA"
-    )
-    pixels = turn_upright(scaled.to_ndarray().astype(np.uint8, copy=False), frame.rotation)
-    return Picture(time_s, pixels, turned=round(frame.rotation / 90) % 2 == 1)
+class Thinned(Generic[T]):
+    """Keeps at most n of a stream, evenly: every one, then every 2nd, every 4th and so on.
 
+    Args:
+        most: How many are kept at most.
+    """
 
-def turn_upright(pixels: NDArray[np.uint8], rotation: float) -> NDArray[np.uint8]:
-    """Turn a picture by what its display matrix says, degrees counter-clockwise."""
-    return np.ascontiguousarray(np.rot90(pixels, round(rotation / 90) % 4))
+    def __init__(self, most: int) -> None:
+        self._most, self._stride, self._seen = most, 1, 0
+        self.kept: list[T] = []
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether the next thing is to be kept."""
+        return self._seen % self._stride == 0
+
+    def skip(self) -> None:
+        """Count one that was not wanted."""
+        self._seen += 1
+
+    def keep(self, thing: T) -> None:
+        """Keep one that was wanted; halves what is kept where that is too much."""
+        if len(self.kept) == self._most:
+            self.kept = self.kept[::2]
+            self._stride *= 2
+            if self._seen % self._stride:
+                self._seen += 1
+                return
+        self.kept.append(thing)
+        self._seen += 1

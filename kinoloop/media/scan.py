@@ -1,4 +1,4 @@
-"""The first pass over a file: every packet, no pictures. Headers lie; packets tell."""
+"""Look at a file's packets: which streams to read, how long they really are. Headers lie."""
 
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -8,10 +8,15 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.subtitles.stream import SubtitleStream
 
-from kinoloop.errors import MediaError
+from kinoloop.media.picture_reader import Outline
 from kinoloop.media.sound import SoundReader
+from kinoloop.media.subtitle_formats import MAX_CUES, Cue
+from kinoloop.media.subtitles import clean
 
 TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text")
+
+LONG_S = 60.0
+"""Above this it pays to look for key frames before a picture is decoded."""
 
 
 @dataclass
@@ -25,25 +30,29 @@ class Streams:
 
 @dataclass
 class Scan:
-    """What the packets tell.
+    """What the packets told so far.
 
     Attributes:
+        start_s: Time stamp that counts as 0 s.
         video_end_s: End of the last picture, seconds from the start.
         audio_end_s: End of the last sound.
         key_frames: Pictures that can be decoded alone.
         errors: Packets that could not be decoded.
         first_error: What was said of the first of them.
         cut: Whether reading ended in an error.
-        cues: Lines of the embedded subtitles.
+        too_long: Whether reading ended because the video is longer than allowed.
+        cues: Embedded subtitles.
     """
 
+    start_s: float = 0.0
     video_end_s: float = 0.0
     audio_end_s: float = 0.0
     key_frames: int = 0
     errors: int = 0
     first_error: str = ""
     cut: bool = False
-    cues: list[str] = field(default_factory=list)
+    too_long: bool = False
+    cues: list[Cue] = field(default_factory=list)
 
     @property
     def end_s(self) -> float:
@@ -54,6 +63,19 @@ class Scan:
         """Count an error."""
         self.errors += 1
         self.first_error = self.first_error or f"{type(err).__name__}: {err}"
+
+    def measure(self, packet: "av.Packet[Any]") -> None:
+        """Take what a packet says of time, without decoding it."""
+        self.cut = self.cut or packet.is_corrupt
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is None or packet.time_base is None:
+            return
+        end_s = float((at + (packet.duration or 0)) * packet.time_base) - self.start_s
+        if packet.stream.type == "video":
+            self.video_end_s = max(self.video_end_s, end_s)
+            self.key_frames += packet.is_keyframe
+        elif packet.stream.type == "audio":
+            self.audio_end_s = max(self.audio_end_s, end_s)
 
 
 def choose_streams(container: InputContainer) -> Streams:
@@ -71,40 +93,19 @@ def choose_streams(container: InputContainer) -> Streams:
     return chosen
 
 
+def unreadable_streams(container: InputContainer, chosen: Streams) -> str:
+    """Names of pictures and sound that are there and have no decoder; "" where there are none."""
+    sound = [] if chosen.audio else container.streams.audio
+    covers = Disposition.attached_pic
+    pictures = (
+        [] if chosen.video else [v for v in container.streams.video if covers not in v.disposition]
+    )
+    return ", ".join(f"{s.type} ({codec_name(s) or 'unknown codec'})" for s in (*pictures, *sound))
+
+
 def codec_name(stream: av.stream.Stream) -> str:
     """Name of a stream's codec; "" where this build has no decoder for it."""
     return stream.codec_context.name if stream.codec_context is not None else ""
-
-
-def scan_packets(container: InputContainer, streams: Streams, sound: SoundReader) -> Scan:
-    """Read every packet, decode sound and subtitles, measure the rest.
-
-    Args:
-        container: The open file.
-        streams: What to read of it.
-        sound: Receives the sound.
-
-    Raises:
-        MediaError: It needs more memory than allowed (`memory`).
-    """
-    scan = Scan()
-    start_s = start_of(container)
-    wanted = [s for s in (streams.video, streams.audio, streams.subtitles) if s is not None]
-    try:
-        for packet in container.demux(wanted):
-            _measure(scan, packet, start_s)
-            try:
-                _decode(scan, packet, sound)
-            except (MemoryError, BlockingIOError):
-                raise
-            except av.error.FFmpegError as err:
-                scan.note(err)
-    except (MemoryError, BlockingIOError) as err:  # EAGAIN: no memory for a thread's stack
-        raise MediaError("memory", "reading it needs more memory than allowed") from err
-    except av.error.FFmpegError as err:
-        scan.note(err)
-        scan.cut = True
-    return scan
 
 
 def start_of(container: InputContainer) -> float:
@@ -112,25 +113,49 @@ def start_of(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-def _decode(scan: Scan, packet: "av.Packet[Any]", sound: SoundReader) -> None:
-    kind = packet.stream.type
-    if kind == "audio" and not sound.full:
+def claimed_outline(container: InputContainer, video: av.VideoStream) -> Outline:
+    """What the header and the index say of a stream, without reading packets.
+
+    Returns:
+        Length 0 where the header does not say.
+    """
+    start_s = start_of(container)
+    if video.duration and video.time_base is not None:
+        first = video.start_time or 0
+        end_s = float((first + video.duration) * video.time_base) - start_s
+    else:
+        end_s = (container.duration or 0) / av.time_base
+    index = video.index_entries
+    # an index of key frames alone (Matroska's cues, FLV's) says as much as one of all frames
+    return Outline(max(end_s, 0.0), sum(1 for entry in index if entry.is_keyframe))
+
+
+def measured_outline(container: InputContainer, video: av.VideoStream) -> Outline:
+    """Read every packet of a stream without decoding any: how long it is, how many key frames."""
+    scan = Scan(start_s=start_of(container))
+    try:
+        for packet in container.demux(video):
+            scan.measure(packet)
+    except av.error.FFmpegError as err:
+        scan.note(err)
+    return Outline(scan.video_end_s, scan.key_frames)
+
+
+def read_sound(packet: "av.Packet[Any]", sound: SoundReader) -> None:
+    """Decode a packet of sound, as long as more is wanted."""
+    if not sound.full:
         for frame in packet.decode():
             sound.add(cast("av.AudioFrame", frame))
-    elif kind == "subtitle":
-        for cue in packet.decode():
-            said = getattr(cue, "dialogue", b"") or getattr(cue, "text", b"")
-            scan.cues.append(said.decode("utf-8", errors="replace"))
 
 
-def _measure(scan: Scan, packet: "av.Packet[Any]", start_s: float) -> None:
-    scan.cut = scan.cut or packet.is_corrupt
-    at = packet.pts if packet.pts is not None else packet.dts
-    if at is None or packet.time_base is None:
+def read_cues(packet: "av.Packet[Any]", scan: Scan) -> None:
+    """Decode a packet of subtitles."""
+    if len(scan.cues) >= MAX_CUES or packet.pts is None or packet.time_base is None:
         return
-    end_s = float((at + (packet.duration or 0)) * packet.time_base) - start_s
-    if packet.stream.type == "video":
-        scan.video_end_s = max(scan.video_end_s, end_s)
-        scan.key_frames += packet.is_keyframe
-    elif packet.stream.type == "audio":
-        scan.audio_end_s = max(scan.audio_end_s, end_s)
+    start_s = max(0.0, float(packet.pts * packet.time_base) - scan.start_s)
+    lasts_s = float((packet.duration or 0) * packet.time_base)
+    for cue in packet.decode():
+        said = getattr(cue, "dialogue", b"") or getattr(cue, "text", b"")
+        text = clean(said.decode("utf-8", errors="replace"))
+        if text:
+            scan.cues.append(Cue(start_s, start_s + max(0.0, lasts_s), text))

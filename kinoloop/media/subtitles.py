@@ -1,18 +1,20 @@
-"""Words from subtitle files beside a video (SRT, WebVTT and what else pysubs2 reads).
+"""Words with their times, from subtitle files beside a video and tracks inside it.
 
-Files are small, bounded and in any encoding: a byte-order mark wins, then UTF-8, then the guess of
-charset-normalizer. Timings are not kept; markup, sound descriptions' brackets and repeated lines
-(roll-up captions show each line twice) are dropped.
+Files are small, bounded, in any encoding (`subtitle_text`) and of any format (`subtitle_formats`).
+Markup, sound descriptions' brackets and repeated lines (roll-up captions show each line twice) are
+dropped from the words; the cues keep their times.
 """
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kinoloop.errors import MediaError
 from kinoloop.media.source import open_regular
+from kinoloop.media.subtitle_formats import Cue, parse_subtitles
+from kinoloop.media.subtitle_text import decode_text
 
 MAX_BYTES = 4 << 20
 """Largest subtitle file: the text of a ten-hour film is under 1 MiB."""
@@ -20,14 +22,13 @@ MAX_BYTES = 4 << 20
 MAX_CHARACTERS = 20_000
 """Words kept of one video; about three times what the longest text encoders read."""
 
-_MARKS = {
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-_MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{\\?[^{}\n]{0,200}\}")
+SUFFIXES = frozenset(
+    (".srt", ".vtt", ".sbv", ".sub", ".ass", ".ssa", ".ttml", ".dfxp", ".smi", ".sami", ".mpl")
+)
+"""How files are named that are subtitles and not media."""
+
+_LINE_END = re.compile(r"<br[ /]*>|\\[Nnh]", re.IGNORECASE)
+_MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{\\?[^{}\n]{0,200}\}|\[END SUBTITLE\]\s*$")
 _SPACE = re.compile(r"\s+")
 
 
@@ -37,73 +38,73 @@ class Subtitles:
 
     Attributes:
         words: The lines joined by blanks, at most `MAX_CHARACTERS`.
-        cues: How many cues the file or track has.
+        cues: Those with words in them, cleaned, in order of time.
+        format: `srt`, `vtt`, …
+        broken: Time lines that could not be read.
     """
 
     words: str
-    cues: int
+    cues: tuple[Cue, ...]
+    format: str
+    broken: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """When the last cue goes."""
+        return max((cue.end_s for cue in self.cues), default=0.0)
 
 
-def read_subtitles(path: Path) -> Subtitles:
+def read_subtitles(path: Path, *, fps: float | None = None) -> Subtitles:
     """Read a subtitle file.
 
+    Args:
+        path: The file; its name does not tell its format.
+        fps: Frame rate of the video, for formats that count frames.
+
     Raises:
-        MediaError: It is no readable subtitle file (`subtitles_unreadable`), or as
+        MediaError: It is no subtitle file (`not_text`, `not_subtitles`), can not be read
+            (`damaged_subtitles`, `unsafe_xml`), says nothing (`no_cues`), or as
             `source.check_regular`.
     """
-    import pysubs2
-
     with open_regular(path, max_bytes=MAX_BYTES) as file:
         raw = file.read(MAX_BYTES)
-    text = _decode(raw, path)
     try:
-        wanted = _format(text, path)
-        parsed = pysubs2.SSAFile.from_string(text, format_=wanted)
-    except (pysubs2.Pysubs2Error, ValueError, KeyError, IndexError, OverflowError) as err:
-        detail = f"{path} is not a subtitle file: {err or type(err).__name__}"
-        raise MediaError("subtitles_unreadable", detail) from err
-    cues = [event.plaintext for event in parsed.events if not event.is_comment]
-    if not cues and wanted != "vtt":  # a WebVTT file may be its header alone
-        raise MediaError("subtitles_unreadable", f"{path} has no cues")
-    return Subtitles(words=join_lines(cues), cues=len(cues))
+        parsed = parse_subtitles(decode_text(raw), fps=fps)
+    except MediaError as err:
+        raise MediaError(err.reason, f"{path}: {err.detail}") from err
+    cleaned = ((cue, clean(cue.text)) for cue in parsed.cues)
+    cues = tuple(Cue(cue.start_s, cue.end_s, text) for cue, text in cleaned if text)
+    if not cues and (parsed.cues or parsed.format != "vtt"):  # a WebVTT file may be only a header
+        raise MediaError("no_cues", f"{path}: it is {parsed.format} and no cue says anything")
+    words = join_lines(cue.text for cue in cues)
+    return Subtitles(words=words, cues=cues, format=parsed.format, broken=parsed.broken)
+
+
+def clean(line: str) -> str:
+    """A cue without its markup, entities read, on one line."""
+    plain = _MARKUP.sub("", _LINE_END.sub(" ", line))
+    return _SPACE.sub(" ", html.unescape(plain)).replace("\0", "").strip()
 
 
 def join_lines(lines: Iterable[str]) -> str:
-    """Clean the lines of cues and join them; a line that was just said is not said again."""
+    """Join clean lines; a line that was just said is not said again."""
     kept: list[str] = []
     length = 0
     for line in lines:
-        clean = _SPACE.sub(" ", html.unescape(_MARKUP.sub(" ", line))).replace("\0", "").strip()
-        if not clean or clean in kept[-2:]:
+        if not line or line in kept[-2:]:
             continue
-        kept.append(clean)
-        length += len(clean) + 1
+        kept.append(line)
+        length += len(line) + 1
         if length > MAX_CHARACTERS:
             break
     return " ".join(kept)[:MAX_CHARACTERS]
 
 
-def _decode(raw: bytes, path: Path) -> str:
-    for mark, encoding in _MARKS.items():
-        if raw.startswith(mark):
-            return raw.decode(encoding, errors="replace")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    from charset_normalizer import from_bytes
-
-    guesses = from_bytes(raw[: 1 << 16])
-    best = guesses.best()
-    if best is None:
-        raise MediaError("subtitles_unreadable", f"{path} is not text in any known encoding")
-    equals = [g.encoding for g in guesses if (g.chaos, g.coherence) == (best.chaos, best.coherence)]
-    encoding = "cp1252" if "cp1252" in equals else best.encoding  # of equals the commonest
-    return raw.decode(encoding, errors="replace")
-
-
-def _format(text: str, path: Path) -> str | None:
-    """WebVTT says so in its first line; the rest by what it looks like (None: detect)."""
-    if text.lstrip("\ufeff").startswith("WEBVTT"):
-        return "vtt"
-    return "srt" if path.suffix.lower() == ".srt" else None
+def first_cues(cues: Sequence[Cue]) -> tuple[Cue, ...]:
+    """As many cues as `MAX_CHARACTERS` hold."""
+    length = 0
+    for count, cue in enumerate(cues):
+        length += len(cue.text)
+        if length > MAX_CHARACTERS:
+            return tuple(cues[:count])
+    return tuple(cues)

@@ -15,45 +15,46 @@ from numpy.typing import NDArray
 
 from kinoloop.errors import MediaError
 from kinoloop.media.decoded import DecodedMedia
+from kinoloop.media.subtitle_formats import Cue
 
 _ARRAYS: Final[dict[str, tuple[str, int]]] = {  # name: (dtype, dimensions)
     "frames": ("uint8", 4),
     "frame_times_s": ("float64", 1),
     "audio": ("float32", 1),
     "thumbnail": ("uint8", 1),
-    "print_times_s": ("float32", 1),
-    "picture_print": ("int64", 1),
-    "sound_print": ("int32", 1),
 }
 _LENGTH: Final = struct.Struct(">I")
 READY: Final = b"kinoloop decoder ready\n"
 """The first thing a worker says: whoever dies before that did not die of a file."""
 
-MAX_HEADER_BYTES: Final = 1 << 20
+MAX_HEADER_BYTES: Final = 4 << 20
 MAX_ARRAY_BYTES: Final = 1 << 30
 
 
 def write_result(target: BinaryIO, result: DecodedMedia | MediaError) -> None:
     """Write one answer and flush it."""
     if isinstance(result, MediaError):
-        _write_header(target, {"error": result.reason, "detail": result.detail[:2000]})
+        peak = result.peak_memory_mb
+        detail = result.detail[:2000]
+        _write_header(target, {"error": result.reason, "detail": detail, "peak_memory_mb": peak})
         target.flush()
         return
     facts = {name: value for name, value in vars(result).items() if name not in _ARRAYS}
     arrays: dict[str, NDArray[Any]] = {
-        name: np.frombuffer(result.thumbnail, dtype=np.uint8)
-        if name == "thumbnail"
-        else getattr(result, name)
-        for name in _ARRAYS
+        "frames": result.frames,
+        "frame_times_s": result.frame_times_s,
+        "audio": result.audio,
+        "thumbnail": np.frombuffer(result.thumbnail, dtype=np.uint8),
     }
     facts["detail"] = result.detail[:2000]
+    facts["cues"] = [(cue.start_s, cue.end_s, cue.text) for cue in result.cues]
     _write_header(target, {"facts": facts, "shapes": {n: a.shape for n, a in arrays.items()}})
     for name, (dtype, _) in _ARRAYS.items():
         target.write(np.ascontiguousarray(arrays[name], dtype=dtype).data)
     target.flush()
 
 
-def read_result(read: Callable[[int], bytes]) -> DecodedMedia:
+def read_result(read: Callable[[int], bytes | bytearray]) -> DecodedMedia:
     """Read one answer.
 
     Args:
@@ -68,7 +69,8 @@ def read_result(read: Callable[[int], bytes]) -> DecodedMedia:
     try:
         header: dict[str, Any] = json.loads(read(length))
         if "error" in header:
-            raise MediaError(str(header["error"]), str(header["detail"]))
+            peak = float(header["peak_memory_mb"])
+            raise MediaError(str(header["error"]), str(header["detail"]), peak_memory_mb=peak)
         shapes = {name: _check_shape(name, header["shapes"][name]) for name in _ARRAYS}
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as err:
         raise MediaError("crashed", f"the decoder's answer makes no sense: {err}") from err
@@ -80,12 +82,13 @@ def read_result(read: Callable[[int], bytes]) -> DecodedMedia:
     }
     facts = header["facts"]
     facts["streams"] = tuple(facts["streams"])
+    facts["cues"] = tuple(Cue(*cue) for cue in facts["cues"])
     thumbnail = arrays.pop("thumbnail").tobytes()
     return DecodedMedia(**facts, **arrays, thumbnail=thumbnail)
 
 
 def _write_header(target: BinaryIO, header: dict[str, Any]) -> None:
-    encoded = json.dumps(header).encode()
+    encoded = json.dumps(header, ensure_ascii=False).encode(errors="replace")
     target.write(_LENGTH.pack(len(encoded)) + encoded)
 
 

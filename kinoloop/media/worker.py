@@ -52,10 +52,12 @@ def _answer(answers: BinaryIO, job: dict[str, str | None], config: DecodeConfig)
             config,
         )
     except MediaError as err:
+        err.peak_memory_mb = _peak_mb()
         write_result(answers, err)
         return
     except MemoryError:
-        write_result(answers, MediaError("memory", "decoding it needs more memory than allowed"))
+        said = "decoding it needs more memory than allowed"
+        write_result(answers, MediaError("memory", said, peak_memory_mb=_peak_mb()))
         return
     write_result(answers, replace(result, peak_memory_mb=_peak_mb()))
 

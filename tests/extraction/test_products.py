@@ -4,6 +4,7 @@ import pytest
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
 from kinoloop.extraction.products import Space, make_safely
 from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.sampling import Uniform
 from kinoloop.testing.encoder_contract import sample_videos
 
 
@@ -52,7 +53,7 @@ def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it(
         {"kind": "classical_visual"},
         {"kind": "classical_audio"},
     )
-    fewer, quieter = DecodeConfig(frames=4), DecodeConfig(silence_rms=0.1)
+    fewer, quieter = DecodeConfig(sampling=Uniform(frames=4)), DecodeConfig(silence_rms=0.1)
 
     def name(settings, decode):
         return Space(settings, decode).fingerprint

@@ -8,6 +8,7 @@ import pytest
 from kinoloop.data.catalogue import load_catalogue, load_thumbnails
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.extraction.inventory import Roots
+from kinoloop.media.sampling import Uniform
 
 
 def test_extracts_words_pictures_and_sound(world):
@@ -108,7 +109,7 @@ def test_new_encoder_adds_its_space_beside_the_old_one(world):
 def test_other_frames_are_another_space_but_words_stay(world):
     world.put(a=("red fox", world.clip("a.mp4")))
     first = world.extract()
-    decode = world.config.decode.model_copy(update={"frames": 4})
+    decode = world.config.decode.model_copy(update={"sampling": Uniform(frames=4)})
     second = world.extract(decode=decode)
     assert second.fingerprints["visual"] != first.fingerprints["visual"]
     assert second.fingerprints["text"] == first.fingerprints["text"]

@@ -7,6 +7,7 @@ from PIL import Image
 from kinoloop.errors import MediaError
 from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.sampling import Uniform
 from kinoloop.testing.clips import bar_clip, sound_file
 
 
@@ -51,7 +52,8 @@ def test_sound_is_cut_at_its_limit(clip):
 def test_reads_embedded_subtitles(clip):
     found = decode_media(clip)
     assert found.words == "hello there good bye"
-    assert found.cues == 2
+    assert found.cue_count == 2
+    assert [(cue.start_s, cue.text) for cue in found.cues] == [(0, "hello there"), (1, "good bye")]
     assert found.streams == ("h264", "aac", "mov_text")
 
 
@@ -112,7 +114,7 @@ def test_words_alone_need_no_media(tmp_path):
 
 def test_key_frames_suffice_where_there_are_many(tmp_path):
     clip = bar_clip(tmp_path / "long.mp4", seconds=25.0, size=(32, 32), tone_hz=None)
-    times = decode_media(clip, config=DecodeConfig(frames=1)).frame_times_s
+    times = decode_media(clip, config=DecodeConfig(sampling=Uniform(frames=1))).frame_times_s
     assert times == pytest.approx([12.5], abs=5.1)
 
 

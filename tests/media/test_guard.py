@@ -90,7 +90,7 @@ def test_worker_that_dies_is_replaced_and_the_file_is_blamed(clip, deadly, said)
 
 def test_memory_limit_is_a_reason_and_not_a_death(tmp_path):
     clip = bar_clip(tmp_path / "wide.mp4", size=(3840, 2160), seconds=0.2, tone_hz=None)
-    few = GuardConfig(workers=1, memory_bytes=300 << 20)
+    few = GuardConfig(workers=1, memory_bytes=256 << 20)
     with DecoderPool(guard=few) as pool, pytest.raises(MediaError, match="memory"):
         pool.decode(Job(clip))
 

@@ -1,32 +1,51 @@
-import av
-import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from kinoloop.media.sampling import convert, pick, turn_upright, uniform_times
-
-
-def frame(width=8, height=4):
-    return av.VideoFrame.from_ndarray(np.zeros((height, width, 3), np.uint8), format="rgb24")
+from kinoloop.media.sampling import (
+    Interval,
+    KeyFrames,
+    Nearest,
+    Sampling,
+    Scenes,
+    Thinned,
+    Uniform,
+    uniform_times,
+    wanted_times,
+)
 
 
 def picked(times, wanted):
-    frames = [(time, frame()) for time in times]
-    return [picture.time_s for picture in pick(frames, wanted, short_side=4)]
+    nearest = Nearest(wanted)
+    things = [(time, object()) for time in times]
+    passed = [t for time, thing in things for t in nearest.offer(time, thing)]
+    return [time for time, _ in (*passed, *nearest.finish())]
 
 
 def test_uniform_times_are_the_middles_of_equal_parts():
     assert uniform_times(2, 4.0) == [1.0, 3.0]
 
 
-def test_picks_the_nearest_frame():
+def test_interval_looks_once_a_second():
+    assert wanted_times(Interval(), 3.0) == [0.5, 1.5, 2.5]
+
+
+def test_interval_of_a_long_video_spreads_out():
+    assert wanted_times(Interval(max_frames=4), 400.0) == [50.0, 150.0, 250.0, 350.0]
+
+
+def test_interval_longer_than_the_video_looks_once():
+    assert wanted_times(Interval(seconds=10.0), 3.0) == [5.0]
+
+
+def test_picks_the_nearest():
     assert picked([0, 1, 2, 3], [0.4, 1.6, 2.9]) == [0, 2, 3]
 
 
-def test_picks_no_frame_twice():
+def test_picks_nothing_twice():
     assert picked([0.0, 3.0], [0.1, 0.2, 2.9]) == [0.0, 3.0]
 
 
-def test_last_frame_stands_for_times_after_it():
+def test_last_stands_for_times_after_it():
     assert picked([0.0, 1.0], [0.0, 5.0]) == [0.0, 1.0]
 
 
@@ -34,22 +53,22 @@ def test_picks_nothing_from_nothing():
     assert picked([], [1.0]) == []
 
 
-@pytest.mark.parametrize(
-    ("rotation", "white"), [(0, "top"), (-90, "right"), (90, "left"), (180, "bottom")]
-)
-def test_rotation_is_counter_clockwise(rotation, white):
-    pixels = np.zeros((4, 8, 3), dtype=np.uint8)
-    pixels[0] = 255
-    turned = turn_upright(pixels, rotation)
-    edges = {"top": turned[0], "bottom": turned[-1], "left": turned[:, 0], "right": turned[:, -1]}
-    assert [name for name, edge in edges.items() if edge.min() == 255] == [white]
+@pytest.mark.parametrize(("seen", "kept"), [(3, [0, 1, 2]), (5, [0, 2, 4]), (20, [0, 8, 16])])
+def test_thinning_keeps_every_second_then_every_fourth(seen, kept):
+    thinned = Thinned(4)
+    for i in range(seen):
+        if thinned.wants_next:
+            thinned.keep(i)
+        else:
+            thinned.skip()
+    assert thinned.kept == kept
 
 
-def test_pixels_that_are_not_square_become_so():
-    picture = convert(0.0, frame(8, 8), short_side=8, pixel_aspect=2.0)
-    assert picture.pixels.shape == (8, 16, 3)
-    assert not picture.turned
-
-
-def test_long_strips_are_squeezed():
-    assert convert(0.0, frame(800, 4), short_side=4).pixels.shape == (4, 16, 3)
+def test_kind_names_the_policy():
+    policies = TypeAdapter(Sampling)
+    assert policies.validate_python({"kind": "uniform", "frames": 3}) == Uniform(frames=3)
+    assert policies.validate_python({"kind": "interval"}) == Interval()
+    assert policies.validate_python({"kind": "key_frames"}) == KeyFrames()
+    assert policies.validate_python({"kind": "scenes", "threshold": 0.3}) == Scenes(threshold=0.3)
+    with pytest.raises(ValidationError, match=r"'uniform', 'interval', 'key_frames', 'scenes'"):
+        policies.validate_python({"kind": "random"})
