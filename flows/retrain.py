@@ -10,6 +10,7 @@ from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain
+from tasks.ranker import train_ranker
 from tasks.training import (
     find_finished,
     load_data,
@@ -60,6 +61,8 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
             raise KinoloopError(f"every candidate failed: {reasons}")
         run_ids = {outcome.name: log_candidate(plan, outcome) for outcome in outcomes}
         winner = choose(outcomes)
+        if plan.ranker.enabled:
+            train_ranker(plan, winner)
         version = release_winner(plan, outcomes, run_ids[winner.name])
     publish_report(outcomes, failed, version)
     return {

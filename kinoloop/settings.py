@@ -17,6 +17,7 @@ SECTIONS = (
     "interest",
     "extract",
     "retrain",
+    "ranker",
     "promote",
     "drift",
     "serving",

@@ -16,6 +16,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError
 from kinoloop.evaluation.contest import Problem, RetrainConfig, load_problem
+from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
 from tasks.versioning import dataset_version
@@ -29,6 +30,7 @@ class Plan:
         environment: Where things are.
         config: Section `[retrain]`.
         interest: Section `[interest]`.
+        ranker: Section `[ranker]`.
         dataset_version: Of the data when the run began.
         nonce: Sets a forced run apart from the finished one.
     """
@@ -36,13 +38,14 @@ class Plan:
     environment: Environment
     config: RetrainConfig
     interest: InterestConfig
+    ranker: RankerConfig
     dataset_version: str
     nonce: str = ""
 
     @property
     def settings_hash(self) -> str:
         """Of all settings that decide the outcome, and of the code's version."""
-        return f"{__version__}-{self.config.digest(self.interest)}"
+        return f"{__version__}-{self.config.digest(self.interest, self.ranker)}"
 
     @property
     def key(self) -> str:
@@ -77,6 +80,7 @@ def plan_retrain(environment: Environment, *, force: bool) -> Plan:
         environment=environment,
         config=read_section("retrain", RetrainConfig, path),
         interest=read_section("interest", InterestConfig, path),
+        ranker=read_section("ranker", RankerConfig, path),
         dataset_version=dataset_version(environment),
         nonce=f"-{datetime.now(UTC):%Y%m%dT%H%M%S}" if force else "",
     )

@@ -41,6 +41,7 @@ from kinoloop.release.info import Lineage, read_info
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from tasks.plan import Plan
+from tasks.ranker import load_ranker, ranker_metrics
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
 
 logger = logging.getLogger(__name__)
@@ -146,10 +147,13 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
             histories=plan.problem.histories,
             lineage=_lineage(plan, winner, outcomes),
             thumbnails=thumbnails.iter_rows(),
+            ranker=load_ranker(plan),
         )
     with tempfile.TemporaryDirectory() as folder:
         plot = plot_candidates(outcomes, Path(folder))
         Runs(plan.environment.tracking_uri).log_file(run_id, plot, "plots")
+    ranker = [(f"ranker/{name}", value, 0) for name, value in ranker_metrics(plan).items()]
+    Runs(plan.environment.tracking_uri).log_metrics(run_id, ranker)
     version = registry.register(bundle, run_id=run_id, tags={})
     champion = registry.champion()
     if champion is None or champion.version != version.version:
@@ -197,6 +201,7 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         encoders=text_encoder(plan.environment, plan.problem.catalogue.fingerprints),
         competed=competed(outcomes),
         metrics=winner.test,
+        ranker=ranker_metrics(plan),
     )
 
 

@@ -18,6 +18,7 @@ CONFIGS: list[tuple[str, str]] = [
     ("extract", "kinoloop.extraction.config.ExtractConfig"),
     ("serving", "serving.config.ServingConfig"),
     ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
+    ("ranker", "kinoloop.ranking.config.RankerConfig"),
     ("promote", "kinoloop.release.decision.PromoteConfig"),
 ]
 

@@ -8,11 +8,13 @@ modality. Memory is bounded by the chunk of scores, whatever the number of rows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.evaluation.metrics.auc import rank_auc
 from kinoloop.evaluation.metrics.average_precision import average_precision
@@ -25,7 +27,6 @@ from kinoloop.evaluation.metrics.popularity_bias import popularity, popularity_l
 from kinoloop.evaluation.metrics.recall import hit_rate, recall
 from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
-from kinoloop.models.base import Recommender
 
 SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
 ACCURACY = {
@@ -35,6 +36,17 @@ ACCURACY = {
     "mrr": mrr,
     "map": average_precision,
 }
+
+
+class Rankable(Protocol):
+    """Scores every video of a catalogue: a `Recommender`, or one with a ranker behind it."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The videos that are scored."""
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Scores, (n_rows, n_videos) float32."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Evaluation:
 
 
 def evaluate(
-    recommender: Recommender,
+    recommender: Rankable,
     holdout: Holdout,
     *,
     train: Histories | None = None,
@@ -112,7 +124,7 @@ def _means(values: dict[str, NDArray[np.float64]]) -> dict[str, float]:
 
 
 def _beyond_accuracy(
-    recommender: Recommender,
+    recommender: Rankable,
     slates: NDArray[np.int64],
     counts: NDArray[np.int64] | None,
     k: int,
@@ -142,7 +154,7 @@ def _counts(train: Histories | None, n_videos: int) -> NDArray[np.int64] | None:
 
 
 def _slices(
-    recommender: Recommender,
+    recommender: Rankable,
     holdout: Holdout,
     ranks: Ranks,
     counts: NDArray[np.int64] | None,

@@ -108,7 +108,7 @@ class Recommender(ABC):
             Self, fitted.
         """
         self._catalogue = catalogue
-        self._prior = _popularity(histories, len(catalogue), self.config.prior_half_life_days)
+        self._prior = popularity_prior(histories, len(catalogue), self.config.prior_half_life_days)
         self._fit(histories, validation, report)
         return self
 
@@ -257,7 +257,10 @@ def cosines(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(left @ right.T / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _popularity(histories: Histories, n_videos: int, half_life_days: float) -> NDArray[np.float32]:
+def popularity_prior(
+    histories: Histories, n_videos: int, half_life_days: float
+) -> NDArray[np.float32]:
+    """Time-decayed interest in each video, (n_videos,) in [0, 1]; the highest is 1."""
     if not len(histories.videos):
         return np.zeros(n_videos, dtype=np.float32)
     age_days = (histories.timestamps.max() - histories.timestamps) / 86_400e6

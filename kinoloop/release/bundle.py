@@ -2,6 +2,7 @@
 
     bundle.json          what it is, where it comes from, SHA-256 of every other file
     model/               the recommender: config.json + state.safetensors
+    ranker/              what orders its best: config.json + state.safetensors; may be missing
     videos.parquet       what the API shows and filters on
     published_at.npy     (n_videos,) int64
     vectors/             per modality: vectors, mask, and what similarity needs
@@ -23,6 +24,7 @@ import polars as pl
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
+from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.files import appearing_whole, digests, write_array
 from kinoloop.release.info import BundleInfo, Lineage, write_info
 from kinoloop.release.lexical import write_index
@@ -58,6 +60,7 @@ def write_bundle(
     histories: Histories,
     lineage: Lineage | None = None,
     thumbnails: Iterable[tuple[str, bytes | None]] = (),
+    ranker: Ranker | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -68,6 +71,7 @@ def write_bundle(
         histories: What the users did, newest included; rows without a pseudonym are not stored.
         lineage: Where the release comes from.
         thumbnails: Video ids with their JPEG, in any order, streamed.
+        ranker: Fitted on `catalogue`; None for slates as retrieval orders them.
 
     Returns:
         What `bundle.json` now holds.
@@ -79,6 +83,8 @@ def write_bundle(
     lineage = lineage or Lineage()
     with appearing_whole(directory) as fresh:
         recommender.save(fresh / "model")
+        if ranker is not None:
+            ranker.save(fresh / "ranker")
         _write_catalogue(fresh, catalogue)
         users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)

@@ -21,6 +21,7 @@ from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
 from kinoloop.evaluation.split import Holdout
 from kinoloop.evaluation.translate import translate, translate_holdout
+from kinoloop.ranking.rerank import Reranked
 from kinoloop.release.info import BundleInfo
 from kinoloop.release.release import Release
 from kinoloop.settings import Config
@@ -162,7 +163,12 @@ def decide(
 
 
 def _measure(release: Release, holdout: Holdout, ids: IdMap) -> Evaluation:
-    return evaluate(release.recommender, translate_holdout(holdout, ids, release.catalogue.ids))
+    window = translate_holdout(holdout, ids, release.catalogue.ids)
+    if release.reranking is None:
+        return evaluate(release.recommender, window)
+    moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
+    ranker = release.reranking.ranker
+    return evaluate(Reranked(release.recommender, ranker, moment=moment), window)
 
 
 def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:

@@ -33,6 +33,7 @@ class Lineage(Config):
         competed: Who competed: validation and test metric by name of the candidate.
         encoders: Settings of the encoder of each modality, such as `{"text": {"kind": "minilm"}}`.
         metrics: Of the test window.
+        ranker: What the ranker achieved; empty where there is none.
     """
 
     name: str = ""
@@ -48,6 +49,7 @@ class Lineage(Config):
     competed: dict[str, dict[str, float]] = Field(default_factory=dict)
     encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
+    ranker: dict[str, float] = Field(default_factory=dict)
 
 
 class BundleInfo(Lineage):

@@ -6,6 +6,7 @@ memory-mapped. A release is immutable and its methods may be called from several
 """
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from kinoloop.data.ids import IdMap
 from kinoloop.encoders import base as encoders
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.models import base as models
+from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.files import open_array
 from kinoloop.release.golden import (
     check_golden,
@@ -31,6 +33,7 @@ from kinoloop.release.golden import (
 from kinoloop.release.info import BundleInfo, check_files, read_info
 from kinoloop.release.lexical import LexicalIndex
 from kinoloop.release.ranking import best
+from kinoloop.release.reranking import Reranking
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.user_histories import UserHistories
@@ -67,6 +70,10 @@ class Release:
         info: Of the bundle.
         catalogue: Of the bundle, vectors memory-mapped.
         recommender: Loaded with `catalogue`.
+        ranker: Loaded with `catalogue`; None where the release has none.
+
+    Attributes:
+        reranking: Orders slates where there is a ranker and time.
     """
 
     def __init__(
@@ -76,9 +83,11 @@ class Release:
         info: BundleInfo,
         catalogue: Catalogue,
         recommender: models.Recommender,
+        ranker: Ranker | None = None,
     ) -> None:
         self.directory, self.info = directory, info
         self.catalogue, self.recommender = catalogue, recommender
+        self.reranking = None if ranker is None else Reranking(ranker)
         self._titles = _titles(catalogue)
         self._histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
@@ -96,7 +105,11 @@ class Release:
         try:
             catalogue = _open_catalogue(directory, info)
             recommender = models.load(directory / "model", catalogue)
-            return cls(directory, info=info, catalogue=catalogue, recommender=recommender)
+            folder = directory / "ranker"
+            ranker = Ranker.load(folder, catalogue) if folder.exists() else None
+            return cls(
+                directory, info=info, catalogue=catalogue, recommender=recommender, ranker=ranker
+            )
         except BundleError:
             raise
         except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as err:
@@ -127,8 +140,12 @@ class Release:
         top_k: int,
         exclude: Collection[str] = (),
         include_seen: bool = False,
+        moment: int | None = None,
     ) -> list[Recommendation]:
         """The best videos for a history.
+
+        Where the release has a ranker it orders the best of them, if that fits into its latency
+        budget.
 
         Args:
             history: Oldest first; unknown videos (index outside the catalogue) are passed over,
@@ -136,10 +153,13 @@ class Release:
             top_k: How many; fewer where fewer are left.
             exclude: External ids that must not appear.
             include_seen: Whether videos of the history may appear.
+            moment: µs since the epoch, for answers that must not depend on the clock: they are
+                re-ranked whatever it takes. None is now.
 
         Returns:
             Best first.
         """
+        started = time.perf_counter()
         known = self._known(history)
         row = Histories.from_rows([known])
         scores = self.recommender.score(row)[0]
@@ -147,8 +167,17 @@ class Release:
         if not include_seen:
             hidden += [event.video for event in known]
         scores[[video for video in hidden if video >= 0]] = -np.inf
-        top = best(scores, top_k)
-        return self._slate(top, scores, self._reasons(row, top))
+        if self.reranking is None:
+            top = best(scores, top_k)
+            return self._slate(top, scores[top], self._reasons(row, top))
+        top, ranked = self.reranking.best(
+            row,
+            scores,
+            top_k,
+            moment=time.time_ns() // 1000 if moment is None else moment,
+            spent_ms=1e3 * (time.perf_counter() - started) if moment is None else float("nan"),
+        )
+        return self._slate(top, ranked, self._reasons(row, top))
 
     def similar(self, video_id: str, *, top_k: int) -> list[Recommendation]:
         """Videos like one video: by its vectors, or by its words where it has none.
@@ -165,7 +194,7 @@ class Release:
             scores = self._lexical.score(self._titles[video])
         scores[video] = -np.inf
         top = best(scores, top_k)
-        return self._slate(top, scores, [f"Similar to “{self._titles[video]}”"] * len(top))
+        return self._slate(top, scores[top], [f"Similar to “{self._titles[video]}”"] * len(top))
 
     def search(self, query: str, *, top_k: int) -> list[Recommendation]:
         """Videos for a text: meaning (where the release has text vectors) and words.
@@ -197,14 +226,19 @@ class Release:
     def _ask(self, request: dict[str, Any]) -> list[tuple[str, float]]:
         if request["ask"] == "recommend":
             history = history_from_json(request["history"], self.catalogue.ids)
-            slate = self.recommend(history, top_k=GOLDEN_TOP_K)
+            slate = self.recommend(history, top_k=GOLDEN_TOP_K, moment=self._golden_moment)
         elif request["ask"] == "similar":
             slate = self.similar(request["video_id"], top_k=GOLDEN_TOP_K)
         else:
             scores = self._lexical.score(request["query"])
             top = best(scores, GOLDEN_TOP_K)
-            slate = self._slate(top, scores, [""] * len(top))
+            slate = self._slate(top, scores[top], [""] * len(top))
         return [(place.video_id, place.score) for place in slate]
+
+    @property
+    def _golden_moment(self) -> int:
+        """A moment that is the same wherever the release is opened."""
+        return 0 if self.reranking is None else self.reranking.ranker.knowledge.counts.newest
 
     def _search(self, query: str, lexical: NDArray[np.float32], top_k: int) -> list[Recommendation]:
         scores, text = lexical, self.catalogue.modalities.get("text")
@@ -214,7 +248,7 @@ class Release:
         scores = np.where(scores > 0, scores, np.float32(-np.inf))
         top = best(scores, top_k)
         reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
-        return self._slate(top, scores, reasons)
+        return self._slate(top, scores[top], reasons)
 
     @cached_property
     def _text_encoder(self) -> encoders.TextEncoder | None:
@@ -260,9 +294,7 @@ class Release:
         ids, titles = self.catalogue.ids.ids, self._titles
         return [
             Recommendation(ids[video], score, titles[video], reason)
-            for video, score, reason in zip(
-                top.tolist(), scores[top].tolist(), reasons, strict=True
-            )
+            for video, score, reason in zip(top.tolist(), scores.tolist(), reasons, strict=True)
         ]
 
 

@@ -1,0 +1,131 @@
+"""What was shown to whom, and what came of it: the data that a ranker learns from.
+
+An exposure is one user with one video on one day (UTC): the impression, and all events that
+followed. An impression without a view is a row like any other: it is the negative that no
+sampling can replace. Where a source records no impressions, an event stands for its own exposure
+and `shown` is False.
+"""
+
+import logging
+from dataclasses import dataclass, fields
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.ids import IdMap
+from kinoloop.data.tables import Tables
+from kinoloop.schema import EVENT_KINDS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """One row an exposure, oldest first.
+
+    Attributes:
+        users: (n,) int32, index into `user_ids`.
+        videos: (n,) int32, internal indices.
+        timestamps: (n,) int64, µs since the epoch, UTC, of the first event.
+        shown: (n,) bool, whether an impression was recorded.
+        kinds: (n,) int64, bit k is set where event kind k of `schema.EVENT_KINDS` happened.
+        watch_s: (n,) float32 seconds watched, the longest view; NaN where none or unknown.
+        ratings: (n,) float32, the last rating; NaN where none.
+        surfaces: (n,) int16, index into `surface_names`; −1 where unknown.
+        user_ids: Pseudonyms, sorted.
+        surface_names: Where videos were shown, sorted.
+    """
+
+    users: NDArray[np.int32]
+    videos: NDArray[np.int32]
+    timestamps: NDArray[np.int64]
+    shown: NDArray[np.bool_]
+    kinds: NDArray[np.int64]
+    watch_s: NDArray[np.float32]
+    ratings: NDArray[np.float32]
+    surfaces: NDArray[np.int16]
+    user_ids: tuple[str, ...]
+    surface_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def select(self, picked: NDArray[np.bool_] | NDArray[np.integer]) -> "Exposures":
+        """Keep some rows, in the given order."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        rows = {k: v[picked] for k, v in columns.items() if isinstance(v, np.ndarray)}
+        return Exposures(**{**columns, **rows})
+
+    def happened(self, *kinds: str) -> NDArray[np.bool_]:
+        """(n,) whether an event of one of these kinds happened."""
+        bits = sum(1 << EVENT_KINDS.index(kind) for kind in set(kinds))
+        return (self.kinds & bits) > 0
+
+
+def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
+    """Read all exposures of a catalogue's videos.
+
+    Args:
+        tables: Table `events` is read, streamed.
+        ids: External ids of the catalogue; events of other videos are left out.
+
+    Returns:
+        Sorted by (timestamp, pseudonym, video).
+    """
+    index = pl.LazyFrame(
+        {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
+        schema={"video_id": pl.String, "video": pl.Int32},
+    )
+    event, shown = pl.col("event"), pl.col("event") == "impression"
+    kind = event.replace_strict(EVENT_KINDS, range(len(EVENT_KINDS)), return_dtype=pl.Int64)
+    frame = (
+        tables.scan("events")
+        .filter(event != "search")
+        .join(index, on="video_id")
+        .group_by("user_id", "video", pl.col("timestamp").dt.date().alias("day"))
+        .agg(
+            pl.col("timestamp").min(),
+            shown.any().alias("shown"),
+            pl.lit(2, pl.Int64).pow(kind.unique()).sum().cast(pl.Int64).alias("kinds"),
+            pl.col("watch_s").max().cast(pl.Float32),
+            pl.col("value").filter(event == "rating").last().cast(pl.Float32).alias("rating"),
+            pl.col("surface").drop_nulls().first(),
+        )
+        .collect(engine="streaming")
+        .sort("timestamp", "user_id", "video")
+    )
+    user_ids = tuple(frame["user_id"].unique().sort())
+    surfaces = tuple(frame["surface"].drop_nulls().unique().sort())
+    logger.info(
+        "%d exposures, %d of them impressions, of %d users",
+        len(frame),
+        int(frame["shown"].sum()),
+        len(user_ids),
+    )
+    return Exposures(
+        users=_codes(frame["user_id"], user_ids).astype(np.int32),
+        videos=frame["video"].to_numpy().astype(np.int32),
+        timestamps=frame["timestamp"].to_physical().to_numpy().astype(np.int64),
+        shown=frame["shown"].to_numpy().astype(np.bool_),
+        kinds=frame["kinds"].to_numpy(),
+        watch_s=frame["watch_s"].fill_null(float("nan")).to_numpy(),
+        ratings=frame["rating"].fill_null(float("nan")).to_numpy(),
+        surfaces=_codes(frame["surface"], surfaces).astype(np.int16),
+        user_ids=user_ids,
+        surface_names=surfaces,
+    )
+
+
+def _codes(column: pl.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Position of each value in `names`; −1 where null."""
+    codes = pl.DataFrame(
+        {"name": list(names), "code": range(len(names))},
+        schema={"name": pl.String, "code": pl.Int64},
+    )
+    joined = (
+        column.cast(pl.String)
+        .to_frame("name")
+        .join(codes, on="name", how="left", maintain_order="left")
+    )
+    return joined["code"].fill_null(-1).to_numpy()

@@ -1,0 +1,1 @@
+"""The ranker: will this user want this video, as a probability."""

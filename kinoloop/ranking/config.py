@@ -1,0 +1,70 @@
+"""Settings of the ranker: sections `[ranker]` and `[ranker.label]` of `kinoloop.toml`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from kinoloop.settings import Config
+
+GROUPS = ("text", "content", "behaviour", "popularity", "user", "video", "context")
+"""Groups of features, see kinoloop/ranking/features.py."""
+
+
+class LabelConfig(Config):
+    """When an exposure counts as "should have been recommended"."""
+
+    positive: tuple[str, ...] = Field(
+        ("like", "save", "share", "comment"), description="Any of these events: yes."
+    )
+    negative: tuple[str, ...] = Field(
+        ("dislike", "skip"), description="Any of these events: no, whatever else happened."
+    )
+    watch: Literal["view", "share", "quantile"] = Field(
+        "quantile",
+        description="What a view counts by: itself, the watched share, or the quantile of watch "
+        "time among videos equally long, which rewards no length.",
+    )
+    min_watch: float = Field(0.5, ge=0, le=1, description="Lowest share or quantile that is a yes.")
+    rating_liked_from: float = Field(3.0, description="Lowest rating that is a yes.")
+
+
+class RankerConfig(Config):
+    """What the ranker reads, how it is trained, and when it may take part in an answer."""
+
+    enabled: bool = Field(default=False, description="Train one in retrain, and re-rank with it.")
+    model: str = Field(
+        "minilm", description="Language model: minilm (embedded), a hub name or a folder."
+    )
+    groups: tuple[str, ...] = Field(GROUPS, description="Features that are used.")
+    length: int = Field(20, ge=1, description="Newest videos of a history that are read.")
+    decay: float = Field(
+        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
+    )
+    text_dim: int = Field(32, ge=1, description="Length that text vectors are projected to.")
+    hidden: int = Field(64, ge=1, description="Width of the head.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of activations dropped.")
+    epochs: int = Field(20, ge=1, description="Passes over the training exposures, at most.")
+    patience: int = Field(3, ge=1, description="Epochs without a better validation log loss.")
+    batch_size: int = Field(1024, ge=1, description="Exposures a step.")
+    learning_rate: float = Field(2e-3, gt=0, description="Of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
+    max_exposures: int = Field(
+        500_000, ge=1, description="Newest training exposures that are learned from."
+    )
+    negatives: int = Field(
+        4, ge=1, description="Drawn a positive where the data has no impressions."
+    )
+    warm_share: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Oldest share of the exposures that only fills counts and neighbours.",
+    )
+    calibration: Literal["temperature", "isotonic"] = Field(
+        "temperature", description="How probabilities are put right on the validation window."
+    )
+    candidates: int = Field(100, ge=1, description="Best videos of retrieval that are re-ranked.")
+    budget_ms: float = Field(
+        20.0, gt=0, description="An answer that would take longer with re-ranking goes without, ms."
+    )
+    label: LabelConfig = Field(LabelConfig(), description="What the ranker predicts.")

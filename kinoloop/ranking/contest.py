@@ -1,0 +1,79 @@
+"""A ranker for the winner of a contest: fitted on its windows, blended on its validation."""
+
+import logging
+
+from threadpoolctl import threadpool_limits
+
+from kinoloop.data.exposures import Exposures
+from kinoloop.data.histories import Histories
+from kinoloop.evaluation.evaluate import evaluate
+from kinoloop.evaluation.split import Split
+from kinoloop.models.base import Recommender, Report, silent
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.fitting import Windows, fit_ranker
+from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.rerank import Reranked, choose_blend
+
+logger = logging.getLogger(__name__)
+
+SHARES = (0.8, 0.9)  # of the exposures, where a split has no moments
+
+
+def moments_of(split: Split, exposures: Exposures) -> tuple[int, int]:
+    """When validation and test begin, µs: as in the split, if it was cut in time.
+
+    Leave-one-out has no such moments; there the newest tenths of the exposures are taken.
+    """
+    validation = split.validation.targets.timestamps
+    test = split.test.targets.timestamps
+    if validation.max() < test.min():
+        return int(validation.min()), int(test.min())
+    at = [int(share * (len(exposures) - 1)) for share in SHARES]
+    first, second = exposures.timestamps[at].tolist()
+    return first, second
+
+
+def rank_winner(
+    config: RankerConfig,
+    recommender: Recommender,
+    data: tuple[Split, Histories, Exposures],
+    *,
+    seed: int,
+    report: Report = silent,
+) -> tuple[Ranker, dict[str, float]]:
+    """Fit a ranker for a recommender, choose the blend, and measure slates with and without.
+
+    Args:
+        config: Settings.
+        recommender: The winner.
+        data: The contest's split, all histories, all exposures.
+        seed: Of everything random.
+        report: Receives metrics per epoch.
+
+    Returns:
+        The ranker, and its metrics: of probabilities, and `slates/ndcg@10` of the test window with
+        re-ranking beside `slates/ndcg@10_without`.
+
+    Raises:
+        DataError: A window has no exposures of both kinds.
+    """
+    split, histories, exposures = data
+    validation_from, test_from = moments_of(split, exposures)
+    with threadpool_limits(limits=1):
+        fitted = fit_ranker(
+            config,
+            Windows(exposures, histories, validation_from, test_from),
+            recommender.catalogue,
+            seed=seed,
+            report=report,
+        )
+        ranker, found = choose_blend(fitted.ranker, recommender, split.validation)
+        logger.info("ranker: blend %.2f, validation NDCG@10 by blend %s", ranker.blend, found)
+        moment = int(split.test.targets.timestamps.min())
+        plain = evaluate(recommender, split.test)
+        reranked = evaluate(Reranked(recommender, ranker, moment=moment), split.test)
+    metrics = {**fitted.metrics, "blend": ranker.blend}
+    for name in ("ndcg@10", "hr@10"):
+        metrics[f"slates/{name}"] = reranked.metrics[name]
+        metrics[f"slates/{name}_without"] = plain.metrics[name]
+    return ranker, metrics

@@ -1,0 +1,286 @@
+"""Fitting a ranker: windows of exposures, labels, features, the head, calibration.
+
+Windows follow time: the oldest `warm_share` of the exposures before `validation_from` only fills
+neighbours and counts, the rest is learned from; those up to `test_from` stop the training and
+calibrate; the newest are only reported on.
+"""
+
+import logging
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.exposures import Exposures
+from kinoloop.data.histories import Histories
+from kinoloop.encoders import base as encoders
+from kinoloop.errors import ConfigError, DataError
+from kinoloop.evaluation.metrics.auc import roc_auc
+from kinoloop.evaluation.metrics.calibration import calibration_error
+from kinoloop.evaluation.metrics.log_loss import log_loss
+from kinoloop.models.base import Report, State, popularity_prior, silent
+from kinoloop.models.neighbours import Neighbours
+from kinoloop.ranking.calibrate import fit_calibration
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.counts import DailyCounts
+from kinoloop.ranking.features import Features, Knowledge, durations_of
+from kinoloop.ranking.labels import label, view_quantiles
+from kinoloop.ranking.pairs import Pairs, exposed_pairs
+from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.training import Examples, train_head
+
+logger = logging.getLogger(__name__)
+
+NEIGHBOURS, SHRINKAGE = 200, 10.0  # of the behaviour features: the defaults of item-kNN
+HALF_LIFE_DAYS = 14.0  # of the popularity prior
+FEW_IMPRESSIONS = 0.05  # share of exposures below which negatives are drawn
+ENCODED_AT_A_TIME = 1024  # videos
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What a ranker is made from.
+
+    Attributes:
+        exposures: All that is known, oldest first.
+        histories: What users did, all that is known.
+        validation_from: µs; older exposures are learned from.
+        test_from: µs; exposures from here on are only reported on.
+        labels: (n,) of the exposures, where they come from elsewhere; None follows the policy.
+    """
+
+    exposures: Exposures
+    histories: Histories
+    validation_from: int
+    test_from: int
+    labels: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A ranker and what it achieved.
+
+    Attributes:
+        ranker: Ready, with blend 0.
+        metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `rows`.
+        train: What was learned from.
+        test: What was reported on.
+        probabilities: What was predicted of it.
+    """
+
+    ranker: Ranker
+    metrics: dict[str, float]
+    train: Examples
+    test: Examples
+    probabilities: NDArray[np.float64]
+
+
+def fit_ranker(
+    config: RankerConfig,
+    windows: Windows,
+    catalogue: Catalogue,
+    *,
+    seed: int = 0,
+    report: Report = silent,
+) -> Fitted:
+    """Fit, calibrate and measure.
+
+    Args:
+        config: Settings.
+        windows: Exposures and where they are cut.
+        catalogue: All videos.
+        seed: Of everything random.
+        report: Receives metrics per epoch.
+
+    Raises:
+        DataError: A window has no exposures, or only one label.
+        ConfigError: A group of features or the language model does not exist.
+    """
+    exposures, labels = _labelled(windows, catalogue, config, seed)
+    times = exposures.timestamps
+    ranked = exposures.shown
+    train = np.flatnonzero(ranked & (times < windows.validation_from))
+    learned = train[int(len(train) * config.warm_share) :][-config.max_exposures :]
+    validated = np.flatnonzero(
+        ranked & (times >= windows.validation_from) & (times < windows.test_from)
+    )
+    tested = np.flatnonzero(ranked & (times >= windows.test_from))
+    for name, rows in (("training", learned), ("validation", validated), ("test", tested)):
+        if not len(rows) or labels[rows].all() or not labels[rows].any():
+            raise DataError(
+                f"ranker: the {name} window has {int(labels[rows].sum())} wanted of {len(rows)} "
+                "exposures, both kinds are needed; lengthen the windows or change [ranker.label]"
+            )
+    learn_from = int(times[learned[0]])
+    knowledge = _knowledge(exposures, labels, windows, catalogue, (learn_from, config.decay))
+    features = Features(knowledge, config.groups)
+    names, raw = features.of(_pairs(exposures.select(learned), windows, config))
+    state: State = {**_standardisation(names, raw), "blend": np.array([0.0])}
+    text = text_vectors(catalogue, config.model) if "text" in config.groups else None
+    if text is not None:
+        state["text"] = text
+
+    def examples(rows: NDArray[np.integer], made: NDArray[np.float32] | None = None) -> Examples:
+        pairs = _pairs(exposures.select(rows), windows, config)
+        found = features.of(pairs)[1] if made is None else made
+        return Examples(pairs, (found - state["mean"]) / state["deviation"], labels[rows])
+
+    train_examples, validation = examples(learned, raw), examples(validated)
+    state |= train_head(
+        config,
+        train_examples,
+        validation,
+        text=text,
+        surfaces=np.array([i for i, n in enumerate(names) if "surface_" in n], dtype=np.int64),
+        seed=seed,
+        report=report,
+    )
+    uncalibrated = Ranker(config, knowledge, state)
+    state |= fit_calibration(
+        uncalibrated.logits(validation.pairs), validation.labels, config.calibration
+    )
+    ranker = Ranker(config, knowledge, state)
+    test = examples(tested)
+    probabilities = ranker.probabilities(test.pairs)
+    metrics = {
+        **measured("validation", validation.labels, ranker.probabilities(validation.pairs)),
+        **measured("test", test.labels, probabilities),
+    }
+    logger.info("ranker: test AUC %.4f of %d exposures", metrics["test/auc"], len(tested))
+    return Fitted(ranker, metrics, train_examples, test, probabilities)
+
+
+def measured(
+    window: str, labels: NDArray[np.bool_], probabilities: NDArray[np.float64]
+) -> dict[str, float]:
+    """AUC, log loss and expected calibration error of a window, by `window/metric`."""
+    return {
+        f"{window}/auc": roc_auc(labels, probabilities),
+        f"{window}/log_loss": log_loss(labels, probabilities),
+        f"{window}/ece": calibration_error(labels, probabilities),
+        f"{window}/exposures": float(len(labels)),
+        f"{window}/wanted": float(labels.mean()),
+    }
+
+
+def text_vectors(catalogue: Catalogue, model: str) -> NDArray[np.float32]:
+    """What the language model makes of each video's words, (n_videos, dim) float32.
+
+    The vectors of the features table are taken where the same model made them.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    kind = {"kind": "minilm"} if model == "minilm" else {"kind": "hf_text", "model": model}
+    encoder = encoders.build(kind)
+    known = catalogue.modalities.get("text")
+    if known is not None and known.fingerprint == encoder.fingerprint:
+        return np.asarray(known.vectors)
+    if not isinstance(encoder, encoders.TextEncoder):
+        raise ConfigError(f"[ranker] model = {model!r} reads no text; name a text model")
+    words = _words(catalogue)
+    parts = [
+        encoder.encode_text(words[start : start + ENCODED_AT_A_TIME])
+        for start in range(0, len(words), ENCODED_AT_A_TIME)
+    ]
+    return np.concatenate(parts)
+
+
+def _words(catalogue: Catalogue) -> list[str]:
+    """Title, category, tags and description of each video; "" where there are none."""
+    parts = [
+        pl.col(name).list.join(" ") if name == "tags" else pl.col(name)
+        for name in ("title", "category", "tags", "description")
+        if name in catalogue.videos.columns
+    ]
+    if not parts:
+        return [""] * len(catalogue)
+    joined = pl.concat_str(parts, separator=". ", ignore_nulls=True)
+    return catalogue.videos.select(joined).to_series().fill_null("").to_list()
+
+
+def _labelled(
+    windows: Windows, catalogue: Catalogue, config: RankerConfig, seed: int
+) -> tuple[Exposures, NDArray[np.bool_]]:
+    """Exposures with labels; where the data has no impressions, with drawn negatives."""
+    exposures, labels = windows.exposures, windows.labels
+    if labels is None:
+        durations = durations_of(catalogue)
+        earlier = exposures.select(exposures.timestamps < windows.validation_from)
+        quantiles = view_quantiles(earlier, durations)
+        labels = label(exposures, durations, config.label, quantiles)
+    if exposures.shown.mean() >= FEW_IMPRESSIONS:
+        return exposures, labels
+    return _with_negatives(exposures, labels, config.negatives, np.random.default_rng(seed))
+
+
+def _with_negatives(
+    exposures: Exposures, labels: NDArray[np.bool_], negatives: int, rng: np.random.Generator
+) -> tuple[Exposures, NDArray[np.bool_]]:
+    """Draw videos that others watched as if they had been shown at the same moment.
+
+    Drawn by the square root of popularity: uniform negatives would only teach what is popular.
+    """
+    counts = np.bincount(exposures.videos).astype(np.float64)
+    chances = np.cumsum(np.sqrt(counts))
+    liked = np.repeat(np.flatnonzero(labels), negatives)
+    drawn = exposures.select(liked)
+    videos = np.searchsorted(chances, rng.random(len(liked)) * chances[-1]).astype(np.int32)
+    drawn = replace(
+        drawn,
+        videos=videos,
+        kinds=np.zeros_like(drawn.kinds),
+        watch_s=np.full(len(drawn), np.nan, dtype=np.float32),
+    )
+    order = np.argsort(np.concatenate([exposures.timestamps, drawn.timestamps]), kind="stable")
+    joined = {
+        f.name: np.concatenate([getattr(exposures, f.name), getattr(drawn, f.name)])[order]
+        for f in fields(Exposures)
+        if isinstance(getattr(exposures, f.name), np.ndarray)
+    }
+    joined["shown"] = np.ones(len(order), dtype=np.bool_)
+    whole = np.concatenate([labels, np.zeros(len(drawn), dtype=np.bool_)])[order]
+    return replace(exposures, **joined), whole
+
+
+def _knowledge(
+    exposures: Exposures,
+    labels: NDArray[np.bool_],
+    windows: Windows,
+    catalogue: Catalogue,
+    limits: tuple[int, float],
+) -> Knowledge:
+    """Counts by day, and neighbours of what happened before anything is learned from."""
+    learn_from, decay = limits
+    histories = windows.histories
+    older = histories.select((histories.timestamps < learn_from) & (histories.weights > 0))
+    watched = older.matrix(len(catalogue))
+    past = exposures.timestamps < windows.test_from
+    return Knowledge(
+        catalogue=catalogue,
+        prior=popularity_prior(older, len(catalogue), HALF_LIFE_DAYS),
+        counts=DailyCounts.of(
+            exposures.videos[past],
+            exposures.timestamps[past],
+            shown=exposures.shown[past],
+            liked=labels[past],
+        ),
+        neighbours=Neighbours.of(watched.T.tocsr(), top_n=NEIGHBOURS, shrinkage=SHRINKAGE),
+        decay=decay,
+    )
+
+
+def _pairs(exposures: Exposures, windows: Windows, config: RankerConfig) -> Pairs:
+    return exposed_pairs(exposures, windows.histories, length=config.length)
+
+
+def _standardisation(names: list[str], raw: NDArray[np.float32]) -> State:
+    """Mean and deviation of each feature; a surface stays as it is, so that 0 is unknown."""
+    mean, deviation = raw.mean(axis=0), raw.std(axis=0)
+    plain = np.array(["surface_" in name for name in names], dtype=np.bool_)
+    return {
+        "mean": np.where(plain, 0, mean).astype(np.float32),
+        "deviation": np.where(plain | (deviation < 1e-6), 1, deviation).astype(np.float32),
+    }

@@ -1,0 +1,147 @@
+"""Who is asked about which video: contexts (a history at a moment) and the pairs to rank."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.exposures import Exposures
+from kinoloop.data.histories import Histories
+
+UNKNOWN_SURFACE = -1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a context and a video; several pairs may share a context.
+
+    Attributes:
+        videos: (n,) int32, the video that is asked about.
+        contexts: (n,) int64, row of the arrays below.
+        history: (n_contexts, length) int32, newest first, padded with 0.
+        interest: (n_contexts, length) float32, > 0 liked, < 0 disliked; 0 is padding.
+        shares: (n_contexts, length) float32 watched shares; NaN where unknown or padding.
+        lengths: (n_contexts,) int64, of the whole history, not only of what is kept.
+        moments: (n_contexts,) int64, µs since the epoch, UTC.
+        surfaces: (n_contexts,) int16; −1 where unknown.
+        users: (n_contexts,) int64, equal where the user is the same.
+    """
+
+    videos: NDArray[np.int32]
+    contexts: NDArray[np.int64]
+    history: NDArray[np.int32]
+    interest: NDArray[np.float32]
+    shares: NDArray[np.float32]
+    lengths: NDArray[np.int64]
+    moments: NDArray[np.int64]
+    surfaces: NDArray[np.int16]
+    users: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def select(self, picked: NDArray[np.integer] | slice) -> "Pairs":
+        """Keep some pairs; contexts that nobody needs any more leave too."""
+        videos, at = self.videos[picked], self.contexts[picked]
+        used, contexts = np.unique(at, return_inverse=True)
+        rest = {
+            f.name: getattr(self, f.name)[used]
+            for f in fields(self)
+            if f.name not in {"videos", "contexts"}
+        }
+        return Pairs(videos=videos, contexts=contexts.astype(np.int64), **rest)
+
+
+def exposed_pairs(exposures: Exposures, histories: Histories, *, length: int) -> Pairs:
+    """One context an exposure: what its user had done before it began.
+
+    Args:
+        exposures: What was shown.
+        histories: What users did; rows are found by pseudonym.
+        length: Newest videos kept.
+    """
+    row_of_user = {user: row for row, user in enumerate(histories.user_ids)}
+    rows = np.array([row_of_user.get(user, -1) for user in exposures.user_ids], dtype=np.int64)
+    stops = np.zeros(len(exposures), dtype=np.int64)
+    starts = np.zeros(len(exposures), dtype=np.int64)
+    order = np.argsort(exposures.users, kind="stable")
+    bounds = np.searchsorted(exposures.users[order], np.arange(len(exposures.user_ids) + 1))
+    for user, row in enumerate(rows.tolist()):
+        here = order[bounds[user] : bounds[user + 1]]
+        if row < 0 or not len(here):
+            continue
+        span = histories.row(row)
+        before = np.searchsorted(histories.timestamps[span], exposures.timestamps[here])
+        starts[here], stops[here] = span.start, span.start + before
+    return _pairs(
+        (exposures.videos, np.arange(len(exposures))),
+        (histories, starts, stops),
+        length=length,
+        moments=exposures.timestamps,
+        who=(exposures.surfaces, exposures.users.astype(np.int64)),
+    )
+
+
+def candidate_pairs(
+    histories: Histories,
+    candidates: NDArray[np.integer],
+    *,
+    length: int,
+    moments: NDArray[np.int64],
+) -> Pairs:
+    """Some candidates for each history.
+
+    Args:
+        histories: Rows to rank for.
+        candidates: (n_rows, k) internal indices.
+        length: Newest videos kept.
+        moments: (n_rows,) µs since the epoch: when the answer is given.
+
+    Returns:
+        Pairs row by row, (n_rows · k).
+    """
+    rows, k = candidates.shape
+    return _pairs(
+        (candidates.ravel(), np.repeat(np.arange(rows), k)),
+        (histories, histories.offsets[:-1], histories.offsets[1:]),
+        length=length,
+        moments=moments,
+        who=(np.full(rows, UNKNOWN_SURFACE, dtype=np.int16), np.arange(rows)),
+    )
+
+
+def _pairs(
+    asked: tuple[NDArray[np.integer], NDArray[np.integer]],
+    spans: tuple[Histories, NDArray[np.int64], NDArray[np.int64]],
+    *,
+    length: int,
+    moments: NDArray[np.int64],
+    who: tuple[NDArray[np.int16], NDArray[np.int64]],
+) -> Pairs:
+    histories, starts, stops = spans
+    at = stops[:, None] - 1 - np.arange(length)
+    real = at >= starts[:, None]
+    at = np.where(real, at, 0)
+    if not len(histories.videos):
+        return Pairs(
+            videos=asked[0].astype(np.int32),
+            contexts=asked[1].astype(np.int64),
+            history=np.zeros(at.shape, dtype=np.int32),
+            interest=np.zeros(at.shape, dtype=np.float32),
+            shares=np.full(at.shape, np.nan, dtype=np.float32),
+            lengths=np.zeros(len(at), dtype=np.int64),
+            moments=moments,
+            surfaces=who[0],
+            users=who[1],
+        )
+    return Pairs(
+        videos=asked[0].astype(np.int32),
+        contexts=asked[1].astype(np.int64),
+        history=np.where(real, histories.videos[at], 0).astype(np.int32),
+        interest=np.where(real, histories.weights[at], 0).astype(np.float32),
+        shares=np.where(real, histories.watch_shares[at], np.nan).astype(np.float32),
+        lengths=stops - starts,
+        moments=moments,
+        surfaces=who[0],
+        users=who[1],
+    )

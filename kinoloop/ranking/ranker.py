@@ -1,0 +1,160 @@
+"""The ranker: a calibrated probability that a user wants a video, for the best of a slate.
+
+A pretrained language model reads the words of the history and of the candidate; its vectors meet
+features of content, behaviour, popularity, user, video and context in a small head, trained on
+exposures with binary cross-entropy. Words are read once a video, when the ranker is fitted, so that
+an answer costs a millisecond or two and a release needs no language model. Inference is numpy.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.errors import BundleError
+from kinoloop.models.base import State
+from kinoloop.models.neighbours import Neighbours
+from kinoloop.ranking.calibrate import calibrate
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.counts import DailyCounts
+from kinoloop.ranking.features import Features, Knowledge
+from kinoloop.ranking.pairs import Pairs, candidate_pairs
+
+logger = logging.getLogger(__name__)
+
+
+class Ranker:
+    """Says how likely a user wants each of some videos.
+
+    Args:
+        config: Settings.
+        knowledge: What features are computed from.
+        state: Arrays of the head, standardisation, calibration and blend; `text` where words are
+            read.
+    """
+
+    def __init__(self, config: RankerConfig, knowledge: Knowledge, state: State) -> None:
+        self.config, self.knowledge, self._state = config, knowledge, state
+        self._features = Features(knowledge, config.groups)
+        self._text: NDArray[np.float32] | None = state.get("text")
+        self._head = {
+            name.removeprefix("head."): value
+            for name, value in state.items()
+            if name.startswith("head.")
+        }
+        if self._text is not None:  # the candidate's half of the match is the same in each answer
+            self._video = self._text @ self._head["video.weight"].T
+            self._length = np.maximum(np.linalg.norm(self._text, axis=1), np.float32(1e-8))
+
+    @property
+    def blend(self) -> float:
+        """Share of the retrieval score in the order of a re-ranked slate, in [0, 1]."""
+        return float(self._state["blend"][0])
+
+    def with_blend(self, blend: float) -> "Ranker":
+        """The same ranker with another share of the retrieval score."""
+        return Ranker(self.config, self.knowledge, {**self._state, "blend": np.array([blend])})
+
+    def probabilities(self, pairs: Pairs) -> NDArray[np.float64]:
+        """Calibrated probability of each pair, (n,)."""
+        return calibrate(self.logits(pairs), self._state)
+
+    def rank(
+        self,
+        histories: Histories,
+        candidates: NDArray[np.integer],
+        retrieval: NDArray[np.floating],
+        *,
+        moments: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Scores to order candidates by: the logit and the retrieval score, both standardised.
+
+        Args:
+            histories: Rows to rank for.
+            candidates: (n_rows, k) internal indices.
+            retrieval: (n_rows, k) scores of the recommender that found them.
+            moments: (n_rows,) µs since the epoch: when the answer is given.
+
+        Returns:
+            (n_rows, k), higher is better.
+        """
+        pairs = candidate_pairs(histories, candidates, length=self.config.length, moments=moments)
+        wanted = self.logits(pairs).reshape(candidates.shape)
+        return (1 - self.blend) * _standardised(wanted) + self.blend * _standardised(retrieval)
+
+    def logits(self, pairs: Pairs) -> NDArray[np.float64]:
+        """Logit of each pair before calibration, (n,)."""
+        x = self.standardised(pairs)
+        if self._text is not None:
+            x = np.hstack([x, self._match(pairs)])
+        hidden = np.maximum(x @ self._head["first.weight"].T + self._head["first.bias"], 0)
+        hidden = np.maximum(hidden @ self._head["second.weight"].T + self._head["second.bias"], 0)
+        logits = hidden @ self._head["out.weight"][0] + self._head["out.bias"][0]
+        return np.asarray(logits, dtype=np.float64)
+
+    def standardised(self, pairs: Pairs) -> NDArray[np.float32]:
+        """Features of mean 0 and deviation 1 over training, (n, F) float32."""
+        _, raw = self._features.of(pairs)
+        return (raw - self._state["mean"]) / self._state["deviation"]
+
+    def _match(self, pairs: Pairs) -> NDArray[np.float32]:
+        """Pu ⊙ Qv and cos(u, v), (n, P + 1)."""
+        assert self._text is not None
+        recency = self.config.decay ** np.arange(pairs.history.shape[1])
+        weights = (np.maximum(pairs.interest, 0) * recency).astype(np.float32)
+        users = np.einsum("cl,clt->ct", weights, self._text[pairs.history])
+        users /= np.maximum(np.linalg.norm(users, axis=1, keepdims=True), np.float32(1e-12))
+        asked = (users @ self._head["user.weight"].T)[pairs.contexts]
+        cosine = np.einsum("nt,nt->n", users[pairs.contexts], self._text[pairs.videos])
+        cosine /= self._length[pairs.videos]
+        return np.hstack([asked * self._video[pairs.videos], cosine[:, None]])
+
+    def save(self, directory: Path) -> None:
+        """Write `config.json` and `state.safetensors`: no pickle."""
+        directory.mkdir(parents=True, exist_ok=True)
+        document = self.config.model_dump(mode="json")
+        (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+        state = {**self.knowledge.state(), **self._state}
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors"
+        )
+
+    @classmethod
+    def load(cls, directory: Path, catalogue: Catalogue) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            BundleError: It was fitted on another catalogue.
+        """
+        document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = RankerConfig.model_validate(document)
+        state = load_file(directory / "state.safetensors")
+        if len(state["prior"]) != len(catalogue):
+            raise BundleError(
+                f"{directory}: the ranker was fitted on {len(state['prior'])} videos, got a "
+                f"catalogue of {len(catalogue)}; load both from the same bundle"
+            )
+        knowledge = Knowledge(
+            catalogue=catalogue,
+            prior=state["prior"],
+            counts=DailyCounts.from_state(state),
+            neighbours=Neighbours.from_state(state),
+            decay=config.decay,
+        )
+        known = set(knowledge.state())
+        return cls(config, knowledge, {k: v for k, v in state.items() if k not in known})
+
+
+def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean 0 and deviation 1 along a row; what is not finite is the lowest."""
+    finite = np.isfinite(values)
+    lowest = np.where(finite, values, np.inf).min(axis=1, keepdims=True)
+    filled = np.where(finite, values, np.where(np.isfinite(lowest), lowest, 0.0)).astype(float)
+    spread = np.maximum(filled.std(axis=1, keepdims=True), 1e-9)
+    return np.asarray((filled - filled.mean(axis=1, keepdims=True)) / spread)

@@ -1,0 +1,92 @@
+"""Re-ranking: the best of retrieval, put in the order of the ranker.
+
+The order is (1 − blend) · ranker + blend · retrieval, both standardised over the candidates. The
+blend is chosen on the validation window; where the ranker does not help it is 1, and the slate
+stays as retrieval had it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.evaluation.metrics.ndcg import ndcg
+from kinoloop.evaluation.ranks import rank_targets
+from kinoloop.evaluation.split import Holdout
+from kinoloop.models.base import Recommender
+from kinoloop.ranking.ranker import Ranker
+
+BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Tried in this order; of equals the first stays, which trusts retrieval more."""
+
+
+class Reranked:
+    """A recommender and a ranker as one scorer, for evaluation: full rows of scores.
+
+    Args:
+        recommender: Finds candidates.
+        ranker: Orders the best of them.
+        moment: µs since the epoch: when the answers are given.
+    """
+
+    def __init__(self, recommender: Recommender, ranker: Ranker, *, moment: int) -> None:
+        self.recommender, self.ranker, self.moment = recommender, ranker, moment
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Of the recommender."""
+        return self.recommender.catalogue
+
+    def score(self, histories: Histories) -> NDArray[np.float32]:
+        """Scores of all videos, (n_rows, n_videos); only the order inside the candidates changes.
+
+        The candidates are the best that the row has not met. They share out the scores that
+        retrieval gave them, so that they stay above all others.
+        """
+        scores = self.recommender.score(histories)
+        hidden = scores.copy()
+        hidden[histories.row_of, histories.videos] = -np.inf
+        candidates = best_columns(hidden, self.ranker.config.candidates)
+        retrieval = np.take_along_axis(hidden, candidates, axis=1)
+        moments = np.full(len(histories), self.moment, dtype=np.int64)
+        order = np.argsort(
+            -self.ranker.rank(histories, candidates, retrieval, moments=moments),
+            axis=1,
+            kind="stable",
+        )
+        reordered = np.take_along_axis(candidates, order, axis=1)
+        np.put_along_axis(scores, reordered, retrieval, axis=1)
+        return scores
+
+
+def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The k best columns of each row, best first, (n_rows, k)."""
+    k = min(k, scores.shape[1])
+    found = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)
+
+
+def choose_blend(
+    ranker: Ranker, recommender: Recommender, holdout: Holdout, *, max_rows: int = 2000
+) -> tuple[Ranker, dict[float, float]]:
+    """Choose how much retrieval counts, by NDCG@10 of the re-ranked slates.
+
+    Args:
+        ranker: Fitted.
+        recommender: That it will serve with.
+        holdout: The validation window.
+        max_rows: Rows looked at, evenly spaced.
+
+    Returns:
+        The ranker with its blend, and NDCG@10 by blend.
+    """
+    picked = np.unique(np.linspace(0, len(holdout) - 1, min(max_rows, len(holdout))).astype(int))
+    sample = holdout.rows(picked)
+    moment = int(sample.targets.timestamps.min())
+    found = {}
+    for blend in BLENDS:
+        scorer = Reranked(recommender, ranker.with_blend(blend), moment=moment)
+        ranks = rank_targets(scorer.score, sample.histories, sample.targets)
+        found[blend] = float(ndcg(ranks, k=10).mean())
+    return ranker.with_blend(max(found, key=lambda blend: found[blend])), found

@@ -1,0 +1,73 @@
+"""The ranker in a retrain: fitted for the winner, kept beside its bundle, logged."""
+
+import json
+import logging
+import shutil
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from kinoloop.data.exposures import load_exposures
+from kinoloop.errors import DataError
+from kinoloop.evaluation.contest import Outcome
+from kinoloop.models import base as models
+from kinoloop.ranking.contest import rank_winner
+from kinoloop.ranking.ranker import Ranker
+from tasks.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "@ranker"  # no candidate can be called so
+
+
+@task(name="train ranker", cache_policy=NO_CACHE)
+def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
+    """Fit the ranker that orders the winner's slates, or take what an earlier run finished.
+
+    Data that has nothing to learn a ranker from is no reason to fail: the release goes without.
+    """
+    folder = plan.work_dir / FOLDER
+    if (folder / "metrics.json").exists():
+        logger.info("the ranker was finished earlier")
+        return ranker_metrics(plan)
+    shutil.rmtree(folder, ignore_errors=True)
+    catalogue = plan.problem.catalogue
+    try:
+        ranker, metrics = rank_winner(
+            plan.ranker,
+            models.load(plan.work_dir / winner.name / "model", catalogue),
+            (
+                plan.problem.split,
+                plan.problem.histories,
+                load_exposures(plan.tables, catalogue.ids),
+            ),
+            seed=plan.config.seed,
+        )
+    except DataError as err:
+        logger.warning("the release goes without a ranker: %s", err)
+        return {}
+    ranker.save(folder / "model")
+    fresh = folder / ".metrics.json"
+    fresh.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    fresh.rename(folder / "metrics.json")
+    rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in metrics.items())
+    create_markdown_artifact(
+        key="ranker",
+        markdown=f"# Ranker for {winner.name}\n\n| metric | value |\n| --- | --- |\n{rows}",
+    )
+    return metrics
+
+
+def ranker_metrics(plan: Plan) -> dict[str, float]:
+    """What the ranker achieved; empty where there is none."""
+    path = plan.work_dir / FOLDER / "metrics.json"
+    found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
+    return found
+
+
+def load_ranker(plan: Plan) -> Ranker | None:
+    """The ranker of this retrain; None where there is none."""
+    if not ranker_metrics(plan):
+        return None
+    return Ranker.load(plan.work_dir / FOLDER / "model", plan.problem.catalogue)

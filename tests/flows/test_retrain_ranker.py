@@ -1,0 +1,43 @@
+import polars as pl
+from mlflow import MlflowClient
+
+from flows.retrain import retrain
+from kinoloop.data.tables import Tables
+from kinoloop.release.release import Release
+from tests.flows.conftest import SETTINGS
+
+RANKER = """
+[ranker]
+enabled = true
+groups = ["content", "behaviour", "popularity", "user", "video", "context"]
+epochs = 3
+hidden = 8
+length = 5
+"""
+
+
+def test_the_release_carries_a_ranker_when_it_is_switched_on(environment, registry, settings):
+    settings(SETTINGS + RANKER)
+    done = retrain()
+    challenger = registry.by_alias("challenger")
+    release = Release.open(registry.download(challenger, environment.state_dir / "releases"))
+    release.check()
+    assert release.reranking is not None
+    assert {"test/auc", "test/ece", "slates/ndcg@10", "blend"} <= set(release.info.ranker)
+    run = MlflowClient(environment.tracking_uri).get_run(challenger.run_id)
+    assert run.data.metrics["ranker/test/auc"] == release.info.ranker["test/auc"]
+    assert done["outcome"] == "trained"
+    assert release.recommend([], top_k=3)
+
+
+def test_data_without_both_labels_goes_without_a_ranker(environment, registry, settings):
+    path = str(Tables(environment.data_dir).path("events"))
+    skipped = pl.read_delta(path).with_columns(watch_s=pl.lit(20.0), event=pl.lit("view"))
+    skipped.write_delta(path, mode="overwrite")
+    settings(SETTINGS + RANKER + '[ranker.label]\nnegative = ["view"]\n')
+    assert retrain()["outcome"] == "trained"
+    release = Release.open(
+        registry.download(registry.by_alias("challenger"), environment.state_dir / "releases")
+    )
+    assert release.reranking is None
+    assert release.info.ranker == {}

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from kinoloop.data.histories import Histories, Interaction
+from kinoloop.evaluation.split import temporal_split
+from kinoloop.models.base import build
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.fitting import Windows, fit_ranker
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.decision import PromoteConfig, Sides, decide
+from kinoloop.release.release import Release
+from kinoloop.release.reranking import Reranking
+from kinoloop.testing.shown import toy_exposures
+from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
+
+CONFIG = RankerConfig(
+    groups=("content", "behaviour", "user"), epochs=6, hidden=16, batch_size=128,
+    learning_rate=0.01, candidates=20, budget_ms=10_000.0, label={"watch": "view"},
+)  # fmt: skip
+NOW = START_US + 30 * DAY_US
+
+
+@pytest.fixture(scope="module")
+def world():
+    catalogue = toy_catalogue()
+    exposures, histories = toy_exposures(catalogue)
+    windows = Windows(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
+    ranker = fit_ranker(CONFIG, windows, catalogue).ranker
+    split = temporal_split(histories, validation_days=6, test_days=6)
+    return catalogue, histories, split, ranker
+
+
+@pytest.fixture(scope="module")
+def release(world, tmp_path_factory):
+    catalogue, histories, split, ranker = world
+    folder = tmp_path_factory.mktemp("reranked") / "bundle"
+    popular = build({"kind": "popularity"}).fit(split.train, catalogue)
+    write_bundle(
+        folder, recommender=popular, catalogue=catalogue, histories=histories, ranker=ranker
+    )
+    return Release.open(folder)
+
+
+def slate(release, *videos, **rest):
+    history = [Interaction(v) for v in videos]
+    return [place.video_id for place in release.recommend(history, top_k=8, **rest)]
+
+
+def topic(ids):
+    return np.array([int(video_id[1:]) % 2 for video_id in ids])
+
+
+def test_a_release_with_a_ranker_orders_popular_videos_by_taste(release):
+    release.check()
+    assert (topic(slate(release, 0, 2, 4, moment=NOW)) == 0).mean() > 0.8
+    assert (topic(slate(release, 1, 3, 5, moment=NOW)) == 1).mean() > 0.8
+
+
+def test_scores_fall_along_the_slate_and_seen_videos_stay_away(release):
+    history = [Interaction(v) for v in (0, 2)]
+    places = release.recommend(history, top_k=38, exclude=["v008"], moment=NOW)
+    scores = [place.score for place in places]
+    assert scores == sorted(scores, reverse=True)
+    assert len(places) == 37
+    assert not {"v000", "v002", "v008"} & {place.video_id for place in places}
+
+
+def test_without_time_the_slate_is_that_of_retrieval(world, release):
+    _, _, _, ranker = world
+    in_a_hurry = Reranking(ranker)
+    scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
+    row = Histories.from_rows([[Interaction(0)]])
+    plain = np.argsort(-scores, kind="stable")[:5]
+    top, kept = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, spent_ms=10_001.0)
+    np.testing.assert_array_equal(top, plain)
+    np.testing.assert_array_equal(kept, scores[plain])
+    assert (in_a_hurry.taken, in_a_hurry.skipped) == (0, 1)
+
+
+def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, release):
+    _, _, _, ranker = world
+    budget = 5.0
+    tight = Reranking(
+        type(ranker)(
+            CONFIG.model_copy(update={"budget_ms": budget}), ranker.knowledge, ranker._state
+        )
+    )
+    row = Histories.from_rows([[Interaction(0)]])
+    scores = release.recommender.score(row)[0]
+    tight._expected_ms = 2 * budget
+    for _ in range(40):
+        tight.best(row, scores, 5, moment=NOW)
+    assert tight.skipped > 0
+    assert tight.taken > 0
+    tight.best(row, scores, 5, moment=NOW, spent_ms=float("nan"))
+
+
+def test_promotion_measures_slates_as_they_are_served(world, release, tmp_path):
+    catalogue, histories, split, _ = world
+    popular = build({"kind": "popularity"}).fit(split.train, catalogue)
+    write_bundle(tmp_path / "plain", recommender=popular, catalogue=catalogue, histories=histories)
+    decision = decide(
+        release, Release.open(tmp_path / "plain"), split.test, PromoteConfig(min_users=5),
+        ids=catalogue.ids, versions=Sides(challenger="2", champion="1"),
+    )  # fmt: skip
+    assert decision.gain.low > 0
+    assert decision.promoted
