@@ -102,8 +102,8 @@ class Features:
             found[f"{name}_present"] = modality.present[pairs.videos]
         for name, codes in (("category", self._category), ("creator", self._creator)):
             same = codes[pairs.history[pairs.contexts]] == codes[pairs.videos][:, None]
-            same &= (codes[pairs.videos] >= 0)[:, None]
-            found[f"{name}_share"] = (same * liked[pairs.contexts]).sum(axis=1)
+            known = codes[pairs.videos] >= 0
+            found[f"{name}_share"] = (same * liked[pairs.contexts]).sum(axis=1) * known
         return found
 
     def _behaviour(self, pairs: Pairs) -> dict[str, NDArray[Any]]:
@@ -148,9 +148,7 @@ class Features:
         return {
             "duration": own,
             "short": own < np.log1p(10),
-            "against_usual": np.where(
-                liked.any(axis=1)[pairs.contexts], own - usual[pairs.contexts], 0
-            ),
+            "against_usual": (own - usual[pairs.contexts]) * (usual > 0)[pairs.contexts],
             "age": np.log1p(np.clip(np.where(published > 0, age, 0), 0, 3650)),
             "age_known": published > 0,
         }

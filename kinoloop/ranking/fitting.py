@@ -7,6 +7,7 @@ calibrate; the newest are only reported on.
 
 import logging
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -125,7 +126,8 @@ def fit_ranker(
     def examples(rows: NDArray[np.integer], made: NDArray[np.float32] | None = None) -> Examples:
         pairs = _pairs(exposures.select(rows), windows, config)
         found = features.of(pairs)[1] if made is None else made
-        return Examples(pairs, (found - state["mean"]) / state["deviation"], labels[rows])
+        standardised = np.asarray((found - state["mean"]) / state["deviation"], dtype=np.float32)
+        return Examples(pairs, standardised, labels[rows])
 
     train_examples, validation = examples(learned, raw), examples(validated)
     state |= train_head(
@@ -235,7 +237,7 @@ def _with_negatives(
         watch_s=np.full(len(drawn), np.nan, dtype=np.float32),
     )
     order = np.argsort(np.concatenate([exposures.timestamps, drawn.timestamps]), kind="stable")
-    joined = {
+    joined: dict[str, Any] = {
         f.name: np.concatenate([getattr(exposures, f.name), getattr(drawn, f.name)])[order]
         for f in fields(Exposures)
         if isinstance(getattr(exposures, f.name), np.ndarray)

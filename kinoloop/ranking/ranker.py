@@ -101,7 +101,7 @@ class Ranker:
     def standardised(self, pairs: Pairs) -> NDArray[np.float32]:
         """Features of mean 0 and deviation 1 over training, (n, F) float32."""
         _, raw = self._features.of(pairs)
-        return (raw - self._state["mean"]) / self._state["deviation"]
+        return np.asarray((raw - self._state["mean"]) / self._state["deviation"], dtype=np.float32)
 
     def _match(self, pairs: Pairs) -> NDArray[np.float32]:
         """Pu ⊙ Qv and cos(u, v), (n, P + 1)."""
