@@ -113,6 +113,9 @@ MEDIA: Final[Schema] = {
     "audio_s": pl.Float64,  # seconds of sound read, 0 without sound
     "words": pl.String,  # subtitles, embedded or beside the file
     "thumbnail": pl.Binary,  # JPEG, null where there is no picture
+    "print_times_s": pl.List(pl.Float32),  # of each picture that was hashed
+    "picture_print": pl.List(pl.Int64),  # perceptual hashes, see kinoloop/media/prints.py
+    "sound_print": pl.List(pl.Int32),  # perceptual hashes of the sound
     "extracted_at": TIME,
 }
 """Delta table `media`: what decoding found, one row a video_id: that of the newest content."""
@@ -128,6 +131,48 @@ FEATURES: Final[Schema] = {
 }
 """Delta table `features`, one row a (video_id, fingerprint): that of the newest content."""
 
+LABELS: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # of the words, pictures and sound that were labelled
+    "fingerprint": pl.String,  # of the way of labelling
+    "labels": pl.List(
+        pl.Struct(
+            {
+                "facet": pl.String,  # topic, emotion, style, category, tag or one of your own
+                "label": pl.String,
+                "score": pl.Float32,  # probability
+                "evidence": pl.String,  # what the label rests on
+            }
+        )
+    ),
+    "free_tags": pl.List(pl.String),
+    "summary": pl.String,  # one line; "" where nothing is known
+    "summary_by": pl.String,  # "words", "labels" or the name of the model that wrote it
+    "labelled_at": TIME,
+}
+"""Delta table `labels`, one row a video: what it is about and how it feels."""
+
+DUPLICATES: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # that was compared
+    "fingerprint": pl.String,  # of the way of comparing
+    "group_id": pl.String,  # first id of those that show the same; null where nothing else does
+    "twins": pl.List(
+        pl.Struct(
+            {
+                "video_id": pl.String,
+                "offset_s": pl.Float64,  # time here minus time there
+                "pictures": pl.Int64,  # that were compared at that offset
+                "picture_share": pl.Float64,  # of them, alike
+                "sound_share": pl.Float64,  # equal bits of the sounds; null where not compared
+                "cosine": pl.Float64,  # of the visual vectors; null where one has none
+            }
+        )
+    ),
+    "compared_at": TIME,
+}
+"""Delta table `duplicates`, one row a video with pictures: which others show the same."""
+
 TABLES: Final[dict[str, Schema]] = {
     "videos": VIDEOS,
     "events": EVENTS,
@@ -135,6 +180,8 @@ TABLES: Final[dict[str, Schema]] = {
     "batches": BATCHES,
     "media": MEDIA,
     "features": FEATURES,
+    "labels": LABELS,
+    "duplicates": DUPLICATES,
 }
 
 MODALITIES: Final = ("text", "visual", "audio")

@@ -53,6 +53,9 @@ def media_row(item: Item, decoded: Decoded) -> Row:
         "audio_s": len(found.audio) / found.sample_rate,
         "words": found.words,
         "thumbnail": found.thumbnail or None,
+        "print_times_s": found.print_times_s,
+        "picture_print": found.picture_print,
+        "sound_print": found.sound_print,
         "extracted_at": now(),
     }
 

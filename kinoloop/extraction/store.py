@@ -37,7 +37,7 @@ def write(tables: Tables, name: str, frame: pl.DataFrame, *, replaces: bool) -> 
     """
     path = str(tables.path(name))
     if not replaces or not tables.exists(name):
-        deltalake.write_deltalake(path, frame, mode="append")
+        deltalake.write_deltalake(path, frame, mode="append", schema_mode="merge")
         return
     same = " AND ".join(f"target.{key} = source.{key}" for key in KEYS.get(name, PRODUCT_KEYS))
     merge = deltalake.DeltaTable(path).merge(
@@ -45,6 +45,7 @@ def write(tables: Tables, name: str, frame: pl.DataFrame, *, replaces: bool) -> 
         predicate=same,
         source_alias="source",
         target_alias="target",
+        merge_schema=True,  # a table of an older version may lack a column
     )
     if name != "quarantine":
         merge = merge.when_matched_update_all()

@@ -25,6 +25,7 @@ from kinoloop.media.decoded import DecodeConfig, DecodedMedia, nothing
 from kinoloop.media.diagnosis import is_encrypted, why_no_memory, why_unreadable
 from kinoloop.media.picture_reader import Outline, PictureReader
 from kinoloop.media.pictures import Picture
+from kinoloop.media.prints import PictureTaker, hash_sound
 from kinoloop.media.sampling import Interval, Uniform, wanted_times
 from kinoloop.media.scan import (
     LONG_S,
@@ -100,6 +101,7 @@ class _Reading:
     scan: Scan
     outline: Outline
     pictures: list[Picture]
+    prints: PictureTaker
     skipped: bool = False
     size: tuple[int, int] = (0, 0)
     fps: float | None = None
@@ -140,6 +142,7 @@ def _decode_file(path: Path, config: DecodeConfig) -> tuple[DecodedMedia, float 
             raise MediaError("encrypted", f"{path}: its samples are encrypted")
         said = f"{path}: no picture and no sound in it"
         raise MediaError(reason or "no_frames", f"{said}; {detail}" if detail else said)
+    print_times_s, picture_print = reading.prints.finish()
     found = DecodedMedia(
         frames=_stack(pictures) if pictures else nothing(config).frames,
         frame_times_s=np.array([p.time_s for p in pictures], dtype=np.float64),
@@ -156,6 +159,9 @@ def _decode_file(path: Path, config: DecodeConfig) -> tuple[DecodedMedia, float 
         reason=reason,
         detail=detail,
         streams=names,
+        print_times_s=print_times_s,
+        picture_print=picture_print,
+        sound_print=hash_sound(audio, config.sample_rate),
     )
     return found, reading.fps
 
@@ -231,8 +237,10 @@ def _read(
     except av.error.FFmpegError as err:
         scan.note(err)
         scan.cut = True
-    reading = _Reading(scan, outline or Outline(0.0), reader.finish() if reader else [])
-    reading.skipped = reader is not None and reader.skips
+    reading = _Reading(scan, outline or Outline(0.0), [], PictureTaker())
+    if reader is not None:
+        reading.pictures, reading.prints = reader.finish(), reader.prints
+        reading.skipped = reader.skips
     if streams.video is not None:
         context = streams.video.codec_context
         turned = bool(reading.pictures) and reading.pictures[0].turned
@@ -278,7 +286,8 @@ def _read_again(
         video = choose_streams(container).video
         again = _read(container, Streams(video=video), outline, sound=None, config=config)
     if len(again.pictures) >= len(reading.pictures):
-        reading.pictures, reading.size = again.pictures, again.size
+        reading.pictures, reading.prints = again.pictures, again.prints
+        reading.size = again.size
 
 
 def _shortfall(

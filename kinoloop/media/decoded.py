@@ -1,6 +1,6 @@
 """What is taken from a media file, and what comes back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,9 @@ class DecodedMedia:
         streams: Codec names, such as `h264`, `aac`, `mov_text`; of a subtitle file its format.
         peak_memory_mb: Of the process that decoded it; 0 where not measured.
         seconds: Wall time in that process; 0 where not measured.
+        print_times_s: (k,) float32 seconds of each picture that was hashed.
+        picture_print: (k,) int64 perceptual hashes, see `kinoloop.media.prints`.
+        sound_print: (m,) int32 perceptual hashes of the sound.
     """
 
     frames: NDArray[np.uint8]
@@ -86,6 +89,9 @@ class DecodedMedia:
     streams: tuple[str, ...] = ()
     peak_memory_mb: float = 0.0
     seconds: float = 0.0
+    print_times_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    picture_print: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    sound_print: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 def nothing(config: DecodeConfig) -> DecodedMedia:

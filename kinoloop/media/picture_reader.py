@@ -2,8 +2,9 @@
 
 Everything is decoded once and in order, as a player does, except where a policy needs few pictures
 of a long video: where there are at least two key frames for each wanted time, only the key frames
-nearest to these times are decoded at all. That moves a picture by at most a quarter of the
-distance between two, and a film of two hours costs eight pictures and not 170,000.
+nearest to these times are decoded at all, and some more for the perceptual hashes. That moves a
+picture by at most a quarter of the distance between two, and a film of two hours costs some
+seventy pictures and not 170,000.
 """
 
 import heapq
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from kinoloop.errors import MediaError
 from kinoloop.media.decoded import DecodeConfig
 from kinoloop.media.pictures import Converter, Picture
+from kinoloop.media.prints import PictureTaker
 from kinoloop.media.sampling import (
     Interval,
     KeyFrames,
@@ -25,8 +27,12 @@ from kinoloop.media.sampling import (
     Scenes,
     Thinned,
     Uniform,
+    uniform_times,
     wanted_times,
 )
+
+PRINTED_KEY_FRAMES = 64
+"""Key frames that are decoded for the perceptual hashes where not all pictures are."""
 
 Packet: TypeAlias = "av.Packet[av.VideoStream]"
 Timed = tuple[float, av.VideoFrame]
@@ -53,11 +59,15 @@ class PictureReader:
         outline: Its length and key frames, as far as they are known.
         config: What is wanted.
         start_s: Time stamp that counts as 0 s.
+
+    Attributes:
+        prints: Perceptual hashes of what passed.
     """
 
     def __init__(
         self, video: av.VideoStream, outline: Outline, *, config: DecodeConfig, start_s: float
     ) -> None:
+        self.prints = PictureTaker()
         self._max_pixels, self._start_s = config.max_pixels, start_s
         self._context = video.codec_context
         self._context.options = {"max_pixels": str(config.max_pixels)}
@@ -72,11 +82,10 @@ class PictureReader:
         self._key_frames_only = isinstance(config.sampling, KeyFrames)
         if isinstance(config.sampling, Uniform | Interval):
             wanted = wanted_times(config.sampling, outline.end_s)
+            self._picker = _ByTime(self._converter, wanted)
             if outline.key_frames >= 2 * len(wanted):
-                self._keys = Nearest(wanted)
-                self._picker = _All(self._converter)
-            else:
-                self._picker = _ByTime(self._converter, wanted)
+                grid = uniform_times(PRINTED_KEY_FRAMES, outline.end_s)
+                self._keys = Nearest(sorted({*wanted, *grid}))
         elif isinstance(config.sampling, Scenes):
             self._picker = _Scenes(self._converter, config.sampling)
         else:
@@ -123,6 +132,7 @@ class PictureReader:
             self._time_s += self._step_s
         else:
             self._time_s = float(frame.pts * self._time_base) - self._start_s
+        self.prints.offer(self._time_s, frame)
         self._picker.offer(self._time_s, frame)
 
     def _check_size(self, width: int, height: int) -> None:
@@ -151,11 +161,6 @@ class _Picker:
 
     def _take(self, chosen: Iterator[Timed]) -> None:
         self._pictures += [self._converter.picture(*timed) for timed in chosen]
-
-
-class _All(_Picker):
-    def offer(self, time_s: float, frame: av.VideoFrame) -> None:
-        self._take(iter([(time_s, frame)]))
 
 
 class _ByTime(_Picker):

@@ -22,6 +22,9 @@ _ARRAYS: Final[dict[str, tuple[str, int]]] = {  # name: (dtype, dimensions)
     "frame_times_s": ("float64", 1),
     "audio": ("float32", 1),
     "thumbnail": ("uint8", 1),
+    "print_times_s": ("float32", 1),
+    "picture_print": ("int64", 1),
+    "sound_print": ("int32", 1),
 }
 _LENGTH: Final = struct.Struct(">I")
 READY: Final = b"kinoloop decoder ready\n"
@@ -41,10 +44,10 @@ def write_result(target: BinaryIO, result: DecodedMedia | MediaError) -> None:
         return
     facts = {name: value for name, value in vars(result).items() if name not in _ARRAYS}
     arrays: dict[str, NDArray[Any]] = {
-        "frames": result.frames,
-        "frame_times_s": result.frame_times_s,
-        "audio": result.audio,
-        "thumbnail": np.frombuffer(result.thumbnail, dtype=np.uint8),
+        name: np.frombuffer(result.thumbnail, dtype=np.uint8)
+        if name == "thumbnail"
+        else getattr(result, name)
+        for name in _ARRAYS
     }
     facts["detail"] = result.detail[:2000]
     facts["cues"] = [(cue.start_s, cue.end_s, cue.text) for cue in result.cues]

@@ -60,9 +60,14 @@ class Recommender(ABC):
     Args:
         config: Typed config of the concrete class.
         seed: Of everything random.
+
+    Attributes:
+        checkpoints: Where a recommender that trains for long keeps its checkpoints and goes on
+            from; None keeps none.
     """
 
     Config: ClassVar[type[RecommenderConfig]]
+    checkpoints: Path | None = None
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
         self.config = config

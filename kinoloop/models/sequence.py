@@ -3,18 +3,20 @@
 Reads the last videos of a history (with what the user did, how far they watched and how long they
 paused) and scores every video by its fused vector: score(j) = h_last · v_j. Videos that nobody has
 watched have vectors too, from their content alone. The vectors of the catalogue are computed once,
-after training, and stored; one history costs one small forward pass in numpy and one product.
+after training, and stored; one history costs one small forward pass in numpy and one product (with
+a pretrained backbone, one forward pass of it in torch).
 
-Training uses a GPU where there is one (bf16), and the CPU without being told. The same seed, data
-and settings give the same weights on the same machine; on a GPU up to the order of additions.
+Training uses a GPU where there is one (bf16), several under `torchrun` (see
+`kinoloop/evaluation/fit.py`), and the CPU without being told. The same seed, data and settings give
+the same weights on the same machine; on a GPU up to the order of additions.
 """
 
 import logging
-from typing import Literal
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
@@ -26,7 +28,8 @@ from kinoloop.models.base import (
     Validation,
     cosines,
 )
-from kinoloop.models.transformer.context import context_classes
+from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 
 logger = logging.getLogger(__name__)
@@ -55,12 +58,42 @@ class SequenceConfig(RecommenderConfig):
     negatives: int = Field(
         1024, ge=1, description="Videos a step is compared with; a catalogue below it: all of them."
     )
+    loss: Literal["sampled_softmax", "softmax", "gbce", "bce"] = Field(
+        "sampled_softmax", description="softmax: with every video; gbce, bce: over `negatives`."
+    )
+    gbce_calibration: float = Field(
+        0.75, ge=0, le=1, description="t of gBCE: 0 is bce, 1 gives calibrated probabilities."
+    )
+    accumulate: int = Field(
+        1, ge=1, description="Parts that a step is computed in, for memory; same result."
+    )
+    compile: bool = Field(
+        default=False, description="torch.compile; pays on a GPU, for long trainings."
+    )
+    backbone: BackboneConfig = Field(
+        BackboneConfig(), description="A pretrained checkpoint instead of one from scratch."
+    )
     cpu_threads: int = Field(
         1, ge=1, description="Of torch without a GPU; more pay only for larger networks."
     )
     negative_popularity: float = Field(
         0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
     )
+
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim is {self.dim}, which {self.heads} heads do not share evenly")
+        return self
+
+
+class Reads(Protocol):
+    """Turns embedded histories into hidden states."""
+
+    def last_hidden(
+        self, inputs_BLD: NDArray[np.float32], lengths_B: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Hidden state at the last position of each row, (B, D)."""
 
 
 @RECOMMENDERS.register("sequence")
@@ -76,7 +109,8 @@ class Sequence(Recommender):
     best_epoch: int = 0
     _items: NDArray[np.float32]  # (n_videos, dim)
     _context: NDArray[np.float32]  # (n_classes, dim)
-    _reader: Reader
+    _reader: Reads
+    _backbone: State
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
         from kinoloop.models.transformer.fitting import fit_network
@@ -93,6 +127,7 @@ class Sequence(Recommender):
             seed=self.seed,
             quality=None if validation is None else quality,
             report=report,
+            checkpoints=self.checkpoints,
         )
         self._restore(arrays)
         logger.info("sequence: kept epoch %d of %d", self.best_epoch, self.config.epochs)
@@ -110,7 +145,7 @@ class Sequence(Recommender):
     def _hidden(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of rows that are not empty, (n_rows, dim)."""
         lengths = recent.lengths
-        events = self._items[recent.videos] + self._context[context_classes(recent)].sum(axis=1)
+        events = self._items[recent.videos] + self._context[read_context(recent)].sum(axis=1)
         steps = np.arange(int(lengths.max()))
         inputs = np.zeros((len(lengths), len(steps), self.config.dim), dtype=np.float32)
         inputs[steps < lengths[:, None]] = events
@@ -122,14 +157,15 @@ class Sequence(Recommender):
         return cosines(self._items[videos], self._items[liked])
 
     def _state(self) -> State:
-        backbone = {f"backbone.{name}": value for name, value in self._reader.weights.items()}
-        return {"items": self._items, "context": self._context, **backbone}
+        return {"items": self._items, "context": self._context, **self._backbone}
 
     def _restore(self, state: State) -> None:
         self._items, self._context = state["items"], state["context"]
-        weights = {
-            name.removeprefix("backbone."): value
-            for name, value in state.items()
-            if name.startswith("backbone.")
-        }
-        self._reader = Reader(weights, self.config.layers, self.config.heads)
+        self._backbone = {n: v for n, v in state.items() if n not in ("items", "context")}
+        if "backbone_config" in state:
+            from kinoloop.models.transformer.pretrained import PretrainedReader
+
+            self._reader = PretrainedReader(self._backbone)
+        else:
+            weights = {n.removeprefix("backbone."): v for n, v in self._backbone.items()}
+            self._reader = Reader(weights, self.config.layers, self.config.heads)

@@ -1,34 +1,50 @@
-"""Training batches: long rows cut into windows, like lengths together, little padding.
+"""Training batches: long rows cut into windows and packed end to end, without any padding.
 
 A batch holds about a fixed number of positions, so that its cost and its gradient noise do not
-depend on how long rows are. Padding sits at the end and is trimmed to the longest row of the batch.
+depend on how long rows are. Windows of like length go together and stand in order of length, so
+that attention runs over a few blocks of equal rows (`attention.py`), and every other layer over
+one flat row of real positions. Only the events of one batch are read at a time: histories may be
+memory-mapped files.
+
+A step can be cut into parts (one a process, one an accumulated micro-batch); the parts of a step
+hold the same positions, in sum, as the step uncut.
+
+Source: Krell et al., 2021 (packing without cross-contamination).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.transformer.context import WIDTH, context_classes
+from kinoloop.models.transformer.context import context_classes
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's input; B rows, L positions.
+    """One part of a step; P positions, T of them with a target.
 
     Attributes:
-        videos: (B, L) int64, what was watched; 0 where padded.
-        context: (B, L, 3) int64, see `context_classes`.
-        targets: (B, L) int64, what was watched next; −1 where it is padding or not of interest.
-        weights: (B, L) float32, interest that the target showed; 0 where there is none.
+        videos: (P,) int64, what was watched, window after window.
+        context: (P, 3) int64, see `context_classes`.
+        positions: (P,) int64, place in the window from 0.
+        runs: (number of windows, their length), in order; they cover P.
+        at: (T,) int64, positions that have a target.
+        targets: (T,) int64, what was watched next.
+        weights: (T,) float32 > 0, interest that the target showed.
+        step_weight: Sum of `weights` over all parts of the step.
     """
 
     videos: NDArray[np.int64]
     context: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    runs: tuple[tuple[int, int], ...]
+    at: NDArray[np.int64]
     targets: NDArray[np.int64]
     weights: NDArray[np.float32]
+    step_weight: float = 0.0
 
 
 class Batches:
@@ -36,39 +52,52 @@ class Batches:
 
     Args:
         histories: Rows shorter than two events teach nothing and are left out.
-        length: Longest input L; longer rows are cut into windows, so every target is learned once.
-        positions: Positions a batch, about.
+        length: Longest input; longer rows are cut into windows, so every target is learned once.
+        positions: Positions a step, about.
     """
 
     def __init__(self, histories: Histories, *, length: int, positions: int) -> None:
         self._histories, self._positions = histories, positions
-        self._context = context_classes(histories)
         self._starts, self._ends = _windows(histories, length)
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """All windows once, in random order."""
+    @property
+    def steps(self) -> int:
+        """Steps an epoch, the same for every epoch."""
+        return len(self._cuts(np.sort(self._ends - self._starts))) + (len(self._starts) > 0)
+
+    def epoch(self, rng: np.random.Generator, *, parts: int = 1) -> Iterator[Sequence[Batch]]:
+        """All windows once, in random order: the parts of one step after the other."""
         lengths = self._ends - self._starts
         order = np.argsort(lengths + rng.random(len(lengths)))  # random within a length
-        filled = np.cumsum(lengths[order]) // self._positions
-        cuts = np.flatnonzero(np.diff(filled)) + 1
-        groups = np.split(order, cuts) if len(order) else []
+        groups = np.split(order, self._cuts(lengths[order])) if len(order) else []
         for index in rng.permutation(len(groups)):
-            yield self._batch(groups[index])
+            yield self._step(groups[index], parts)
 
-    def _batch(self, windows: NDArray[np.int64]) -> Batch:
+    def _cuts(self, sorted_lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        filled = np.cumsum(sorted_lengths) // self._positions
+        return np.flatnonzero(np.diff(filled)) + 1
+
+    def _step(self, windows: NDArray[np.int64], parts: int) -> list[Batch]:
+        cut = [self._part(windows[part::parts]) for part in range(parts)]
+        total = sum(float(part.weights.sum()) for part in cut)
+        return [replace(part, step_weight=total) for part in cut]
+
+    def _part(self, windows: NDArray[np.int64]) -> Batch:
         starts, lengths = self._starts[windows], self._ends[windows] - self._starts[windows]
-        steps = np.arange(lengths.max())
-        real = steps < lengths[:, None]
-        at = np.where(real, starts[:, None] + steps, 0)
-        following = np.where(real, at + 1, 0)
-        weights = np.where(real, np.maximum(self._histories.weights[following], 0), 0)
+        offsets = np.cumsum(lengths) - lengths
+        positions = np.arange(int(lengths.sum())) - np.repeat(offsets, lengths)
+        at = np.repeat(starts, lengths) + positions
+        weights = self._histories.weights[at + 1]
+        taught = np.flatnonzero(weights > 0)
+        sizes, counts = np.unique(lengths, return_counts=True)
         return Batch(
-            videos=np.where(real, self._histories.videos[at], 0).astype(np.int64),
-            context=np.where(real[..., None], self._context[at], self._context[:1, None]).reshape(
-                *at.shape, WIDTH
-            ),
-            targets=np.where(weights > 0, self._histories.videos[following], -1).astype(np.int64),
-            weights=weights.astype(np.float32),
+            videos=self._histories.videos[at].astype(np.int64),
+            context=context_classes(self._histories, at, positions == 0),
+            positions=positions,
+            runs=tuple(zip(counts.tolist(), sizes.tolist(), strict=True)),
+            at=taught,
+            targets=self._histories.videos[at[taught] + 1].astype(np.int64),
+            weights=weights[taught],
         )
 
 

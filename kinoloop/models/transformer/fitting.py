@@ -1,24 +1,31 @@
 """From histories to the arrays that serve: sets up the network, trains it, takes it out."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Report, State
+from kinoloop.models.transformer.backbone import Backbone, Shape
 from kinoloop.models.transformer.batches import Batches
-from kinoloop.models.transformer.network import Network, Shape
-from kinoloop.models.transformer.training import Negatives, Plan, train
+from kinoloop.models.transformer.checkpoints import Checkpoints
+from kinoloop.models.transformer.negatives import Negatives
+from kinoloop.models.transformer.network import Network
+from kinoloop.models.transformer.training import Plan, Training
 
 if TYPE_CHECKING:
     from kinoloop.models.sequence import SequenceConfig
 
 STEPS_AN_EPOCH = 64  # at least, where there are enough positions
 SMALLEST_BATCH = 32
+CHUNK = 2**20  # events read at a time where all are counted
 
 
 def fit_network(
@@ -29,48 +36,61 @@ def fit_network(
     seed: int,
     quality: Callable[[State], float] | None,
     report: Report,
+    checkpoints: Path | None,
 ) -> tuple[State, int]:
-    """Train a network.
+    """Train a network: in this process, or as one of those that `torchrun` started.
 
     Args:
         config: Hyper-parameters.
-        histories: What users did.
+        histories: What users did; may be memory-mapped.
         catalogue: All videos, with their vectors.
         seed: Of initial weights, order, dropout and negatives.
         quality: Validation NDCG@10 of the arrays that would be served, for early stopping.
         report: Receives metrics per epoch.
+        checkpoints: Where to go on from and to write to.
 
     Returns:
         The arrays to serve with, and the epoch that they are of.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    counts = np.bincount(histories.videos, minlength=len(catalogue))
-    plan = Plan(
-        epochs=config.epochs,
-        patience=config.patience,
-        learning_rate=config.learning_rate,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        negatives=config.negatives,
-        negative_popularity=config.negative_popularity,
-        id_dropout=config.id_dropout,
-        seed=seed,
-    )
+    from accelerate import Accelerator
+
+    cuda = torch.cuda.is_available()
+    accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
+    device = accelerator.device
+    counts = count_videos(histories, len(catalogue))
     known = torch.from_numpy((counts > 0) & (config.id_dropout < 1)).to(device)
     batches = Batches(histories, length=config.length, positions=_positions(config, histories))
-    forked = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    everything = config.loss == "softmax"
+    negatives = Negatives(
+        counts,
+        number=None if everything else config.negatives,
+        popularity=config.negative_popularity,
+        softmax=config.loss in ("softmax", "sampled_softmax"),
+    )
+    forked = torch.random.fork_rng(devices=[device] if cuda else [])
     with forked, _threads(config.cpu_threads):
         torch.manual_seed(seed)
-        network = Network(_shape(config, catalogue), catalogue.modalities).to(device)
-        epoch = train(
-            network,
-            batches,
-            Negatives(counts, plan),
-            plan,
+        shape = _shape(config, catalogue)
+        backbone = Backbone(shape, config.backbone, steps=batches.steps * config.epochs)
+        network = Network(shape, catalogue.modalities, backbone).to(device)
+        epoch = Training(
+            network, batches, negatives, plan=_plan(config, seed), accelerator=accelerator
+        ).run(
             quality=None if quality is None else lambda now: quality(_arrays(now, known)),
             report=report,
+            checkpoints=None
+            if checkpoints is None
+            else Checkpoints(checkpoints, _digest(config, seed, histories, catalogue)),
         )
     return _arrays(network, known), epoch
+
+
+def count_videos(histories: Histories, n_videos: int) -> NDArray[np.int64]:
+    """Events of each video, (n_videos,); reads a part of the events at a time."""
+    counts = np.zeros(n_videos, dtype=np.int64)
+    for start in range(0, len(histories.videos), CHUNK):
+        counts += np.bincount(histories.videos[start : start + CHUNK], minlength=n_videos)
+    return counts
 
 
 @contextmanager
@@ -89,7 +109,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _positions(config: "SequenceConfig", histories: Histories) -> int:
-    """Positions a batch: smaller where data is small, so that an epoch still has its steps."""
+    """Positions a step: fewer where data is small, so that an epoch still has its steps."""
     pairs = int(np.maximum(histories.lengths - 1, 0).sum())
     return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_AN_EPOCH))
 
@@ -105,14 +125,35 @@ def _shape(config: "SequenceConfig", catalogue: Catalogue) -> Shape:
     )
 
 
+def _plan(config: "SequenceConfig", seed: int) -> Plan:
+    return Plan(
+        epochs=config.epochs,
+        patience=config.patience,
+        learning_rate=config.learning_rate,
+        backbone_learning_rate=config.backbone.learning_rate,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        id_dropout=config.id_dropout,
+        loss=config.loss,
+        gbce_calibration=config.gbce_calibration,
+        accumulate=config.accumulate,
+        compile=config.compile,
+        seed=seed,
+    )
+
+
 def _arrays(network: Network, known: torch.Tensor) -> State:
     """What inference needs, in numpy: vectors of all videos, context vectors, the backbone."""
-    backbone = network.backbone.state_dict()
-    arrays = {
-        f"backbone.{name}": value.detach().float().cpu().numpy().copy()
-        for name, value in backbone.items()
-        if not name.startswith("wte.")
-    }
     items = network.catalogue_vectors(known).cpu().numpy()
     context = network.context.weight.detach().float().cpu().numpy().copy()
-    return {"items": items, "context": context, **arrays}
+    return {"items": items, "context": context, **network.backbone.arrays()}
+
+
+def _digest(config: "SequenceConfig", seed: int, histories: Histories, catalogue: Catalogue) -> str:
+    """Of all that a training depends on, so that no checkpoint of another is taken up."""
+    settings = f"{config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"
+    found = hashlib.blake2b(settings.encode(), digest_size=16)
+    for array in (histories.offsets, histories.videos, histories.weights, histories.timestamps):
+        for start in range(0, len(array), CHUNK):
+            found.update(np.ascontiguousarray(array[start : start + CHUNK]).data)
+    return found.hexdigest()

@@ -1,33 +1,40 @@
-"""Training: sampled softmax with negatives that a whole batch shares.
+"""The training loop: AdamW over packed batches, on one process or many, resumable.
 
-The loss of a position with hidden state h and next video i is −log p(i),
+Accelerate places the network, averages gradients between processes and runs bf16 where there is a
+GPU; the loop itself is ours, because the general one of the transformers library costs time at
+every step that a small network notices. A step is cut into one part a process and micro-batch;
+all draw the same negatives and drop the same ids, and each part's loss is weighed by the whole
+step, so that the loss does not depend on how many processes there are.
 
-    p(i) = exp(h·v_i) / (exp(h·v_i) + Σ_{j ∈ S, j ≠ i} exp(h·v_j) / (|S| q_j)),
-
-with S drawn from q ∝ count^α. Dividing by |S| q_j makes the sum an unbiased estimate of the
-full softmax's (the positive is not drawn, so it is not corrected). A small catalogue takes every
-video that was watched as S, which is the full softmax. On 19k videos, 1,024 shared negatives train
-some eight times faster than 128 a position, at equal quality.
-
-Source: Bengio and Senécal, IEEE TNN 19(4), 2008 (importance-sampled softmax); Yi et al., RecSys
-2019 (log-Q correction); Klenitskiy and Vasilev, RecSys 2023 (more negatives, better SASRec).
+Every epoch draws from (seed, epoch): a training that was stopped goes on with the same curve.
 """
 
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from kinoloop.models.base import Report
+from kinoloop.models.base import Report, State
 from kinoloop.models.transformer.batches import Batch, Batches
-from kinoloop.models.transformer.network import Network
+from kinoloop.models.transformer.checkpoints import Checkpoints, Progress
+from kinoloop.models.transformer.losses import Compared, gbce_beta, gbce_loss, softmax_loss
+from kinoloop.models.transformer.negatives import Drawn, Negatives
+from kinoloop.models.transformer.network import Network, Step
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
+
+Parts = TypeVar("Parts", Step, Compared)
+Loss = Literal["sampled_softmax", "softmax", "gbce", "bce"]
 
 
 @dataclass(frozen=True)
@@ -37,191 +44,285 @@ class Plan:
     epochs: int
     patience: int
     learning_rate: float
+    backbone_learning_rate: float
     warmup_share: float
     weight_decay: float
-    negatives: int
-    negative_popularity: float
     id_dropout: float
+    loss: Loss
+    gbce_calibration: float
+    accumulate: int
+    compile: bool
     seed: int
 
 
-class Negatives:
-    """Draws the videos that a batch is compared with, among those that training has seen.
-
-    A video without an event is never the next one, and as a negative it would only teach that
-    videos without an event are bad: new videos would sink, whatever they show.
+class Training:
+    """One training of a network, in place.
 
     Args:
-        counts: (n_videos,) events a video in training.
-        plan: Number and popularity exponent.
-
-    Attributes:
-        corrections: (n_videos,) float32, log of how often each is drawn on average.
-    """
-
-    def __init__(self, counts: NDArray[np.int64], plan: Plan) -> None:
-        self._seen = np.flatnonzero(counts)
-        self._number = plan.negatives
-        self._every = len(self._seen) <= plan.negatives
-        share = np.power(counts[self._seen].astype(np.float64), plan.negative_popularity)
-        share /= max(float(share.sum()), 1e-12)
-        self._cumulative = np.cumsum(share)
-        corrections = np.zeros(len(counts), dtype=np.float32)
-        if not self._every:
-            corrections[self._seen] = np.log(share * plan.negatives)
-        self.corrections = torch.from_numpy(corrections)
-
-    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Internal indices; with replacement, so that the estimate stays unbiased."""
-        if self._every:
-            return self._seen
-        drawn = np.searchsorted(self._cumulative, rng.random(self._number))
-        return self._seen[np.minimum(drawn, len(self._seen) - 1)]
-
-
-def train(
-    network: Network,
-    batches: Batches,
-    negatives: Negatives,
-    plan: Plan,
-    *,
-    quality: Callable[[Network], float] | None,
-    report: Report,
-) -> int:
-    """Train in place; with `quality`, the weights of the best epoch are kept.
-
-    Args:
-        network: On the device to train on.
+        network: To train.
         batches: Of the training histories.
         negatives: Of the same.
         plan: Hyper-parameters.
-        quality: Validation NDCG@10 of the network as it is; None trains all epochs.
-        report: Receives `loss` and `validation_ndcg@10` per epoch.
-
-    Returns:
-        The epoch whose weights were kept, from 1.
+        accelerator: Where and on how many processes.
     """
-    rng = np.random.default_rng(plan.seed)
-    steps = max(1, sum(1 for _ in batches.epoch(np.random.default_rng(plan.seed)))) * plan.epochs
-    optimizer = torch.optim.AdamW(
-        _groups(network, plan), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+
+    def __init__(
+        self,
+        network: Network,
+        batches: Batches,
+        negatives: Negatives,
+        *,
+        plan: Plan,
+        accelerator: "Accelerator",
+    ) -> None:
+        self._network, self._batches, self._negatives = network, batches, negatives
+        self._plan, self._accelerator = plan, accelerator
+        self._steps = batches.steps
+        self._beta: float | None = None
+        if plan.loss in ("gbce", "bce"):
+            calibration = plan.gbce_calibration if plan.loss == "gbce" else 0.0
+            self._beta = gbce_beta(negatives.share, calibration)
+        self._optimizer = torch.optim.AdamW(
+            _groups(network, plan), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+        )
+        if plan.compile:
+            network.compile(dynamic=True)
+        self._module, self._stepper = accelerator.prepare(network, self._optimizer)
+
+    def run(
+        self,
+        *,
+        quality: Callable[[Network], float] | None,
+        report: Report,
+        checkpoints: Checkpoints | None,
+    ) -> int:
+        """Train; with `quality`, the weights of the best epoch are kept.
+
+        Args:
+            quality: Validation NDCG@10 of the network as it is; None trains all epochs.
+            report: Receives `loss` and `validation_ndcg@10` per epoch.
+            checkpoints: Where to go on from and to write to.
+
+        Returns:
+            The epoch whose weights were kept, from 1.
+        """
+        progress, best = self._resume(report, checkpoints)
+        while progress.epoch < self._plan.epochs:
+            if quality is not None and progress.epoch - progress.best_epoch >= self._plan.patience:
+                break
+            progress.epoch += 1
+            found = {"loss": self._epoch(progress.epoch)}
+            self._network.eval()
+            if quality is None:
+                progress.best_epoch = progress.epoch
+            else:
+                found["validation_ndcg@10"] = self._same(lambda: quality(self._network))
+                if found["validation_ndcg@10"] > progress.best:
+                    progress.best, progress.best_epoch = found["validation_ndcg@10"], progress.epoch
+                    best = {n: p.detach().clone() for n, p in self._trained()}
+            for name, value in found.items():
+                progress.curve.append((name, value, progress.epoch))
+                report(name, value, progress.epoch)
+            logger.info("epoch %d: %s", progress.epoch, found)
+            if checkpoints is not None and self._accelerator.is_main_process:
+                checkpoints.save(progress, self._arrays())
+        if best is not None:
+            self._take(best)
+        self._network.eval()
+        return progress.best_epoch
+
+    def _epoch(self, epoch: int) -> float:
+        """One pass; the mean loss of a step."""
+        accelerator, plan = self._accelerator, self._plan
+        world, rank = accelerator.num_processes, accelerator.process_index
+        torch.manual_seed(_seed(plan.seed, epoch, rank))
+        rng = np.random.default_rng([plan.seed, epoch])
+        self._network.train()
+        losses = []
+        step = (epoch - 1) * self._steps
+        for parts in self._batches.epoch(rng, parts=world * plan.accumulate):
+            drawn, salt = self._negatives.draw(rng), int(rng.integers(2**62))
+            self._set_learning_rate(step)
+            mine = parts[rank::world]
+            for number, batch in enumerate(mine, start=1):
+                waits = accelerator.no_sync if number < len(mine) else _at_once
+                with waits(self._module), accelerator.autocast():
+                    loss = self._loss(batch, drawn, salt)
+                    losses.append(loss.detach())
+                    accelerator.backward(loss * world)
+            accelerator.clip_grad_norm_(self._network.parameters(), 1.0)
+            self._stepper.step()
+            self._network.backbone.tuned.after_step(step)
+            self._stepper.zero_grad(set_to_none=True)
+            step += 1
+        if not losses:
+            return 0.0
+        total: Tensor = accelerator.reduce(torch.stack(losses).sum(), "sum")
+        return float(total) / self._steps
+
+    def _loss(self, batch: Batch, drawn: Drawn, salt: int) -> Tensor:
+        """This part's share of the step's loss."""
+        device = self._accelerator.device
+        inputs, compared = _step(batch, drawn, salt, self._plan.id_dropout)
+        inputs, compared = _to(inputs, device), _to(compared, device)
+        h_TD, fused_VD = self._module(inputs)
+        weight_T = torch.from_numpy(batch.weights / max(batch.step_weight, 1e-9)).to(device)
+        if self._beta is None:
+            loss: Tensor = softmax_loss(h_TD, fused_VD, compared, weight_T)
+        else:
+            loss = gbce_loss(h_TD, fused_VD, compared, weight_T, beta=self._beta)
+        penalty = self._network.backbone.tuned.penalty()
+        if penalty is None:
+            return loss
+        parts = int(self._accelerator.num_processes) * self._plan.accumulate
+        return loss + penalty / parts
+
+    def _set_learning_rate(self, step: int) -> None:
+        factor = warm_then_cool(step, self._steps * self._plan.epochs, self._plan.warmup_share)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+
+    def _same(self, measure: Callable[[], float]) -> float:
+        """What the main process measures, on all."""
+        value = torch.zeros((), dtype=torch.float64, device=self._accelerator.device)
+        if self._accelerator.is_main_process:
+            value += measure()
+        if self._accelerator.num_processes > 1:
+            torch.distributed.broadcast(value, src=0)
+        return float(value)
+
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        return [(n, p) for n, p in self._network.named_parameters() if p.requires_grad]
+
+    def _take(self, weights: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self._trained():
+                parameter.copy_(weights[name])
+
+    def _arrays(self) -> State:
+        """Weights and moments, for a checkpoint."""
+        found = {}
+        for name, parameter in self._trained():
+            found[f"weight:{name}"] = parameter
+            state = self._optimizer.state.get(parameter, {})
+            for moment in ("exp_avg", "exp_avg_sq"):
+                if moment in state:
+                    found[f"{moment}:{name}"] = state[moment]
+        arrays = {name: value.detach().float().cpu().numpy() for name, value in found.items()}
+        budget = self._network.backbone.tuned.budget()
+        return arrays | {f"budget:{name}": value for name, value in budget.items()}
+
+    def _resume(
+        self, report: Report, checkpoints: Checkpoints | None
+    ) -> tuple[Progress, dict[str, Tensor] | None]:
+        """Take the newest checkpoint, if there is one, and the best weights so far."""
+        found = checkpoints.newest() if checkpoints is not None else None
+        if found is None or checkpoints is None:
+            return Progress(), None
+        progress, arrays = found
+        self._take(_weights(arrays))
+        device, steps = self._accelerator.device, float(progress.epoch * self._steps)
+        for name, parameter in self._trained():
+            moments = {m: arrays.get(f"{m}:{name}") for m in ("exp_avg", "exp_avg_sq")}
+            known = {m: torch.from_numpy(v).to(device) for m, v in moments.items() if v is not None}
+            if known:
+                self._optimizer.state[parameter] = {"step": torch.tensor(steps), **known}
+        budget = {n.removeprefix("budget:"): v for n, v in arrays.items() if n[:7] == "budget:"}
+        self._network.backbone.tuned.restore_budget(budget)
+        for name, value, epoch in progress.curve:
+            report(name, value, epoch)
+        if progress.best < 0:
+            return progress, None
+        best = _weights(checkpoints.of(progress.best_epoch))
+        return progress, {name: value.to(device) for name, value in best.items()}
+
+
+def warm_then_cool(step: int, steps: int, warmup_share: float) -> float:
+    """Share of the peak learning rate: linear up, then a cosine down to a tenth."""
+    warm = max(1, int(steps * warmup_share))
+    if step < warm:
+        return (step + 1) / warm
+    done = min(1.0, (step - warm) / max(1, steps - warm))
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
+
+
+def _step(batch: Batch, drawn: Drawn, salt: int, id_dropout: float) -> tuple[Step, Compared]:
+    """A part of a step as tensors."""
+    others, correction = drawn
+    ends = np.cumsum([len(batch.videos), len(batch.targets)])
+    unique, places = np.unique(
+        np.concatenate([batch.videos, batch.targets, others]), return_inverse=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_cool(steps, plan))
-    best, best_epoch, kept = -1.0, 0, None
-    for epoch in range(1, plan.epochs + 1):
-        loss = _epoch(network, batches, negatives, rng, (optimizer, schedule, plan.id_dropout))
-        report("loss", loss, epoch)
-        if quality is None:
-            best_epoch = epoch
-            continue
-        network.eval()
-        now = quality(network)
-        report("validation_ndcg@10", now, epoch)
-        logger.info("epoch %d: loss %.4f, validation NDCG@10 %.4f", epoch, loss, now)
-        if now > best:
-            best, best_epoch = now, epoch
-            kept = {name: value.clone() for name, value in network.state_dict().items()}
-        elif epoch - best_epoch >= plan.patience:
-            break
-    if kept is not None:
-        network.load_state_dict(kept)
-    network.eval()
-    return best_epoch
-
-
-Stepper = tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR, float]
-
-
-def _epoch(
-    network: Network,
-    batches: Batches,
-    negatives: Negatives,
-    rng: np.random.Generator,
-    stepper: Stepper,
-) -> float:
-    """One pass; the mean loss."""
-    optimizer, schedule, id_dropout = stepper
-    network.train()
-    device = network.unknown.device
-    losses = []
-    for batch in batches.epoch(rng):
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = _loss(network, batch, negatives, rng, id_dropout)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.detach())
-    return float(torch.stack(losses).mean()) if losses else 0.0
-
-
-def _loss(
-    network: Network,
-    batch: Batch,
-    negatives: Negatives,
-    rng: np.random.Generator,
-    id_dropout: float,
-) -> Tensor:
-    """Weighted sampled softmax over the positions that have a target."""
-    device = network.unknown.device
-    rows, columns = np.nonzero(batch.targets >= 0)
-    drawn = negatives.draw(rng)
-    parts = [batch.videos.ravel(), batch.targets[rows, columns], drawn]
-    unique, where = np.unique(np.concatenate(parts), return_inverse=True)
-    video_V = torch.from_numpy(unique).to(device)
-    keep_V = torch.from_numpy(rng.random(len(unique)) >= id_dropout).to(device)
-    fused_VD = network.videos(video_V, keep_V | ~network.has_content[video_V])
-    inputs, positives, others = (
-        torch.from_numpy(part).to(device)
-        for part in np.split(where, np.cumsum([len(part) for part in parts])[:-1])
+    inputs, positives, negatives = np.split(places, ends)
+    column_of = np.full(len(unique), -1, dtype=np.int64)
+    column_of[negatives] = np.arange(len(negatives))
+    columns = column_of[positives]
+    clash = np.flatnonzero(columns >= 0)
+    step = Step(
+        video_V=torch.from_numpy(unique),
+        keep_V=torch.from_numpy(_uniform(unique, salt) >= id_dropout),
+        input_P=torch.from_numpy(inputs),
+        context_PC=torch.from_numpy(batch.context),
+        position_P=torch.from_numpy(batch.positions),
+        at_T=torch.from_numpy(batch.at),
+        runs=batch.runs,
     )
-    fused_BLD = fused_VD[inputs].view(*batch.videos.shape, -1)
-    hidden_BLD = network.read(fused_BLD, torch.from_numpy(batch.context).to(device))
-    h_PD = hidden_BLD[torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)]
-    return _sampled_softmax(
-        h_PD,
-        fused_VD,
-        (positives, others, negatives.corrections.to(device)[torch.from_numpy(drawn).to(device)]),
-        torch.from_numpy(batch.weights[rows, columns]).to(device),
+    return step, Compared(
+        positive_T=torch.from_numpy(positives),
+        negative_S=torch.from_numpy(negatives),
+        correction_S=torch.from_numpy(correction),
+        clash=(torch.from_numpy(clash), torch.from_numpy(columns[clash])),
     )
 
 
-def _sampled_softmax(
-    h_PD: Tensor, fused_VD: Tensor, sampled: tuple[Tensor, Tensor, Tensor], weight_P: Tensor
-) -> Tensor:
-    """Mean of −log p, weighted by interest; P positions, S negatives."""
-    positive_P, negative_S, correction_S = sampled
-    h_PD, fused_VD = h_PD.float(), fused_VD.float()
-    logit_P = (h_PD * fused_VD[positive_P]).sum(dim=1)
-    logit_PS = torch.addmm(-correction_S, h_PD, fused_VD[negative_S].T)
-    same_PS = torch.nonzero(positive_P[:, None] == negative_S, as_tuple=True)
-    logit_PS[same_PS] = float("-inf")  # in place: the matrix is the largest thing in a step
-    log_p_P = logit_P - torch.logaddexp(logit_P, logit_PS.logsumexp(dim=1))
-    return -(weight_P * log_p_P).sum() / weight_P.sum().clamp_min(1e-9)
+def _uniform(videos: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each video, the same on every process that knows the salt.
+
+    Source: Steele et al., OOPSLA 2014 (SplitMix64's finaliser).
+    """
+    x = videos.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def _groups(network: Network, plan: Plan) -> list[dict[str, object]]:
-    """Weight decay for matrices of the network, none for biases, norms and embeddings."""
-    decayed: list[torch.nn.Parameter] = []
-    free: list[torch.nn.Parameter] = []
+def _to(inputs: Parts, device: torch.device) -> Parts:
+    if device.type == "cpu":
+        return inputs
+    from accelerate.utils import send_to_device
+
+    moved = {f.name: send_to_device(getattr(inputs, f.name), device) for f in fields(inputs)}
+    return replace(inputs, **moved)
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _weights(arrays: State) -> dict[str, Tensor]:
+    return {n[7:]: torch.from_numpy(v) for n, v in arrays.items() if n.startswith("weight:")}
+
+
+def _at_once(_: nn.Module) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
+    """Weight decay for matrices, none for biases, norms and embeddings; a peak for each part."""
+    tables = [m for m in network.modules() if isinstance(m, nn.Embedding)]
+    embeddings = {id(parameter) for table in tables for parameter in table.parameters()}
+    checkpoint = network.backbone.pretrained
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        embedding = name.startswith(("ids.", "context.", "backbone.wpe.", "backbone.wte."))
-        (free if parameter.ndim < 2 or embedding else decayed).append(parameter)
+        if parameter.requires_grad:
+            decays = parameter.ndim >= 2 and id(parameter) not in embeddings
+            loaded = checkpoint and name.startswith("backbone.tuned.")
+            groups.setdefault((decays, loaded), []).append(parameter)
     return [
-        {"params": decayed, "weight_decay": plan.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": plan.weight_decay if decays else 0.0,
+            "peak": plan.backbone_learning_rate if loaded else plan.learning_rate,
+        }
+        for (decays, loaded), parameters in groups.items()
     ]
-
-
-def _warm_then_cool(steps: int, plan: Plan) -> Callable[[int], float]:
-    """Linear up over the warm-up, then a cosine down to a tenth."""
-    warm = max(1, int(steps * plan.warmup_share))
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        done = min(1.0, (step - warm) / max(1, steps - warm))
-        return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
-
-    return factor

@@ -8,6 +8,7 @@ from kinoloop.models.transformer.context import (
     SHARES,
     WIDTH,
     context_classes,
+    read_context,
 )
 
 
@@ -18,7 +19,7 @@ def test_kind_share_and_gap_have_their_own_numbers():
         Interaction(2, kind=1, watch_share=1.0, timestamp=8 * HOUR_US),
         Interaction(3, kind=1, watch_share=0.5, timestamp=9_000 * HOUR_US),
     ]
-    kinds, shares, gaps = context_classes(Histories.from_rows([row])).T
+    kinds, shares, gaps = read_context(Histories.from_rows([row])).T
     assert kinds.tolist() == [2, 1, 1, 1]
     assert (shares - KINDS).tolist() == [0, 1, 5, 3]
     assert (gaps - KINDS - SHARES).tolist() == [0, 6, 1, GAPS - 1]
@@ -26,10 +27,17 @@ def test_kind_share_and_gap_have_their_own_numbers():
 
 def test_the_first_event_of_each_row_has_no_gap():
     rows = [[Interaction(0, timestamp=5)], [], [Interaction(1, timestamp=HOUR_US * 90)]]
-    classes = context_classes(Histories.from_rows(rows))
+    classes = read_context(Histories.from_rows(rows))
     assert (classes[:, 2] == KINDS + SHARES).all()
 
 
+def test_a_window_says_the_same_wherever_its_row_began():
+    row = [Interaction(v, timestamp=v * v * HOUR_US) for v in range(6)]
+    whole, tail = Histories.from_rows([row]), Histories.from_rows([row[2:]])
+    at = np.arange(2, 6)
+    np.testing.assert_array_equal(context_classes(whole, at, at == 2), read_context(tail))
+
+
 def test_no_events_give_no_classes():
-    assert context_classes(Histories.from_rows([[]])).shape == (0, WIDTH)
-    assert context_classes(Histories.from_rows([[]])).dtype == np.int64
+    assert read_context(Histories.from_rows([[]])).shape == (0, WIDTH)
+    assert read_context(Histories.from_rows([[]])).dtype == np.int64

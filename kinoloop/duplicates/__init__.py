@@ -1,0 +1,1 @@
+"""Near-duplicates: the same content in another codec, size or cut, found and grouped."""

@@ -1,0 +1,141 @@
+"""Perceptual hashes of pictures and sound: near alike where a person sees or hears the same.
+
+A picture's hash is 64 bits: the signs of its coarsest cosine waves around their median. Another
+codec, size or aspect ratio changes a few of them, another picture half. Black bars are cut off
+first, by what stays black over the whole video. Pictures are taken on a grid in time that starts at
+half a second and doubles whenever `MAX_PICTURES` are full, so a clip has two a second and an hour
+one in sixteen seconds.
+
+A sound's hash is 32 bits for each 46 ms of its first half minute: whether the energy differences
+between neighbouring bands of 300 to 2,000 Hz rise or fall. 0 stands for silence.
+
+Source: pictures, Zauner, "Implementation and benchmarking of perceptual image hash functions",
+2010, section 3.2 (DCT hash); sound, Haitsma and Kalker, "A highly robust audio fingerprinting
+system", 2002.
+"""
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.fft import dctn
+from scipy.signal import resample_poly
+
+PRINTS_VERSION = 1
+"""Raised whenever the same picture or sound starts to give another hash."""
+
+MAX_PICTURES = 240
+STEP_S = 0.5
+SIDE = 96
+"""Pixels of the grey square that a picture is squeezed to before bars are looked for."""
+
+BAR_LIGHT = 28
+"""A row or column that never gets lighter than this, of 255, may belong to a black bar."""
+
+MAX_BAR = 0.35
+"""Share of a side that one bar can take; what is black beyond that is a dark picture."""
+
+FLAT = 6.0
+"""A picture whose grey values spread less than this says nothing, and is not hashed."""
+
+SOUND_S = 30.0
+SOUND_HOP_S = 1 / 21.533203125
+_SOUND_RATE = 5512.5
+_SOUND_WINDOW = 2048
+_SOUND_HOP = 256
+_BANDS = 33
+
+
+class PictureTaker:
+    """Takes pictures from a stream of decoded frames as they pass, and hashes them at the end."""
+
+    def __init__(self) -> None:
+        self._step_s = STEP_S
+        self._scaler = VideoReformatter()
+        self._taken: list[tuple[float, NDArray[np.uint8]]] = []
+
+    def offer(self, time_s: float, frame: av.VideoFrame) -> None:
+        """Take the next frame, and keep it if one is due."""
+        if not self._taken or time_s >= self._taken[-1][0] + self._step_s - 1e-3:
+            self._take(time_s, frame)
+
+    def _take(self, time_s: float, frame: av.VideoFrame) -> None:
+        small = self._scaler.reformat(
+            frame, width=SIDE, height=SIDE, format="gray", interpolation="AREA", threads=1
+        )
+        upright = np.rot90(small.to_ndarray(), round(frame.rotation / 90) % 4)
+        self._taken.append((time_s, np.ascontiguousarray(upright)))
+        if len(self._taken) > MAX_PICTURES:
+            self._taken = self._taken[::2]
+            self._step_s *= 2
+
+    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Times in seconds and hashes of the pictures that say something, both (n,)."""
+        return hash_pictures([t for t, _ in self._taken], [picture for _, picture in self._taken])
+
+
+def hash_pictures(
+    times_s: list[float], pictures: list[NDArray[np.uint8]]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Hash the pictures of one video.
+
+    Args:
+        times_s: Of each picture.
+        pictures: (SIDE, SIDE) uint8 grey values each.
+
+    Returns:
+        Times (n,) float32 and hashes (n,) int64 of those that are not flat.
+    """
+    if not pictures:
+        return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+    stack = np.stack(pictures)
+    rows, columns = _without_bars(stack.max(axis=(0, 2))), _without_bars(stack.max(axis=(0, 1)))
+    inside = stack[:, rows, columns]
+    lively = np.flatnonzero(inside.reshape(len(inside), -1).std(axis=1) >= FLAT)
+    hashes = [_hash(inside[i]) for i in lively]
+    return np.array(times_s, dtype=np.float32)[lively], np.array(hashes, dtype=np.int64)
+
+
+def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
+    """Hash the first half minute of a sound.
+
+    Args:
+        audio: (n,) float32 mono in [-1, 1].
+        rate: Samples a second.
+
+    Returns:
+        (m,) int32, one for each `SOUND_HOP_S`; 0 where it is silent. Empty without sound.
+    """
+    start = audio[: int(SOUND_S * rate)]
+    down = resample_poly(start, 11025, 2 * rate) if len(start) else start
+    if len(down) < _SOUND_WINDOW + _SOUND_HOP:
+        return np.zeros(0, dtype=np.int32)
+    windows = np.lib.stride_tricks.sliding_window_view(down, _SOUND_WINDOW)[::_SOUND_HOP]
+    power = np.abs(np.fft.rfft(windows * np.hanning(_SOUND_WINDOW), axis=1)) ** 2
+    edges = np.geomspace(300, 2000, _BANDS + 1) * _SOUND_WINDOW / _SOUND_RATE
+    energy = np.add.reduceat(power, np.round(edges).astype(int), axis=1)[:, :_BANDS]
+    bands = energy[:, :-1] - energy[:, 1:]
+    bits = (bands[1:] - bands[:-1]) > 0
+    weights = np.uint64(1) << np.arange(32, dtype=np.uint64)
+    packed = (bits * weights).sum(axis=1, dtype=np.uint64).astype(np.uint32).view(np.int32)
+    loud = energy[1:].sum(axis=1)
+    heard: NDArray[np.int32] = np.where(loud > 1e-4 * max(float(loud.max()), 1e-3), packed, 0)
+    return heard.astype(np.int32)
+
+
+def _without_bars(lightest: NDArray[np.uint8]) -> slice:
+    """What is left of a side when the bars at its two ends are cut off."""
+    lit = np.flatnonzero(lightest > BAR_LIGHT)
+    longest = int(MAX_BAR * len(lightest))
+    if not len(lit) or lit[0] > longest or len(lightest) - 1 - lit[-1] > longest:
+        return slice(0, len(lightest))
+    return slice(int(lit[0]), int(lit[-1]) + 1)
+
+
+def _hash(picture: NDArray[np.uint8]) -> int:
+    small = Image.fromarray(picture).resize((32, 32), Image.Resampling.BOX)
+    waves = dctn(np.asarray(small, dtype=np.float32), norm="ortho")[:8, :8].ravel()
+    waves[0] = 0  # the mean light
+    bits = waves > np.median(waves[1:])
+    return int(np.packbits(bits).view(">i8")[0])
