@@ -31,6 +31,7 @@ from kinoloop.evaluation.contest import (
     compete,
     competed,
 )
+from kinoloop.evaluation.fit import checkpoints_of
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
@@ -86,11 +87,15 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
         return Outcome.model_validate_json(done.read_bytes())
     shutil.rmtree(folder, ignore_errors=True)
     logger.info("fitting %s", name)
-    recommender, outcome = compete(candidate, plan.problem, seed=plan.config.seed)
+    checkpoints = checkpoints_of(plan.environment, name)
+    recommender, outcome = compete(
+        candidate, plan.problem, seed=plan.config.seed, checkpoints=checkpoints
+    )
     recommender.save(folder / "model")
     fresh = folder / ".outcome.json"
     fresh.write_text(outcome.model_dump_json(), encoding="utf-8")
     fresh.rename(done)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     logger.info("%s: %s %.4f", name, CHOSEN_BY, outcome.validation[CHOSEN_BY])
     return outcome
 

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -194,21 +195,26 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
 
 
 def compete(
-    candidate: dict[str, Any], problem: Problem, *, seed: int
+    candidate: dict[str, Any], problem: Problem, *, seed: int, checkpoints: Path | None = None
 ) -> tuple[Recommender, Outcome]:
     """Fit one candidate and measure it on both windows.
 
     One thread for linear algebra: the matrices are small, and threads that wait for each other
     spin, which on a busy machine takes many times longer.
+
+    Args:
+        candidate: Its settings.
+        problem: What all candidates get.
+        seed: Of everything random.
+        checkpoints: Where a long training keeps its checkpoints and goes on from.
     """
-    with threadpool_limits(limits=1):
-        return _compete(candidate, problem, seed=seed)
-
-
-def _compete(
-    candidate: dict[str, Any], problem: Problem, *, seed: int
-) -> tuple[Recommender, Outcome]:
     recommender = build_candidate(candidate, seed=seed)
+    recommender.checkpoints = checkpoints
+    with threadpool_limits(limits=1):
+        return recommender, _compete(recommender, candidate, problem)
+
+
+def _compete(recommender: Recommender, candidate: dict[str, Any], problem: Problem) -> Outcome:
     epochs: list[tuple[str, float, int]] = []
 
     def report(name: str, value: float, step: int) -> None:
@@ -225,7 +231,7 @@ def _compete(
     fit_seconds = time.perf_counter() - started
     validation = evaluate(recommender, split.validation, train=split.train)
     test = evaluate(recommender, split.test, train=split.train)
-    return recommender, Outcome(
+    return Outcome(
         name=candidate_name(candidate),
         settings=recommender.config.model_dump(mode="json"),
         fit_seconds=fit_seconds,

@@ -22,6 +22,7 @@ from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
 
 State = dict[str, NDArray[Any]]
+COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
 REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
 
@@ -268,7 +269,10 @@ def popularity_prior(
     """Time-decayed interest in each video, (n_videos,) in [0, 1]; the highest is 1."""
     if not len(histories.videos):
         return np.zeros(n_videos, dtype=np.float32)
-    age_days = (histories.timestamps.max() - histories.timestamps) / 86_400e6
-    weights = np.maximum(histories.weights, 0) * np.exp2(-age_days / half_life_days)
-    counts = np.bincount(histories.videos, weights=weights, minlength=n_videos)
+    newest, counts = histories.timestamps.max(), np.zeros(n_videos)
+    for start in range(0, len(histories.videos), COUNTED_AT_A_TIME):
+        part = slice(start, start + COUNTED_AT_A_TIME)
+        age_days = (newest - histories.timestamps[part]) / 86_400e6
+        weights = np.maximum(histories.weights[part], 0) * np.exp2(-age_days / half_life_days)
+        counts += np.bincount(histories.videos[part], weights=weights, minlength=n_videos)
     return (counts / max(float(counts.max()), 1e-12)).astype(np.float32)

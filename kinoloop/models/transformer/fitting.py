@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kinoloop import __version__
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Report, State
@@ -151,7 +152,9 @@ def _arrays(network: Network, known: torch.Tensor) -> State:
 
 def _digest(config: "SequenceConfig", seed: int, histories: Histories, catalogue: Catalogue) -> str:
     """Of all that a training depends on, so that no checkpoint of another is taken up."""
-    settings = f"{config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"
+    settings = (
+        f"{__version__} {config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"
+    )
     found = hashlib.blake2b(settings.encode(), digest_size=16)
     for array in (histories.offsets, histories.videos, histories.weights, histories.timestamps):
         for start in range(0, len(array), CHUNK):

@@ -1,0 +1,1 @@
+"""Other people's recommenders, each in an environment of its own."""
