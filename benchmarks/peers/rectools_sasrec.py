@@ -28,11 +28,11 @@ class Clock(Callback):
         self.seconds = []
         self._start = 0.0
 
-    def on_train_epoch_start(self, *_) -> None:
+    def on_train_epoch_start(self, *_: object) -> None:
         """An epoch begins."""
         self._start = time.process_time()
 
-    def on_train_epoch_end(self, *_) -> None:
+    def on_train_epoch_end(self, *_: object) -> None:
         """An epoch ends."""
         self.seconds.append(time.process_time() - self._start)
         print(f"epoch {len(self.seconds)}: {self.seconds[-1]:.1f} CPU s", flush=True)

@@ -1,0 +1,81 @@
+"""Recommending for all users ÷ the bare matrix product and top-k of the same sizes.
+
+    python -m benchmarks.recommend_all DATA_DIR [--users 20000] [--set '{"epochs": 1}']
+
+Fits the sequence recommender for one epoch (what it learned does not matter here), then scores
+every history, takes the videos of the history out and keeps the ten best; against one product of
+(users × dim) and (videos × dim) in the same chunks and the same top-k. CPU seconds, one thread; the
+better of three runs of each.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.tables import Tables
+from kinoloop.evaluation.ranks import CHUNK_SCORES, scored_chunks
+from kinoloop.models.base import build
+
+TOP_K = 10
+
+
+def main() -> None:
+    """Measure both and print the ratio."""
+    parser = argparse.ArgumentParser(description="Recommending for all users.")
+    parser.add_argument("data", type=Path, help="directory with the Delta tables")
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
+    arguments = parser.parse_args()
+    tables = Tables(arguments.data)
+    catalogue = load_catalogue(tables)
+    histories = load_histories(tables, catalogue.ids, InterestConfig(rating_liked_from=0))
+    settings = {"kind": "sequence", "epochs": 1, **json.loads(arguments.set)}
+    model = build(settings, seed=0).fit(histories.rows(slice(2000)), catalogue)
+    histories = histories.rows(slice(arguments.users))
+
+    def recommend() -> None:
+        for _, scores in scored_chunks(model.score, histories):
+            _best(scores)
+
+    rng = np.random.default_rng(0)
+    users = rng.standard_normal((len(histories), model.config.dim)).astype(np.float32)
+    videos = rng.standard_normal((len(catalogue), model.config.dim)).astype(np.float32)
+    rows = max(1, CHUNK_SCORES // len(catalogue))
+
+    def bare() -> None:
+        for start in range(0, len(users), rows):
+            _best(users[start : start + rows] @ videos.T)
+
+    with threadpool_limits(limits=1):
+        ours, floor = _seconds(recommend), _seconds(bare)
+    print(f"{len(histories)} users, {len(catalogue)} videos, {settings}")
+    print(
+        f"recommend {ours:.2f} CPU s, bare product and top-k {floor:.2f}: {ours / floor:.2f} times"
+    )
+
+
+def _best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    found = np.argpartition(scores, -TOP_K, axis=1)[:, -TOP_K:]
+    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1)
+    return np.take_along_axis(found, order, axis=1)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
