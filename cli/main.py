@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import data, demo, doctor, drift, media, models, sample, serve, stack, tune
+from cli import data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -47,7 +47,7 @@ def options(
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request of Prefect's client
 
 
-for verbs in (data, demo, doctor, drift, media, models, sample, serve, stack, tune):
+for verbs in (data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune):
     verbs.register(app)
 
 

@@ -130,8 +130,8 @@ def decide(
     """
     users = len(holdout)
     window = translate(holdout.histories, ids, challenger.catalogue.ids)
-    new = _measure(challenger, holdout, ids)
-    old = None if champion is None else _measure(champion, holdout, ids)
+    new = measure(challenger, holdout, ids)
+    old = None if champion is None else measure(champion, holdout, ids)
     gain = None if old is None or not users else _gain(new, old, config)
     gates = [
         _bundle_gate(challenger),
@@ -162,7 +162,14 @@ def decide(
     )
 
 
-def _measure(release: Release, holdout: Holdout, ids: IdMap) -> Evaluation:
+def measure(release: Release, holdout: Holdout, ids: IdMap) -> Evaluation:
+    """Measure a release on a window as it serves, re-ranking included.
+
+    Args:
+        release: Opened.
+        holdout: In the indices of `ids`.
+        ids: Of the catalogue that the window was loaded with.
+    """
     window = translate_holdout(holdout, ids, release.catalogue.ids)
     if release.reranking is None:
         return evaluate(release.recommender, window)

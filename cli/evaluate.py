@@ -1,0 +1,135 @@
+"""`kinoloop evaluate`: champion and candidates on one window, as a table and plots."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from kinoloop.environment import Environment
+    from kinoloop.evaluation.contest import Problem
+    from kinoloop.evaluation.evaluate import Evaluation
+    from kinoloop.evaluation.standings import Standing
+
+SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "map@10", "auc")
+BEYOND = ("coverage@10", "novelty@10", "popularity_lift@10")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    names: list[str] = typer.Argument(
+        None, help="Candidates to fit: names or kinds. Default: all in the settings file."
+    ),
+    window: str = typer.Option("test", help="test, or validation to leave the test window unseen."),
+    champion: bool = typer.Option(True, help="Measure the champion's release too."),
+    out: Path | None = typer.Option(
+        None,
+        "--out",
+        help="Folder of plots and per-user results. Default: evaluation/ in the state.",
+    ),
+) -> None:
+    """Fit candidates on the training window and measure them beside the champion."""
+    from kinoloop.data.interest import InterestConfig
+    from kinoloop.data.tables import Tables
+    from kinoloop.environment import Environment
+    from kinoloop.errors import ConfigError
+    from kinoloop.evaluation.contest import RetrainConfig, load_problem
+    from kinoloop.evaluation.plots import plot_slices, plot_standings, plot_tradeoff
+    from kinoloop.evaluation.standings import per_user, standings
+    from kinoloop.settings import read_section
+
+    if window not in {"test", "validation"}:
+        raise ConfigError(f"--window is {window!r}; there are test and validation")
+    environment, console = Environment(), Console(highlight=False)
+    config = read_section("retrain", RetrainConfig, environment.settings_file)
+    interest = read_section("interest", InterestConfig, environment.settings_file)
+    problem = load_problem(Tables(environment.data_dir), config, interest)
+    found: dict[str, Evaluation] = {}
+    if champion:
+        found |= _champion(environment, problem, window)
+    wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
+    with console.status("Fitting") as status:
+        for settings in wanted:
+            status.update(f"Fitting {settings.get('name') or settings['kind']}")
+            found |= _fitted(settings, problem, window, config.seed)
+    rows = standings(found, reference=next(iter(found)), seed=config.seed)
+    _show(console, rows, reference=next(iter(found)))
+    folder = out or environment.state_dir / "evaluation"
+    plots = [plot_standings(rows, folder), plot_tradeoff(rows, folder), plot_slices(found, folder)]
+    per_user(found).write_parquet(folder / "per_user.parquet")
+    for path in (*plots, folder / "per_user.parquet"):
+        console.print(escape(str(path)), soft_wrap=True)
+
+
+def _settings(name: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+    for settings in candidates:
+        if name in {settings.get("name"), settings.get("kind")}:
+            return settings
+    return {"kind": name}
+
+
+def _fitted(
+    settings: dict[str, Any], problem: "Problem", window: str, seed: int
+) -> "dict[str, Evaluation]":
+    from threadpoolctl import threadpool_limits
+
+    from kinoloop.evaluation.contest import build_candidate, candidate_name
+    from kinoloop.evaluation.evaluate import evaluate as measure
+
+    split = problem.split
+    with threadpool_limits(limits=1):
+        model = build_candidate(settings, seed=seed)
+        model.fit(split.train, problem.catalogue, validation=split.validation)
+        holdout = split.test if window == "test" else split.validation
+        return {candidate_name(settings): measure(model, holdout, train=split.train)}
+
+
+def _champion(
+    environment: "Environment", problem: "Problem", window: str
+) -> "dict[str, Evaluation]":
+    """The release in service on the same window; nothing where none was promoted."""
+    from kinoloop.errors import RegistryError
+    from kinoloop.registry.client import ModelRegistry
+    from kinoloop.release.decision import measure
+    from kinoloop.release.release import Release
+
+    try:
+        registry = ModelRegistry(environment.tracking_uri)
+        version = registry.champion()
+        if version is None:
+            return {}
+        release = Release.open(registry.download(version, environment.state_dir / "releases"))
+    except RegistryError as err:
+        Console(stderr=True).print(f"[yellow]without the champion:[/] {escape(str(err))}")
+        return {}
+    holdout = problem.split.test if window == "test" else problem.split.validation
+    name = f"champion ({release.info.name or release.info.kind})"
+    return {name: measure(release, holdout, problem.catalogue.ids)}
+
+
+def _show(console: Console, rows: "list[Standing]", *, reference: str) -> None:
+    table = Table("", *SHOWN, f"ndcg@10 − {reference}", *BEYOND, box=None)
+    for row in rows:
+        difference = row.against
+        gain = "" if difference is None else (
+            f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+        )  # fmt: skip
+        beyond = [f"{row.metrics[m]:.4f}" if m in row.metrics else "" for m in BEYOND]
+        cells = [f"{row.metrics[m]:.4f}" for m in SHOWN]
+        table.add_row(escape(row.name), *cells, gain, *beyond)
+    console.print(table)
+    slices = Table("ndcg@10 of", "rows", *(escape(row.name) for row in rows), box=None)
+    for name in sorted({name for row in rows for name in row.slices}):
+        of_rows = [row.slices.get(name, {}) for row in rows]
+        count = max(part.get("rows", 0) for part in of_rows)
+        cells = [f"{part['ndcg@10']:.4f}" if part else "" for part in of_rows]
+        slices.add_row(name.replace("_", " "), f"{count:.0f}", *cells)
+    if slices.row_count:
+        console.print(slices)
