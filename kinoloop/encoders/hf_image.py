@@ -4,26 +4,16 @@ Each sampled frame gives a vector; a video is the mean of its frames' unit vecto
 several videos share a batch. Preprocessing is the checkpoint's and runs where the model runs.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
+from kinoloop.encoders.base import ENCODERS, EncoderConfig
 from kinoloop.encoders.checkpoint import model_facts, preprocessing
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
+from kinoloop.encoders.frames import FrameEncoder
 from kinoloop.encoders.images import make_preprocess
-from kinoloop.encoders.pretrained import (
-    compiled,
-    encode_present,
-    fetch,
-    load,
-    locate,
-    mean_of_units,
-)
-from kinoloop.media.content import VideoContent
+from kinoloop.encoders.pretrained import compiled, load, locate
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +32,7 @@ class HfImageConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_image")
-class HfImage(Encoder):
+class HfImage(FrameEncoder):
     """Encodes the sampled frames of a video.
 
     Args:
@@ -50,13 +40,13 @@ class HfImage(Encoder):
     """
 
     Config: ClassVar[type[EncoderConfig]] = HfImageConfig
-    modality: ClassVar[ModalityName] = "visual"
 
     def __init__(self, config: EncoderConfig) -> None:
         import transformers
 
         assert isinstance(config, HfImageConfig)
         self.config = config
+        self.batch_size = config.batch_size
         directory = locate(config.model, config.revision)
         self._pretrained = load(directory)
         loader: Any = transformers.AutoImageProcessor
@@ -65,8 +55,7 @@ class HfImage(Encoder):
             loader.from_pretrained(directory, trust_remote_code=False, local_files_only=True),
         )
         self._vectors = compiled(self._forward, wanted=config.compile)
-        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-        self.dim: int = self._encode_frames([grey]).shape[1]
+        self.dim: int = self._probe()
         self.fingerprint: str = self.identify(config)
 
     @classmethod
@@ -83,31 +72,6 @@ class HfImage(Encoder):
                 "libraries": library_versions("transformers"),
             }
         )
-
-    def encode(
-        self, contents: Sequence[VideoContent]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Encode the frames of each video; a video without frames is missing."""
-        present = np.array([len(content.frames) > 0 for content in contents], dtype=np.bool_)
-        return encode_present(
-            [content.frames for content in contents], present, dim=self.dim, encode=self._embed
-        )
-
-    def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        frames = [frame for video in videos for frame in video]
-        return mean_of_units(self._encode_frames(frames), [len(video) for video in videos])
-
-    def _encode_frames(self, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        import torch
-
-        size = self.config.batch_size
-        with torch.inference_mode():
-            return fetch(
-                [
-                    self._vectors(self._preprocess(frames[at : at + size]))
-                    for at in range(0, len(frames), size)
-                ]
-            )
 
     def _forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
         return image_vectors(self._pretrained.model, pixels, pooler=self._pretrained.has_pooler)

@@ -24,7 +24,7 @@ Preprocess = Callable[[Frames], "torch.Tensor"]
 _RESAMPLE = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 """PIL's codes; torch has no Lanczos, box or Hamming."""
 
-_OWN_STEPS = ("ConvNext", "EfficientNet", "VideoMAE")
+_OWN_STEPS = ("ConvNext", "EfficientNet", "MobileNetV2", "VideoMAE")
 """Beginnings of processor classes whose own steps are among those below."""
 
 
@@ -121,11 +121,15 @@ def make_preprocess(pretrained: Pretrained, processor: Any) -> Preprocess:  # no
         A function from pictures, each (height, width, 3) uint8, to (n, 3, height, width) in the
         model's precision.
     """
-    import torch
-
     steps = ImageSteps.of(processor)
     if steps is None:
         return lambda frames: _ask(pretrained, processor, frames)
+    return preprocess_by(steps, pretrained)
+
+
+def preprocess_by(steps: ImageSteps, pretrained: Pretrained) -> Preprocess:
+    """The function that applies steps where a model is; see `make_preprocess`."""
+    import torch
 
     def preprocess(frames: Frames) -> torch.Tensor:
         runs = [list(run) for _, run in groupby(frames, key=np.shape)]  # one size, one tensor
@@ -148,11 +152,11 @@ def _is_plain(processor: Any) -> bool:  # noqa: ANN401
     kind = type(processor)
     if kind.__name__.startswith(_OWN_STEPS):
         return True
-    base = next(
-        (b for b in (backends.PilBackend, backends.TorchvisionBackend) if issubclass(kind, b)), None
-    )
     names = ("_preprocess", "resize", "rescale", "normalize", "center_crop")
-    return base is not None and all(getattr(kind, n) is getattr(base, n) for n in names)
+    return any(
+        issubclass(kind, base) and all(getattr(kind, n) is getattr(base, n) for n in names)
+        for base in (backends.PilBackend, backends.TorchvisionBackend)
+    )
 
 
 def _sizes(processor: Any) -> tuple[tuple[int, int] | int | None, tuple[int, int] | None]:  # noqa: ANN401

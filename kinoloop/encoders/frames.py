@@ -1,0 +1,57 @@
+"""What encoders of single frames share: batches across videos, and a mean a video."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.encoders.base import Encoder, ModalityName
+from kinoloop.encoders.images import Preprocess
+from kinoloop.encoders.pretrained import encode_present, fetch, mean_of_units
+from kinoloop.media.content import VideoContent
+
+if TYPE_CHECKING:
+    import torch
+
+
+class FrameEncoder(Encoder):
+    """Encodes each sampled frame; a video is the mean of its frames' unit vectors.
+
+    Attributes:
+        batch_size: Frames at a time.
+    """
+
+    modality: ClassVar[ModalityName] = "visual"
+    batch_size: int
+    _preprocess: Preprocess
+    _vectors: "Callable[[torch.Tensor], torch.Tensor]"
+
+    def encode(
+        self, contents: Sequence[VideoContent]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Encode the frames of each video; a video without frames is missing."""
+        present = np.array([len(content.frames) > 0 for content in contents], dtype=np.bool_)
+        return encode_present(
+            [content.frames for content in contents], present, dim=self.dim, encode=self._embed
+        )
+
+    def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        frames = [frame for video in videos for frame in video]
+        return mean_of_units(self._encode_frames(frames), [len(video) for video in videos])
+
+    def _encode_frames(self, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        import torch
+
+        size = self.batch_size
+        with torch.inference_mode():
+            return fetch(
+                [
+                    self._vectors(self._preprocess(frames[at : at + size]))
+                    for at in range(0, len(frames), size)
+                ]
+            )
+
+    def _probe(self) -> int:
+        """Length of the vectors."""
+        return self._encode_frames([np.full((64, 64, 3), 128, dtype=np.uint8)]).shape[1]
