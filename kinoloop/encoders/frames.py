@@ -54,4 +54,5 @@ class FrameEncoder(Encoder):
 
     def _probe(self) -> int:
         """Length of the vectors."""
-        return self._encode_frames([np.full((64, 64, 3), 128, dtype=np.uint8)]).shape[1]
+        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+        return len(self._encode_frames([grey])[0])

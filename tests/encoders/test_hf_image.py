@@ -102,6 +102,7 @@ def test_model_of_a_package_that_is_not_installed_is_an_error_that_names_it(tmp_
 
 
 @pytest.mark.slow  # the compiler takes a minute
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # torch itself
 def test_compiled_model_gives_the_same_vectors(tmp_path):
     folder = str(tiny_models.vit(tmp_path))
     plain, fast = (HfImage(HfImageConfig(model=folder, compile=c)) for c in (False, True))
