@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command()(extract)
     app.command()(probe)
+    app.command()(prune)
 
 
 def extract(
@@ -48,6 +49,22 @@ def extract(
         f"{report['done']} of {report['videos']} videos in {report['seconds']} s; "
         f"dataset version {report['dataset_version']}"
     )
+
+
+def prune() -> None:
+    """Remove the vectors of replaced encoders that no release in use was made of."""
+    from cli.backends import connect
+
+    connect()
+    from flows.prune import prune as flow
+
+    done: dict[str, Any] = flow()
+    console = Console()
+    for fingerprint, rows in done["deleted"].items():
+        console.print(f"{rows:>9,} vectors of {fingerprint}", highlight=False)
+    if not done["deleted"]:
+        console.print("Nothing to remove: every vector is in use.")
+    console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
 
 
 def probe(

@@ -173,6 +173,14 @@ DUPLICATES: Final[Schema] = {
 }
 """Delta table `duplicates`, one row a video with pictures: which others show the same."""
 
+ENCODERS: Final[Schema] = {
+    "fingerprint": pl.String,
+    "modality": pl.String,
+    "settings": pl.String,  # of the encoder, as JSON: it can be built again
+    "first_used": TIME,
+}
+"""Delta table `encoders`: who made the vectors of a fingerprint, one row each."""
+
 TABLES: Final[dict[str, Schema]] = {
     "videos": VIDEOS,
     "events": EVENTS,
@@ -180,6 +188,7 @@ TABLES: Final[dict[str, Schema]] = {
     "batches": BATCHES,
     "media": MEDIA,
     "features": FEATURES,
+    "encoders": ENCODERS,
     "labels": LABELS,
     "duplicates": DUPLICATES,
 }

@@ -4,6 +4,7 @@ Finished work is kept in a working folder whose name is a hash of data and setti
 run that was killed, or whose registry was away, goes on where it stopped.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -14,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop import __version__
 from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
-from kinoloop.encoders.base import ENCODERS
 from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
 from kinoloop.evaluation.contest import (
     CHOSEN_BY,
     Outcome,
@@ -32,7 +35,6 @@ from kinoloop.evaluation.contest import (
     competed,
 )
 from kinoloop.evaluation.fit import checkpoints_of
-from kinoloop.extraction.config import ExtractConfig
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
@@ -40,7 +42,6 @@ from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage, read_info
 from kinoloop.schema import TABLES
-from kinoloop.settings import read_section
 from tasks.plan import Plan
 from tasks.ranker import load_ranker, ranker_metrics
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
@@ -203,34 +204,38 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         trained_until=_moment(trained.max()),
         known_until=_moment(known.max()),
         split=_split(plan),
-        encoders=text_encoder(plan.environment, plan.problem.catalogue.fingerprints),
+        encoders=text_encoder(plan.tables, plan.problem.catalogue.fingerprints),
         competed=competed(outcomes),
         metrics=winner.test,
         ranker=ranker_metrics(plan),
     )
 
 
-def text_encoder(
-    environment: Environment, fingerprints: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def text_encoder(tables: Tables, fingerprints: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Settings of the encoder that made the text vectors, so that a search can encode its query.
 
     Returns:
-        `{"text": settings}`; empty where there are no text vectors, or where the settings name
-        another encoder by now: then search goes by words alone until the next extract.
+        `{"text": settings}`, also when `[extract]` names another encoder by now whose vectors are
+        not complete; empty where there are no text vectors, or where the model that made them has
+        gone or changed: then search goes by words alone until the next extract.
     """
-    config = read_section("extract", ExtractConfig, environment.settings_file)
-    for settings in config.encoders:
-        if "text" not in fingerprints or ENCODERS.get(settings["kind"]).modality != "text":
-            continue
-        found = encoders.identify(settings)
-        if found == fingerprints["text"]:
+    if "text" not in fingerprints:
+        return {}
+    wanted = fingerprints["text"]
+    recorded = tables.scan("encoders").filter(pl.col("fingerprint") == wanted).collect()
+    for text in recorded["settings"]:
+        settings: dict[str, Any] = json.loads(text)
+        try:
+            found = encoders.identify(settings)
+        except ConfigError as err:
+            found = f"gone ({err})"
+        if found == wanted:
             return {"text": settings}
         logger.warning(
-            "the text encoder of [extract] is %s, the vectors are of %s: this release searches "
-            "by words only; run `kinoloop extract`, then retrain",
+            "the text vectors are of %s, but its encoder is %s: this release searches by words "
+            "only; run `kinoloop extract`, then retrain",
+            wanted,
             found,
-            fingerprints["text"],
         )
     return {}
 

@@ -80,8 +80,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
     Args:
         tables: Where to read.
         fingerprints: Fingerprint to take by modality; a modality that is not named is left out.
-            None takes, for each modality, the fingerprint that covers the most videos, the newest
-            of equals: while a new encoder is half way through, the old one stays in force.
+            None takes those of `chosen_fingerprints`.
 
     Returns:
         All videos sorted by (published_at, video_id); a video without a date counts as oldest.
@@ -93,7 +92,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
     videos = tables.scan("videos").select(SHOWN).sort(_MICROSECONDS, "video_id").collect()
     ids = IdMap(videos["video_id"])
     published_at = videos.select(_MICROSECONDS).to_series().to_numpy()
-    chosen = _best_fingerprints(tables) if fingerprints is None else fingerprints
+    chosen = chosen_fingerprints(tables) if fingerprints is None else fingerprints
     modalities = {
         name: _load_modality(tables, videos["video_id"], name, fingerprint)
         for name, fingerprint in chosen.items()
@@ -114,7 +113,13 @@ def load_thumbnails(tables: Tables) -> pl.DataFrame:
     )
 
 
-def _best_fingerprints(tables: Tables) -> dict[str, str]:
+def chosen_fingerprints(tables: Tables) -> dict[str, str]:
+    """The vector space in force by modality: which vectors training and bundles take.
+
+    It is the one that covers the most videos, the newest of equals. While a new encoder is on its
+    way, the old one stays in force; when the new one is complete, it takes over. If videos came in
+    meanwhile, which only the new one has, it takes over as soon as fewer lack it than the old one.
+    """
     candidates = (
         tables.scan("features")
         .join(tables.scan("videos").select("video_id"), on="video_id", how="semi")

@@ -33,6 +33,9 @@ class ExtractConfig(Config):
     compact_files: int = Field(
         default=32, ge=2, description="A table of more small files than this is compacted."
     )
+    prune_keep_h: int = Field(
+        default=24, ge=0, description="Replaced files stay so long: a run may still read them."
+    )
     lock_wait_s: float = Field(
         default=60.0, ge=0, description="How long to wait for another extraction to end."
     )

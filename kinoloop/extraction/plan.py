@@ -105,6 +105,9 @@ def planned(
         videos, tasks = find_pending(tables, slices, products, retry=retry)
         logger.info("%d videos, %d to extract (%d hashed)", videos, len(tasks), hashes.computed)
         report = ExtractReport.start(videos, len(tasks), products, hashed=hashes.computed)
+        if tasks:
+            with exclusive(tables, timeout_s=WRITER_WAIT_S):
+                store.record_encoders(tables, products)
         shards = cut(tasks, products, sizes=(config.shard_texts, config.shard_videos))
         yield Plan(tables, config, products, shards, report, progress)
         if shards:

@@ -5,6 +5,7 @@ killed in between leaves features that the next run finds and does not write aga
 (video, fingerprint): new content replaces the row, Delta's time travel keeps the old one.
 """
 
+import json
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ import deltalake
 import polars as pl
 
 from kinoloop.data.tables import Tables
+from kinoloop.extraction.products import Product, Space
+from kinoloop.schema import ENCODERS
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,25 @@ def write(tables: Tables, name: str, frame: pl.DataFrame, *, replaces: bool) -> 
     if name != "quarantine":
         merge = merge.when_matched_update_all()
     merge.when_not_matched_insert_all().execute()
+
+
+def record_encoders(tables: Tables, products: Iterable[Product]) -> None:
+    """Note who makes the vectors of a space: while a new one grows, the old is searched."""
+    spaces = [product for product in products if isinstance(product, Space)]
+    known = set(tables.scan("encoders").select("fingerprint").collect().to_series())
+    rows = [
+        {
+            "fingerprint": space.fingerprint,
+            "modality": space.modality,
+            "settings": json.dumps(space.settings, sort_keys=True),
+            "first_used": now(),
+        }
+        for space in spaces
+        if space.fingerprint not in known
+    ]
+    if rows:
+        frame = pl.DataFrame(rows, schema=ENCODERS, orient="row")
+        deltalake.write_deltalake(str(tables.path("encoders")), frame, mode="append")
 
 
 def compact(tables: Tables, name: str, *, files: int) -> None:

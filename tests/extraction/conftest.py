@@ -55,11 +55,13 @@ class World:
         bar_clip(self.landing / name, **{"seconds": 0.4, **options})
         return name
 
-    def extract(self, *, retry=False, **options):
+    def extract(self, *, retry=False, progress=None, **options):
         config = self.config.model_copy(update=options)
         roots = Roots((self.landing, self.root / "data"))
         state_dir = self.root / "state"
-        return extract(self.tables, config, roots=roots, state_dir=state_dir, retry=retry)
+        return extract(
+            self.tables, config, roots=roots, state_dir=state_dir, retry=retry, progress=progress
+        )
 
     def rows(self, name):
         return self.tables.scan(name).collect()

@@ -65,6 +65,24 @@ def test_verb_extract_tells_what_it_did(landing):
     assert "2 of 2 videos in" in done.output
 
 
+def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):
+    from cli.main import app
+    from flows.extract import extract
+
+    monkeypatch.setenv("KINOLOOP_MLFLOW_URI", f"sqlite:///{landing.parent / 'mlflow.db'}")
+    before = extract()
+    settings = landing.parent / "kinoloop.toml"
+    settings.write_text(
+        settings.read_text().replace('"classical_visual"', '"classical_visual", side = 64')
+    )
+    extract()
+    done = CliRunner().invoke(app, ["prune"])
+    assert done.exit_code == 0, done.output
+    assert f"2 vectors of {before['fingerprints']['visual']}" in done.output
+    again = CliRunner().invoke(app, ["prune"])
+    assert "Nothing to remove: every vector is in use." in again.output
+
+
 def test_verb_probe_prints_one_json_line_a_file(landing):
     from cli.main import app
 

@@ -1,10 +1,15 @@
+import json
+
+import polars as pl
 import pytest
 from filelock import FileLock
 
+from kinoloop.encoders.base import identify
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
 from kinoloop.evaluation.contest import Outcome
 from kinoloop.registry.client import ModelVersion
+from kinoloop.schema import ENCODERS
 from tasks.plan import alone, plan_retrain
 from tasks.training import text_encoder
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
@@ -64,17 +69,25 @@ def test_a_window_with_too_few_users_is_named(plan):
 
 
 def test_no_text_vectors_need_no_text_encoder(plan):
-    assert text_encoder(plan.environment, {"audio": "x"}) == {}
+    assert text_encoder(plan.tables, {"audio": "x"}) == {}
 
 
-@pytest.mark.slow  # loads MiniLM
-def test_the_text_encoder_is_recorded_only_if_it_made_the_vectors(plan, caplog):
-    from kinoloop.encoders.base import build
-
-    made_by = build({"kind": "minilm"}).fingerprint
-    assert text_encoder(plan.environment, {"text": made_by}) == {"text": {"kind": "minilm"}}
-    assert text_encoder(plan.environment, {"text": "another"}) == {}
-    assert "searches by words only" in caplog.text
+def test_the_text_encoder_is_the_one_that_made_the_vectors(plan, caplog):
+    made_by = identify({"kind": "minilm"})
+    gone = {"kind": "hf_text", "model": str(plan.work_dir / "gone")}
+    rows = [
+        {"fingerprint": made_by, "modality": "text", "settings": json.dumps({"kind": "minilm"})},
+        {"fingerprint": "a", "modality": "text", "settings": json.dumps({"kind": "minilm"})},
+        {"fingerprint": "b", "modality": "text", "settings": json.dumps(gone)},
+    ]
+    pl.DataFrame(rows, schema=ENCODERS).write_delta(str(plan.tables.path("encoders")))
+    # whatever the settings name by now
+    assert text_encoder(plan.tables, {"text": made_by}) == {"text": {"kind": "minilm"}}
+    assert text_encoder(plan.tables, {"text": "a"}) == {}
+    assert f"are of a, but its encoder is {made_by}" in caplog.text
+    assert text_encoder(plan.tables, {"text": "b"}) == {}
+    assert "its encoder is gone (model" in caplog.text
+    assert text_encoder(plan.tables, {"text": "never recorded"}) == {}
 
 
 def test_the_page_names_winner_losers_and_failures():
