@@ -1,5 +1,6 @@
 """Understand what is new: decode, encode, version."""
 
+from collections import deque
 from typing import Any
 
 from prefect import flow
@@ -7,8 +8,10 @@ from prefect import flow
 from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from tasks.extraction import extract_features, show_extraction
+from kinoloop.extraction.shard import Made
+from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
+from tasks.sharding import a_shard_takes, make_shard, plan_extraction, ray_runner
 from tasks.versioning import dataset_version, version_data
 
 
@@ -28,9 +31,33 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
         Counts, rate and fingerprints, and `dataset_version`.
     """
     environment = Environment()
-    report = extract_features(environment, retry=retry)
+    on_ray = runs_on_ray(environment)
+    report = (extract_on_ray if on_ray else extract_features)(environment, retry=retry)
     changed = report["done"] > 0
     with exclusive(Tables(environment.data_dir)):
         version = version_data(environment) if changed else dataset_version(environment)
     show_extraction(report, version)
     return {**report, "dataset_version": version}
+
+
+def extract_on_ray(environment: Environment, *, retry: bool) -> dict[str, Any]:
+    """Make the shards on a Ray cluster and commit them here, in order, as they come in."""
+    runner = ray_runner(environment)
+    with plan_extraction(environment, retry=retry) as plan:
+        prints = [product.fingerprint for product in plan.products]
+
+        @flow(name="extract shards", task_runner=runner)
+        def make_all() -> None:
+            waiting = deque(plan.shards)
+            made: deque[Any] = deque()
+            with a_shard_takes(plan.config):
+                while waiting or made:
+                    while waiting and len(made) < plan.config.ray.shards_ahead:
+                        shard = waiting.popleft()
+                        made.append((shard, make_shard.submit(shard, plan.config, prints)))
+                    shard, future = made.popleft()
+                    plan.commit(Made.from_bytes(shard, future.result()))
+
+        if plan.shards:
+            make_all()
+    return plan.report.to_dict()

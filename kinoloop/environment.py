@@ -26,6 +26,7 @@ class Environment(BaseSettings):
     prefect_port: int = Field(4200, description="Port of the Prefect server.")
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; None: SQLite in state.")
 
+    ray_address: str | None = Field(None, description="Of a Ray cluster; None: one of its own.")
     bundle: Path | None = Field(None, description="Bundle to serve instead of the champion.")
 
     @property

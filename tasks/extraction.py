@@ -35,6 +35,13 @@ def extract_features(environment: Environment, *, retry: bool = False) -> dict[s
     return report.to_dict()
 
 
+def runs_on_ray(environment: Environment) -> bool:
+    """Whether the settings ask for a Ray cluster."""
+    from kinoloop.extraction.config import ExtractConfig
+
+    return read_section("extract", ExtractConfig, environment.settings_file).runner == "ray"
+
+
 @task(name="show extraction")
 def show_extraction(report: dict[str, Any], version: str) -> None:
     """Leave an artifact that a person can read.

@@ -1,6 +1,6 @@
 """Settings of extraction: section `extract` of `kinoloop.toml`."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,9 +15,24 @@ DEFAULT_ENCODERS: tuple[dict[str, Any], ...] = (
 )
 
 
+class RayConfig(Config):
+    """What `runner = "ray"` takes of a cluster."""
+
+    cpus: float = Field(default=2.0, gt=0, description="Reserved for a shard; decoders share them.")
+    gpus: float = Field(
+        default=0.0, ge=0, description="Reserved for a shard; 0.5 lets two share one GPU."
+    )
+    shards_ahead: int = Field(
+        default=16, ge=1, description="Shards submitted and not yet committed; bounds memory."
+    )
+
+
 class ExtractConfig(Config):
     """What is taken from videos, with which limits, and which encoders describe it."""
 
+    runner: Literal["local", "ray"] = Field(
+        default="local", description="`ray`: the same shards on a Ray cluster."
+    )
     shard_videos: int = Field(
         default=64, ge=1, description="Videos with media a commit: what a kill can cost."
     )
@@ -43,4 +58,5 @@ class ExtractConfig(Config):
         default=DEFAULT_ENCODERS, description="One a modality; `kind` names the class."
     )
     decode: DecodeConfig = Field(default=DecodeConfig(), description="What is taken from a file.")
+    ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')
     guard: GuardConfig = Field(default=GuardConfig(), description="What a decoder may use.")

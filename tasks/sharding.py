@@ -1,0 +1,79 @@
+"""Shards of an extraction on Ray: the same shards, the same tables, on more than one machine."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.inventory import Roots
+from kinoloop.extraction.plan import Plan, planned
+from kinoloop.extraction.shard import Shard
+from kinoloop.settings import read_section
+
+if TYPE_CHECKING:
+    from prefect_ray import RayTaskRunner
+
+
+@task(name="make shard", retries=1, cache_policy=NO_CACHE)
+def make_shard(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> dict[str, bytes]:
+    """Decode and encode one shard on a worker; nothing is written there.
+
+    Args:
+        shard: What to make.
+        config: Settings of the plan.
+        fingerprints: What the vectors must be of.
+
+    Returns:
+        Arrow streams by table.
+    """
+    from kinoloop.extraction.apart import make_apart
+
+    return make_apart(shard, config, fingerprints)
+
+
+def plan_extraction(
+    environment: Environment, *, retry: bool = False
+) -> AbstractContextManager[Plan]:
+    """Find what is missing; the plan holds the lock of the extraction."""
+    return planned(
+        Tables(environment.data_dir),
+        read_section("extract", ExtractConfig, environment.settings_file),
+        roots=Roots.of(environment.landing, environment.data_dir),
+        state_dir=environment.state_dir,
+        retry=retry,
+    )
+
+
+def ray_runner(environment: Environment) -> "RayTaskRunner[Any]":
+    """Prefect's task runner on the Ray cluster of `KINOLOOP_RAY_ADDRESS`, or on a Ray of its own.
+
+    Raises:
+        ConfigError: Ray is not installed.
+    """
+    try:
+        from prefect_ray import RayTaskRunner
+    except ImportError as err:
+        raise ConfigError(
+            '[extract] runner = "ray" needs ray and prefect-ray, which are not installed: '
+            "`pip install 'kinoloop[ray]'`, or set runner = \"local\""
+        ) from err
+    settings: dict[str, Any] = {"log_to_driver": False}
+    if environment.ray_address is None:
+        settings |= {"include_dashboard": False}
+    return RayTaskRunner(address=environment.ray_address, init_kwargs=settings)
+
+
+@contextmanager
+def a_shard_takes(config: ExtractConfig) -> Iterator[None]:
+    """What Ray reserves for each shard, and that one whose worker dies is redone once."""
+    from prefect_ray.context import remote_options
+
+    ray = config.ray
+    with remote_options(num_cpus=ray.cpus, num_gpus=ray.gpus, max_retries=1):
+        yield
