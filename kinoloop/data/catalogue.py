@@ -119,12 +119,18 @@ def chosen_fingerprints(tables: Tables) -> dict[str, str]:
     It is the one that covers the most videos, the newest of equals. While a new encoder is on its
     way, the old one stays in force; when the new one is complete, it takes over. If videos came in
     meanwhile, which only the new one has, it takes over as soon as fewer lack it than the old one.
+    A space in which no video has a vector (no file could be read, say) is none.
     """
     candidates = (
         tables.scan("features")
         .join(tables.scan("videos").select("video_id"), on="video_id", how="semi")
         .group_by("modality", "fingerprint")
-        .agg(covered=pl.col("video_id").n_unique(), newest=pl.col("extracted_at").max())
+        .agg(
+            covered=pl.col("video_id").n_unique(),
+            newest=pl.col("extracted_at").max(),
+            described=pl.col("present").any(),
+        )
+        .filter("described")
         .sort("covered", "newest", "fingerprint")
         .collect()
     )
