@@ -54,9 +54,13 @@ def main() -> None:
         "length": arguments.length,
         **json.loads(arguments.set),
     }
-    for name, videos in (("ids only", bare), ("all modalities", catalogue)):
+    ids_only = {**settings, "words": 0, "match_weight": 0.0}
+    for name, videos, chosen in (
+        ("ids only", bare, ids_only),
+        ("all modalities", catalogue, settings),
+    ):
         started = time.process_time()
-        model = build(settings, seed=arguments.seed).fit(split.test.histories, videos)
+        model = build(chosen, seed=arguments.seed).fit(split.test.histories, videos)
         print(f"{name}: fitted in {time.process_time() - started:.0f} CPU s", flush=True)
         rows = evaluate(model, split.test).per_user
         ndcg[name] = rows["ndcg@10"].to_numpy()

@@ -15,7 +15,7 @@ COMMON = 1000  # a word in more videos (and a tenth) says little and costs the m
 WORD = r"(?u)[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+"
 
 
-def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
+def tfidf(videos: pl.DataFrame, *, most: int | None = None) -> sp.csr_matrix:
     """TF-IDF of titles and tags, (n_videos, n_terms) float32, rows of length 1.
 
     Uni- and bigrams that at least two videos share, and not more than `COMMON` or a tenth of the
@@ -23,6 +23,7 @@ def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
 
     Args:
         videos: Column `title`; `tags` where present.
+        most: Terms kept, the most frequent ones; None keeps all.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -33,6 +34,7 @@ def tfidf(videos: pl.DataFrame) -> sp.csr_matrix:
         ngram_range=(1, 2),
         min_df=2,
         max_df=max(COMMON, len(texts) // 10),
+        max_features=most,
         sublinear_tf=True,
         token_pattern=WORD,
         dtype=np.float32,

@@ -1,10 +1,11 @@
 """The multimodal sequence recommender: a small transformer over fused video vectors.
 
 Reads the last videos of a history (with what the user did, how far they watched and how long they
-paused) and scores every video by its fused vector: score(j) = h_last · v_j. Videos that nobody has
-watched have vectors too, from their content alone. The vectors of the catalogue are computed once,
-after training, and stored; one history costs one small forward pass in numpy and one product (with
-a pretrained backbone, one forward pass of it in torch).
+paused) and scores every video by its fused vector, and by the words that it shares with the
+history: score(j) = h_last · v_j + w Σ_a decay^a cos(words of j, words of the a-th newest). Videos
+that nobody has watched have vectors too, from their content alone. The vectors of the catalogue are
+computed once, after training, and stored; one history costs one small forward pass in numpy and one
+product (with a pretrained backbone, one forward pass of it in torch).
 
 Training uses a GPU where there is one (bf16), several under `torchrun` (see
 `kinoloop/evaluation/fit.py`), and the CPU without being told. The same seed, data and settings give
@@ -29,11 +30,16 @@ from kinoloop.models.base import (
     Validation,
     cosines,
 )
+from kinoloop.models.lexical import tfidf
+from kinoloop.models.neighbours import Neighbours, recent_weights
 from kinoloop.models.transformer.backbone_config import BackboneConfig
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 
 logger = logging.getLogger(__name__)
+
+MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
+MATCH_WEIGHT = 2.0  # where there is no validation: near the best on MicroLens-50k, docs/results.md
 
 
 class SequenceConfig(RecommenderConfig):
@@ -58,6 +64,23 @@ class SequenceConfig(RecommenderConfig):
     weight_decay: float = Field(0.01, ge=0, description="Of matrices; embeddings have none.")
     negatives: int = Field(
         1024, ge=1, description="Videos a step is compared with; a catalogue below it: all of them."
+    )
+    words: int = Field(
+        50_000, ge=0, description="Most frequent words that get a vector of their own; 0: none."
+    )
+    match_weight: float | None = Field(
+        None,
+        ge=0,
+        description="Of the words shared with the history, in the score; None: by validation.",
+    )
+    match_neighbours: int = Field(
+        100, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
+    )
+    match_decay: float = Field(
+        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
+    )
+    new_video_bonus: float = Field(
+        0.0, description="Added to the score of videos without events, in nats."
     )
     loss: Literal["sampled_softmax", "softmax", "gbce", "bce"] = Field(
         "sampled_softmax", description="softmax: with every video; gbce, bce: over `negatives`."
@@ -103,35 +126,65 @@ class Sequence(Recommender):
 
     Attributes:
         best_epoch: The epoch whose weights were kept; 0 before `fit`.
+        match_weight: Of the words shared with the history; 0 before `fit`.
     """
 
     Config = SequenceConfig
     config: SequenceConfig
     best_epoch: int = 0
+    match_weight: float = 0.0
     _items: NDArray[np.float32]  # (n_videos, dim)
     _context: NDArray[np.float32]  # (n_classes, dim)
+    _new: NDArray[np.bool_]  # (n_videos,) videos without events
+    _match: Neighbours
     _reader: Reads
     _backbone: State
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
-        from kinoloop.models.transformer.fitting import fit_network
+        from kinoloop.models.transformer.fitting import Watched, count_videos, fit_network
+
+        config = self.config
+        words = tfidf(self.catalogue.videos, most=max(1, config.words))
+        self._match = Neighbours.of(words, top_n=config.match_neighbours)
+        self._new = count_videos(histories, len(self.catalogue)) == 0
 
         def quality(arrays: State) -> float:
             assert validation is not None
-            self._restore(arrays)
+            self._take(arrays)
             return validation.ndcg(self.score)
 
         arrays, self.best_epoch = fit_network(
-            self.config,
+            config,
             histories,
             self.catalogue,
+            words if config.words and words.shape[1] else None,
             seed=self.seed,
-            quality=None if validation is None else quality,
-            report=report,
-            checkpoints=self.checkpoints,
+            training=Watched(
+                quality=None if validation is None else quality,
+                report=report,
+                checkpoints=self.checkpoints,
+            ),
         )
-        self._restore(arrays)
-        logger.info("sequence: kept epoch %d of %d", self.best_epoch, self.config.epochs)
+        self._take(arrays)
+        self.match_weight = self._chosen_weight(validation)
+        logger.info(
+            "sequence: kept epoch %d of %d; words that match weigh %g",
+            self.best_epoch,
+            config.epochs,
+            self.match_weight,
+        )
+
+    def _chosen_weight(self, validation: Validation | None) -> float:
+        """The configured weight of matching words, or the best on validation; ties: the least."""
+        if self.config.match_weight is not None:
+            return self.config.match_weight
+        if validation is None or not self._match.similarity.nnz:
+            return MATCH_WEIGHT if self._match.similarity.nnz else 0.0
+        found = []
+        for weight in MATCH_WEIGHTS:
+            self.match_weight = weight
+            found.append(validation.ndcg(self.score))
+        return MATCH_WEIGHTS[int(np.argmax(found))]
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         recent = histories.last(self.config.length)
@@ -139,7 +192,22 @@ class Sequence(Recommender):
         busy = np.flatnonzero(recent.lengths > 0)
         for rows in _alike(busy, recent.lengths[busy]):
             hidden[rows] = self._hidden(recent.rows(rows) if len(recent) > 1 else recent)
-        return np.asarray(hidden @ self._items.T)
+        scores = np.asarray(hidden @ self._items.T)
+        if self.match_weight:
+            self._add_matches(scores, recent)
+        if self.config.new_video_bonus:
+            scores[:, self._new] += np.float32(self.config.new_video_bonus)
+        return scores
+
+    def _add_matches(self, scores: NDArray[np.float32], recent: Histories) -> None:
+        """Add match_weight · Σ_h decay^age_h · cos(words of h, words of v), in place."""
+        weight, decay = np.float32(self.match_weight), self.config.match_decay
+        if len(recent) == 1:
+            scores += weight * self._match.score(recent, decay=decay)
+            return
+        found = recent_weights(recent, scores.shape[1], decay=decay) @ self._match.similarity
+        rows = np.repeat(np.arange(len(recent)), np.diff(found.indptr))
+        scores[rows, found.indices] += weight * found.data  # each place once: no sum is lost
 
     def _hidden(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of rows that are not empty, (n_rows, dim)."""
@@ -156,12 +224,29 @@ class Sequence(Recommender):
         return cosines(self._items[videos], self._items[liked])
 
     def _state(self) -> State:
-        return {"items": self._items, "context": self._context, **self._backbone}
+        return {
+            "items": self._items,
+            "context": self._context,
+            "new": self._new,
+            "match_weight": np.array([self.match_weight], dtype=np.float32),
+            **self._match.state(),
+            **self._backbone,
+        }
 
     def _restore(self, state: State) -> None:
-        self._items, self._context = state["items"], state["context"]
-        self._backbone = {n: v for n, v in state.items() if n not in ("items", "context")}
-        if "backbone_config" in state:
+        self._new, self.match_weight = state["new"], float(state["match_weight"][0])
+        self._match = Neighbours.from_state(state)
+        self._take(state)
+
+    def _take(self, arrays: State) -> None:
+        """What was trained; other arrays are passed over."""
+        self._items, self._context = arrays["items"], arrays["context"]
+        self._backbone = {
+            name: value
+            for name, value in arrays.items()
+            if name.startswith(("backbone.", "enter.", "leave.")) or name == "backbone_config"
+        }
+        if "backbone_config" in arrays:
             from kinoloop.models.transformer.pretrained import PretrainedReader
 
             self._reader = PretrainedReader(self._backbone)

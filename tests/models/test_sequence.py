@@ -2,11 +2,12 @@ import time
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import leave_one_out
-from kinoloop.models.sequence import Sequence, SequenceConfig
+from kinoloop.models.sequence import MATCH_WEIGHTS, Sequence, SequenceConfig
 from kinoloop.testing.recommender_contract import RecommenderContract
 from kinoloop.testing.toy import COLD_VIDEO, toy_catalogue, toy_histories
 
@@ -43,7 +44,7 @@ def test_only_the_newest_videos_are_read(fitted):
 def test_early_stopping_keeps_the_best_epoch_and_reports_the_curve():
     split = leave_one_out(toy_histories(toy_catalogue(), 80))
     curve = {}
-    model = Sequence(SequenceConfig(**{**SMALL, "patience": 2}))
+    model = Sequence(SequenceConfig(**{**SMALL, "patience": 2, "match_weight": 0}))
     model.fit(
         split.train,
         toy_catalogue(),
@@ -78,3 +79,53 @@ def test_one_history_is_scored_without_the_framework(fitted):
     for _ in range(50):
         fitted.score(history)
     assert (time.perf_counter() - started) / 50 < 0.02  # ten times what it takes
+
+
+def test_a_word_shared_with_the_history_counts_by_its_weight(fitted):
+    history = clicks(0, 2)
+    without = Sequence(SequenceConfig(**SMALL, match_weight=0.0))
+    without.fit(toy_histories(toy_catalogue()), toy_catalogue())
+    assert fitted.match_weight > 0
+    gain = fitted.score(history)[0] - without.score(history)[0]
+    shares_words = fitted._match.score(history, decay=0.7)[0]
+    np.testing.assert_allclose(gain, fitted.match_weight * shares_words, atol=1e-4)
+    assert gain[4] > gain[5]
+
+
+def test_the_weight_of_shared_words_is_chosen_on_validation():
+    split = leave_one_out(toy_histories(toy_catalogue(), 80))
+    model = Sequence(SequenceConfig(**{**SMALL, "epochs": 2}))
+    model.fit(split.train, toy_catalogue(), validation=split.validation)
+    chosen, found = model.match_weight, {}
+    for weight in MATCH_WEIGHTS:
+        model.match_weight = weight
+        found[weight] = split.validation.ndcg(model.score)
+    assert found[chosen] == max(found.values())
+
+
+def test_new_videos_get_their_bonus_and_no_others(fitted):
+    bonus = Sequence(SequenceConfig(**SMALL, new_video_bonus=1.5))
+    bonus.fit(toy_histories(toy_catalogue()), toy_catalogue())
+    gain = bonus.score(clicks(0, 2))[0] - fitted.score(clicks(0, 2))[0]
+    assert gain[COLD_VIDEO] == pytest.approx(1.5, abs=1e-4)
+    assert np.abs(np.delete(gain, COLD_VIDEO)).max() < 1e-4
+
+
+def test_one_event_changes_the_slate_of_a_new_user(fitted):
+    before = np.argsort(-fitted.score(Histories.from_rows([[]]))[0])[:10]
+    after = np.argsort(-fitted.score(clicks(1))[0])[:10]
+    assert (before != after).any()
+    assert (after % 2 == 1).mean() >= 0.7
+
+
+def test_many_are_scored_as_one_is(fitted):
+    histories = toy_histories(toy_catalogue(), 60)
+    together = fitted.score(histories)
+    for row in range(0, 60, 11):
+        alone = fitted.score(histories.rows(slice(row, row + 1)))[0]
+        np.testing.assert_allclose(together[row], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_refuses_heads_that_do_not_share_evenly():
+    with pytest.raises(ValidationError, match="dim is 30, which 4 heads do not share evenly"):
+        SequenceConfig(dim=30, heads=4)

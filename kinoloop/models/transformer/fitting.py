@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from kinoloop.models.transformer.network import Network
 from kinoloop.models.transformer.training import Plan, Training
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
+
     from kinoloop.models.sequence import SequenceConfig
 
 STEPS_AN_EPOCH = 64  # at least, where there are enough positions
@@ -29,15 +32,29 @@ SMALLEST_BATCH = 32
 CHUNK = 2**20  # events read at a time where all are counted
 
 
+@dataclass(frozen=True)
+class Watched:
+    """Who watches a training.
+
+    Attributes:
+        quality: Validation NDCG@10 of the arrays that would be served, for early stopping.
+        report: Receives metrics per epoch.
+        checkpoints: Where to go on from and to write to.
+    """
+
+    quality: Callable[[State], float] | None
+    report: Report
+    checkpoints: Path | None
+
+
 def fit_network(
     config: "SequenceConfig",
     histories: Histories,
     catalogue: Catalogue,
+    tfidf: "sp.csr_matrix | None",
     *,
     seed: int,
-    quality: Callable[[State], float] | None,
-    report: Report,
-    checkpoints: Path | None,
+    training: "Watched",
 ) -> tuple[State, int]:
     """Train a network: in this process, or as one of those that `torchrun` started.
 
@@ -45,17 +62,16 @@ def fit_network(
         config: Hyper-parameters.
         histories: What users did; may be memory-mapped.
         catalogue: All videos, with their vectors.
+        tfidf: Their words, (n_videos, n_words) sparse; None: without.
         seed: Of initial weights, order, dropout and negatives.
-        quality: Validation NDCG@10 of the arrays that would be served, for early stopping.
-        report: Receives metrics per epoch.
-        checkpoints: Where to go on from and to write to.
+        training: Who watches it.
 
     Returns:
         The arrays to serve with, and the epoch that they are of.
     """
     from accelerate import Accelerator
 
-    cuda = torch.cuda.is_available()
+    cuda, quality = torch.cuda.is_available(), training.quality
     accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
     device = accelerator.device
     counts = count_videos(histories, len(catalogue))
@@ -73,15 +89,15 @@ def fit_network(
         torch.manual_seed(seed)
         shape = _shape(config, catalogue)
         backbone = Backbone(shape, config.backbone, steps=batches.steps * config.epochs)
-        network = Network(shape, catalogue.modalities, backbone).to(device)
+        network = Network(shape, catalogue.modalities, tfidf, backbone=backbone).to(device)
         epoch = Training(
             network, batches, negatives, plan=_plan(config, seed), accelerator=accelerator
         ).run(
             quality=None if quality is None else lambda now: quality(_arrays(now, known)),
-            report=report,
+            report=training.report,
             checkpoints=None
-            if checkpoints is None
-            else Checkpoints(checkpoints, _digest(config, seed, histories, catalogue)),
+            if training.checkpoints is None
+            else Checkpoints(training.checkpoints, _digest(config, seed, histories, catalogue)),
         )
     return _arrays(network, known), epoch
 
@@ -156,6 +172,7 @@ def _digest(config: "SequenceConfig", seed: int, histories: Histories, catalogue
         f"{__version__} {config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"
     )
     found = hashlib.blake2b(settings.encode(), digest_size=16)
+    found.update("\n".join(catalogue.videos["title"].fill_null("")).encode())
     for array in (histories.offsets, histories.videos, histories.weights, histories.timestamps):
         for start in range(0, len(array), CHUNK):
             found.update(np.ascontiguousarray(array[start : start + CHUNK]).data)

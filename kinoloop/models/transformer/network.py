@@ -1,9 +1,9 @@
 """The network of the sequence recommender: fused video vectors into a causal transformer.
 
 A video is the sum of its modalities, each projected, gated by what it says and masked where it is
-missing, and of an id embedding. In training the id is dropped at random and a learned "unknown"
-vector takes its place, so that a video nobody has watched yet lives in the same space, and the
-network learns how far to trust it.
+missing, of its words (`words.py`), and of an id embedding. In training the id is dropped at random
+and a learned "unknown" vector takes its place, so that a video nobody has watched yet lives in the
+same space, and the network learns how far to trust it.
 
 Shapes: P packed positions, T targets, V videos of a call, D the embedding size, M that of a
 modality, C classes of context an event.
@@ -14,6 +14,7 @@ Volkovs et al., NeurIPS 2017 (DropoutNet: dropping what a cold video lacks).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +24,10 @@ from kinoloop.data.catalogue import Modality
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.backbone import INITIAL_STD, Backbone, Shape
 from kinoloop.models.transformer.context import GAPS, KINDS, SHARES
+from kinoloop.models.transformer.words import Words
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,19 @@ class Network(nn.Module):
     Args:
         shape: Sizes.
         modalities: Vectors of the catalogue by name; may be empty.
+        tfidf: Words of the catalogue, (n_videos, n_words) sparse; None: without.
         backbone: The transformer.
     """
 
     has_content: Tensor  # (n_videos,) bool, whether any modality is present
 
     def __init__(
-        self, shape: Shape, modalities: Mapping[str, Modality], backbone: Backbone
+        self,
+        shape: Shape,
+        modalities: Mapping[str, Modality],
+        tfidf: "sp.csr_matrix | None",
+        *,
+        backbone: Backbone,
     ) -> None:
         super().__init__()
         self.shape = shape
@@ -78,7 +89,9 @@ class Network(nn.Module):
             projection = nn.Linear(vectors.shape[1], shape.dim + 1)  # the last one is the gate
             nn.init.normal_(projection.weight, std=INITIAL_STD)
             self.project[name] = projection
-        self.register_buffer("has_content", _has_content(shape, modalities), persistent=False)
+        has_content = _has_content(shape, modalities, tfidf)
+        self.register_buffer("has_content", has_content, persistent=False)
+        self.words = None if tfidf is None else Words(tfidf, dim=shape.dim, std=INITIAL_STD)
         self.backbone = backbone
 
     def forward(self, step: Step) -> tuple[Tensor, Tensor]:
@@ -96,6 +109,8 @@ class Network(nn.Module):
             present_V1 = getattr(self, f"present_{name}")[video_V][:, None]
             said_VD, gate_V1 = self.project[name](vectors_VM).split([self.shape.dim, 1], dim=1)
             fused_VD = fused_VD + present_V1 * torch.sigmoid(gate_V1) * said_VD
+        if self.words is not None:
+            fused_VD = fused_VD + self.words(video_V)
         return fused_VD
 
     @torch.no_grad()
@@ -106,8 +121,12 @@ class Network(nn.Module):
         return torch.cat([self.videos(video, keep) for video, keep in parts]).float()
 
 
-def _has_content(shape: Shape, modalities: Mapping[str, Modality]) -> Tensor:
+def _has_content(
+    shape: Shape, modalities: Mapping[str, Modality], tfidf: "sp.csr_matrix | None"
+) -> Tensor:
     present = np.zeros(shape.n_videos, dtype=bool)
+    if tfidf is not None:
+        present |= np.diff(tfidf.indptr) > 0
     for modality in modalities.values():
         present |= modality.present
     return torch.from_numpy(present)

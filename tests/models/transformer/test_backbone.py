@@ -133,4 +133,4 @@ def test_refuses_a_saved_backbone_that_nobody_knows(checkpoints):
     state["backbone_config"] = np.frombuffer(document, dtype=np.uint8)
     model = Sequence(SequenceConfig(**SMALL))
     with pytest.raises(ConfigError, match="saved backbone is a 'none'"):
-        model._restore(state)
+        model._take(state)

@@ -1,0 +1,137 @@
+"""Cold start: videos that nobody has watched yet, ranked among their like and among all.
+
+    python -m benchmarks.cold_start DATA_DIR [--phase tune] [--bonus 0 0.5 1] [--set '{…}']
+
+A share of the videos, drawn by seed, is held out of every history. Rows are users with something
+left before their last video. Where that last video is held out, it is ranked among the held-out
+ones and among all; where it is not, among all: that is the warm figure. Videos of the history are
+excluded. Every value of `--bonus` (`new_video_bonus`, nats) is one served recommender; title TF-IDF
+kNN stands beside it. `--phase tune` chooses on other users' targets: every last event is cut off
+first, the held-out videos are taken out altogether, and other ones are drawn among the rest.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.tables import Tables
+from kinoloop.models.base import build
+from kinoloop.models.lexical import tfidf
+from kinoloop.models.neighbours import Neighbours
+
+ROWS = 400  # scored at a time
+TITLE_DECAY = 0.7  # of the title kNN that is the mark to beat
+
+
+def main() -> None:
+    """Fit once, measure every bonus."""
+    parser = argparse.ArgumentParser(description="Cold start.")
+    parser.add_argument("data", type=Path, help="directory with the Delta tables")
+    parser.add_argument("--phase", choices=("test", "tune"), default="test")
+    parser.add_argument("--share", type=float, default=0.2, help="of the videos held out")
+    parser.add_argument("--bonus", type=float, nargs="+", default=[0.0])
+    parser.add_argument("--match", type=float, nargs="+", default=[2.0])
+    parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, default=10_000, help="rows of each kind")
+    arguments = parser.parse_args()
+    tables = Tables(arguments.data)
+    catalogue = load_catalogue(tables)
+    histories = load_histories(tables, catalogue.ids, InterestConfig(rating_liked_from=0))
+    rng = np.random.default_rng(arguments.seed)
+    order = rng.permutation(len(catalogue))
+    cold = _mask(order[: int(arguments.share * len(order))], len(order))
+    away = np.zeros(len(order), dtype=np.bool_)
+    if arguments.phase == "tune":
+        histories = histories.select((histories.ages > 0) & ~cold[histories.videos])
+        away, rest = cold, rng.permutation(np.flatnonzero(~cold))
+        cold = _mask(rest[: int(arguments.share * len(rest))], len(order))
+    known = histories.select((histories.ages > 0) & ~cold[histories.videos])
+    last = histories.select(histories.ages == 0)
+    rows = np.flatnonzero((known.lengths > 0) & (last.lengths > 0))
+    targets = last.rows(rows).videos
+    kinds = [np.flatnonzero(cold[targets] == is_cold) for is_cold in (True, False)]
+    picked = [rng.permutation(kind)[: arguments.limit] for kind in kinds]
+    settings = {"kind": "sequence", "length": 20, **json.loads(arguments.set)}
+    print(f"{cold.sum()} cold videos; {len(picked[0])} cold and {len(picked[1])} warm rows")
+    print(settings, flush=True)
+    started = time.process_time()
+    titles = Neighbours.of(tfidf(catalogue.videos), top_n=200)
+    measure = _Measure(known.rows(rows), targets, cold, away)
+    measure("title TF-IDF kNN", lambda part: titles.score(part, decay=TITLE_DECAY), picked)
+    model = build(settings, seed=arguments.seed).fit(known, catalogue)
+    print(f"fitted in {time.process_time() - started:.0f} CPU s", flush=True)
+    for weight in arguments.match:
+        model.match_weight = weight
+        for bonus in arguments.bonus:
+            model.config = model.config.model_copy(update={"new_video_bonus": bonus})
+            measure(f"sequence, match {weight:g}, bonus {bonus:g}", model.score, picked)
+
+
+class _Measure:
+    """Ranks and prints one scorer."""
+
+    def __init__(
+        self,
+        histories: Histories,
+        targets: NDArray[np.int32],
+        cold: NDArray[np.bool_],
+        away: NDArray[np.bool_],
+    ) -> None:
+        self._histories, self._targets = histories, targets
+        self._cold, self._away = cold, away
+
+    def __call__(
+        self,
+        name: str,
+        score: Callable[[Histories], NDArray[np.float32]],
+        picked: list[NDArray[np.int64]],
+    ) -> None:
+        """Print HR@10 / NDCG@10 of cold targets among cold and among all, and of warm ones."""
+        among_cold, among_all = self._ranks(score, picked[0])
+        warm = self._ranks(score, picked[1])[1]
+        found = (("cold", among_cold), ("cold among all", among_all), ("warm", warm))
+        parts = [f"{what} {_hr(ranks):.4f} / {_ndcg(ranks):.4f}" for what, ranks in found]
+        print(f"{name}: " + ", ".join(parts), flush=True)
+
+    def _ranks(
+        self, score: Callable[[Histories], NDArray[np.float32]], rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ranks among the cold and among all; a tie counts against the target."""
+        among_cold, among_all = [], []
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            histories, targets = self._histories.rows(part), self._targets[part]
+            scores = score(histories)
+            scores[histories.row_of, histories.videos] = -np.inf
+            scores[:, self._away] = -np.inf
+            reached = scores >= scores[np.arange(len(part)), targets][:, None]
+            among_all.append(reached.sum(axis=1))
+            among_cold.append(reached[:, self._cold].sum(axis=1))
+        return np.concatenate(among_cold), np.concatenate(among_all)
+
+
+def _mask(videos: NDArray[np.int64], n_videos: int) -> NDArray[np.bool_]:
+    mask = np.zeros(n_videos, dtype=np.bool_)
+    mask[videos] = True
+    return mask
+
+
+def _hr(ranks: NDArray[np.int64]) -> float:
+    return float((ranks <= 10).mean())
+
+
+def _ndcg(ranks: NDArray[np.int64]) -> float:
+    return float(np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0).mean())
+
+
+if __name__ == "__main__":
+    main()
