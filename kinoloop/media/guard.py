@@ -141,7 +141,6 @@ class DecoderPool:
 
     def _run(self, job: Job) -> DecodedMedia:
         worker = self._idle.get()
-        started = time.monotonic()
         try:
             with ExitStack() as copies:
                 media = _local(job.media, copies, self.decode_config.max_bytes)
@@ -150,13 +149,9 @@ class DecoderPool:
                 except MediaError:
                     subtitles = Path(str(job.subtitles))  # the worker says that it is not there
                 found = worker.decode(media, subtitles)
-        except MediaError as err:
-            err.seconds = time.monotonic() - started
-            raise
         finally:
             self._idle.put(worker)
-        seconds = time.monotonic() - started
-        return replace(found, language=detect_language(found.words), seconds=seconds)
+        return replace(found, language=detect_language(found.words))
 
 
 def _local(place: Path | str | None, copies: ExitStack, max_bytes: int) -> Path | None:
@@ -186,7 +181,8 @@ class _Worker:
             self.stop()
         process = self._process or self._start()
         self._files += 1
-        deadline = time.monotonic() + self._guard.timeout_s
+        started = time.monotonic()
+        deadline = started + self._guard.timeout_s
         message = {
             "media": None if media is None else str(media),
             "subtitles": None if subtitles is None else str(subtitles),
@@ -195,8 +191,10 @@ class _Worker:
             assert process.stdin is not None
             process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()
-            return read_result(lambda size: _read_exactly(process, size, deadline))
+            found = read_result(lambda size: _read_exactly(process, size, deadline))
+            return replace(found, seconds=time.monotonic() - started)
         except MediaError as err:
+            err.seconds = time.monotonic() - started
             if err.reason in {"timeout", "crashed", "memory"}:
                 err.peak_memory_mb = err.peak_memory_mb or _peak_mb(process.pid)
                 self.stop()
