@@ -1,12 +1,14 @@
 """Settings of the ranker: sections `[ranker]` and `[ranker.label]` of `kinoloop.toml`."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from kinoloop.settings import Config
 
-GROUPS = ("text", "content", "behaviour", "popularity", "user", "video", "context")
+Group = Literal["text", "content", "behaviour", "popularity", "user", "video", "context"]
+
+GROUPS: tuple[Group, ...] = get_args(Group)
 """Groups of features, see kinoloop/ranking/features.py."""
 
 
@@ -28,6 +30,19 @@ class LabelConfig(Config):
     rating_liked_from: float = Field(3.0, description="Lowest rating that is a yes.")
 
 
+class LanguageConfig(Config):
+    """How much of the language model is trained, with the head; on a GPU above all."""
+
+    tune: Literal["head", "top", "lora", "adalora", "full"] = Field(
+        "head", description="head: its vectors stay as they are, and words are read once."
+    )
+    top_layers: int = Field(2, ge=1, description="Newest layers that `top` trains.")
+    rank: int = Field(8, ge=1, description="Of LoRA; AdaLoRA keeps as many on average.")
+    learning_rate: float = Field(1e-4, gt=0, description="Of its weights and adapters.")
+    batch_size: int = Field(64, ge=1, description="Exposures a step; each brings its history.")
+    max_tokens: int = Field(64, ge=4, description="Longer words of a video are cut.")
+
+
 class RankerConfig(Config):
     """What the ranker reads, how it is trained, and when it may take part in an answer."""
 
@@ -35,7 +50,7 @@ class RankerConfig(Config):
     model: str = Field(
         "minilm", description="Language model: minilm (embedded), a hub name or a folder."
     )
-    groups: tuple[str, ...] = Field(GROUPS, description="Features that are used.")
+    groups: tuple[Group, ...] = Field(GROUPS, description="Features that are used.")
     length: int = Field(20, ge=1, description="Newest videos of a history that are read.")
     decay: float = Field(
         0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
@@ -66,5 +81,8 @@ class RankerConfig(Config):
     candidates: int = Field(100, ge=1, description="Best videos of retrieval that are re-ranked.")
     budget_ms: float = Field(
         20.0, gt=0, description="An answer that would take longer with re-ranking goes without, ms."
+    )
+    language: LanguageConfig = Field(
+        LanguageConfig(), description="How much of the language model is trained."
     )
     label: LabelConfig = Field(LabelConfig(), description="What the ranker predicts.")

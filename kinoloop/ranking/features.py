@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import State
 from kinoloop.models.neighbours import Neighbours
+from kinoloop.ranking.config import Group
 from kinoloop.ranking.counts import DAY_US, DailyCounts
 from kinoloop.ranking.pairs import Pairs
 
@@ -59,7 +60,7 @@ class Features:
         groups: Those that are wanted.
     """
 
-    def __init__(self, knowledge: Knowledge, groups: tuple[str, ...]) -> None:
+    def __init__(self, knowledge: Knowledge, groups: tuple[Group, ...]) -> None:
         self._known, self._groups = knowledge, groups
         videos = knowledge.catalogue.videos
         self._category, self._creator = _codes(videos, "category"), _codes(videos, "creator_id")

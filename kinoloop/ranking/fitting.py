@@ -17,7 +17,7 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
 from kinoloop.encoders import base as encoders
-from kinoloop.errors import ConfigError, DataError
+from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.auc import roc_auc
 from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
@@ -28,9 +28,10 @@ from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.features import Features, Knowledge, durations_of
 from kinoloop.ranking.labels import label, view_quantiles
+from kinoloop.ranking.language import Language
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.ranking.training import Examples, train_head
+from kinoloop.ranking.training import Examples, Stored, Words, train_head
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def fit_ranker(
 
     Raises:
         DataError: A window has no exposures, or only one label.
-        ConfigError: A group of features or the language model does not exist.
+        ConfigError: The language model does not exist.
     """
     exposures, labels = _labelled(windows, catalogue, config, seed)
     times = exposures.timestamps
@@ -119,9 +120,6 @@ def fit_ranker(
     features = Features(knowledge, config.groups)
     names, raw = features.of(_pairs(exposures.select(learned), windows, config))
     state: State = {**_standardisation(names, raw), "blend": np.array([0.0])}
-    text = text_vectors(catalogue, config.model) if "text" in config.groups else None
-    if text is not None:
-        state["text"] = text
 
     def examples(rows: NDArray[np.integer], made: NDArray[np.float32] | None = None) -> Examples:
         pairs = _pairs(exposures.select(rows), windows, config)
@@ -134,7 +132,7 @@ def fit_ranker(
         config,
         train_examples,
         validation,
-        text=text,
+        words=_reader(config, catalogue),
         surfaces=np.array([i for i, n in enumerate(names) if "surface_" in n], dtype=np.int64),
         seed=seed,
         report=report,
@@ -180,14 +178,23 @@ def text_vectors(catalogue: Catalogue, model: str) -> NDArray[np.float32]:
     known = catalogue.modalities.get("text")
     if known is not None and known.fingerprint == encoder.fingerprint:
         return np.asarray(known.vectors)
-    if not isinstance(encoder, encoders.TextEncoder):
-        raise ConfigError(f"[ranker] model = {model!r} reads no text; name a text model")
+    assert isinstance(encoder, encoders.TextEncoder)  # both kinds are
     words = _words(catalogue)
     parts = [
         encoder.encode_text(words[start : start + ENCODED_AT_A_TIME])
         for start in range(0, len(words), ENCODED_AT_A_TIME)
     ]
     return np.concatenate(parts)
+
+
+def _reader(config: RankerConfig, catalogue: Catalogue) -> Words | None:
+    """What gives text vectors: the stored ones, or a language model that is trained."""
+    if "text" not in config.groups:
+        return None
+    if config.language.tune == "head":
+        return Stored(text_vectors(catalogue, config.model))
+    words = _words(catalogue)
+    return lambda steps: Language(config.model, config.language, words, steps=steps)
 
 
 def _words(catalogue: Catalogue) -> list[str]:

@@ -1,7 +1,9 @@
-"""Training of the ranker's head: binary cross-entropy, early stopping on validation log loss."""
+"""Training of the ranker: binary cross-entropy, early stopping on validation log loss."""
 
 import logging
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from kinoloop.encoders.pretrained import place
 from kinoloop.models.base import Report, State
 from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.language import Language
 from kinoloop.ranking.network import Head, profile
 from kinoloop.ranking.pairs import Pairs
 
@@ -33,12 +36,32 @@ class Examples(NamedTuple):
     labels: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Text vectors that are not trained.
+
+    Attributes:
+        vectors: (n_videos, T) float32.
+    """
+
+    vectors: NDArray[np.float32]
+
+    @property
+    def dim(self) -> int:
+        """T."""
+        return int(self.vectors.shape[1])
+
+    def __call__(self, videos_V: NDArray[np.integer]) -> Tensor:
+        """Vectors of some videos, (V, T)."""
+        return torch.from_numpy(np.asarray(self.vectors[videos_V])).to(place()[0])
+
+
 def train_head(
     config: RankerConfig,
     train: Examples,
     validation: Examples,
     *,
-    text: NDArray[np.float32] | None,
+    words: "Words | None",
     surfaces: NDArray[np.integer],
     seed: int,
     report: Report,
@@ -49,92 +72,150 @@ def train_head(
         config: Hyper-parameters.
         train: What is learned from.
         validation: What decides when to stop.
-        text: (n_videos, T) vectors of the videos' words; None without the language model.
+        words: Gives the text vectors; None without the language model.
         surfaces: Columns of the features that say where a video was shown.
         seed: Of initial weights, order and dropout.
         report: Receives `loss` and `validation_log_loss` per epoch.
+
+    Returns:
+        Arrays of the head, and `text`, (n_videos, T), where words are read.
     """
     device, rng = place()[0], np.random.default_rng(seed)
-    vectors = None if text is None else torch.from_numpy(np.array(text)).to(device)
-    recency = config.decay ** np.arange(train.pairs.history.shape[1])
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
+        reader = (
+            words if words is None or isinstance(words, Stored) else words(_steps(config, train))
+        )
         head = Head(
             train.features.shape[1],
-            0 if vectors is None else vectors.shape[1],
+            0 if reader is None else reader.dim,
             projection=config.text_dim,
             hidden=config.hidden,
             dropout=config.dropout,
         ).to(device)
-        optimizer = torch.optim.AdamW(
-            head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        best, kept, waited = np.inf, head.arrays(), 0
+        trainer = _Trainer(config, head, reader, surfaces, rng)
+        best, kept, waited = np.inf, trainer.arrays(), 0
         for epoch in range(1, config.epochs + 1):
-            head.train()
-            losses = []
-            order = rng.permutation(len(train.labels))
-            for start in range(0, len(order), config.batch_size):
-                rows = order[start : start + config.batch_size]
-                features = train.features[rows]
-                features[np.ix_(rng.random(len(rows)) < MASKED, surfaces)] = 0
-                logits = _logits(head, features, train.pairs, rows, (vectors, recency))
-                labels = torch.from_numpy(train.labels[rows].astype(np.float32)).to(device)
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
-                optimizer.step()
-                losses.append(loss.detach())
-            report("loss", float(torch.stack(losses).mean()), epoch)
-            now = _validate(head, validation, recency, vectors, config.batch_size)
+            report("loss", trainer.epoch(train), epoch)
+            arrays = trainer.arrays()
+            now = trainer.log_loss(validation, arrays.get("text"))
             report("validation_log_loss", now, epoch)
             logger.info("ranker, epoch %d: validation log loss %.4f", epoch, now)
             if now < best:
-                best, kept, waited = now, head.arrays(), 0
+                best, kept, waited = now, arrays, 0
             elif (waited := waited + 1) >= config.patience:
                 break
     return kept
 
 
-Text = tuple[Tensor | None, NDArray[np.floating]]
+Words = Stored | Callable[[int], Language]
+"""Vectors, or what makes a language model that is trained for so many steps."""
 
 
-def _logits(
-    head: Head, features: NDArray[np.float32], pairs: Pairs, rows: NDArray[np.integer], text: Text
-) -> Tensor:
-    vectors, recency = text
-    device = head.out.weight.device
-    x_BF = torch.from_numpy(features).to(device)
-    if vectors is None:
-        plain: Tensor = head(x_BF, None, None)
-        return plain
-    at = pairs.contexts[rows]
-    weights = (np.maximum(pairs.interest[at], 0) * recency).astype(np.float32)
-    history = torch.from_numpy(pairs.history[at].astype(np.int64)).to(device)
-    u_BT = profile(vectors, history, torch.from_numpy(weights).to(device))
-    v_BT = vectors[torch.from_numpy(pairs.videos[rows].astype(np.int64)).to(device)]
-    match: Tensor = head(x_BF, u_BT, v_BT)
-    return match
+def _steps(config: RankerConfig, train: Examples) -> int:
+    return config.epochs * -(-len(train.labels) // config.language.batch_size)
 
 
-@torch.no_grad()
-def _validate(
-    head: Head,
-    validation: Examples,
-    recency: NDArray[np.floating],
-    vectors: Tensor | None,
-    batch_size: int,
-) -> float:
-    """Mean log loss."""
-    head.eval()
-    total = 0.0
-    for start in range(0, len(validation.labels), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(validation.labels)))
-        logits = _logits(
-            head, validation.features[rows], validation.pairs, rows, (vectors, recency)
+class _Trainer:
+    """One head and its reader in training."""
+
+    def __init__(
+        self,
+        config: RankerConfig,
+        head: Head,
+        reader: Stored | Language | None,
+        surfaces: NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> None:
+        self._config, self._head, self._reader = config, head, reader
+        self._surfaces, self._rng, self._step = surfaces, rng, 0
+        groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
+        self._language = reader if isinstance(reader, Language) else None
+        if self._language is not None:
+            trained = [p for p in self._language.parameters() if p.requires_grad]
+            groups.append({"params": trained, "lr": config.language.learning_rate})
+        self._batch = config.batch_size if self._language is None else config.language.batch_size
+        self._optimizer = torch.optim.AdamW(
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        labels = torch.from_numpy(validation.labels[rows].astype(np.float32)).to(logits.device)
-        total += float(
-            nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-        )
-    return total / max(1, len(validation.labels))
+
+    def epoch(self, train: Examples) -> float:
+        """One pass; the mean loss."""
+        self._head.train()
+        if self._language is not None:
+            self._language.train()
+        losses = []
+        order = self._rng.permutation(len(train.labels))
+        for start in range(0, len(order), self._batch):
+            rows = order[start : start + self._batch]
+            features = train.features[rows]
+            masked = self._rng.random(len(rows)) < MASKED
+            features[np.ix_(masked, self._surfaces)] = 0
+            logits = self._logits(features, train.pairs, rows, self._reader)
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                logits, _targets(train, rows, logits)
+            )
+            self._optimizer.zero_grad(set_to_none=True)
+            penalty = None if self._language is None else self._language.tuned.penalty()
+            (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+            self._optimizer.step()
+            if self._language is not None:
+                self._language.tuned.after_step(self._step)
+            self._step += 1
+            losses.append(loss.detach())
+        return float(torch.stack(losses).mean())
+
+    def arrays(self) -> State:
+        """The head, and the text vectors as they are now."""
+        arrays = self._head.arrays()
+        if self._language is not None:
+            arrays["text"] = self._language.read_all()
+        elif isinstance(self._reader, Stored):
+            arrays["text"] = self._reader.vectors
+        return arrays
+
+    @torch.no_grad()
+    def log_loss(self, examples: Examples, text: NDArray[np.float32] | None) -> float:
+        """Mean log loss with text vectors that were read before."""
+        self._head.eval()
+        total, step = 0.0, self._config.batch_size
+        stored = None if text is None else Stored(text)
+        for start in range(0, len(examples.labels), step):
+            rows = np.arange(start, min(start + step, len(examples.labels)))
+            logits = self._logits(examples.features[rows], examples.pairs, rows, stored)
+            total += float(
+                nn.functional.binary_cross_entropy_with_logits(
+                    logits, _targets(examples, rows, logits), reduction="sum"
+                )
+            )
+        return total / max(1, len(examples.labels))
+
+    def _logits(
+        self,
+        features: NDArray[np.float32],
+        pairs: Pairs,
+        rows: NDArray[np.integer],
+        reader: Stored | Language | None,
+    ) -> Tensor:
+        device = self._head.out.weight.device
+        x_BF = torch.from_numpy(features).to(device)
+        u_BT = v_BT = None
+        if reader is not None:
+            at = pairs.contexts[rows]
+            recency = self._config.decay ** np.arange(pairs.history.shape[1])
+            weights = (np.maximum(pairs.interest[at], 0) * recency).astype(np.float32)
+            history = pairs.history[at]
+            unique, where = np.unique(
+                np.concatenate([history.ravel(), pairs.videos[rows]]), return_inverse=True
+            )
+            vectors_VT = reader(unique)
+            index = torch.from_numpy(where).to(device)
+            history_BL = index[: history.size].view(*history.shape)
+            u_BT = profile(vectors_VT, history_BL, torch.from_numpy(weights).to(device))
+            v_BT = vectors_VT[index[history.size :]]
+        logits_B: Tensor = self._head(x_BF, u_BT, v_BT)
+        return logits_B
+
+
+def _targets(examples: Examples, rows: NDArray[np.integer], like: Tensor) -> Tensor:
+    return torch.from_numpy(examples.labels[rows].astype(np.float32)).to(like.device)
