@@ -16,6 +16,7 @@ SECTIONS = (
     "ingest",
     "interest",
     "extract",
+    "fusion",
     "retrain",
     "ranker",
     "promote",

@@ -22,6 +22,7 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop import __version__
 from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.environment import Environment
@@ -42,6 +43,7 @@ from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage, read_info
 from kinoloop.schema import TABLES
+from kinoloop.settings import read_section
 from tasks.plan import Plan
 from tasks.ranker import load_ranker, ranker_metrics
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
@@ -206,6 +208,7 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         split=_split(plan),
         encoders=text_encoder(plan.tables, plan.problem.catalogue.fingerprints),
         competed=competed(outcomes),
+        fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
         metrics=winner.test,
         ranker=ranker_metrics(plan),
     )

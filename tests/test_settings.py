@@ -16,6 +16,7 @@ CONFIGS: list[tuple[str, str]] = [
     ("interest", "kinoloop.data.interest.InterestConfig"),
     ("drift", "kinoloop.drift.detect.DriftConfig"),
     ("extract", "kinoloop.extraction.config.ExtractConfig"),
+    ("fusion", "kinoloop.data.fusion.FusionConfig"),
     ("serving", "serving.config.ServingConfig"),
     ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
     ("ranker", "kinoloop.ranking.config.RankerConfig"),

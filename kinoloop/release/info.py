@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from kinoloop.data.fusion import FusionConfig
 from kinoloop.errors import BundleError
 from kinoloop.release.files import digests
 from kinoloop.settings import Config
@@ -32,6 +33,7 @@ class Lineage(Config):
         split: Settings of the split, so that the test window can be cut again.
         competed: Who competed: validation and test metric by name of the candidate.
         encoders: Settings of the encoder of each modality, such as `{"text": {"kind": "minilm"}}`.
+        fusion: Weights of the modalities in a plain similarity.
         metrics: Of the test window.
         ranker: What the ranker achieved; empty where there is none.
     """
@@ -48,6 +50,7 @@ class Lineage(Config):
     split: dict[str, Any] = Field(default_factory=dict)
     competed: dict[str, dict[str, float]] = Field(default_factory=dict)
     encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    fusion: FusionConfig = FusionConfig()
     metrics: dict[str, float] = Field(default_factory=dict)
     ranker: dict[str, float] = Field(default_factory=dict)
 

@@ -92,7 +92,7 @@ class Release:
         self._histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self._lexical = LexicalIndex.open(directory / "lexical", len(catalogue))
-        self._similarity = Similarity(catalogue.modalities, directory / "vectors")
+        self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
 
     @classmethod
     def open(cls, directory: Path) -> "Release":
