@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from kinoloop.errors import BundleError, KinoloopError, RegistryError
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.release.release import Release
+from serving import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ def load(bundle: Path, *, model_version: str | None, run_id: str | None) -> InSe
     release = Release.open(bundle)
     release.check()
     release.warm_up()
+    if release.reranking is not None:
+        release.reranking.tell = lambda outcome: metrics.RERANKED.labels(outcome).inc()
     columns = release.catalogue.videos.columns
     durations = (
         release.catalogue.videos["duration_s"].cast(float).fill_null(float("nan")).to_numpy()

@@ -37,6 +37,11 @@ PENDING = Gauge(
     multiprocess_mode="mostrecent",
 )
 SWAPS = Counter("kinoloop_release_swaps", "Releases by outcome: taken or refused.", ["outcome"])
+RERANKED = Counter(
+    "kinoloop_reranked_slates",
+    "Slates by outcome: taken, or skipped for want of time.",
+    ["outcome"],
+)
 RELEASE = Gauge(
     "kinoloop_release_info",
     "1 for the release in service.",

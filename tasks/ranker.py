@@ -11,9 +11,11 @@ from prefect.cache_policies import NO_CACHE
 from kinoloop.data.exposures import load_exposures
 from kinoloop.errors import DataError
 from kinoloop.evaluation.contest import Outcome
+from kinoloop.evaluation.plots import plot_reliability
 from kinoloop.models import base as models
 from kinoloop.ranking.contest import rank_winner
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.registry.runs import Runs
 from tasks.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
     shutil.rmtree(folder, ignore_errors=True)
     catalogue = plan.problem.catalogue
     try:
-        ranker, metrics = rank_winner(
+        found = rank_winner(
             plan.ranker,
             models.load(plan.work_dir / winner.name / "model", catalogue),
             (
@@ -47,7 +49,9 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
     except DataError as err:
         logger.warning("the release goes without a ranker: %s", err)
         return {}
-    ranker.save(folder / "model")
+    metrics = found.metrics
+    found.ranker.save(folder / "model")
+    plot_reliability(found.test.labels, found.probabilities, folder)
     fresh = folder / ".metrics.json"
     fresh.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     fresh.rename(folder / "metrics.json")
@@ -64,6 +68,14 @@ def ranker_metrics(plan: Plan) -> dict[str, float]:
     path = plan.work_dir / FOLDER / "metrics.json"
     found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
     return found
+
+
+def log_ranker(plan: Plan, runs: Runs, run_id: str) -> None:
+    """Write the ranker's metrics and its reliability diagram to the winner's run."""
+    metrics = ranker_metrics(plan)
+    if metrics:
+        runs.log_metrics(run_id, [(f"ranker/{name}", value, 0) for name, value in metrics.items()])
+        runs.log_file(run_id, plan.work_dir / FOLDER / "reliability.png", "plots")
 
 
 def load_ranker(plan: Plan) -> Ranker | None:

@@ -45,7 +45,7 @@ from kinoloop.release.info import Lineage, read_info
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from tasks.plan import Plan
-from tasks.ranker import load_ranker, ranker_metrics
+from tasks.ranker import load_ranker, log_ranker, ranker_metrics
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
 
 logger = logging.getLogger(__name__)
@@ -160,8 +160,7 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
     with tempfile.TemporaryDirectory() as folder:
         plot = plot_candidates(outcomes, Path(folder))
         Runs(plan.environment.tracking_uri).log_file(run_id, plot, "plots")
-    ranker = [(f"ranker/{name}", value, 0) for name, value in ranker_metrics(plan).items()]
-    Runs(plan.environment.tracking_uri).log_metrics(run_id, ranker)
+    log_ranker(plan, Runs(plan.environment.tracking_uri), run_id)
     version = registry.register(bundle, run_id=run_id, tags={})
     champion = registry.champion()
     if champion is None or champion.version != version.version:

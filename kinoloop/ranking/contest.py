@@ -1,6 +1,7 @@
 """A ranker for the winner of a contest: fitted on its windows, blended on its validation."""
 
 import logging
+from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
@@ -10,8 +11,7 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Split
 from kinoloop.models.base import Recommender, Report, silent
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Windows, fit_ranker
-from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.fitting import Fitted, Windows, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def rank_winner(
     *,
     seed: int,
     report: Report = silent,
-) -> tuple[Ranker, dict[str, float]]:
+) -> Fitted:
     """Fit a ranker for a recommender, choose the blend, and measure slates with and without.
 
     Args:
@@ -51,8 +51,8 @@ def rank_winner(
         report: Receives metrics per epoch.
 
     Returns:
-        The ranker, and its metrics: of probabilities, and `slates/ndcg@10` of the test window with
-        re-ranking beside `slates/ndcg@10_without`.
+        The ranker with what it achieved; `metrics` tells of slates too: `slates/ndcg@10` of the
+        test window with re-ranking, beside `slates/ndcg@10_without`.
 
     Raises:
         DataError: A window has no exposures of both kinds.
@@ -76,4 +76,4 @@ def rank_winner(
     for name in ("ndcg@10", "hr@10"):
         metrics[f"slates/{name}"] = reranked.metrics[name]
         metrics[f"slates/{name}_without"] = plain.metrics[name]
-    return ranker, metrics
+    return replace(fitted, ranker=ranker, metrics=metrics)

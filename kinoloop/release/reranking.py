@@ -6,6 +6,7 @@ more than a better one too late. After a while without, it is tried again.
 """
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,12 @@ class Reranking:
         ranker: Loaded with the release's catalogue.
 
     Attributes:
-        taken: Answers that were re-ranked.
-        skipped: Answers that went without, for want of time.
+        tell: Is told of each answer: `taken`, or `skipped` for want of time.
     """
 
     def __init__(self, ranker: Ranker) -> None:
         self.ranker = ranker
-        self.taken = self.skipped = 0
+        self.tell: Callable[[str], None] = _unheard
         self._expected_ms = 0.0
 
     def best(
@@ -57,7 +57,7 @@ class Reranking:
             time for it, those of retrieval where not.
         """
         if spent_ms + self._expected_ms > self.ranker.config.budget_ms:
-            self.skipped += 1
+            self.tell("skipped")
             self._expected_ms *= FORGET
             top = best(scores, top_k)
             return top, scores[top]
@@ -70,7 +70,11 @@ class Reranking:
         )[0]
         order = np.argsort(-ranked, kind="stable")[:top_k]
         took_ms = 1e3 * (time.perf_counter() - started)
-        self.taken += 1
+        self.tell("taken")
         smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
         self._expected_ms = smoothed if self._expected_ms else took_ms
         return found[order], ranked[order].astype(np.float32)
+
+
+def _unheard(outcome: str) -> None:
+    """Nobody counts."""

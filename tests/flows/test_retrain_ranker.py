@@ -26,6 +26,8 @@ def test_the_release_carries_a_ranker_when_it_is_switched_on(environment, regist
     assert {"test/auc", "test/ece", "slates/ndcg@10", "blend"} <= set(release.info.ranker)
     run = MlflowClient(environment.tracking_uri).get_run(challenger.run_id)
     assert run.data.metrics["ranker/test/auc"] == release.info.ranker["test/auc"]
+    plots = MlflowClient(environment.tracking_uri).list_artifacts(challenger.run_id, "plots")
+    assert "plots/reliability.png" in {file.path for file in plots}
     assert done["outcome"] == "trained"
     assert release.recommend([], top_k=3)
 

@@ -83,10 +83,11 @@ def test_only_the_best_of_retrieval_are_reordered(fitted, popular, split):
 
 
 def test_the_winner_gets_a_ranker_with_what_it_changes(windows, popular, split, fitted):
-    ranker, metrics = rank_winner(
+    found = rank_winner(
         fitted.ranker.config, popular, (split, windows.histories, windows.exposures), seed=1
     )
-    assert metrics["blend"] == ranker.blend
+    metrics = found.metrics
+    assert metrics["blend"] == found.ranker.blend
     assert metrics["slates/ndcg@10"] > metrics["slates/ndcg@10_without"]
     assert {"test/auc", "test/log_loss", "test/ece", "validation/auc"} <= set(metrics)
 
