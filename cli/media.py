@@ -45,6 +45,11 @@ def extract(
     for title, key in (("media", "outcomes"), ("not read", "reasons")):
         counts = ", ".join(f"{n} {name}" for name, n in sorted(report[key].items()))
         console.print(f"{title}: {counts or 'none'}")
+    labels, duplicates = report["labels"], report["duplicates"]
+    console.print(
+        f"labelled {labels['done']} videos; {duplicates['grouped']} videos in "
+        f"{duplicates['groups']} groups of duplicates"
+    )
     console.print(
         f"{report['done']} of {report['videos']} videos in {report['seconds']} s; "
         f"dataset version {report['dataset_version']}"

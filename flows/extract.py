@@ -1,4 +1,4 @@
-"""Understand what is new: decode, encode, version."""
+"""Understand what is new: decode, encode, label, find duplicates, version."""
 
 from collections import deque
 from typing import Any
@@ -9,6 +9,7 @@ from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.extraction.shard import Made
+from tasks.content import find_duplicates, label_videos
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
 from tasks.sharding import a_shard_takes, make_shard, plan_extraction, ray_runner
@@ -17,23 +18,25 @@ from tasks.versioning import dataset_version, version_data
 
 @flow(
     name="extract",
-    description="Decode new videos and encode what the features table misses.",
+    description="Decode, encode and label new videos, and find those that show the same.",
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
 def extract(*, retry: bool = False) -> dict[str, Any]:
-    """Bring media and features up to date with the catalogue.
+    """Bring media, features, labels and duplicates up to date with the catalogue.
 
     Args:
         retry: Decode again what timed out, ran out of memory or crashed its decoder.
 
     Returns:
-        Counts, rate and fingerprints, and `dataset_version`.
+        Counts, rate and fingerprints, `labels`, `duplicates` and `dataset_version`.
     """
     environment = Environment()
     on_ray = runs_on_ray(environment)
     report = (extract_on_ray if on_ray else extract_features)(environment, retry=retry)
-    changed = report["done"] > 0
+    report["labels"] = label_videos(environment)
+    report["duplicates"] = find_duplicates(environment)
+    changed = report["done"] + report["labels"]["done"] + report["duplicates"]["compared"] > 0
     with exclusive(Tables(environment.data_dir)):
         version = version_data(environment) if changed else dataset_version(environment)
     show_extraction(report, version)

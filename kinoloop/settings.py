@@ -22,6 +22,8 @@ SECTIONS = (
     "promote",
     "drift",
     "serving",
+    "semantics",
+    "duplicates",
 )
 
 

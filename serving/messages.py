@@ -153,6 +153,15 @@ class LineageRecord(BaseModel):
     videos: list[str]
 
 
+class VideoLabel(BaseModel):
+    """One thing that a video was found to be."""
+
+    facet: str = Field(description="topic, emotion, style, category, tag or one of your own.")
+    label: str
+    score: float = Field(description="Probability.")
+    evidence: str = Field(description="What it rests on, such as `words 0.82, picture 0.40`.")
+
+
 class VideoDetails(BaseModel):
     """What is shown of one video."""
 
@@ -163,6 +172,12 @@ class VideoDetails(BaseModel):
     tags: list[str] | None = None
     creator_id: str | None = None
     duration_s: float | None = None
+    labels: list[VideoLabel] | None = Field(None, description="Surest first within a facet.")
+    free_tags: list[str] | None = Field(None, description="Words that set the video apart.")
+    summary: str | None = Field(None, description="One line that tells what the video is.")
+    group_id: str | None = Field(
+        None, description="Shared by videos that show the same; no slate has two of them."
+    )
 
 
 class ReleaseFacts(BaseModel):

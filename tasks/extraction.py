@@ -58,7 +58,7 @@ def show_extraction(report: dict[str, Any], version: str) -> None:
 
 
 def as_markdown(report: dict[str, Any], version: str) -> str:
-    """The report as three small tables."""
+    """The report as small tables."""
     outcomes = _rows(report["outcomes"])
     reasons = _rows(report["reasons"])
     spaces = "".join(
@@ -73,7 +73,28 @@ def as_markdown(report: dict[str, Any], version: str) -> str:
         f"| media | videos |\n|---|---|\n{outcomes}\n"
         f"| what could not be read | videos |\n|---|---|\n{reasons}\n"
         "| modality | encoder | fingerprint | rows written | of them missing |\n"
-        f"|---|---|---|---|---|\n{spaces}"
+        f"|---|---|---|---|---|\n{spaces}\n{_content(report['labels'], report['duplicates'])}"
+    )
+
+
+def _content(labels: dict[str, Any], duplicates: dict[str, Any]) -> str:
+    """What videos are about, how well heads learned it, and how many show the same."""
+    heads = "".join(
+        f"| {head['name']} | {head['videos']} | {head['held_out']} | {head['micro_f1']:.3f} / "
+        f"{head['macro_f1']:.3f} | {head['base_micro_f1']:.3f} / {head['base_macro_f1']:.3f} "
+        f"| {'yes' if head['used'] else 'no'} |\n"
+        for head in labels["heads"]
+    )
+    table = (
+        "| learned from the catalogue | videos | held out | micro / macro F1 | of the base rate "
+        f"| used |\n|---|---|---|---|---|---|\n{heads}\n"
+    )
+    return (
+        f"{labels['done']} of {labels['videos']} videos were labelled in {labels['seconds']} s; "
+        f"{duplicates['compared']} of {duplicates['videos']} with pictures were compared in "
+        f"{duplicates['seconds']} s: {duplicates['grouped']} videos are in {duplicates['groups']} "
+        f"groups that show the same.\n\n{table if heads else ''}"
+        f"| label | videos labelled now |\n|---|---|\n{_rows(labels['counts'])}"
     )
 
 

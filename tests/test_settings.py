@@ -21,6 +21,8 @@ CONFIGS: list[tuple[str, str]] = [
     ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
     ("ranker", "kinoloop.ranking.config.RankerConfig"),
     ("promote", "kinoloop.release.decision.PromoteConfig"),
+    ("semantics", "kinoloop.semantics.config.SemanticsConfig"),
+    ("duplicates", "kinoloop.duplicates.config.DuplicatesConfig"),
 ]
 
 

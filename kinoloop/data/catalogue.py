@@ -27,6 +27,9 @@ SHOWN = (
 )
 """Columns of `schema.VIDEOS` that a catalogue keeps."""
 
+CONTENT = ("labels", "free_tags", "summary", "group_id")
+"""What extraction found out of each video; null where it was not looked at."""
+
 BATCH_ROWS = 50_000
 """Feature rows read at a time: 77 MB of 384-dimensional vectors."""
 
@@ -56,7 +59,8 @@ class Catalogue:
         ids: External video ids.
         published_at: (n_videos,) int64, µs since the epoch, UTC; 0 where unknown.
         videos: One row a video in internal order; columns of `schema.VIDEOS` that serving shows
-            (`video_id`, `title`, `description`, `category`, `tags`, `creator_id`, `duration_s`, …).
+            (`video_id`, `title`, `description`, `category`, `tags`, `creator_id`, `duration_s`, …),
+            and `CONTENT`.
         modalities: Vectors by modality name; may be empty.
     """
 
@@ -89,7 +93,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
             length.
     """
-    videos = tables.scan("videos").select(SHOWN).sort(_MICROSECONDS, "video_id").collect()
+    videos = _read_videos(tables)
     ids = IdMap(videos["video_id"])
     published_at = videos.select(_MICROSECONDS).to_series().to_numpy()
     chosen = chosen_fingerprints(tables) if fingerprints is None else fingerprints
@@ -98,6 +102,18 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
         for name, fingerprint in chosen.items()
     }
     return Catalogue(ids=ids, published_at=published_at, videos=videos, modalities=modalities)
+
+
+def _read_videos(tables: Tables) -> pl.DataFrame:
+    labels = tables.scan("labels").select("video_id", "labels", "free_tags", "summary")
+    groups = tables.scan("duplicates").select("video_id", "group_id")
+    videos = tables.scan("videos").select(SHOWN)
+    return (
+        videos.join(labels, on="video_id", how="left")
+        .join(groups, on="video_id", how="left")
+        .sort(_MICROSECONDS, "video_id")
+        .collect()
+    )
 
 
 def load_thumbnails(tables: Tables) -> pl.DataFrame:

@@ -54,3 +54,32 @@ def _to_length(values: NDArray[np.float64], weight: float) -> NDArray[np.float32
     length = float(np.linalg.norm(values))
     scaled = values * (weight / length) if length > 1e-9 else np.zeros_like(values)
     return scaled.astype(np.float32)
+
+
+def given_back(
+    vectors: NDArray[np.float32],
+    at: slice,
+    usual: Sequence[float] | float,
+    spread: Sequence[float] | float,
+    *,
+    weight: float = 1.0,
+) -> NDArray[np.float32]:
+    """The measurements of a `numbers` block, read back from joined vectors.
+
+    The constant at the end of a joined vector tells by what it was scaled.
+
+    Args:
+        vectors: (n, dim) float32 as `join` gave them; a zero row gives the usual values.
+        at: Where the block lies.
+        usual: As given to `numbers`.
+        spread: As given to `numbers`.
+        weight: As given to `numbers`.
+
+    Returns:
+        (n, size of the block) float32, each at most three spreads from the usual.
+    """
+    constant = np.where(vectors[:, -1:] > 0, vectors[:, -1:], np.float32(1))
+    block = vectors[:, at] * (np.float32(0.05) / constant)
+    z = block * np.float32(np.sqrt(block.shape[1]) / weight)
+    values: NDArray[np.float32] = (z * np.asarray(spread) + np.asarray(usual)).astype(np.float32)
+    return values

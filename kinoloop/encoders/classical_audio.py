@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kinoloop.encoders import spectra
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
-from kinoloop.encoders.blocks import histogram, join, numbers
+from kinoloop.encoders.blocks import given_back, histogram, join, numbers
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
 from kinoloop.encoders.pretrained import encode_present
 from kinoloop.media.content import VideoContent
@@ -118,6 +118,21 @@ def describe(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
             numbers(spectra.pulse(decibels, rate), *_PULSE, weight=0.3),
         ]
     )
+
+
+def measured(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """What descriptors hold in plain numbers, each (n,).
+
+    Args:
+        vectors: (n, dim) float32 as `describe` gives them.
+
+    Returns:
+        `decibels` (mean loudness, 0 is full scale), `flatness` (1 is noise, 0 a tone) and `pulse`
+        (0 no beat, 1 a steady one).
+    """
+    shape = given_back(vectors, slice(-26, -15), *_SHAPE, weight=0.8)
+    pulse = given_back(vectors, slice(-3, -1), *_PULSE, weight=0.3)
+    return {"decibels": shape[:, 8], "flatness": shape[:, 4], "pulse": pulse[:, 1]}
 
 
 def _shape(audio: NDArray[np.float32], power: NDArray[np.float64], rate: int) -> list[float]:

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import Field
 
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
-from kinoloop.encoders.blocks import histogram, join, numbers
+from kinoloop.encoders.blocks import given_back, histogram, join, numbers
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
 from kinoloop.encoders.pretrained import encode_present
 from kinoloop.media.content import VideoContent
@@ -106,6 +106,27 @@ def describe(frames: NDArray[np.uint8], *, side: int) -> NDArray[np.float32]:
             numbers(_motion(light), *_MOTION, weight=0.5),
         ]
     )
+
+
+def measured(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """What descriptors hold in plain numbers, each (n,).
+
+    Args:
+        vectors: (n, dim) float32 as `describe` gives them.
+
+    Returns:
+        `light` and `contrast` in [0, 1], `colourfulness`, `sharpness`, `change` (mean difference
+        of one sampled frame and the next), `warmth` (mean red minus mean blue).
+    """
+    layout = given_back(vectors, slice(-137, -89), 0.45, 0.25, weight=0.8)
+    texture = given_back(vectors, slice(-8, -4), *_TEXTURE, weight=0.5)
+    motion = given_back(vectors, slice(-4, -1), *_MOTION, weight=0.5)
+    names = ("light", "contrast", "colourfulness", "sharpness")
+    return {
+        **dict(zip(names, texture.T, strict=True)),
+        "change": motion[:, 0],
+        "warmth": layout[:, 0::3].mean(axis=1) - layout[:, 2::3].mean(axis=1),
+    }
 
 
 def _hue_saturation(hsv: NDArray[np.float32]) -> NDArray[np.float64]:

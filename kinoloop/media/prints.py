@@ -51,6 +51,7 @@ class PictureTaker:
     """Takes pictures from a stream of decoded frames as they pass, and hashes them at the end."""
 
     def __init__(self) -> None:
+        self._scaler = VideoReformatter()  # keeps its context: making one costs more than scaling
         self._step_s = STEP_S
         self._scaler = VideoReformatter()
         self._taken: list[tuple[float, NDArray[np.uint8]]] = []
@@ -93,8 +94,7 @@ def hash_pictures(
     rows, columns = _without_bars(stack.max(axis=(0, 2))), _without_bars(stack.max(axis=(0, 1)))
     inside = stack[:, rows, columns]
     lively = np.flatnonzero(inside.reshape(len(inside), -1).std(axis=1) >= FLAT)
-    hashes = [_hash(inside[i]) for i in lively]
-    return np.array(times_s, dtype=np.float32)[lively], np.array(hashes, dtype=np.int64)
+    return np.array(times_s, dtype=np.float32)[lively], _hash(inside[lively])
 
 
 def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
@@ -133,9 +133,16 @@ def _without_bars(lightest: NDArray[np.uint8]) -> slice:
     return slice(int(lit[0]), int(lit[-1]) + 1)
 
 
-def _hash(picture: NDArray[np.uint8]) -> int:
-    small = Image.fromarray(picture).resize((32, 32), Image.Resampling.BOX)
-    waves = dctn(np.asarray(small, dtype=np.float32), norm="ortho")[:8, :8].ravel()
-    waves[0] = 0  # the mean light
-    bits = waves > np.median(waves[1:])
-    return int(np.packbits(bits).view(">i8")[0])
+def _hash(pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """One hash a picture, (n,)."""
+    if not len(pictures):
+        return np.zeros(0, dtype=np.int64)
+    small = [
+        np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BOX)) for one in pictures
+    ]
+    waves = dctn(np.stack(small).astype(np.float32), axes=(1, 2), norm="ortho")
+    coarse = waves[:, :8, :8].reshape(len(small), 64)
+    coarse[:, 0] = 0  # the mean light
+    bits = coarse > np.median(coarse[:, 1:], axis=1, keepdims=True)
+    hashes: NDArray[np.int64] = np.packbits(bits, axis=1).view(">i8")[:, 0].astype(np.int64)
+    return hashes

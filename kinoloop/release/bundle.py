@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.catalogue import CONTENT, Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
@@ -48,8 +48,12 @@ SHOWN = (
     "creator_id",
     "published_at",
     "duration_s",
+    *CONTENT,
 )
 """Columns of `videos.parquet`; paths of media stay at home."""
+
+SEARCHED = ("title", "category", "tags", "labels", "free_tags", "creator_id", "description")
+"""Columns whose words find a video."""
 
 
 def write_bundle(
@@ -121,12 +125,13 @@ def _write_catalogue(directory: Path, catalogue: Catalogue) -> None:
 
 
 def search_texts(videos: pl.DataFrame) -> list[str]:
-    """One string a video that the lexical index reads: title, category, tags, description."""
-    parts = [
-        pl.col(name).list.join(" ") if name == "tags" else pl.col(name)
-        for name in ("title", "category", "tags", "creator_id", "description")
-        if name in videos.columns
-    ]
+    """One string a video that the lexical index reads: the words of `SEARCHED`."""
+    lists = {
+        "tags": pl.col("tags").list.join(" "),
+        "labels": pl.col("labels").list.eval(pl.element().struct.field("label")).list.join(" "),
+        "free_tags": pl.col("free_tags").list.join(" "),
+    }
+    parts = [lists.get(name, pl.col(name)) for name in SEARCHED if name in videos.columns]
     return (
         videos.select(pl.concat_str(parts, separator=" ", ignore_nulls=True)).to_series().to_list()
     )

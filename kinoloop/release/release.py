@@ -8,7 +8,6 @@ memory-mapped. A release is immutable and its methods may be called from several
 import logging
 import time
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.encoders import base as encoders
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.models import base as models
 from kinoloop.ranking.ranker import Ranker
@@ -31,17 +29,15 @@ from kinoloop.release.golden import (
     write_golden,
 )
 from kinoloop.release.info import BundleInfo, check_files, read_info
-from kinoloop.release.lexical import LexicalIndex
 from kinoloop.release.ranking import best
 from kinoloop.release.reranking import Reranking
+from kinoloop.release.search import Search
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.thumbnails import Thumbnails
+from kinoloop.release.twins import Twins
 from kinoloop.release.user_histories import UserHistories
 
 logger = logging.getLogger(__name__)
-
-SEMANTIC_SHARE = 0.6
-"""Of the search score; the rest is lexical. Meaning leads, exact words break near-ties."""
 
 GOLDEN_TOP_K = 10
 
@@ -91,8 +87,9 @@ class Release:
         self._titles = _titles(catalogue)
         self._histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
-        self._lexical = LexicalIndex.open(directory / "lexical", len(catalogue))
+        self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
+        self._twins = Twins(_column(catalogue, "group_id") or [])
 
     @classmethod
     def open(cls, directory: Path) -> "Release":
@@ -151,22 +148,22 @@ class Release:
             history: Oldest first; unknown videos (index outside the catalogue) are passed over,
                 of several interactions with one video the last counts.
             top_k: How many; fewer where fewer are left.
-            exclude: External ids that must not appear.
-            include_seen: Whether videos of the history may appear.
+            exclude: External ids that must not appear, nor what shows the same.
+            include_seen: Whether videos of the history may appear, and what shows the same.
             moment: µs since the epoch, for answers that must not depend on the clock: they are
                 re-ranked whatever it takes. None is now.
 
         Returns:
-            Best first.
+            Best first; never two videos that show the same.
         """
         started = time.perf_counter()
         known = self._known(history)
         row = Histories.from_rows([known])
         scores = self.recommender.score(row)[0]
-        hidden = [self.catalogue.ids.index(video_id) for video_id in exclude]
+        hidden = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
         if not include_seen:
             hidden += [event.video for event in known]
-        scores[[video for video in hidden if video >= 0]] = -np.inf
+        self._hide(scores, hidden)
         if self.reranking is None:
             top = best(scores, top_k)
             return self._slate(top, scores[top], self._reasons(row, top))
@@ -180,7 +177,7 @@ class Release:
         return self._slate(top, ranked, self._reasons(row, top))
 
     def similar(self, video_id: str, *, top_k: int) -> list[Recommendation]:
-        """Videos like one video: by its vectors, or by its words where it has none.
+        """Videos like one video, but not the same: by its vectors, or by its words without them.
 
         Raises:
             ConfigError: The release does not know the video.
@@ -191,18 +188,24 @@ class Release:
         if self._similarity.covers(video):
             scores = self._similarity.score(video)
         else:
-            scores = self._lexical.score(self._titles[video])
-        scores[video] = -np.inf
+            scores = self._search.by_words(self._titles[video])
+        self._hide(scores, [video])
         top = best(scores, top_k)
         return self._slate(top, scores[top], [f"Similar to “{self._titles[video]}”"] * len(top))
 
     def search(self, query: str, *, top_k: int) -> list[Recommendation]:
-        """Videos for a text: meaning (where the release has text vectors) and words.
+        """Videos for a text: meaning (where the release has text vectors), words and labels.
 
-        Videos that match in no way are left out. Where the encoder here is not the one that made
-        the vectors, words alone are searched: the two would not mix.
+        Videos that match in no way are left out, and of those that show the same all but one.
+        Where the encoder here is not the one that made the vectors, words alone are searched: the
+        two would not mix.
         """
-        return self._search(query, self._lexical.score(query), top_k)
+        scores, lexical = self._search.score(query)
+        scores = np.where(scores > 0, scores, np.float32(-np.inf))
+        self._hide(scores)
+        top = best(scores, top_k)
+        reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
+        return self._slate(top, scores[top], reasons)
 
     def thumbnail(self, video_id: str) -> bytes | None:
         """JPEG of a video; None where there is none."""
@@ -230,7 +233,7 @@ class Release:
         elif request["ask"] == "similar":
             slate = self.similar(request["video_id"], top_k=GOLDEN_TOP_K)
         else:
-            scores = self._lexical.score(request["query"])
+            scores = self._search.by_words(request["query"])
             top = best(scores, GOLDEN_TOP_K)
             slate = self._slate(top, scores[top], [""] * len(top))
         return [(place.video_id, place.score) for place in slate]
@@ -240,37 +243,10 @@ class Release:
         """A moment that is the same wherever the release is opened."""
         return 0 if self.reranking is None else self.reranking.ranker.knowledge.counts.newest
 
-    def _search(self, query: str, lexical: NDArray[np.float32], top_k: int) -> list[Recommendation]:
-        scores, text = lexical, self.catalogue.modalities.get("text")
-        if text is not None and self._text_encoder is not None:
-            meaning = text.vectors @ self._text_encoder.encode_text([query])[0]
-            scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
-        scores = np.where(scores > 0, scores, np.float32(-np.inf))
-        top = best(scores, top_k)
-        reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
-        return self._slate(top, scores[top], reasons)
-
-    @cached_property
-    def _text_encoder(self) -> encoders.TextEncoder | None:
-        """The encoder of the text vectors, loaded on the first search; None without."""
-        settings = self.info.encoders.get("text")
-        if settings is None:
-            return None
-        expected = self.info.fingerprints.get("text")
-        try:
-            encoder = encoders.build(settings)
-        except ConfigError as err:
-            fault = str(err)
-        else:
-            if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
-                return encoder
-            fault = f"the one here is {encoder.fingerprint}"
-        logger.error(
-            "%s: the text vectors were made by encoder %s with fingerprint %s: %s; search goes by "
-            "words alone until you extract and retrain",
-            *(self.directory.name, settings.get("kind"), expected, fault),
-        )
-        return None
+    def _hide(self, scores: NDArray[np.float32], hidden: Sequence[int] = ()) -> None:
+        """Hide, in place, videos with their twins, and of other twins all but the best."""
+        scores[[*hidden, *self._twins.of(hidden)]] = -np.inf
+        self._twins.keep_best(scores)
 
     def _known(self, history: Sequence[Interaction]) -> list[Interaction]:
         newest_first: dict[int, Interaction] = {}
@@ -319,6 +295,11 @@ def _open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
     if len(sizes) > 1:
         raise BundleError(f"{directory}: parts disagree on the number of videos: {sorted(sizes)}")
     return Catalogue(IdMap(videos["video_id"]), published_at, videos, modalities)
+
+
+def _column(catalogue: Catalogue, name: str) -> list[Any] | None:
+    """A column of the videos; None where the bundle has none."""
+    return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
 
 
 def _titles(catalogue: Catalogue) -> list[str]:

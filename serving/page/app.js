@@ -116,8 +116,10 @@ function newCard(video) {
     make("span", { class: "badge rank", "aria-hidden": "true" }),
     make("span", { class: "badge fresh" }, "New"),
     make("span", { class: "play" }, icon("watch")));
-  detailsOf(video.video_id).then(({ duration_s: length }) => {
+  const about = make("div", { class: "chips" });
+  detailsOf(video.video_id).then(({ duration_s: length, labels }) => {
     if (length > 0) frame.append(make("span", { class: "badge length" }, clock(length)));
+    about.append(...surest(labels).map(chip));
   });
   const action = (name, label, spoken, act) =>
     make("button", { type: "button", class: name, "aria-label": `${spoken}: ${video.title}`, title: spoken, onclick: act },
@@ -125,6 +127,7 @@ function newCard(video) {
   const item = make("li", { class: "card", "data-id": video.video_id },
     frame,
     make("h3", { title: video.title, dir: "auto" }, video.title),
+    about,
     make("p", { class: "why" }, icon("because"), make("span", { dir: "auto" })),
     make("div", { class: "actions" },
       action("watch", "Watch", "Watch", () => openPlayer(video)),
@@ -134,6 +137,19 @@ function newCard(video) {
   item.style.viewTransitionName = `v-${hashOf(video.video_id)}`;
   return item;
 }
+
+// The surest label of each facet, three at most: what a glance can take in.
+const surest = (labels) =>
+  (labels ?? []).filter((one, at, all) => all.findIndex((o) => o.facet === one.facet) === at).slice(0, 3);
+
+const chip = ({ facet, label, score, evidence }) =>
+  make("button", {
+    type: "button",
+    class: `chip ${facet === "emotion" || facet === "style" ? facet : "topic"}`,
+    title: `${facet}, ${Math.round(score * 100)}%: ${evidence}`,
+    "aria-label": `Find ${facet} ${label}`,
+    onclick: () => { $("query").value = label; show({ kind: "search", query: label }); },
+  }, label);
 
 const hashOf = (text) => [...text].map((c) => c.codePointAt(0).toString(36)).join("-");
 
@@ -261,8 +277,10 @@ async function openPlayer(video) {
   $("player-title").textContent = video.title;
   $("player-about").textContent = [details.category, details.creator_id,
     details.duration_s > 0 && clock(details.duration_s)].filter(Boolean).join(" · ");
-  $("player-text").textContent = details.description ?? "";
-  $("player-tags").replaceChildren(...(details.tags ?? []).map((tag) => make("li", {}, tag)));
+  $("player-text").textContent = details.description ?? details.summary ?? "";
+  const labels = (details.labels ?? []).map((one) => make("li", { title: one.evidence }, one.label));
+  const tags = [...(details.tags ?? []), ...(details.free_tags ?? [])];
+  $("player-tags").replaceChildren(...labels, ...tags.map((tag) => make("li", {}, tag)));
   $("progress").value = 100;
   showProgress();
   $("player").showModal();

@@ -46,13 +46,27 @@ def test_flow_extracts_versions_and_leaves_an_artifact(landing):
     assert report["outcomes"] == {"ok": 1, "quarantined": 1}
     assert report["reasons"] == {"not_media": 1}
     assert report["dataset_version"].startswith("tables-")
+    assert report["labels"]["done"] == 2
+    assert report["duplicates"]["compared"] == 1
     assert len(load_catalogue(Tables(landing.parent / "data")).modalities) == 2
     again = extract()
-    assert again["done"] == 0
+    assert again["done"] == again["labels"]["done"] == again["duplicates"]["compared"] == 0
     assert again["dataset_version"] == report["dataset_version"]
     with get_client(sync_client=True) as client:
         shown = [a for a in client.read_artifacts() if a.key == "extract"]
     assert any("| not_media | 1 |" in artifact.data for artifact in shown)
+    assert any("2 of 2 videos were labelled" in artifact.data for artifact in shown)
+
+
+def test_labels_and_duplicates_can_be_switched_off(landing):
+    from flows.extract import extract
+
+    settings = landing.parent / "kinoloop.toml"
+    off = "[semantics]\nenabled = false\n[duplicates]\nenabled = false\n"
+    settings.write_text(settings.read_text() + off)
+    report = extract()
+    assert report["done"] == 2
+    assert report["labels"]["done"] == report["duplicates"]["compared"] == 0
 
 
 def test_verb_extract_tells_what_it_did(landing):
@@ -63,6 +77,7 @@ def test_verb_extract_tells_what_it_did(landing):
     assert "media: 1 ok, 1 quarantined" in done.output
     assert "not read: 1 not_media" in done.output
     assert "2 of 2 videos in" in done.output
+    assert "labelled 2 videos; 0 videos in 0 groups of duplicates" in done.output
 
 
 def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):

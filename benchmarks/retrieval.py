@@ -1,0 +1,167 @@
+"""Where the right clip ranks for a text query: by words, by sound and frames, and by all of it.
+
+    python -m benchmarks.retrieval FOLDER [QUERIES] [--titles file|subject]
+
+FOLDER holds manifest.csv and media/. Titles are the files' names as an upload would have them
+(`--titles subject` takes the manifest's subject instead, which is the easier case: queries were
+written from it). Extraction and labels run with their defaults, as the extract flow runs them.
+Three columns:
+
+    words          search over titles and subtitles, without labels
+    sound, frames  labels that were measured on sound and frames; the classical descriptors hold no
+                   meaning of their own, so this is all that they can say to a text
+    fused          search as the service does it: meaning, words, labels
+
+Clips that a query does not reach share the mean of the ranks that are left.
+"""
+
+import argparse
+import csv
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kinoloop.data.catalogue import CONTENT, Catalogue, load_catalogue
+from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.tables import Tables
+from kinoloop.encoders import base as encoders
+from kinoloop.encoders.base import TextEncoder
+from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.inventory import Roots
+from kinoloop.extraction.products import Space as Product
+from kinoloop.extraction.products import make_products
+from kinoloop.extraction.run import extract
+from kinoloop.models.base import build
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.info import Lineage
+from kinoloop.release.label_search import LabelSearch
+from kinoloop.release.release import Release
+from kinoloop.schema import VIDEOS
+from kinoloop.semantics.config import SemanticsConfig
+from kinoloop.semantics.label import Space, label
+
+QUERIES = Path(__file__).with_name("clip_queries.toml")
+CONFIG = ExtractConfig()
+
+
+def main() -> None:
+    """Print the table and the means."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("queries", type=Path, nargs="?", default=QUERIES)
+    parser.add_argument("--titles", choices=("file", "subject"), default="file")
+    options = parser.parse_args()
+    queries = tomllib.loads(options.queries.read_text())["query"]
+    with tempfile.TemporaryDirectory() as folder:
+        tables = Tables(Path(folder) / "data")
+        _write_videos(tables, options.folder, options.titles)
+        roots = Roots((options.folder / "media",))
+        print(extract(tables, CONFIG, roots=roots, state_dir=Path(folder) / "state").to_dict())
+        spaces = {
+            product.modality: Space(product.settings, product.fingerprint)
+            for product in make_products(CONFIG)
+            if isinstance(product, Product)
+        }
+        seen_and_heard = {name: spaces[name] for name in ("visual", "audio")}
+        print("measured:", label(tables, SemanticsConfig(), seen_and_heard).counts)
+        measured = load_catalogue(tables)
+        print("all:", label(tables, SemanticsConfig(), spaces).counts)
+        everything = load_catalogue(tables)
+        bare = replace(everything, videos=everything.videos.drop(CONTENT))
+        ranks = {
+            "words": _search_ranks(Path(folder) / "bare", bare, queries),
+            "sound, frames": _label_ranks(measured, queries),
+            "fused": _search_ranks(Path(folder) / "fused", everything, queries),
+        }
+    _show(queries, ranks, len(everything))
+
+
+def _write_videos(tables: Tables, folder: Path, titles: str) -> None:
+    rows = []
+    with (folder / "manifest.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if not row["container"]:
+                continue  # a subtitle file
+            stem = Path(row["file"].split("__", 1)[1]).stem
+            named = stem.replace("_", " ").replace("-", " ").replace(".", " ")
+            subtitles = row["subtitle_file"].split(" (")[0] or None
+            rows.append(
+                {
+                    "video_id": row["file"],
+                    "title": named if titles == "file" else row["subject"],
+                    "media": row["file"],
+                    "subtitles": subtitles,
+                }
+            )
+    pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tables.path("videos")))
+
+
+def _search_ranks(
+    directory: Path, catalogue: Catalogue, queries: Sequence[Mapping[str, object]]
+) -> list[float]:
+    """Rank of the right clip in the answer of a release."""
+    watched = [Interaction(video, timestamp=video) for video in range(len(catalogue))]
+    histories = Histories.from_rows([watched], ["0" * 32])
+    write_bundle(
+        directory,
+        recommender=build({"kind": "popularity"}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+        lineage=Lineage(encoders={"text": dict(CONFIG.encoders[0])}),
+    )
+    release = Release.open(directory)
+    ranks = []
+    for query in queries:
+        slate = release.search(str(query["text"]), top_k=len(catalogue))
+        order = [place.video_id for place in slate]
+        found = [order.index(clip) + 1 for clip in _right(query) if clip in order]
+        rest = (len(order) + 1 + len(catalogue)) / 2
+        ranks.append(float(min(found, default=rest)))
+    return ranks
+
+
+def _label_ranks(catalogue: Catalogue, queries: Sequence[Mapping[str, object]]) -> list[float]:
+    """Rank of the right clip by labels alone."""
+    encoder = encoders.build(dict(CONFIG.encoders[0]))
+    assert isinstance(encoder, TextEncoder)
+    search = LabelSearch(catalogue.videos["labels"], len(catalogue))
+    ranks = []
+    for query in queries:
+        scores = search.score(encoder.encode_text([str(query["text"])])[0], encoder.encode_text)
+        of_right = [
+            1 + (scores > scores[i]).sum() + ((scores == scores[i]).sum() - 1) / 2
+            for i in map(catalogue.ids.index, _right(query))
+        ]
+        ranks.append(float(min(of_right)))
+    return ranks
+
+
+def _right(query: Mapping[str, object]) -> list[str]:
+    also = query.get("also", [])
+    assert isinstance(also, list)
+    return [str(query["clip"]), *map(str, also)]
+
+
+def _show(
+    queries: Sequence[Mapping[str, object]], ranks: Mapping[str, Sequence[float]], clips: int
+) -> None:
+    print(f"\n| query | {' | '.join(ranks)} |\n|---|{'---|' * len(ranks)}")
+    for i, query in enumerate(queries):
+        print(f"| {query['text']} | {' | '.join(f'{r[i]:g}' for r in ranks.values())} |")
+    chance = np.mean(1 / np.arange(1, clips + 1))
+    print(f"\n{len(queries)} queries over {clips} clips; MRR by chance {chance:.3f}")
+    for name, found in ranks.items():
+        at = np.array(found)
+        print(
+            f"{name:14} MRR {np.mean(1 / at):.3f}  hits@1 {np.mean(at <= 1):.2f}  "
+            f"hits@5 {np.mean(at <= 5):.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

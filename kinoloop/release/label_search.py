@@ -1,0 +1,60 @@
+"""Labels as a way to find videos: a query meets what a video was found to be, not only its words.
+
+A clip without a title that was measured to be calm and bright answers "relaxing"; one whose title
+says nothing answers through what its pictures showed. The score of a video is the sum over its
+labels of label score × how far the query's cosine to the label's name exceeds `FROM`, at most 1.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+FROM = 0.35
+"""Cosine from which a label's name has something to do with a query; unrelated words lie below 0.3
+in the packaged text model."""
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+class LabelSearch:
+    """Finds videos by what they were labelled.
+
+    Args:
+        labels: Column `labels` of the catalogue; None where there is none.
+        n_videos: How many videos.
+    """
+
+    def __init__(self, labels: pl.Series | None, n_videos: int) -> None:
+        rows = (
+            pl.DataFrame({"row": range(n_videos), "labels": labels})
+            .explode("labels")
+            .drop_nulls("labels")
+            .unnest("labels")
+            if labels is not None
+            else pl.DataFrame(schema={"row": pl.Int64, "label": pl.String, "score": pl.Float32})
+        )
+        self.names: list[str] = sorted(rows["label"].unique())
+        column = {name: i for i, name in enumerate(self.names)}
+        columns = np.array([column[label] for label in rows["label"]], dtype=np.int64)
+        shape = (n_videos, len(self.names))
+        scores = rows["score"].to_numpy().astype(np.float32)
+        self._matrix = sp.csr_array((scores, (rows["row"].to_numpy(), columns)), shape=shape)
+        self._vectors: NDArray[np.float32] | None = None
+
+    def score(self, query: NDArray[np.float32], encode: Encode) -> NDArray[np.float32]:
+        """How well each video's labels answer a query, (n_videos,) float32 in [0, 1].
+
+        Args:
+            query: (dim,) its vector, unit length.
+            encode: Encodes the names of the labels, once.
+        """
+        if not self.names:
+            return np.zeros(self._matrix.shape[0], dtype=np.float32)
+        if self._vectors is None:
+            self._vectors = encode(self.names)
+        near = np.maximum(self._vectors @ query - np.float32(FROM), 0) / np.float32(1 - FROM)
+        found: NDArray[np.float32] = np.minimum(self._matrix @ near, 1).astype(np.float32)
+        return found

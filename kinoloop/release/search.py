@@ -1,0 +1,81 @@
+"""Search: how well each video answers a text, by its meaning, its words and its labels."""
+
+import logging
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.encoders import base as encoders
+from kinoloop.errors import ConfigError
+from kinoloop.release.info import BundleInfo
+from kinoloop.release.label_search import LabelSearch
+from kinoloop.release.lexical import LexicalIndex
+
+logger = logging.getLogger(__name__)
+
+SEMANTIC_SHARE = 0.6
+"""Of the search score; the rest is lexical. Meaning leads, exact words break near-ties."""
+
+LABEL_SHARE = 0.2
+"""What labels can add to a search score."""
+
+
+class Search:
+    """Scores all videos against a text.
+
+    Args:
+        directory: The bundle.
+        info: Of the bundle.
+        catalogue: Of the bundle.
+    """
+
+    def __init__(self, directory: Path, info: BundleInfo, catalogue: Catalogue) -> None:
+        self._name, self._info = directory.name, info
+        self._text = catalogue.modalities.get("text")
+        self._lexical = LexicalIndex.open(directory / "lexical", len(catalogue))
+        labels = catalogue.videos["labels"] if "labels" in catalogue.videos.columns else None
+        self._labels = LabelSearch(labels, len(catalogue))
+
+    def by_words(self, text: str) -> NDArray[np.float32]:
+        """Score by words alone, (n_videos,) float32 in [0, 1]."""
+        return self._lexical.score(text)
+
+    def score(self, query: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score by everything, and by words alone, each (n_videos,) float32.
+
+        Where the release has no text vectors, or the encoder here is another, both are the same.
+        """
+        lexical = self.by_words(query)
+        if self._text is None or self._text_encoder is None:
+            return lexical, lexical
+        encode = self._text_encoder.encode_text
+        asked = encode([query])[0]
+        meaning = self._text.vectors @ asked
+        scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
+        scores += np.float32(LABEL_SHARE) * self._labels.score(asked, encode)
+        return scores, lexical
+
+    @cached_property
+    def _text_encoder(self) -> encoders.TextEncoder | None:
+        """The encoder of the text vectors, loaded on the first search; None without."""
+        settings = self._info.encoders.get("text")
+        if settings is None:
+            return None
+        expected = self._info.fingerprints.get("text")
+        try:
+            encoder = encoders.build(settings)
+        except ConfigError as err:
+            fault = str(err)
+        else:
+            if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
+                return encoder
+            fault = f"the one here is {encoder.fingerprint}"
+        logger.error(
+            "%s: the text vectors were made by encoder %s with fingerprint %s: %s; search goes by "
+            "words alone until you extract and retrain",
+            *(self._name, settings.get("kind"), expected, fault),
+        )
+        return None

@@ -1,0 +1,47 @@
+"""Videos that show the same: a slate has one of them at most, and none that the user has seen."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Twins:
+    """Hides what would show the same twice; exact, at a cost of the grouped videos only.
+
+    Args:
+        groups: Name of the group of each video, None where nothing else shows the same.
+    """
+
+    def __init__(self, groups: Sequence[str | None]) -> None:
+        names = {name: i for i, name in enumerate(dict.fromkeys(filter(None, groups)))}
+        self._group = np.array([names.get(g, -1) if g else -1 for g in groups], dtype=np.int64)
+        members = np.flatnonzero(self._group >= 0)
+        self._members = members[np.argsort(self._group[members], kind="stable")]
+        self._starts = np.searchsorted(self._group[self._members], np.arange(len(names) + 1))
+
+    def of(self, videos: Collection[int]) -> list[int]:
+        """All videos that show what these show, themselves left out where they have no twin."""
+        if not len(self._members):
+            return []
+        wanted = {int(self._group[video]) for video in videos} - {-1}
+        return [
+            video
+            for group in sorted(wanted)
+            for video in self._members[self._starts[group] : self._starts[group + 1]].tolist()
+        ]
+
+    def keep_best(self, scores: NDArray[np.float32]) -> None:
+        """Hide, in place, all but the best of each group; of equals the first stays."""
+        if not len(self._members):
+            return
+        members, starts = self._members, self._starts[:-1]
+        values = np.nan_to_num(scores[members], nan=-np.inf)
+        highest = np.maximum.reduceat(values, starts)
+        at_top = values == np.repeat(highest, np.diff(self._starts))
+        # of each group the first place at the top: the next true position from its start
+        places = np.where(at_top, np.arange(len(members)), len(members))
+        keepers = np.minimum.reduceat(places, starts)
+        kept = np.zeros(len(members), dtype=np.bool_)
+        kept[keepers] = True
+        scores[members[~kept]] = -np.inf

@@ -1,0 +1,95 @@
+"""What labelling reads: words, vectors and pictures of the videos, and a hash of what it sees."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.tables import Tables
+
+SEEN = ("video_id", "title", "description", "category", "tags", "words", "content_hash")
+
+
+def read_videos(tables: Tables) -> pl.DataFrame:
+    """Words of every video, and `seen`, a hash of all that labelling sees of it.
+
+    Returns:
+        Columns `SEEN` and `seen`, one row a video, sorted by `video_id`.
+    """
+    media = tables.scan("media").select("video_id", "words", "content_hash")
+    videos = (
+        tables.scan("videos")
+        .select("video_id", "title", "description", "category", "tags")
+        .join(media, on="video_id", how="left")
+        .select(SEEN)
+        .sort("video_id")
+        .collect()
+    )
+    return videos.with_columns(seen=pl.Series(map(_digest, videos.iter_rows()), dtype=pl.String))
+
+
+def missing(tables: Tables, videos: pl.DataFrame, fingerprint: str) -> pl.DataFrame:
+    """The videos that the table `labels` does not have under this fingerprint and content."""
+    done = (
+        tables.scan("labels")
+        .filter(pl.col("fingerprint") == fingerprint)
+        .select("video_id", seen="content_hash")
+        .collect()
+    )
+    return videos.join(done, on=["video_id", "seen"], how="anti").sort("video_id")
+
+
+def read_vectors(
+    tables: Tables, video_ids: Sequence[str], fingerprints: Mapping[str, str]
+) -> dict[str, NDArray[np.float32]]:
+    """Vectors of some videos.
+
+    Args:
+        tables: Where.
+        video_ids: Rows of the result.
+        fingerprints: Of the vectors, by modality.
+
+    Returns:
+        (n, dim) float32 by modality; a zero row where a video lacks it; modalities of which no
+        video has a vector are left out.
+    """
+    wanted = pl.DataFrame({"video_id": video_ids}).with_row_index("row")
+    found = {}
+    for modality, fingerprint in fingerprints.items():
+        rows = (
+            tables.scan("features")
+            .filter(
+                (pl.col("fingerprint") == fingerprint)
+                & pl.col("present")
+                & pl.col("video_id").is_in(list(video_ids))
+            )
+            .select("video_id", "vector")
+            .collect()
+            .join(wanted, on="video_id")
+        )
+        if rows.is_empty():
+            continue
+        flat = rows["vector"].explode().to_numpy().reshape(len(rows), -1)
+        vectors = np.zeros((len(wanted), flat.shape[1]), dtype=np.float32)
+        vectors[rows["row"].to_numpy()] = flat
+        found[modality] = vectors
+    return found
+
+
+def read_thumbnails(tables: Tables, video_ids: Sequence[str]) -> dict[str, bytes]:
+    """JPEG by video, of those that have a picture."""
+    rows = (
+        tables.scan("media")
+        .filter(pl.col("video_id").is_in(list(video_ids)) & pl.col("thumbnail").is_not_null())
+        .select("video_id", "thumbnail")
+        .collect()
+    )
+    return dict(rows.iter_rows())
+
+
+def _digest(row: tuple[object, ...]) -> str:
+    plain = [list(part) if isinstance(part, pl.Series) else part for part in row]
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,161 @@
+"""Everything that labelling says of a batch of videos, as rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.encoders import classical_audio, classical_visual
+from kinoloop.semantics.channels import Channel, combine
+from kinoloop.semantics.config import SemanticsConfig
+from kinoloop.semantics.describe import describe
+from kinoloop.semantics.generative import Teller
+from kinoloop.semantics.head_store import Heads
+from kinoloop.semantics.label_file import Facet
+from kinoloop.semantics.measured import RULES
+from kinoloop.semantics.words import key_words
+
+Floats = NDArray[np.float32]
+Row = dict[str, Any]
+Given = dict[tuple[str, str], tuple[float, list[str]]]
+
+MEASURED_FROM = 0.5
+"""Least score of a label that is measured."""
+
+TAG_COSINE = 0.45
+"""A tag of the catalogue this near to a video's words is given to it."""
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """All that labels a batch.
+
+    Attributes:
+        config: Thresholds.
+        facets: Of the label file.
+        channels: Ways of looking.
+        kinds: Kind of the encoder by modality.
+        heads: Learned from the catalogue.
+        rare: Inverse document frequency by word.
+        n_videos: That it was counted on.
+        known_tags: Tags of the catalogue, most used first.
+        tag_vectors: Of the known tags, (n_tags, dim); None without a text encoder.
+        teller: Writes a sentence about a picture; None where no model is set.
+    """
+
+    config: SemanticsConfig
+    facets: tuple[Facet, ...]
+    channels: Sequence[Channel]
+    kinds: Mapping[str, str]
+    heads: Heads
+    rare: Mapping[str, float]
+    n_videos: int
+    known_tags: Sequence[str]
+    tag_vectors: Floats | None
+    teller: Teller | None
+
+    def label(
+        self, videos: Sequence[Row], vectors: Mapping[str, Floats], pictures: Mapping[str, bytes]
+    ) -> list[Row]:
+        """Label a batch.
+
+        Args:
+            videos: Rows of `inputs.read_videos`.
+            vectors: (n, dim) by modality, a zero row where a video lacks it.
+            pictures: JPEG by video id, for the teller.
+
+        Returns:
+            `video_id`, `labels`, `free_tags`, `summary` and `summary_by` of each.
+        """
+        given: list[Given] = [{} for _ in videos]
+        self._zero_shot(given, vectors)
+        self._measured(given, vectors)
+        self._heads(given, videos, vectors)
+        near = self._near_tags(vectors.get("text"), len(videos))
+        made = []
+        for video, labels, tags in zip(videos, given, near, strict=True):
+            listed = self._listed(labels)
+            summary, by = self._summary(video, listed, pictures.get(video["video_id"]))
+            made.append(
+                {
+                    "video_id": video["video_id"],
+                    "labels": listed,
+                    "free_tags": self._free_tags(video, tags),
+                    "summary": summary,
+                    "summary_by": by,
+                }
+            )
+        return made
+
+    def _zero_shot(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
+        channels = [channel for channel in self.channels if channel.modality in vectors]
+        for facet in self.facets if channels else ():
+            scores, evidence = combine(facet, channels, vectors)
+            for i, j in zip(*np.nonzero(scores >= self.config.min_score), strict=True):
+                _give(given[i], facet.name, list(facet.labels)[j], scores[i, j], evidence[i][j])
+
+    def _measured(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
+        measures = {}
+        if self.kinds.get("visual") == "classical_visual" and "visual" in vectors:
+            measures["visual"] = classical_visual.measured(vectors["visual"])
+        if self.kinds.get("audio") == "classical_audio" and "audio" in vectors:
+            measures["audio"] = classical_audio.measured(vectors["audio"])
+        for rule in RULES:
+            if rule.modality not in measures:
+                continue
+            scores = rule.score(measures[rule.modality])
+            scores = scores * vectors[rule.modality].any(axis=1)
+            for i in np.flatnonzero(scores >= MEASURED_FROM * rule.limit):
+                _give(given[i], rule.facet, rule.label, scores[i], f"measured: {rule.evidence}")
+
+    def _heads(
+        self, given: list[Given], videos: Sequence[Row], vectors: Mapping[str, Floats]
+    ) -> None:
+        for facet, label, scores in self.heads.score(vectors, len(videos)):
+            for i in np.flatnonzero(scores >= max(self.config.min_score, 0.5)).tolist():
+                if not videos[i]["category" if facet == "category" else "tags"]:
+                    _give(given[i], facet, label, scores[i], "learned from the catalogue")
+
+    def _listed(self, given: Given) -> list[Row]:
+        order = {facet.name: i for i, facet in enumerate(self.facets)}
+        return [
+            {"facet": facet, "label": label, "score": score, "evidence": "; ".join(evidence)}
+            for (facet, label), (score, evidence) in sorted(
+                given.items(), key=lambda one: (order.get(one[0][0], 99), -one[1][0], one[0])
+            )
+        ]
+
+    def _near_tags(self, text: Floats | None, n: int) -> list[list[str]]:
+        """Tags of the catalogue that lie near each video's words, nearest first."""
+        if text is None or self.tag_vectors is None:
+            return [[] for _ in range(n)]
+        cosines = text @ self.tag_vectors.T
+        return [
+            [self.known_tags[j] for j in np.argsort(-row)[:3] if row[j] >= TAG_COSINE]
+            for row in cosines
+        ]
+
+    def _free_tags(self, video: Row, near: Sequence[str]) -> list[str]:
+        text = " ".join(video[part] or "" for part in ("title", "description", "words"))
+        own = {tag.strip().lower() for tag in video["tags"] or ()}
+        words = key_words(text, self.rare, self.n_videos, limit=self.config.free_tags)
+        wanted = dict.fromkeys([*near, *words])
+        return [tag for tag in wanted if tag not in own][: self.config.free_tags]
+
+    def _summary(self, video: Row, labels: Sequence[Row], picture: bytes | None) -> tuple[str, str]:
+        if self.teller is not None and picture is not None:
+            said = self.teller.tell([picture])[0]
+            if said:
+                return said, self.teller.config.model
+        texts = [video["description"] or "", video["words"] or ""]
+        line = describe(video["title"] or "", texts, [one["label"] for one in labels], self.rare)
+        by = "words" if any(texts) or video["title"] else "labels"
+        return line, by if line else ""
+
+
+def _give(given: Given, facet: str, label: str, score: float, evidence: str) -> None:
+    """Add a label; one that is there keeps its larger score and all evidence."""
+    known, told = given.get((facet, label), (0.0, []))
+    given[facet, label] = max(known, float(score)), [*told, evidence] if evidence else told

@@ -1,0 +1,230 @@
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+import transformers
+from PIL import Image
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.tables import Tables
+from kinoloop.encoders import base
+from kinoloop.encoders.classical_visual import describe
+from kinoloop.errors import ConfigError
+from kinoloop.schema import FEATURES, MEDIA, VIDEOS
+from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
+from kinoloop.semantics.label import Space, label
+from tests.encoders import tiny_models
+from tests.encoders.test_joint_text import content, with_words
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LABELS = """
+[topic.labels]
+"animals" = ["a red fox", "dog"]
+"music" = ["jazz", "an evening of jazz"]
+
+[mood]
+many = true
+[mood.labels]
+"cosy" = ["snow", "bake bread"]
+"""
+
+
+class World:
+    """A data directory as extraction leaves it, with a tiny text model."""
+
+    def __init__(self, root, model):
+        self.root, self.tables = root, Tables(root / "data")
+        (root / "labels.toml").write_text(LABELS)
+        self.spaces = {"text": Space({"kind": "hf_text", "model": str(model)}, "words")}
+        self.encoder = base.build(self.spaces["text"].settings)
+        self.videos, self.media, self.features = {}, {}, {}
+
+    def put(self, video_id, title, **more):
+        self.videos[video_id] = {"video_id": video_id, "title": title, **more}
+        text = ". ".join(filter(None, [title, more.get("description")]))
+        if text:
+            self.vector(video_id, "text", self.encoder.encode_text([text])[0])
+
+    def vector(self, video_id, modality, vector, fingerprint="words"):
+        self.features[video_id, modality] = {
+            "video_id": video_id,
+            "modality": modality,
+            "fingerprint": fingerprint,
+            "present": True,
+            "vector": vector.tolist(),
+            "extracted_at": NOW,
+        }
+
+    def picture(self, video_id, colour):
+        buffer = io.BytesIO()
+        Image.new("RGB", (32, 32), colour).save(buffer, "JPEG")
+        self.media[video_id] = {"video_id": video_id, "thumbnail": buffer.getvalue()}
+
+    def label(self, **options):
+        for name, rows, schema in (
+            ("videos", self.videos, VIDEOS),
+            ("media", self.media, MEDIA),
+            ("features", self.features, FEATURES),
+        ):
+            full = [{column: row.get(column) for column in schema} for row in rows.values()]
+            frame = pl.DataFrame(full, schema=schema)
+            frame.write_delta(str(self.tables.path(name)), mode="overwrite")
+        settings = {"labels": str(self.root / "labels.toml"), "min_score": 0.0, **options}
+        return label(self.tables, SemanticsConfig(**settings), self.spaces)
+
+    def rows(self):
+        rows = self.tables.scan("labels").collect().to_dicts()
+        assert len({row["video_id"] for row in rows}) == len(rows)
+        return {row["video_id"]: row for row in rows}
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return tiny_models.text(tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture
+def world(tmp_path, model):
+    return World(tmp_path, model)
+
+
+def given(row):
+    return {(one["facet"], one["label"]): one for one in row["labels"]}
+
+
+def test_video_gets_the_labels_of_the_file_tags_and_a_line(world):
+    world.put("fox", "a red fox", description="Here is how to bake an evening of snow.")
+    assert world.label().done == 1
+    row = world.rows()["fox"]
+    labels = given(row)
+    assert {("topic", "animals"), ("topic", "music"), ("mood", "cosy")} == set(labels)
+    topics = [labels["topic", name]["score"] for name in ("animals", "music")]
+    assert 0 < sum(topics) <= 1
+    assert row["summary"] == "Here is how to bake an evening of snow."
+    assert row["summary_by"] == "words"
+    assert "fox" in row["free_tags"]
+
+
+def test_only_what_is_new_or_changed_is_labelled(world):
+    world.put("a", "a red fox")
+    world.put("b", "jazz")
+    assert world.label().done == 2
+    assert world.label().done == 0
+    world.put("c", "dog")
+    world.put("b", "an evening of jazz")
+    assert world.label().done == 2
+    assert world.rows()["b"]["summary"] == "an evening of jazz"
+
+
+def test_another_label_file_labels_anew(world):
+    world.put("a", "a red fox")
+    world.label()
+    (world.root / "labels.toml").write_text('[kind.labels]\n"x" = ["a"]\n"y" = ["snow"]')
+    assert world.label().done == 1
+    assert {facet for facet, _ in given(world.rows()["a"])} == {"kind"}
+
+
+def test_a_video_without_words_gets_what_is_measured(world):
+    world.put("night", "")
+    dark = np.full((2, 32, 32, 3), 12, dtype=np.uint8)
+    world.spaces["visual"] = Space({"kind": "classical_visual"}, "look")
+    world.vector("night", "visual", describe(dark, side=96), "look")
+    world.label(min_score=0.35)
+    row = world.rows()["night"]
+    dark_label = given(row)["style", "dark"]
+    assert dark_label["score"] > 0.5
+    assert dark_label["evidence"] == "measured: light"
+    assert row["summary_by"] == "labels"
+    assert "dark" in row["summary"].lower()
+
+
+@pytest.mark.parametrize(
+    ("family", "modality", "kind", "word"),
+    [("clip", "visual", "hf_image", "picture"), ("clap", "audio", "hf_audio", "sound")],
+)
+def test_pictures_and_sound_speak_through_their_own_text_tower(
+    tmp_path, world, family, modality, kind, word
+):
+    folder = with_words(getattr(tiny_models, family)(tmp_path / family))
+    settings = {"kind": kind, "model": str(folder)}
+    world.spaces = {modality: Space(settings, "joint")}
+    world.put("v", "")
+    world.vector("v", modality, base.build(settings).encode([content()])[0][0], "joint")
+    world.label()
+    evidence = [one["evidence"] for one in world.rows()["v"]["labels"]]
+    assert evidence
+    assert any(told.startswith(word) for told in evidence)
+
+
+def test_tags_of_the_catalogue_near_the_words_become_free_tags(world):
+    world.put("a", "a red fox", tags=["fox", "snow"])
+    world.put("b", "a red fox", tags=["fox"])
+    world.put("c", "a red fox")
+    world.label(free_tags=3)
+    tags = world.rows()["c"]["free_tags"]
+    assert "fox" in tags
+    assert "fox" not in world.rows()["b"]["free_tags"]
+
+
+def test_heads_learn_the_catalogues_categories_and_name_those_of_others(world):
+    for i in range(60):
+        title, category = ("jazz", "Music") if i % 2 else ("a red fox", "Fox")
+        world.put(f"v{i:02d}", title, category=category)
+    world.put("new", "jazz")
+    report = world.label(head_min_videos=40, head_min_class=10, min_score=0.4)
+    (head,) = report.heads
+    assert head["used"]
+    assert head["macro_f1"] > head["base_macro_f1"]
+    learned = given(world.rows()["new"])["category", "Music"]
+    assert learned["evidence"] == "learned from the catalogue"
+    assert ("category", "Fox") not in given(world.rows()["v00"])
+    assert world.label(head_min_videos=40, head_min_class=10, min_score=0.4).done == 0
+    assert (world.tables.root / "heads" / "heads.json").exists()
+
+
+def test_a_model_that_writes_is_named_as_the_writer(tmp_path, world):
+    folder = tiny_captioner(tmp_path / "captioner")
+    world.put("v", "a red fox")
+    world.picture("v", (200, 30, 30))
+    world.label(generative=GenerativeConfig(model=str(folder), max_tokens=5))
+    row = world.rows()["v"]
+    assert row["summary_by"] == str(folder)
+    assert row["summary"]
+
+
+def tiny_captioner(folder):
+    import torch
+
+    torch.manual_seed(0)
+    size = {**tiny_models.SMALL, "intermediate_size": 64, "projection_dim": 16}
+    ends = {"bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
+    reads = {"vocab_size": 20, "encoder_hidden_size": 32, "max_position_embeddings": 16}
+    words, pictures = {**size, **ends, **reads}, {**size, "image_size": 32, "patch_size": 8}
+    config = transformers.BlipConfig(text_config=words, vision_config=pictures, projection_dim=16)
+    transformers.BlipForConditionalGeneration(config).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(tiny_models.WORDS[:20]))
+    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"))
+    image = transformers.BlipImageProcessor(size={"height": 32, "width": 32})
+    transformers.BlipProcessor(image, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_catalogue_carries_labels(world):
+    world.put("a", "a red fox")
+    world.label()
+    videos = load_catalogue(world.tables).videos
+    assert videos["summary"].to_list() == ["a red fox"]
+    assert videos["labels"][0].to_list()[0]["facet"] == "topic"
+    assert videos["group_id"].to_list() == [None]
+
+
+def test_a_missing_label_file_is_named(world):
+    world.put("a", "a red fox")
+    with pytest.raises(ConfigError, match="can not be read"):
+        world.label(labels=str(world.root / "gone.toml"))
+
+
+def test_an_empty_catalogue_is_fine(world):
+    assert world.label().done == 0

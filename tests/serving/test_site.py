@@ -1,0 +1,57 @@
+import polars as pl
+import pytest
+from fastapi.testclient import TestClient
+
+from kinoloop.models.base import build
+from kinoloop.release.bundle import write_bundle
+from kinoloop.schema import LABELS
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+from serving.champion import load
+from serving.site import build_site
+
+CALM = {"facet": "emotion", "label": "calm", "score": 0.75, "evidence": "words 0.75"}
+
+
+class Served:
+    """A worker that has one release in service."""
+
+    def __init__(self, in_service):
+        self.in_service = in_service
+
+    def lineage_of(self, request_id):
+        return None
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    catalogue, n = toy_catalogue(), len(toy_catalogue())
+    videos = catalogue.videos.with_columns(
+        pl.Series("labels", [[CALM]] + [None] * (n - 1), dtype=LABELS["labels"]),
+        pl.Series("free_tags", [["soup"]] + [None] * (n - 1), dtype=pl.List(pl.String)),
+        pl.Series("summary", ["A calm soup."] + [None] * (n - 1)),
+        pl.Series("group_id", ["v000"] + [None] * (n - 1), dtype=pl.String),
+    )
+    catalogue = type(catalogue)(catalogue.ids, catalogue.published_at, videos, catalogue.modalities)
+    bundle, histories = tmp_path_factory.mktemp("site") / "bundle", toy_histories(catalogue)
+    write_bundle(
+        bundle,
+        recommender=build({"kind": "popularity"}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+    )
+    site = build_site()
+    site.state.served = Served(load(bundle, model_version="1", run_id=None))
+    return TestClient(site)
+
+
+def test_details_tell_what_a_video_was_found_to_be(client):
+    details = client.get("/videos/v000").json()
+    assert details["labels"] == [CALM]
+    assert details["free_tags"] == ["soup"]
+    assert details["summary"] == "A calm soup."
+    assert details["group_id"] == "v000"
+
+
+def test_details_of_a_video_that_was_not_labelled_say_nothing(client):
+    details = client.get("/videos/v001").json()
+    assert [details[name] for name in ("labels", "summary", "group_id")] == [None] * 3
