@@ -4,10 +4,11 @@
 
 A share of the videos, drawn by seed, is held out of every history. Rows are users with something
 left before their last video. Where that last video is held out, it is ranked among the held-out
-ones and among all; where it is not, among all: that is the warm figure. Videos of the history are
-excluded. Every value of `--bonus` (`new_video_bonus`, nats) is one served recommender; title TF-IDF
-kNN stands beside it. `--phase tune` chooses on other users' targets: every last event is cut off
-first, the held-out videos are taken out altogether, and other ones are drawn among the rest.
+ones and among all; where it is not, among all, and among those that are not held out, which is the
+catalogue before the new videos came. Videos of the history are excluded. Every value of `--bonus`
+(`new_video_bonus`, nats) is one served recommender; title TF-IDF kNN stands beside it. `--phase
+tune` chooses on other users' targets: every last event is cut off first, the held-out videos are
+taken out altogether, and other ones are drawn among the rest.
 """
 
 import argparse
@@ -95,18 +96,26 @@ class _Measure:
         score: Callable[[Histories], NDArray[np.float32]],
         picked: list[NDArray[np.int64]],
     ) -> None:
-        """Print HR@10 / NDCG@10 of cold targets among cold and among all, and of warm ones."""
-        among_cold, among_all = self._ranks(score, picked[0])
-        warm = self._ranks(score, picked[1])[1]
-        found = (("cold", among_cold), ("cold among all", among_all), ("warm", warm))
+        """Print HR@10 / NDCG@10 of both kinds of targets, among their like and among all."""
+        cold, cold_among_all = self._ranks(score, picked[0], self._cold)
+        warm, warm_among_all = self._ranks(score, picked[1], ~self._cold)
+        found = (
+            ("cold among cold", cold),
+            ("among all", cold_among_all),
+            ("warm among warm", warm),
+            ("among all", warm_among_all),
+        )
         parts = [f"{what} {_hr(ranks):.4f} / {_ndcg(ranks):.4f}" for what, ranks in found]
         print(f"{name}: " + ", ".join(parts), flush=True)
 
     def _ranks(
-        self, score: Callable[[Histories], NDArray[np.float32]], rows: NDArray[np.int64]
+        self,
+        score: Callable[[Histories], NDArray[np.float32]],
+        rows: NDArray[np.int64],
+        like: NDArray[np.bool_],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ranks among the cold and among all; a tie counts against the target."""
-        among_cold, among_all = [], []
+        """Ranks among the like and among all; a tie counts against the target."""
+        among_like, among_all = [], []
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
             histories, targets = self._histories.rows(part), self._targets[part]
@@ -115,8 +124,8 @@ class _Measure:
             scores[:, self._away] = -np.inf
             reached = scores >= scores[np.arange(len(part)), targets][:, None]
             among_all.append(reached.sum(axis=1))
-            among_cold.append(reached[:, self._cold].sum(axis=1))
-        return np.concatenate(among_cold), np.concatenate(among_all)
+            among_like.append(reached[:, like].sum(axis=1))
+        return np.concatenate(among_like), np.concatenate(among_all)
 
 
 def _mask(videos: NDArray[np.int64], n_videos: int) -> NDArray[np.bool_]:
