@@ -4,8 +4,7 @@ The catalogue passes by in slices: of a video that misses nothing no more is kep
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,10 +161,11 @@ def _join_words(*parts: object) -> str:
     for part in parts:
         if isinstance(part, str):
             words.append(part.strip())
-        elif isinstance(part, Sequence):
+        elif isinstance(part, list):
             words.append(", ".join(str(tag) for tag in part if tag))
     return ". ".join(word for word in words if word)
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def _digest(first: str, second: str) -> str:
+    """Hash of two texts; the length in front keeps them apart."""
+    return hashlib.sha256(f"{len(first)} {first}{second}".encode()).hexdigest()

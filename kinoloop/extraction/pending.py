@@ -1,7 +1,7 @@
 """Which videos miss what: media rows and products under the fingerprints of today.
 
 Keys and hashes are compared in columns, slice by slice; only a video that misses something becomes
-an object. 100,000 videos that miss nothing cost about a second.
+an object. 100,000 videos that miss nothing cost about 1.5 s of CPU time.
 """
 
 from collections.abc import Iterable, Sequence

@@ -40,6 +40,20 @@ def test_file_that_changed_just_now_is_not_remembered(tmp_path):
     assert again.computed == 1
 
 
+def test_known_file_over_a_limit_that_was_lowered_is_refused(tmp_path):
+    file = settled(tmp_path / "a", "one")
+    cache(tmp_path).hash_all([file])
+    stricter = HashCache(tmp_path / "state" / "hashes.sqlite", max_bytes=2)
+    assert stricter.hash_all([file]) == {file: "!too_large"}
+
+
+def test_known_file_that_is_gone_is_not_found(tmp_path):
+    file = settled(tmp_path / "a", "one")
+    cache(tmp_path).hash_all([file])
+    file.unlink()
+    assert cache(tmp_path).hash_all([file]) == {file: "!not_found"}
+
+
 def test_what_can_not_be_hashed_says_why(tmp_path):
     (tmp_path / "large").write_bytes(b"x" * 1001)
     os.mkfifo(tmp_path / "fifo")
