@@ -19,6 +19,7 @@ from kinoloop.encoders.pretrained import load, locate
 from kinoloop.models.transformer.backbone_config import BackboneConfig
 from kinoloop.models.transformer.policies import Tuned
 from kinoloop.ranking.config import LanguageConfig
+from kinoloop.ranking.network import profile
 
 READ_AT_A_TIME = 256  # videos, where nothing is trained
 
@@ -75,6 +76,22 @@ class Language(nn.Module):
         weights = mask.unsqueeze(-1).float()
         mean = (states.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
         return nn.functional.normalize(mean, dim=1) * told[:, None]
+
+    def read(
+        self,
+        history_BL: NDArray[np.integer],
+        weight_BL: NDArray[np.float32],
+        videos_B: NDArray[np.integer],
+    ) -> tuple[Tensor, Tensor]:
+        """Profiles and candidates, (B, T) each; every video of the batch is read once."""
+        unique, where = np.unique(
+            np.concatenate([history_BL.ravel(), videos_B]), return_inverse=True
+        )
+        vectors_VT = self(unique)
+        index = torch.from_numpy(where).to(self.device)
+        history = index[: history_BL.size].view(*history_BL.shape)
+        u_BT = profile(vectors_VT, history, torch.from_numpy(weight_BL).to(self.device))
+        return u_BT, vectors_VT[index[history_BL.size :]]
 
     @torch.no_grad()
     def read_all(self) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -108,7 +109,11 @@ class Ranker:
         assert self._text is not None
         recency = self.config.decay ** np.arange(pairs.history.shape[1])
         weights = (np.maximum(pairs.interest, 0) * recency).astype(np.float32)
-        users = np.einsum("cl,clt->ct", weights, self._text[pairs.history])
+        contexts, length = weights.shape
+        offsets = np.arange(0, contexts * length + 1, length)
+        parts = (weights.ravel(), pairs.history.ravel(), offsets)
+        liked = sp.csr_matrix(parts, shape=(contexts, len(self._text)))
+        users = np.asarray(liked @ self._text, dtype=np.float32)
         users /= np.maximum(np.linalg.norm(users, axis=1, keepdims=True), np.float32(1e-12))
         asked = (users @ self._head["user.weight"].T)[pairs.contexts]
         cosine = np.einsum("nt,nt->n", users[pairs.contexts], self._text[pairs.videos])

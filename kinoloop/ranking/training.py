@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from kinoloop.encoders.pretrained import place
 from kinoloop.models.base import Report, State
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.language import Language
-from kinoloop.ranking.network import Head, profile
+from kinoloop.ranking.network import Head
 from kinoloop.ranking.pairs import Pairs
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,19 @@ class Stored:
         """T."""
         return int(self.vectors.shape[1])
 
-    def __call__(self, videos_V: NDArray[np.integer]) -> Tensor:
-        """Vectors of some videos, (V, T)."""
-        return torch.from_numpy(np.asarray(self.vectors[videos_V])).to(place()[0])
+    def read(
+        self,
+        history_BL: NDArray[np.integer],
+        weight_BL: NDArray[np.float32],
+        videos_B: NDArray[np.integer],
+    ) -> tuple[Tensor, Tensor]:
+        """Profiles and candidates, (B, T) each; a sparse product, since nothing is trained."""
+        rows, length = history_BL.shape
+        parts = (weight_BL.ravel(), history_BL.ravel(), np.arange(0, rows * length + 1, length))
+        weights = sp.csr_matrix(parts, shape=(rows, len(self.vectors)))
+        profiles = np.asarray(weights @ self.vectors, dtype=np.float32)
+        u_BT = nn.functional.normalize(torch.from_numpy(profiles).to(place()[0]), dim=1)
+        return u_BT, torch.from_numpy(np.asarray(self.vectors[videos_B])).to(place()[0])
 
 
 def train_head(
@@ -204,15 +215,7 @@ class _Trainer:
             at = pairs.contexts[rows]
             recency = self._config.decay ** np.arange(pairs.history.shape[1])
             weights = (np.maximum(pairs.interest[at], 0) * recency).astype(np.float32)
-            history = pairs.history[at]
-            unique, where = np.unique(
-                np.concatenate([history.ravel(), pairs.videos[rows]]), return_inverse=True
-            )
-            vectors_VT = reader(unique)
-            index = torch.from_numpy(where).to(device)
-            history_BL = index[: history.size].view(*history.shape)
-            u_BT = profile(vectors_VT, history_BL, torch.from_numpy(weights).to(device))
-            v_BT = vectors_VT[index[history.size :]]
+            u_BT, v_BT = reader.read(pairs.history[at], weights, pairs.videos[rows])
         logits_B: Tensor = self._head(x_BF, u_BT, v_BT)
         return logits_B
 
