@@ -50,6 +50,8 @@ from tasks.training_report import contest_page, plot_candidates, plot_epochs
 
 logger = logging.getLogger(__name__)
 
+PER_USER = "per_user.parquet"
+
 
 @task(name="look for finished work", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 def find_finished(plan: Plan) -> ModelVersion | None:
@@ -91,10 +93,11 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     shutil.rmtree(folder, ignore_errors=True)
     logger.info("fitting %s", name)
     checkpoints = checkpoints_of(plan.environment, name)
-    recommender, outcome = compete(
+    recommender, outcome, per_user = compete(
         candidate, plan.problem, seed=plan.config.seed, checkpoints=checkpoints
     )
     recommender.save(folder / "model")
+    per_user.drop("user_id").write_parquet(folder / PER_USER)  # rows pair without naming anybody
     fresh = folder / ".outcome.json"
     fresh.write_text(outcome.model_dump_json(), encoding="utf-8")
     fresh.rename(done)
@@ -133,6 +136,7 @@ def log_candidate(plan: Plan, outcome: Outcome) -> str:
             ),
         ],
     )
+    runs.log_file(run_id, plan.work_dir / outcome.name / PER_USER)
     with tempfile.TemporaryDirectory() as folder:
         for plot in plot_epochs(outcome, Path(folder)):
             runs.log_file(run_id, plot, "plots")

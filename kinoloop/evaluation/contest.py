@@ -14,9 +14,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import polars as pl
 from pydantic import Field, ValidationError, model_validator
 from threadpoolctl import threadpool_limits
 
@@ -129,6 +130,20 @@ class Outcome(Config):
     slices: dict[str, dict[str, float]]
 
 
+class Competed(NamedTuple):
+    """One candidate after the contest.
+
+    Attributes:
+        recommender: Fitted.
+        outcome: What it achieved.
+        per_user: The same of every user of the test window, in the order of the window.
+    """
+
+    recommender: Recommender
+    outcome: Outcome
+    per_user: pl.DataFrame
+
+
 def candidate_name(settings: dict[str, Any]) -> str:
     """Its `name`, or else its `kind`."""
     return str(settings.get("name") or settings.get("kind", ""))
@@ -196,7 +211,7 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
 
 def compete(
     candidate: dict[str, Any], problem: Problem, *, seed: int, checkpoints: Path | None = None
-) -> tuple[Recommender, Outcome]:
+) -> Competed:
     """Fit one candidate and measure it on both windows.
 
     One thread for linear algebra: the matrices are small, and threads that wait for each other
@@ -211,10 +226,13 @@ def compete(
     recommender = build_candidate(candidate, seed=seed)
     recommender.checkpoints = checkpoints
     with threadpool_limits(limits=1):
-        return recommender, _compete(recommender, candidate, problem)
+        outcome, per_user = _compete(recommender, candidate, problem)
+    return Competed(recommender, outcome, per_user)
 
 
-def _compete(recommender: Recommender, candidate: dict[str, Any], problem: Problem) -> Outcome:
+def _compete(
+    recommender: Recommender, candidate: dict[str, Any], problem: Problem
+) -> tuple[Outcome, pl.DataFrame]:
     epochs: list[tuple[str, float, int]] = []
 
     def report(name: str, value: float, step: int) -> None:
@@ -231,7 +249,7 @@ def _compete(recommender: Recommender, candidate: dict[str, Any], problem: Probl
     fit_seconds = time.perf_counter() - started
     validation = evaluate(recommender, split.validation, train=split.train)
     test = evaluate(recommender, split.test, train=split.train)
-    return Outcome(
+    outcome = Outcome(
         name=candidate_name(candidate),
         settings=recommender.config.model_dump(mode="json"),
         fit_seconds=fit_seconds,
@@ -240,6 +258,7 @@ def _compete(recommender: Recommender, candidate: dict[str, Any], problem: Probl
         test=test.metrics,
         slices=test.slices,
     )
+    return outcome, test.per_user
 
 
 def choose(outcomes: Sequence[Outcome]) -> Outcome:

@@ -179,12 +179,12 @@ def text_vectors(catalogue: Catalogue, model: str) -> NDArray[np.float32]:
     if known is not None and known.fingerprint == encoder.fingerprint:
         return np.asarray(known.vectors)
     assert isinstance(encoder, encoders.TextEncoder)  # both kinds are
-    words = _words(catalogue)
+    texts, where = np.unique(_words(catalogue), return_inverse=True)  # many say the same
     parts = [
-        encoder.encode_text(words[start : start + ENCODED_AT_A_TIME])
-        for start in range(0, len(words), ENCODED_AT_A_TIME)
+        encoder.encode_text(texts[start : start + ENCODED_AT_A_TIME].tolist())
+        for start in range(0, len(texts), ENCODED_AT_A_TIME)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts)[where]
 
 
 def _reader(config: RankerConfig, catalogue: Catalogue) -> Words | None:

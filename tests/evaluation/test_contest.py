@@ -38,7 +38,8 @@ def test_the_winner_is_chosen_on_validation_and_never_on_test():
 
 
 def test_a_candidate_is_fitted_and_measured_on_both_windows(problem):
-    recommender, outcome = compete({"kind": "item_knn", "name": "knn"}, problem, seed=0)
+    recommender, outcome, per_user = compete({"kind": "item_knn", "name": "knn"}, problem, seed=0)
+    assert per_user["ndcg@10"].mean() == pytest.approx(outcome.test["ndcg@10"])
     assert recommender.config.kind == "item_knn"
     assert outcome.name == "knn"
     assert outcome.validation["rows"] == len(problem.split.validation)
@@ -48,7 +49,7 @@ def test_a_candidate_is_fitted_and_measured_on_both_windows(problem):
 
 def test_what_is_reported_while_fitting_is_kept_by_epoch(problem):
     settings = {"kind": "biased_mf"}
-    _, outcome = compete(settings, problem, seed=0)
+    outcome = compete(settings, problem, seed=0).outcome
     for name, value, epoch in outcome.epochs:
         assert isinstance(name, str)
         assert isinstance(value, float)

@@ -39,6 +39,8 @@ def test_each_candidate_is_one_run_with_params_metrics_tags_and_plots(environmen
         assert {"validation/ndcg_at_10", "test/ndcg_at_10", "fit_seconds"} <= set(run.data.metrics)
         assert run.data.tags["dataset_version"].startswith("tables-")
         assert run.data.tags["fingerprint.text"].startswith("toy-")
+        kept = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert "per_user.parquet" in kept
     winner = runs[done["candidate"]].info.run_id
     assert "plots/candidates.png" in {f.path for f in client.list_artifacts(winner, "plots")}
 
@@ -65,9 +67,9 @@ def test_a_killed_run_goes_on_where_it_stopped(environment, registry, monkeypatc
 
     fitted = []
 
-    def compete(candidate, problem, *, seed):
+    def compete(candidate, problem, **rest):
         fitted.append(candidate["kind"])
-        return real(candidate, problem, seed=seed)
+        return real(candidate, problem, **rest)
 
     real = tasks.training.compete
     monkeypatch.setattr(tasks.training, "compete", compete)
