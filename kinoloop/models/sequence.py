@@ -74,7 +74,7 @@ class SequenceConfig(RecommenderConfig):
         description="Of the words shared with the history, in the score; None: by validation.",
     )
     match_neighbours: int = Field(
-        100, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
+        50, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
     )
     match_decay: float = Field(
         0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
@@ -206,8 +206,10 @@ class Sequence(Recommender):
             scores += weight * self._match.score(recent, decay=decay)
             return
         found = recent_weights(recent, scores.shape[1], decay=decay) @ self._match.similarity
-        rows = np.repeat(np.arange(len(recent)), np.diff(found.indptr))
-        scores[rows, found.indices] += weight * found.data  # each place once: no sum is lost
+        found.data *= weight
+        for row, start in enumerate(found.indptr[:-1]):  # a row stays in the cache
+            part = slice(start, found.indptr[row + 1])
+            scores[row, found.indices[part]] += found.data[part]
 
     def _hidden(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of rows that are not empty, (n_rows, dim)."""
@@ -261,7 +263,7 @@ def _alike(rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDAr
     rows, lengths = rows[order], lengths[order]
     start = 0
     while start < len(rows):
-        longest = int(lengths[start]) * 5 // 4
+        longest = int(lengths[start]) * 3 // 2
         stop = min(int(np.searchsorted(lengths, longest, "right")), start + ROWS_AT_A_TIME)
         yield rows[start:stop]
         start = stop
