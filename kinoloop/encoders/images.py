@@ -7,6 +7,7 @@ take. A processor with steps of another kind is asked itself, on the CPU.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -85,15 +86,12 @@ class ImageSteps:
         Returns:
             (n, 3, height, width).
         """
-        import torch
-
         pixels = images.permute(0, 3, 1, 2)
         if self.resize is not None:
             pixels = self._resized(pixels)
         if self.crop is not None:
             pixels = _cropped(pixels, self.crop)
-        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
+        mean, std = _channels(self.mean, images.device), _channels(self.std, images.device)
         result = (pixels.float() * self.scale + self.offset - mean) / std
         return result.to(dtype).contiguous()
 
@@ -141,6 +139,14 @@ def preprocess_by(steps: ImageSteps, pretrained: Pretrained) -> Preprocess:
 def _ask(pretrained: Pretrained, processor: Any, frames: Frames) -> "torch.Tensor":  # noqa: ANN401
     inputs = processor(images=list(frames), return_tensors="pt", input_data_format="channels_last")
     return pretrained.send(inputs["pixel_values"])
+
+
+@lru_cache(maxsize=16)
+def _channels(values: tuple[float, float, float], device: "torch.device") -> "torch.Tensor":
+    """Numbers by channel, sent once: every other way to a GPU makes the host wait for it."""
+    import torch
+
+    return torch.tensor(values, device=device).view(3, 1, 1)
 
 
 def _is_plain(processor: Any) -> bool:  # noqa: ANN401
