@@ -46,7 +46,7 @@ class ConcatMatchConfig(RecommenderConfig):
     )
     length: int = Field(20, ge=1, description="Newest videos of a history that make p_u.")
     temperature: float = Field(0.1, gt=0, description="Cosines are divided by it in training.")
-    negatives: int = Field(256, ge=1, description="Watched videos that a step is compared with.")
+    negatives: int = Field(64, ge=1, description="Watched videos that a step is compared with.")
     negative_popularity: float = Field(
         0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
     )
@@ -56,7 +56,7 @@ class ConcatMatchConfig(RecommenderConfig):
     learning_rate: float = Field(3e-3, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     max_positions: int = Field(
-        300_000, ge=1, description="Positions an epoch, drawn anew each; bounds the time."
+        100_000, ge=1, description="Positions an epoch, drawn anew each; bounds the time."
     )
 
 

@@ -26,7 +26,7 @@ def moments_of(split: Split, exposures: Exposures) -> tuple[int, int]:
     """
     validation = split.validation.targets.timestamps
     test = split.test.targets.timestamps
-    if validation.max() < test.min():
+    if validation.max() < test.min() or not len(exposures):
         return int(validation.min()), int(test.min())
     at = [int(share * (len(exposures) - 1)) for share in SHARES]
     first, second = exposures.timestamps[at].tolist()

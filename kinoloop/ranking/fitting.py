@@ -97,9 +97,11 @@ def fit_ranker(
         report: Receives metrics per epoch.
 
     Raises:
-        DataError: A window has no exposures, or only one label.
+        DataError: There are no exposures, or a window has none or only one label.
         ConfigError: The language model does not exist.
     """
+    if not len(windows.exposures):
+        raise DataError("ranker: no events of any video of the catalogue; ingest events first")
     exposures, labels = _labelled(windows, catalogue, config, seed)
     times = exposures.timestamps
     ranked = exposures.shown

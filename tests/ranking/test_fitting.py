@@ -78,6 +78,12 @@ def test_a_window_with_one_kind_of_label_is_refused(windows, catalogue):
         fit_ranker(RankerConfig(**SMALL), replace(windows, labels=labels), catalogue)
 
 
+def test_no_exposures_are_an_error_that_says_so(windows, catalogue):
+    nothing = windows.exposures.select(np.zeros(len(windows.exposures), dtype=bool))
+    with pytest.raises(DataError, match="no events of any video of the catalogue"):
+        fit_ranker(RankerConfig(**SMALL), replace(windows, exposures=nothing), catalogue)
+
+
 def test_saved_and_loaded_it_says_the_same_and_holds_no_pickle(fitted, catalogue, tmp_path):
     fitted.ranker.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "state.safetensors"}

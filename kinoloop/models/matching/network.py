@@ -50,10 +50,16 @@ class Matcher(nn.Module):
         return nn.functional.normalize((fused_BLD * weight_BL[..., None]).sum(dim=1), dim=1)
 
     def match(self, profile_BD: Tensor, fused_BVD: Tensor) -> Tensor:
-        """cos(p_u, M([p_u; f_v])) for V videos of each position, (B, V)."""
-        wide = profile_BD[:, None].expand(-1, fused_BVD.shape[1], -1)
-        answer_BVD = self.second(torch.relu(self.first(torch.cat([wide, fused_BVD], dim=2))))
-        return (nn.functional.normalize(answer_BVD, dim=2) * wide).sum(dim=2)
+        """cos(p_u, M([p_u; f_v])) for V videos of each position, (B, V).
+
+        Videos that all positions share come as (1, V, D): their half of the first layer is then
+        computed once and not for each position.
+        """
+        profile_HD, video_HD = self.first.weight.chunk(2, dim=1)
+        asked_BH = nn.functional.linear(profile_BD, profile_HD, self.first.bias)
+        offered_BVH = nn.functional.linear(fused_BVD, video_HD)
+        answer_BVD = self.second(torch.relu(asked_BH[:, None] + offered_BVH))
+        return (nn.functional.normalize(answer_BVD, dim=2) * profile_BD[:, None]).sum(dim=2)
 
     def arrays(self) -> State:
         """What scoring needs, in numpy: f of every video, and M with its first layer in halves."""

@@ -116,8 +116,7 @@ def _loss(
     fused_BLD = fused_VD[history].view(*batch.videos.shape, -1)
     profile_BD = network.profile(fused_BLD, torch.from_numpy(batch.weights).to(device))
     positive_B = network.match(profile_BD, fused_VD[targets][:, None])
-    offered = fused_VD[others].expand(len(profile_BD), -1, -1)
-    negative_BS = network.match(profile_BD, offered)
+    negative_BS = network.match(profile_BD, fused_VD[others][None])
     negative_BS = negative_BS.masked_fill(targets[:, None] == others, float("-inf"))
     logits_BK = torch.cat([positive_B, negative_BS], dim=1) / temperature
     return -torch.log_softmax(logits_BK, dim=1)[:, 0].mean()
