@@ -9,7 +9,6 @@ step, so that the loss does not depend on how many processes there are.
 Every epoch draws from (seed, epoch): a training that was stopped goes on with the same curve.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -31,7 +30,6 @@ from kinoloop.models.transformer.network import Network, Step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-logger = logging.getLogger(__name__)
 
 Parts = TypeVar("Parts", Step, Compared)
 Loss = Literal["sampled_softmax", "softmax", "gbce", "bce"]
@@ -123,7 +121,6 @@ class Training:
             for name, value in found.items():
                 progress.curve.append((name, value, progress.epoch))
                 report(name, value, progress.epoch)
-            logger.info("epoch %d: %s", progress.epoch, found)
             if checkpoints is not None and self._accelerator.is_main_process:
                 checkpoints.save(progress, self._arrays())
         if best is not None:
