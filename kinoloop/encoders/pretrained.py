@@ -51,10 +51,10 @@ class Pretrained:
 
     def send(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """Put a tensor where the model is; numbers with a point in the model's precision."""
-        dtype = self.dtype if tensor.is_floating_point() else None
         if self.device.type == "cuda" and not tensor.is_pinned():
             tensor = tensor.pin_memory()
-        return tensor.to(self.device, dtype, non_blocking=True)
+        there = tensor.to(self.device, non_blocking=True)  # with a dtype it would convert here
+        return there.to(self.dtype) if there.is_floating_point() else there
 
     def stack(self, arrays: Sequence[NDArray[Any]]) -> "torch.Tensor":
         """Arrays of one shape as one tensor where the model is; copied once, and not waited for."""
