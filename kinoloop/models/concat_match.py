@@ -27,6 +27,7 @@ from kinoloop.models.base import (
 )
 
 PRIOR_SHARE = 1e-4  # only breaks ties, such as for a history without content
+VALIDATION_ROWS = 1000  # looked at after each epoch: a row costs more than in other recommenders
 CHUNK_CELLS = 8_000_000  # numbers of the widest array held at a time: 32 MB
 
 
@@ -74,7 +75,7 @@ class ConcatMatch(Recommender):
         def quality(weights: State) -> float:
             assert validation is not None
             self._restore(weights)
-            return validation.ndcg(self.score)
+            return validation.ndcg(self.score, max_rows=VALIDATION_ROWS)
 
         weights = train_matcher(
             self.config,

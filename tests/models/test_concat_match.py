@@ -76,7 +76,7 @@ def test_validation_keeps_the_best_epoch():
         def __init__(self):
             self.values = iter([0.1, 0.5, 0.2, 0.3])
 
-        def ndcg(self, score):
+        def ndcg(self, score, *, max_rows):
             heard.append(score(Histories.from_rows([[Interaction(0)]])))
             return next(self.values)
 
