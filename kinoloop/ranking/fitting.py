@@ -66,7 +66,8 @@ class Fitted:
 
     Attributes:
         ranker: Ready, with blend 0.
-        metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `rows`.
+        metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `served`:
+            of the test window as an answer in service sees it, without a surface.
         train: What was learned from.
         test: What was reported on.
         probabilities: What was predicted of it.
@@ -149,6 +150,7 @@ def fit_ranker(
     metrics = {
         **measured("validation", validation.labels, ranker.probabilities(validation.pairs)),
         **measured("test", test.labels, probabilities),
+        **measured("served", test.labels, ranker.probabilities(test.pairs.anywhere())),
     }
     logger.info("ranker: test AUC %.4f of %d exposures", metrics["test/auc"], len(tested))
     return Fitted(ranker, metrics, train_examples, test, probabilities)

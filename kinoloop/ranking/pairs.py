@@ -1,6 +1,6 @@
 """Who is asked about which video: contexts (a history at a moment) and the pairs to rank."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.videos)
+
+    def anywhere(self) -> "Pairs":
+        """The same pairs with unknown surfaces, as an answer in service has them."""
+        return replace(self, surfaces=np.full_like(self.surfaces, UNKNOWN_SURFACE))
 
     def select(self, picked: NDArray[np.integer] | slice) -> "Pairs":
         """Keep some pairs; contexts that nobody needs any more leave too."""

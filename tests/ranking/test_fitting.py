@@ -26,6 +26,13 @@ def test_metrics_are_those_of_scikit_learn(fitted):
     assert fitted.metrics["test/exposures"] == len(labels)
 
 
+def test_what_an_answer_in_service_knows_is_measured_too(fitted):
+    blind = fitted.test.pairs.anywhere()
+    p = fitted.ranker.probabilities(blind)
+    assert (blind.surfaces == -1).all()
+    assert fitted.metrics["served/auc"] == pytest.approx(roc_auc_score(fitted.test.labels, p))
+
+
 def test_windows_follow_time(fitted):
     assert fitted.train.pairs.moments.max() < VALIDATION_FROM
     assert fitted.test.pairs.moments.min() >= TEST_FROM
