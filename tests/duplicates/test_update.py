@@ -22,9 +22,10 @@ class World:
 
     def __init__(self, root):
         self.tables = Tables(root / "data")
-        self.media, self.features = {}, {}
+        self.media, self.features, self.titles = {}, {}, {}
 
-    def put(self, video_id, pictures, *, content="1", vector=None):
+    def put(self, video_id, pictures, *, content="1", vector=None, title="A title"):
+        self.titles[video_id] = title
         self.media[video_id] = {
             "video_id": video_id,
             "content_hash": content,
@@ -44,7 +45,9 @@ class World:
             }
 
     def update(self, **options):
-        self._write("videos", [{"video_id": v, "title": v} for v in self.media], VIDEOS)
+        self._write(
+            "videos", [{"video_id": v, "title": self.titles[v]} for v in self.media], VIDEOS
+        )
         self._write("media", self.media.values(), MEDIA)
         self._write("features", self.features.values(), FEATURES)
         return update_duplicates(self.tables, CONFIG, **options)
@@ -71,6 +74,12 @@ def test_copies_are_grouped_and_strangers_are_not(world):
     report = world.update()
     assert (report.videos, report.compared, report.groups, report.grouped) == (3, 3, 1, 2)
     assert world.groups() == {"a": "a", "b": "a", "c": None}
+
+
+def test_the_same_title_over_other_pictures_is_another_video(world):
+    world.put("a", film(1), title="Holiday")
+    world.put("b", film(2), title="Holiday")
+    assert world.update().groups == 0
 
 
 def test_twins_are_told_from_both_sides_with_how_they_agree(world):

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 import numpy as np
 import polars as pl
 import pytest
-import transformers
 from PIL import Image
 
 from kinoloop.data.catalogue import load_catalogue
@@ -17,6 +16,7 @@ from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
 from kinoloop.semantics.label import Space, label
 from tests.encoders import tiny_models
 from tests.encoders.test_joint_text import content, with_words
+from tests.semantics import tiny_tellers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = """
@@ -184,31 +184,20 @@ def test_heads_learn_the_catalogues_categories_and_name_those_of_others(world):
     assert (world.tables.root / "heads" / "heads.json").exists()
 
 
-def test_a_model_that_writes_is_named_as_the_writer(tmp_path, world):
-    folder = tiny_captioner(tmp_path / "captioner")
+@pytest.mark.parametrize("make", [tiny_tellers.captioner, tiny_tellers.chat_model])
+def test_a_model_that_writes_is_named_as_the_writer(tmp_path, world, make):
+    folder = make(tmp_path / "teller")
     world.put("v", "a red fox")
     world.picture("v", (200, 30, 30))
-    world.label(generative=GenerativeConfig(model=str(folder), max_tokens=5))
+    world.put("w", "without a picture")
+    asked = GenerativeConfig(model=str(folder), max_tokens=5, prompt="a red fox")
+    world.label(generative=asked)
     row = world.rows()["v"]
     assert row["summary_by"] == str(folder)
     assert row["summary"]
-
-
-def tiny_captioner(folder):
-    import torch
-
-    torch.manual_seed(0)
-    size = {**tiny_models.SMALL, "intermediate_size": 64, "projection_dim": 16}
-    ends = {"bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
-    reads = {"vocab_size": 20, "encoder_hidden_size": 32, "max_position_embeddings": 16}
-    words, pictures = {**size, **ends, **reads}, {**size, "image_size": 32, "patch_size": 8}
-    config = transformers.BlipConfig(text_config=words, vision_config=pictures, projection_dim=16)
-    transformers.BlipForConditionalGeneration(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(tiny_models.WORDS[:20]))
-    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"))
-    image = transformers.BlipImageProcessor(size={"height": 32, "width": 32})
-    transformers.BlipProcessor(image, tokenizer).save_pretrained(folder)
-    return folder
+    assert world.rows()["w"]["summary_by"] == "words"
+    assert world.label(generative=asked).done == 0
+    assert world.label(generative=asked.model_copy(update={"prompt": "jazz"})).done == 2
 
 
 def test_catalogue_carries_labels(world):
