@@ -8,7 +8,7 @@ probabilities in which a channel that finds nothing to say counts little:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.joint_text import JointText
 from kinoloop.semantics.label_file import Facet
-from kinoloop.semantics.zero_shot import Prototypes, Scale, prototypes, words_scale
+from kinoloop.semantics.zero_shot import (
+    TEMPERATURE,
+    Z_MANY,
+    Prototypes,
+    Scale,
+    prototypes,
+    words_scale,
+)
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +51,11 @@ class Channel:
 def words_channel(facets: Sequence[Facet], encoder: TextEncoder) -> Channel:
     """Words, through the encoder that made the text vectors."""
     scale = words_scale(facets, encoder.encode_text)
-    return Channel("text", {f.name: prototypes(f, encoder.encode_text, scale) for f in facets})
+    strict = replace(scale, floor=Z_MANY / TEMPERATURE)
+    return Channel(
+        "text",
+        {f.name: prototypes(f, encoder.encode_text, strict if f.many else scale) for f in facets},
+    )
 
 
 def joint_channel(facets: Sequence[Facet], modality: str, text: JointText) -> Channel:
