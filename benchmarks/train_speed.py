@@ -22,6 +22,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.data.interest import InterestConfig, load_histories
 from kinoloop.data.tables import Tables
 from kinoloop.models.base import build
+from kinoloop.models.transformer import fitting
 
 PEER = Path(__file__).parent / "peers" / "rectools_sasrec.py"
 
@@ -85,6 +86,7 @@ def _ours(
         "words": words,
         "batch_positions": int(arguments.batch * pairs[pairs > 0].mean()),
     }
+    fitting.STEPS_AN_EPOCH = 1  # as many rows a step as theirs, however few users
     moments = [time.process_time()]
 
     def report(name: str, value: float, step: int) -> None:  # noqa: ARG001

@@ -3,9 +3,8 @@
 The transformers library calls it from inside any of its models under the name `packed`; no mask is
 ever built. On a GPU in half precision it is the varlen kernel of PyTorch; elsewhere windows of
 equal length, which stand together, are one call of the dense kernel each. A mask over the whole
-row would cost positions², and padding the share of padding: on histories of 2 to 20 videos with
-1,024 positions a step a document mask made a step slower than this by the factor that
-docs/results.md names.
+row would cost positions² (`python -m benchmarks.ablate DATA_DIR --only base "document mask"`), and
+padding the share of padding.
 
 Shapes: P positions, H heads, G heads of keys and values (G divides H), E size of a head.
 
