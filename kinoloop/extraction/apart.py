@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from kinoloop.errors import ConfigError
-from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.config import ExtractConfig, SpeechConfig
 from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.products import Product, make_products
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Shard, make
+from kinoloop.extraction.speech import Transcriber, transcriber
 from kinoloop.media.guard import DecoderPool
 
 
@@ -42,7 +43,8 @@ def make_apart(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> 
         return _make(shard, iter([None] * len(shard.tasks)), products, config)
     items = [task.item for task in shard.tasks]
     with DecoderPool(config.decode, config.guard) as pool:
-        decoded = decode_all(pool, items, ahead=config.decode_ahead)
+        listener = _listener(config.speech.model_dump_json())
+        decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
         return _make(shard, decoded, products, config)
 
 
@@ -58,3 +60,8 @@ def _make(
 @lru_cache(maxsize=1)
 def _products(config: str) -> list[Product]:
     return make_products(ExtractConfig.model_validate_json(config))
+
+
+@lru_cache(maxsize=1)
+def _listener(config: str) -> Transcriber | None:
+    return transcriber(SpeechConfig.model_validate_json(config))

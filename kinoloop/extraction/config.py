@@ -27,6 +27,17 @@ class RayConfig(Config):
     )
 
 
+class SpeechConfig(Config):
+    """Which model listens where there are no words."""
+
+    model: str = Field(default="", description="Hub name or folder; empty: nobody listens.")
+    revision: str | None = Field(default=None, description="Commit or tag on the hub.")
+    language: str = Field(
+        default="", description="Spoken, such as `en`; empty: the model finds out."
+    )
+    batch_size: int = Field(default=4, ge=1, description="Videos at a time; 16 on a GPU.")
+
+
 class ExtractConfig(Config):
     """What is taken from videos, with which limits, and which encoders describe it."""
 
@@ -59,4 +70,7 @@ class ExtractConfig(Config):
     )
     decode: DecodeConfig = Field(default=DecodeConfig(), description="What is taken from a file.")
     ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')
+    speech: SpeechConfig = Field(
+        default=SpeechConfig(), description="Who listens where there are no words."
+    )
     guard: GuardConfig = Field(default=GuardConfig(), description="What a decoder may use.")

@@ -6,20 +6,29 @@ from collections.abc import Iterator, Sequence
 from kinoloop.errors import MediaError
 from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.rows import Decoded
+from kinoloop.extraction.speech import Transcriber
 from kinoloop.media.decoded import DecodedMedia, nothing
 from kinoloop.media.guard import DecoderPool, Job
 
 logger = logging.getLogger(__name__)
 
 
-def decode_all(pool: DecoderPool, items: Sequence[Item], *, ahead: int) -> Iterator[Decoded]:
+def decode_all(
+    pool: DecoderPool, items: Sequence[Item], *, ahead: int, listener: Transcriber | None = None
+) -> Iterator[Decoded]:
     """Decode in order; where the media fails, what the subtitles say is still read.
 
     Args:
         pool: Who decodes.
         items: What to decode.
         ahead: How many videos are decoded, or being decoded, and not yet taken.
+        listener: Who hears what is said where there are no words; None: nobody.
     """
+    decoded = _decode(pool, items, ahead)
+    return decoded if listener is None else listener.add_words(decoded)
+
+
+def _decode(pool: DecoderPool, items: Sequence[Item], ahead: int) -> Iterator[Decoded]:
     jobs = (
         Job(None if item.media and item.media_at is None else item.media_at, item.subtitles_at)
         for item in items

@@ -69,6 +69,7 @@ class Item:
         media_at: Where the media is; None where there is none or it was not found.
         subtitles_at: Likewise; the bare reference where it was not found.
         content_hash: Of media and subtitles; "" where the catalogue names neither.
+        media_hash: Of these and of who listens where there are no subtitles: of the media row.
         text_hash: Of all words of the video.
         fault: Why the media was not found or not hashed; "" else.
     """
@@ -80,6 +81,7 @@ class Item:
     media_at: Path | str | None
     subtitles_at: Path | str | None
     content_hash: str
+    media_hash: str
     text_hash: str
     fault: str
 
@@ -89,10 +91,18 @@ class Item:
         return bool(self.content_hash)
 
 
-def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> Iterator[list[Item]]:
+def take_inventory(
+    tables: Tables, roots: Roots, hashes: HashCache, *, speech: str = ""
+) -> Iterator[list[Item]]:
     """Look at every video of the catalogue, newest first, `SLICE_VIDEOS` at a time.
 
     Cost: one `stat` a file that is known; a file that is new or changed is hashed.
+
+    Args:
+        tables: Has the catalogue.
+        roots: Where files are looked for.
+        hashes: Remembers what was hashed.
+        speech: Fingerprint of who listens where there are no words; "" where nobody does.
     """
     videos = (
         tables.scan("videos")
@@ -104,7 +114,7 @@ def take_inventory(tables: Tables, roots: Roots, hashes: HashCache) -> Iterator[
         references = pl.concat([part["media"], part["subtitles"]]).drop_nulls().unique().to_list()
         located = {reference: _locate(roots, reference) for reference in references if reference}
         hashed = hashes.hash_all(place for place, _ in located.values() if place is not None)
-        yield [_item(row, located, hashed) for row in part.iter_rows(named=False)]
+        yield [_item(row, located, hashed, speech) for row in part.iter_rows(named=False)]
 
 
 def compose(text: str, words: str) -> str:
@@ -122,12 +132,16 @@ def _locate(roots: Roots, reference: str) -> tuple[Path | str | None, str]:
         return None, str(err)
 
 
-def _item(row: tuple[object, ...], located: Located, hashed: dict[Path | str, str]) -> Item:
+def _item(
+    row: tuple[object, ...], located: Located, hashed: dict[Path | str, str], speech: str
+) -> Item:
     video_id, title, description, tags, category, media, subtitles = row
     text = _join_words(title, description, category, tags)
     media_at, media_hash, fault = _look_up(media, located, hashed)
     subtitles_at, subtitles_hash, _ = _look_up(subtitles, located, hashed)
     content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
+    heard = speech if media and not subtitles else ""
+    media_hash = _digest(content_hash, heard) if heard else content_hash
     return Item(
         video_id=str(video_id),
         text=text,
@@ -136,7 +150,8 @@ def _item(row: tuple[object, ...], located: Located, hashed: dict[Path | str, st
         media_at=media_at,
         subtitles_at=subtitles_at or (Path(str(subtitles)) if subtitles else None),
         content_hash=content_hash,
-        text_hash=_digest(text, content_hash),
+        media_hash=media_hash,
+        text_hash=_digest(text, media_hash),
         fault=fault,
     )
 

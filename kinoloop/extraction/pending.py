@@ -83,7 +83,7 @@ def _hashes(items: Sequence[Item], products: Sequence[Product]) -> pl.DataFrame:
         f"wanted{i}": [product.hash_of(item) for item in items]
         for i, product in enumerate(products)
     }
-    facts = {"video_id": [i.video_id for i in items], "content": [i.content_hash for i in items]}
+    facts = {"video_id": [i.video_id for i in items], "content": [i.media_hash for i in items]}
     return pl.DataFrame({**facts, **wanted}, orient="col").with_row_index("position")
 
 

@@ -15,7 +15,7 @@ import filelock
 from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
-from kinoloop.extraction import store
+from kinoloop.extraction import speech, store
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots, take_inventory
 from kinoloop.extraction.pending import find_pending
@@ -101,7 +101,8 @@ def planned(
     with _alone(state_dir, config.lock_wait_s):
         products = make_products(config)
         hashes = HashCache(state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes)
-        slices = take_inventory(tables, roots, hashes)
+        heard = speech.identify(config.speech)
+        slices = take_inventory(tables, roots, hashes, speech=heard)
         videos, tasks = find_pending(tables, slices, products, retry=retry)
         logger.info("%d videos, %d to extract (%d hashed)", videos, len(tasks), hashes.computed)
         report = ExtractReport.start(videos, len(tasks), products, hashed=hashes.computed)

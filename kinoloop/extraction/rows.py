@@ -43,7 +43,7 @@ def media_row(item: Item, decoded: Decoded) -> Row:
     found = decoded.found
     return {
         "video_id": item.video_id,
-        "content_hash": item.content_hash,
+        "content_hash": item.media_hash,
         "outcome": decoded.outcome,
         "reason": decoded.reason,
         "duration_s": found.duration_s,

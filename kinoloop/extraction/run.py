@@ -19,8 +19,8 @@ Where to plug in:
   fingerprint, write `make`, and add it in `make_products`. It gets whole windows, is found pending
   by its own fingerprint, harms no other when it fails, and runs under Ray like the rest. What
   can be made of vectors or words alone is better made from the tables, after extraction.
-- Words that are not there yet (speech recognition) belong between decoding and making: see
-  `decoding.decode_all`; its `Decoded.found.words` go to the text encoder and to `media.words`.
+- Words that are not there yet are heard (`speech`) between decoding and making; they go where
+  subtitles go, to the text encoder and to `media.words`.
 """
 
 from collections.abc import Iterator
@@ -37,6 +37,7 @@ from kinoloop.extraction.plan import Plan, Progress, planned
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Made, make
+from kinoloop.extraction.speech import transcriber
 from kinoloop.media.guard import DecoderPool
 
 
@@ -92,7 +93,8 @@ def _make_all(plan: Plan, stack: ExitStack) -> Iterator[Made]:
     decoded: Iterator[Decoded] = iter(())
     if items:
         pool = stack.enter_context(DecoderPool(config.decode, config.guard))
-        decoded = decode_all(pool, items, ahead=config.decode_ahead)
+        listener = transcriber(config.speech)
+        decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
     for shard in plan.shards:
         n = len(shard.tasks)
         found = islice(decoded, n) if shard.decodes else iter([None] * n)

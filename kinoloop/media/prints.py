@@ -19,8 +19,6 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import dctn
-from scipy.signal import resample_poly
 
 PRINTS_VERSION = 1
 """Raised whenever the same picture or sound starts to give another hash."""
@@ -107,6 +105,8 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
     Returns:
         (m,) int32, one for each `SOUND_HOP_S`; 0 where it is silent. Empty without sound.
     """
+    from scipy.signal import resample_poly  # importing it takes longer than decoding a clip
+
     start = audio[: int(SOUND_S * rate)]
     down = resample_poly(start, 11025, 2 * rate) if len(start) else start
     if len(down) < _SOUND_WINDOW + _SOUND_HOP:
@@ -137,6 +137,8 @@ def _hash(pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
     """One hash a picture, (n,)."""
     if not len(pictures):
         return np.zeros(0, dtype=np.int64)
+    from scipy.fft import dctn
+
     small = [
         np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BOX)) for one in pictures
     ]

@@ -82,9 +82,10 @@ def choose_streams(container: InputContainer) -> Streams:
     """FFmpeg's best picture and best sound, and the first subtitles that are text."""
     video, audio = container.streams.best("video"), container.streams.best("audio")
     chosen = Streams()
-    if isinstance(video, av.VideoStream) and Disposition.attached_pic not in video.disposition:
+    # FFmpeg may name a stream the best that it has no decoder for
+    if isinstance(video, av.VideoStream) and codec_name(video) and not _is_cover(video):
         chosen.video = video
-    if isinstance(audio, av.AudioStream):
+    if isinstance(audio, av.AudioStream) and codec_name(audio):
         chosen.audio = audio
     if chosen.video or chosen.audio:
         chosen.subtitles = next(
@@ -96,11 +97,12 @@ def choose_streams(container: InputContainer) -> Streams:
 def unreadable_streams(container: InputContainer, chosen: Streams) -> str:
     """Names of pictures and sound that are there and have no decoder; "" where there are none."""
     sound = [] if chosen.audio else container.streams.audio
-    covers = Disposition.attached_pic
-    pictures = (
-        [] if chosen.video else [v for v in container.streams.video if covers not in v.disposition]
-    )
+    pictures = [] if chosen.video else [v for v in container.streams.video if not _is_cover(v)]
     return ", ".join(f"{s.type} ({codec_name(s) or 'unknown codec'})" for s in (*pictures, *sound))
+
+
+def _is_cover(video: av.VideoStream) -> bool:
+    return Disposition.attached_pic in video.disposition
 
 
 def codec_name(stream: av.stream.Stream) -> str:

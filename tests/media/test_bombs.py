@@ -208,5 +208,11 @@ def test_a_wave_of_absurd_rate_and_channels(pool, tmp_path):
     assert found.seconds < WALL_S
 
 
+def test_a_codec_that_nobody_knows_is_named(pool, tmp_path):
+    unknown = matroska(track(1, codec=b"V_UNKNOWN"), clusters=cluster(bytes(64)))
+    (tmp_path / "a.mkv").write_bytes(unknown)
+    assert refused(pool, tmp_path / "a.mkv") == "unsupported_codec"
+
+
 def test_after_all_of_that_a_clip_is_read(pool, clip):
     assert probe(pool, clip).outcome == "ok"
