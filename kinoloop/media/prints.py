@@ -20,7 +20,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-PRINTS_VERSION = 1
+PRINTS_VERSION = 2
 """Raised whenever the same picture or sound starts to give another hash."""
 
 MAX_PICTURES = 240
@@ -43,6 +43,11 @@ _SOUND_RATE = 5512.5
 _SOUND_WINDOW = 2048
 _SOUND_HOP = 256
 _BANDS = 33
+
+_WAVES = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64).astype(np.float32) / 4
+_WAVES[0] /= np.sqrt(2)
+"""The 8 coarsest cosine waves over 32 points (DCT-II, orthonormal); plain numpy, since importing
+scipy takes a worker several times as long as decoding a clip."""
 
 
 class PictureTaker:
@@ -105,10 +110,8 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
     Returns:
         (m,) int32, one for each `SOUND_HOP_S`; 0 where it is silent. Empty without sound.
     """
-    from scipy.signal import resample_poly  # importing it takes longer than decoding a clip
-
     start = audio[: int(SOUND_S * rate)]
-    down = resample_poly(start, 11025, 2 * rate) if len(start) else start
+    down = _resample(start, rate) if len(start) else start
     if len(down) < _SOUND_WINDOW + _SOUND_HOP:
         return np.zeros(0, dtype=np.int32)
     windows = np.lib.stride_tricks.sliding_window_view(down, _SOUND_WINDOW)[::_SOUND_HOP]
@@ -124,6 +127,13 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
     return heard.astype(np.int32)
 
 
+def _resample(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """Sound at `_SOUND_RATE`, by cutting off what is above half of it in the spectrum."""
+    wanted = max(1, round(len(audio) * _SOUND_RATE / rate))
+    spectrum = np.fft.rfft(audio)[: wanted // 2 + 1]
+    return (np.fft.irfft(spectrum, wanted) * (wanted / len(audio))).astype(np.float32)
+
+
 def _without_bars(lightest: NDArray[np.uint8]) -> slice:
     """What is left of a side when the bars at its two ends are cut off."""
     lit = np.flatnonzero(lightest > BAR_LIGHT)
@@ -137,13 +147,10 @@ def _hash(pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
     """One hash a picture, (n,)."""
     if not len(pictures):
         return np.zeros(0, dtype=np.int64)
-    from scipy.fft import dctn
-
     small = [
         np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BOX)) for one in pictures
     ]
-    waves = dctn(np.stack(small).astype(np.float32), axes=(1, 2), norm="ortho")
-    coarse = waves[:, :8, :8].reshape(len(small), 64)
+    coarse = (_WAVES @ np.stack(small).astype(np.float32) @ _WAVES.T).reshape(len(small), 64)
     coarse[:, 0] = 0  # the mean light
     bits = coarse > np.median(coarse[:, 1:], axis=1, keepdims=True)
     hashes: NDArray[np.int64] = np.packbits(bits, axis=1).view(">i8")[:, 0].astype(np.int64)
