@@ -72,6 +72,7 @@ def _compare(console: Console, root: Path, clips: list[Path]) -> bool:
     costs: dict[str, Cost] = {}
     for space in _spaces(config):  # what a process imports once is nobody's cost
         space.make([VideoContent("", "warm", np.zeros((1, 8, 8, 3), np.uint8), *SILENCE)])
+    _decode(config, clips[:1])
     with _measured(costs, "decode alone"):
         contents = _decode(config, clips)
     for space in _spaces(config):
