@@ -56,7 +56,6 @@ class PictureTaker:
     def __init__(self) -> None:
         self._scaler = VideoReformatter()  # keeps its context: making one costs more than scaling
         self._step_s = STEP_S
-        self._scaler = VideoReformatter()
         self._taken: list[tuple[float, NDArray[np.uint8]]] = []
 
     def offer(self, time_s: float, frame: av.VideoFrame) -> None:

@@ -81,12 +81,9 @@ class Neighbours:
     ) -> NDArray[np.float32]:
         """One row without a sparse product, as a request needs it: 0.1 ms instead of 3 ms."""
         neighbours, similarity, lengths = self._of_each(videos)
-        summed = np.bincount(
-            neighbours,
-            weights=similarity * np.repeat(weights, lengths),
-            minlength=self.similarity.shape[0],
-        )
-        return summed.astype(np.float32)[None]
+        summed = np.zeros((1, self.similarity.shape[0]), dtype=np.float32)
+        np.add.at(summed[0], neighbours, similarity * np.repeat(weights, lengths))
+        return summed
 
     def _of_each(
         self, videos: NDArray[np.integer]

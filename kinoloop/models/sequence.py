@@ -188,10 +188,13 @@ class Sequence(Recommender):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         recent = histories.last(self.config.length)
-        hidden = np.zeros((len(recent), self.config.dim), dtype=np.float32)
-        busy = np.flatnonzero(recent.lengths > 0)
-        for rows in _alike(busy, recent.lengths[busy]):
-            hidden[rows] = self._hidden(recent.rows(rows) if len(recent) > 1 else recent)
+        if len(recent) == 1 and len(recent.videos):  # a request
+            hidden = self._hidden(recent)
+        else:
+            hidden = np.zeros((len(recent), self.config.dim), dtype=np.float32)
+            busy = np.flatnonzero(recent.lengths > 0)
+            for rows in _alike(busy, recent.lengths[busy]):
+                hidden[rows] = self._hidden(recent.rows(rows))
         scores = np.asarray(hidden @ self._items.T)
         if self.match_weight:
             self._add_matches(scores, recent)
