@@ -47,7 +47,18 @@ class Words(Space):
 
 
 def task(name, products=(0,)):
-    item = Item(name, name, f"{name}.mp4", None, None, None, f"content {name}", f"text {name}", "")
+    item = Item(
+        video_id=name,
+        text=name,
+        media=f"{name}.mp4",
+        subtitles=None,
+        media_at=None,
+        subtitles_at=None,
+        content_hash=f"content {name}",
+        media_hash=f"content {name}",
+        text_hash=f"text {name}",
+        fault="",
+    )
     return Task(item, tuple(products), media_row=True, words=None)
 
 
@@ -121,7 +132,7 @@ def test_rows_survive_the_way_between_machines():
 def test_words_are_cut_apart_from_what_must_be_decoded_and_come_first():
     products = [watched(), Words()]
     bare = [
-        Task(Item(f"t{i}", "t", None, None, None, None, "", "h", ""), (1,), False, "")
+        Task(Item(f"t{i}", "t", None, None, None, None, "", "", "h", ""), (1,), False, "")
         for i in range(3)
     ]
     shards = cut([task("a"), *bare, task("b"), task("c")], products, sizes=(2, 2))
@@ -139,7 +150,7 @@ def test_worker_that_would_make_other_vectors_is_refused(world):
 
 def test_shard_without_media_is_made_apart_without_a_decoder(world):
     prints = [product.fingerprint for product in make_products(world.config)]
-    item = Item("t", "jazz", None, None, None, None, "", "h", "")
+    item = Item("t", "jazz", None, None, None, None, "", "", "h", "")
     parts = make_apart(
         Shard(0, (Task(item, (0, 1, 2), False, ""),), decodes=False), world.config, prints
     )

@@ -22,8 +22,8 @@ def zone(tmp_path, monkeypatch):
 
 def artifact(key):
     with get_client(sync_client=True) as client:
-        (newest, *_) = [a for a in client.read_artifacts() if a.key == key]
-        return newest.data
+        found = [a for a in client.read_artifacts(limit=200) if a.key == key]
+        return max(found, key=lambda artifact: artifact.created).data
 
 
 def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_path):

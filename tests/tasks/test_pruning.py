@@ -26,7 +26,7 @@ def environment(tmp_path, tracking_uri, monkeypatch):
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", tracking_uri)
     pl.DataFrame([{"video_id": "v"}], schema=VIDEOS).write_delta(str(tmp_path / "data" / "videos"))
     rows = [
-        {"video_id": "v", "modality": "text", "fingerprint": f, "present": False} for f in PRINTS
+        {"video_id": "v", "modality": "text", "fingerprint": f, "present": True} for f in PRINTS
     ]
     pl.DataFrame(rows, schema=FEATURES).write_delta(str(tmp_path / "data" / "features"))
     return Environment()

@@ -6,6 +6,7 @@ from pydantic import Field
 
 import kinoloop.tuning.space
 import kinoloop.tuning.toml
+from kinoloop.evaluation.contest import CANDIDATES
 from kinoloop.models.base import RECOMMENDERS, RecommenderConfig
 from kinoloop.tuning.space import (
     Choice,
@@ -62,7 +63,7 @@ def test_what_is_given_stays():
     assert "loss" not in space
 
 
-@pytest.mark.parametrize("kind", RECOMMENDERS.names())
+@pytest.mark.parametrize("kind", [candidate["kind"] for candidate in CANDIDATES])
 def test_every_point_of_every_space_is_a_config(kind):
     config_type = RECOMMENDERS.get(kind).Config
     space = search_space(config_type, {"kind": kind})
