@@ -86,11 +86,11 @@ def main() -> None:
 
 
 def masked_attention(
-    module: torch.nn.Module,  # noqa: ARG001
+    module: torch.nn.Module,  # noqa: ARG001 (the attention interface's)
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001
+    attention_mask: Tensor | None,  # noqa: ARG001 (the attention interface's; the runs say it all)
     *,
     runs: attention.Runs,
     scaling: float | None = None,
@@ -110,7 +110,7 @@ def _at_once(histories: Histories) -> Histories:
 
 
 def _clock(moments: list[float]) -> Callable[[str, float, int], None]:
-    def report(name: str, value: float, step: int) -> None:  # noqa: ARG001
+    def report(name: str, value: float, step: int) -> None:  # noqa: ARG001 (a Report; only when it comes counts)
         moments.append(time.process_time())
 
     return report

@@ -89,7 +89,7 @@ def _ours(
     fitting.STEPS_AN_EPOCH = 1  # as many rows a step as theirs, however few users
     moments = [time.process_time()]
 
-    def report(name: str, value: float, step: int) -> None:  # noqa: ARG001
+    def report(name: str, value: float, step: int) -> None:  # noqa: ARG001 (a Report; only when it comes counts)
         moments.append(time.process_time())
 
     build(settings, seed=0).fit(histories, catalogue, report=report)
