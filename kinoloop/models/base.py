@@ -23,6 +23,7 @@ from kinoloop.settings import Config
 
 State = dict[str, NDArray[Any]]
 COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
+PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
 REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
 
@@ -125,6 +126,11 @@ class Recommender(ABC):
         empty = histories.lengths == 0
         if empty.any():
             scores[empty] = prior
+        return scores
+
+    def _break_ties(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add so little of the prior, in place, that it only orders equals; and return it."""
+        scores += np.float32(PRIOR_SHARE) * self.prior
         return scores
 
     def because(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:

@@ -26,7 +26,6 @@ from kinoloop.models.base import (
     cosines,
 )
 
-PRIOR_SHARE = 1e-4  # only breaks ties, such as for a history without content
 VALIDATION_ROWS = 1000  # looked at after each epoch: a row costs more than in other recommenders
 CHUNK_CELLS = 8_000_000  # numbers of the widest array held at a time: 32 MB
 
@@ -98,8 +97,7 @@ class ConcatMatch(Recommender):
             answer = hidden @ self._weights["second"].T + self._weights["second_bias"]
             length = np.maximum(np.linalg.norm(answer, axis=2), np.float32(1e-9))
             scores[:, part] = np.einsum("rvd,rd->rv", answer, profiles) / length
-        scores += np.float32(PRIOR_SHARE) * self.prior
-        return scores
+        return self._break_ties(scores)
 
     def _profiles(self, histories: Histories) -> NDArray[np.float32]:
         """p_u of each row, (n_rows, dim), of length 1 or 0."""

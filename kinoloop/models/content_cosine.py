@@ -28,8 +28,6 @@ from kinoloop.models.base import (
 from kinoloop.models.lexical import tfidf
 from kinoloop.models.neighbours import Neighbours, recent_weights
 
-PRIOR_SHARE = 1e-4  # only breaks ties
-
 
 class ContentCosineConfig(RecommenderConfig):
     """Weights of the channels and recency."""
@@ -67,8 +65,7 @@ class ContentCosine(Recommender):
             if weight and name in self.catalogue.modalities:
                 channel = _standardised(history, self.catalogue.modalities[name])
                 scores += np.float32(weight) * channel
-        scores += np.float32(PRIOR_SHARE) * self.prior
-        return scores
+        return self._break_ties(scores)
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

@@ -24,23 +24,18 @@ from pydantic import Field
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
-    Recommender,
-    RecommenderConfig,
     Report,
-    State,
     Validation,
 )
-from kinoloop.models.neighbours import Neighbours, compact
+from kinoloop.models.neighbours import NeighbourConfig, NeighbourRecommender, Neighbours, compact
 
 logger = logging.getLogger(__name__)
 
-PRIOR_SHARE = 1e-4  # only breaks ties
 
-
-class EaseConfig(RecommenderConfig):
+class EaseConfig(NeighbourConfig):
     """Regularisation, recency and memory."""
 
-    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
+    not_searched: ClassVar[frozenset[str]] = NeighbourConfig.not_searched | {
         "max_videos",
         "top_n",
     }
@@ -59,12 +54,11 @@ class EaseConfig(RecommenderConfig):
 
 
 @RECOMMENDERS.register("ease")
-class Ease(Recommender):
+class Ease(NeighbourRecommender):
     """Scores by a linear map from the recent history to all videos."""
 
     Config = EaseConfig
     config: EaseConfig
-    _weights: Neighbours
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (closed form)
         n_videos = len(self.catalogue)
@@ -86,23 +80,7 @@ class Ease(Recommender):
         offsets = np.zeros(n_videos + 1, dtype=np.int64)
         offsets[rows + 1] = np.diff(sparse.indptr)
         parts = (sparse.data, columns, np.cumsum(offsets))
-        self._weights = Neighbours(compact(sp.csr_matrix(parts, shape=(n_videos, n_videos))))
-
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        scores = self._weights.score(histories, decay=self.config.decay)
-        scores += np.float32(PRIOR_SHARE) * self.prior
-        return scores
-
-    def _similarity(
-        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        return self._weights.to(liked, videos)
-
-    def _state(self) -> State:
-        return self._weights.state()
-
-    def _restore(self, state: State) -> None:
-        self._weights = Neighbours.from_state(state)
+        self._neighbours = Neighbours(compact(sp.csr_matrix(parts, shape=(n_videos, n_videos))))
 
 
 def _solve(watched: sp.csr_matrix, regularization: float) -> NDArray[np.float32]:

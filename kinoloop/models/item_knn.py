@@ -11,24 +11,18 @@ Ludewig and Jannach, UMUAI 28, 2018.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
-    Recommender,
-    RecommenderConfig,
     Report,
-    State,
     Validation,
 )
-from kinoloop.models.neighbours import Neighbours
-
-PRIOR_SHARE = 1e-4  # only breaks ties, such as among videos without a common user
+from kinoloop.models.neighbours import NeighbourConfig, NeighbourRecommender, Neighbours
 
 
-class ItemKnnConfig(RecommenderConfig):
+class ItemKnnConfig(NeighbourConfig):
     """Neighbourhood and recency."""
 
     kind: Literal["item_knn"] = "item_knn"
@@ -36,18 +30,14 @@ class ItemKnnConfig(RecommenderConfig):
     shrinkage: float = Field(
         10.0, ge=0, description="Damps cosines that rest on few users; tuned on MicroLens-50K."
     )
-    decay: float = Field(
-        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
 
 
 @RECOMMENDERS.register("item_knn")
-class ItemKnn(Recommender):
+class ItemKnn(NeighbourRecommender):
     """Scores by cosine co-occurrence with the recent history."""
 
     Config = ItemKnnConfig
     config: ItemKnnConfig
-    _neighbours: Neighbours
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (closed form)
         watched = histories.matrix(len(self.catalogue))
@@ -56,19 +46,3 @@ class ItemKnn(Recommender):
         self._neighbours = Neighbours.of(
             watched.T.tocsr(), top_n=self.config.top_n, shrinkage=self.config.shrinkage
         )
-
-    def _score(self, histories: Histories) -> NDArray[np.float32]:
-        scores = self._neighbours.score(histories, decay=self.config.decay)
-        scores += np.float32(PRIOR_SHARE) * self.prior
-        return scores
-
-    def _similarity(
-        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        return self._neighbours.to(liked, videos)
-
-    def _state(self) -> State:
-        return self._neighbours.state()
-
-    def _restore(self, state: State) -> None:
-        self._neighbours = Neighbours.from_state(state)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from pydantic import Field
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.base import State
+from kinoloop.models.base import Recommender, RecommenderConfig, State
 
 BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB a float32 copy
 
@@ -116,6 +117,35 @@ class Neighbours:
         parts = ("neighbour_similarity", "neighbour_videos", "neighbour_offsets")
         matrix = sp.csr_matrix(tuple(state[part] for part in parts), shape=(n_videos, n_videos))
         return cls(compact(matrix))
+
+
+class NeighbourConfig(RecommenderConfig):
+    """Recency of what is read."""
+
+    decay: float = Field(
+        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
+    )
+
+
+class NeighbourRecommender(Recommender):
+    """Scores by the neighbours of the recent history; a concrete class finds them in `_fit`."""
+
+    config: NeighbourConfig
+    _neighbours: Neighbours
+
+    def _score(self, histories: Histories) -> NDArray[np.float32]:
+        return self._break_ties(self._neighbours.score(histories, decay=self.config.decay))
+
+    def _similarity(
+        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        return self._neighbours.to(liked, videos)
+
+    def _state(self) -> State:
+        return self._neighbours.state()
+
+    def _restore(self, state: State) -> None:
+        self._neighbours = Neighbours.from_state(state)
 
 
 def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.csr_matrix:

@@ -28,7 +28,6 @@ from kinoloop.models.base import (
 )
 from kinoloop.models.neighbours import compact, recent_weights, strongest
 
-PRIOR_SHARE = 1e-4  # only breaks ties, such as among videos that no neighbour watched
 CHUNK_CELLS = 8_000_000  # similarities held at a time, at most
 
 
@@ -80,8 +79,7 @@ class UserKnn(Recommender):
             self._asked(rows[start : start + step]) for start in range(0, len(histories), step)
         ]
         scores = np.concatenate(parts)
-        scores += np.float32(PRIOR_SHARE) * self.prior
-        return scores
+        return self._break_ties(scores)
 
     def _rows(self, histories: Histories) -> sp.csr_matrix:
         """Interest by recency and rarity, (n_rows, n_videos)."""

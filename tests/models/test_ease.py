@@ -23,7 +23,7 @@ def test_weights_are_those_of_the_closed_form():
     np.fill_diagonal(expected, 0)
     expected[:, watched.sum(axis=0) == 0] = 0
     expected[watched.sum(axis=0) == 0] = 0
-    np.testing.assert_allclose(model._weights.similarity.toarray(), expected, atol=1e-5)
+    np.testing.assert_allclose(model._neighbours.similarity.toarray(), expected, atol=1e-5)
 
 
 def test_each_video_is_the_least_squares_answer_to_all_others():
@@ -31,7 +31,7 @@ def test_each_video_is_the_least_squares_answer_to_all_others():
     histories = toy_histories(toy_catalogue())
     model = Ease(EaseConfig(regularization=2.0)).fit(histories, toy_catalogue())
     watched = (histories.matrix(40).toarray() > 0).astype(float)
-    found = model._weights.similarity.toarray()[:, 4]
+    found = model._neighbours.similarity.toarray()[:, 4]
     others = np.delete(watched, 4, axis=1)
     best = np.linalg.solve(others.T @ others + 2.0 * np.eye(39), others.T @ watched[:, 4])
     np.testing.assert_allclose(np.delete(found, 4), best, atol=1e-5)
@@ -42,7 +42,7 @@ def test_a_large_catalogue_is_cut_to_the_most_watched(caplog):
     with caplog.at_level(logging.WARNING):
         model = Ease(EaseConfig(max_videos=10)).fit(histories, toy_catalogue())
     assert "10 of 39 watched videos take part (max_videos)" in caplog.text
-    taking_part = np.flatnonzero(np.diff(model._weights.similarity.indptr))
+    taking_part = np.flatnonzero(np.diff(model._neighbours.similarity.indptr))
     counts = np.bincount(histories.videos, minlength=40)
     assert len(taking_part) == 10
     assert counts[taking_part].min() >= np.delete(counts, taking_part).max()
@@ -51,8 +51,8 @@ def test_a_large_catalogue_is_cut_to_the_most_watched(caplog):
 @pytest.mark.parametrize("top_n", [1, 5])
 def test_only_the_strongest_weights_are_kept(top_n):
     histories = toy_histories(toy_catalogue())
-    full = Ease(EaseConfig()).fit(histories, toy_catalogue())._weights.similarity.toarray()
-    kept = Ease(EaseConfig(top_n=top_n)).fit(histories, toy_catalogue())._weights.similarity
+    full = Ease(EaseConfig()).fit(histories, toy_catalogue())._neighbours.similarity.toarray()
+    kept = Ease(EaseConfig(top_n=top_n)).fit(histories, toy_catalogue())._neighbours.similarity
     for video in (0, 9, 31):
         row = kept[video].toarray().ravel()
         assert np.count_nonzero(row) == top_n
