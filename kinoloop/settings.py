@@ -54,9 +54,19 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
     try:
         return config_type.model_validate(document.get(name, {}))
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join([name, *(str(part) for part in first["loc"])])
-        raise ConfigError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from err
+        raise ConfigError(f"{path}: {first_fault(err, name)}") from err
+
+
+def first_fault(err: ValidationError, *within: str) -> str:
+    """Where the first fault is, what it is, and what was there, on one line.
+
+    Args:
+        err: What pydantic raised.
+        within: What the config is part of, such as a section.
+    """
+    first = err.errors()[0]
+    where = ".".join([*within, *(str(part) for part in first["loc"])])
+    return f"{where}: {first['msg']}, got {first['input']!r}"
 
 
 def _read(path: Path) -> dict[str, Any]:

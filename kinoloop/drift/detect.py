@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from kinoloop.drift.base import DRIFT_TESTS, DriftTest, Measurement, Scene, TestConfig
 from kinoloop.drift.windows import WindowsConfig
 from kinoloop.errors import ConfigError
+from kinoloop.settings import first_fault
 
 logger = logging.getLogger(__name__)
 
@@ -137,11 +138,7 @@ def configured(settings: dict[str, Any]) -> tuple[DriftTest, TestConfig]:
     try:
         return test, test.config.model_validate(settings)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"[drift] test {test.name!r}: {where}: {first['msg']}, got {settings}"
-        ) from err
+        raise ConfigError(f"[drift] test {test.name!r}: {first_fault(err)}") from err
 
 
 def judge(measurement: Measurement, threshold: float, alpha: float) -> Outcome:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from kinoloop.errors import ConfigError
 from kinoloop.media.content import VideoContent
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config
+from kinoloop.settings import Config, first_fault
 
 ModalityName = Literal["text", "visual", "audio"]
 
@@ -108,8 +108,4 @@ def parse(settings: dict[str, Any]) -> tuple[type[Encoder], EncoderConfig]:
     try:
         return kind, kind.Config.model_validate(settings)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"encoder {settings.get('kind')!r}: {where}: {first['msg']}, got {first['input']!r}"
-        ) from err
+        raise ConfigError(f"encoder {settings.get('kind')!r}: {first_fault(err)}") from err

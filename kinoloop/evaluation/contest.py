@@ -29,7 +29,7 @@ from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
-from kinoloop.settings import Config
+from kinoloop.settings import Config, first_fault
 
 logger = logging.getLogger(__name__)
 
@@ -159,11 +159,7 @@ def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
     try:
         return build({k: v for k, v in settings.items() if k != "name"}, seed=seed)
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"[[retrain.candidates]] {name}: {where}: {first['msg']}, got {first['input']!r}"
-        ) from err
+        raise ConfigError(f"[[retrain.candidates]] {name}: {first_fault(err)}") from err
 
 
 def load_problem(tables: Tables, config: RetrainConfig, interest: InterestConfig) -> Problem:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.errors import BundleError
 from kinoloop.release.files import digests
-from kinoloop.settings import Config
+from kinoloop.settings import Config, first_fault
 
 FORMAT = 1
 """Raised when an older reader would misread a bundle."""
@@ -105,9 +105,7 @@ def read_info(directory: Path) -> BundleInfo:
     except OSError as err:
         raise BundleError(f"{directory} is no release bundle: {err}") from err
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path} is damaged: {where}: {first['msg']}") from err
+        raise BundleError(f"{path} is damaged: {first_fault(err)}") from err
     except (ValueError, AttributeError) as err:
         raise BundleError(f"{path} is damaged: {err}; fetch the bundle again") from err
     if _sha256(content) != expected:

@@ -27,7 +27,7 @@ from kinoloop.data.conform import REQUIRED
 from kinoloop.data.importers.base import CHUNK_ROWS, IMPORTERS, Landing, as_time
 from kinoloop.data.reading import FORMATS, format_of, read_chunks
 from kinoloop.errors import ConfigError, DataError
-from kinoloop.settings import Config
+from kinoloop.settings import Config, first_fault
 
 ROOT = "root"
 _FIELD = re.compile(r"{(\w+)}")
@@ -95,9 +95,7 @@ def read_map(path: Path) -> Map:
     except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}, got {first['input']!r}") from err
+        raise ConfigError(f"{path}: {first_fault(err)}") from err
 
 
 def _files(source: Path, kind: str, table: TableMap) -> list[Path]:
