@@ -20,37 +20,27 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from kinoloop.data.catalogue import Catalogue, load_catalogue
-from kinoloop.data.exposures import Exposures, load_exposures
+from benchmarks.harness.impressions import auc_interval, boosted, score_pairs
+from benchmarks.harness.kuairand_data import LABELS, WINDOWS, load, read_labels, window_of
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.data.importers.base import Landing
-from kinoloop.data.importers.kuairand import import_kuairand
-from kinoloop.data.interest import InterestConfig, load_histories
-from kinoloop.data.tables import Tables
 from kinoloop.evaluation.compare import Difference, paired
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.metrics.auc import roc_auc
 from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
-from kinoloop.evaluation.split import Holdout
-from kinoloop.models.base import Recommender, build
+from kinoloop.models.base import build
 from kinoloop.ranking.config import GROUPS, RankerConfig
 from kinoloop.ranking.fitting import Fitted, Windows, fit_ranker
-from kinoloop.ranking.pairs import Pairs
 from kinoloop.ranking.rerank import Reranked, choose_blend
-from kinoloop.ranking.training import Examples
-from kinoloop.schema import EVENTS, VIDEOS
 
 RETRIEVERS: tuple[dict[str, Any], ...] = (
     {"kind": "item_knn"},
@@ -61,22 +51,7 @@ RETRIEVERS: tuple[dict[str, Any], ...] = (
     {"kind": "sequence", "epochs": 4},  # no early stopping; only where it is named
 )
 SCORERS = ("popularity", "item_knn", "biased_mf")
-LABELS = ("is_click", "long_view")
 CONSOLE = Console(width=150, highlight=False)
-RESAMPLES = 200
-
-
-def china(day: int) -> int:
-    """Midnight in China at the start of an April day, µs."""
-    midnight = datetime(2022, 4, 1, tzinfo=UTC) + timedelta(days=day - 1, hours=-8)
-    return round(midnight.timestamp() * 1e6)
-
-
-WINDOWS = {
-    "validation": (china(26), china(27), china(29)),
-    "test": (china(28), china(29), china(31)),
-}
-"""Where early stopping and calibration begin, where the measured window begins and ends."""
 
 
 def main() -> int:
@@ -114,57 +89,6 @@ def main() -> int:
                 reranking(fitted, histories, catalogue, window=window, seed=arguments.seed)
     CONSOLE.print(f"{time.process_time() - started:.0f} CPU seconds")
     return 0
-
-
-def load(path: Path, folder: Path) -> tuple[Catalogue, Histories, Exposures]:
-    """Import as the product does; duplicated rows go, user ids stay as they are."""
-    landing = folder / "landing"
-    import_kuairand(path, Landing(str(landing), "kuairand", path))
-    tables = Tables(folder / "data")
-    for kind, schema in (("videos", VIDEOS), ("events", EVENTS)):
-        shards = [pl.read_parquet(file) for file in sorted((landing / kind).rglob("*.parquet"))]
-        frame = pl.concat(shards, how="diagonal_relaxed").unique(maintain_order=True)
-        if kind == "events":
-            frame = frame.with_columns(date=pl.col("timestamp").dt.date())
-        else:
-            frame = frame.unique("video_id", keep="last", maintain_order=True).with_columns(
-                pl.col("published_at").str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_unit="us")
-            )
-        columns = [
-            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
-            for c, t in schema.items()
-        ]
-        frame.select(columns).write_delta(str(tables.path(kind)))
-    catalogue = load_catalogue(tables)
-    histories = load_histories(tables, catalogue.ids, InterestConfig())
-    return catalogue, histories, load_exposures(tables, catalogue.ids)
-
-
-def read_labels(
-    path: Path, exposures: Exposures, catalogue: Catalogue
-) -> dict[str, NDArray[np.bool_]]:
-    """`is_click` and `long_view` of each exposure; views of the histories count as both."""
-    log = pl.concat(
-        [pl.read_parquet(file, columns=["user_id", "video_id", "time_ms", *LABELS])
-         for file in sorted(path.glob("val_*.parquet"))]
-    )  # fmt: skip
-    rows = pl.DataFrame(
-        {
-            "user_id": np.array(exposures.user_ids)[exposures.users],
-            "video_id": np.array(catalogue.ids.ids)[exposures.videos],
-            "day": exposures.timestamps // 86_400_000_000,
-        }
-    )
-    flags = (
-        log.with_columns(
-            pl.col("user_id", "video_id").cast(pl.String),
-            day=pl.col("time_ms").cast(pl.Int64) // 86_400_000,
-        )
-        .group_by("user_id", "video_id", "day")
-        .agg(pl.col(*LABELS).max())
-    )
-    joined = rows.join(flags, on=["user_id", "video_id", "day"], how="left", maintain_order="left")
-    return {name: joined[name].fill_null(1).to_numpy() > 0 for name in LABELS}
 
 
 def retrieval(
@@ -279,92 +203,6 @@ def reranking(
         f"NDCG@10 {ordered.mean():.4f} against {plain.mean():.4f}: "
         f"{_interval(paired(ordered, plain, seed=seed))}"
     )
-
-
-def window_of(histories: Histories, start: int, end: int) -> tuple[Holdout, Histories]:
-    """What users watched with interest for the first time in a span, and what was known before."""
-    known = histories.select(histories.timestamps < start)
-    inside = (histories.timestamps >= start) & (histories.timestamps < end)
-    targets = histories.select(inside & (histories.weights > 0))
-    rows = np.flatnonzero(targets.lengths > 0)
-    train = known.rows(np.flatnonzero(known.lengths > 0))
-    return Holdout(known.rows(rows), targets.rows(rows)), train
-
-
-def score_pairs(model: Recommender, pairs: Pairs) -> NDArray[np.float32]:
-    """A recommender's score of each pair, from the history before the impression."""
-    found = np.empty(len(pairs), dtype=np.float32)
-    for start in range(0, len(pairs), 1000):
-        part = slice(start, start + 1000)
-        found[part] = model.score(as_histories(pairs.select(part)))[
-            np.arange(len(pairs.videos[part])), pairs.videos[part]
-        ]
-    return found
-
-
-def as_histories(pairs: Pairs) -> Histories:
-    """Contexts as histories, oldest first."""
-    history, interest = pairs.history[pairs.contexts], pairs.interest[pairs.contexts]
-    kept = interest[:, ::-1] != 0
-    offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-    n = int(offsets[-1])
-    return Histories(
-        offsets=offsets.astype(np.int64), videos=history[:, ::-1][kept],
-        weights=interest[:, ::-1][kept], timestamps=np.zeros(n, dtype=np.int64),
-        kinds=np.ones(n, dtype=np.uint8), watch_shares=np.full(n, np.nan, dtype=np.float32),
-    )  # fmt: skip
-
-
-def boosted(train: Examples, test: Examples, seed: int) -> tuple[NDArray[np.float64], float]:
-    """Gradient-boosted trees on the ranker's numeric features: probabilities and CPU seconds."""
-    started = time.process_time()
-    trees = HistGradientBoostingClassifier(  # the best of five settings on the validation window
-        max_iter=600,
-        learning_rate=0.05,
-        max_leaf_nodes=8,
-        l2_regularization=10,
-        min_samples_leaf=200,
-        early_stopping=True,
-        validation_fraction=0.15,
-        random_state=seed,
-    )
-    trees.fit(train.features, train.labels)
-    return trees.predict_proba(test.features)[:, 1], time.process_time() - started
-
-
-def auc_interval(
-    labels: NDArray[np.bool_],
-    a: NDArray[Any],
-    b: NDArray[Any],
-    *,
-    users: NDArray[np.integer],
-    seed: int,
-) -> str:
-    """AUC of a − b, with a 95 % interval from drawing users with replacement."""
-    rng, (_, of_row) = np.random.default_rng(seed), np.unique(users, return_inverse=True)
-    n_users = int(of_row.max()) + 1
-    first, second = _WeightedAuc(labels, a), _WeightedAuc(labels, b)
-    drawn = []
-    for _ in range(RESAMPLES):
-        times = np.bincount(rng.integers(0, n_users, n_users), minlength=n_users)[of_row]
-        drawn.append(first(times) - second(times))
-    once = np.ones(len(labels))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{first(once) - second(once):+.4f} [{low:+.4f}, {high:+.4f}]"
-
-
-class _WeightedAuc:
-    """AUC of fixed scores under changing weights of the rows; a tie counts half."""
-
-    def __init__(self, labels: NDArray[np.bool_], scores: NDArray[Any]) -> None:
-        _, self._tie = np.unique(scores, return_inverse=True)
-        self._labels = labels
-
-    def __call__(self, weights: NDArray[Any]) -> float:
-        ones = np.bincount(self._tie, weights=weights * self._labels)
-        zeros = np.bincount(self._tie, weights=weights * ~self._labels)
-        below = np.cumsum(zeros) - zeros
-        return float((ones * (below + zeros / 2)).sum() / (ones.sum() * zeros.sum()))
 
 
 def _interval(difference: Difference) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kinoloop.settings import Config
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Severity = Literal["quarantine", "warn", "refuse", "off"]
 
 

@@ -15,13 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories, Interaction
-from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.models import base as models
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.release.files import open_array
+from kinoloop.release.catalogue import column, open_catalogue, titles
 from kinoloop.release.golden import (
     check_golden,
     history_from_json,
@@ -84,12 +83,12 @@ class Release:
         self.directory, self.info = directory, info
         self.catalogue, self.recommender = catalogue, recommender
         self.reranking = None if ranker is None else Reranking(ranker)
-        self._titles = _titles(catalogue)
+        self._titles = titles(catalogue)
         self._histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
-        self._twins = Twins(_column(catalogue, "group_id") or [])
+        self._twins = Twins(column(catalogue, "group_id") or [])
 
     @classmethod
     def open(cls, directory: Path) -> "Release":
@@ -100,7 +99,7 @@ class Release:
         """
         info = read_info(directory)
         try:
-            catalogue = _open_catalogue(directory, info)
+            catalogue = open_catalogue(directory, info)
             recommender = models.load(directory / "model", catalogue)
             folder = directory / "ranker"
             ranker = Ranker.load(folder, catalogue) if folder.exists() else None
@@ -272,39 +271,3 @@ class Release:
             Recommendation(ids[video], score, titles[video], reason)
             for video, score, reason in zip(top.tolist(), scores.tolist(), reasons, strict=True)
         ]
-
-
-def _open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
-    videos = pl.read_parquet(directory / "videos.parquet")
-    vectors = directory / "vectors"
-    modalities = {
-        name: Modality(
-            vectors=open_array(vectors / f"{name}.npy"),
-            present=open_array(vectors / f"{name}.present.npy"),
-            fingerprint=fingerprint,
-        )
-        for name, fingerprint in info.fingerprints.items()
-    }
-    published_at = open_array(directory / "published_at.npy")
-    sizes = {
-        len(videos),
-        len(published_at),
-        info.videos,
-        *(len(m.vectors) for m in modalities.values()),
-    }
-    if len(sizes) > 1:
-        raise BundleError(f"{directory}: parts disagree on the number of videos: {sorted(sizes)}")
-    return Catalogue(IdMap(videos["video_id"]), published_at, videos, modalities)
-
-
-def _column(catalogue: Catalogue, name: str) -> list[Any] | None:
-    """A column of the videos; None where the bundle has none."""
-    return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
-
-
-def _titles(catalogue: Catalogue) -> list[str]:
-    """Title of each video; the id where there is none."""
-    if "title" not in catalogue.videos.columns:
-        return list(catalogue.ids.ids)
-    titles = catalogue.videos["title"]
-    return [title or video_id for title, video_id in zip(titles, catalogue.ids.ids, strict=True)]

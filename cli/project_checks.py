@@ -1,0 +1,139 @@
+"""What `kinoloop doctor` looks at in the project: ports, settings, keys, stores, remotes.
+
+Heavy libraries are imported inside the check that needs them.
+"""
+
+import configparser
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from cli.backends import is_up, prefect_url
+from cli.finding import Finding, State, existing
+from cli.servers import check_port
+from cli.stack import mlflow_server, prefect_server, service
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+
+
+def ports(environment: Environment) -> Iterator[Finding]:
+    """Ports are free, or held by our own servers."""
+    if is_up(environment):
+        yield Finding("Ports", State.OK, f"kinoloop is up, Prefect at {prefect_url(environment)}")
+        return
+    for server in (service(environment), mlflow_server(environment), prefect_server(environment)):
+        name = f"Port {server.port}"
+        try:
+            check_port(server)
+        except ConfigError:
+            fix = f"stop what listens there, or `export {server.port_setting}=…`"
+            yield Finding(name, State.BROKEN, f"in use; {server.name} needs it", fix)
+        else:
+            yield Finding(name, State.OK, f"free for {server.name}")
+
+
+def versioning(environment: Environment) -> Iterator[Finding]:
+    """The default DVC remote can be reached, and the data that it holds is there."""
+    config = configparser.ConfigParser()
+    folder = Path(".dvc")
+    config.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    remote = config.get("core", "remote", fallback="")
+    url = config.get(f"'remote \"{remote}\"'", "url", fallback="")
+    if not url:
+        fix = "`dvc remote add --default NAME URL`, or run from the checkout"
+        yield Finding("DVC remote", State.WARNING, "there is none", fix)
+    elif "://" in url:
+        yield _reachable(url, remote)
+    else:
+        path = (folder / url).resolve()
+        fix = "" if path.is_dir() else f"restore it with git, or `dvc remote modify {remote} url …`"
+        state = State.OK if path.is_dir() else State.BROKEN
+        yield Finding("DVC remote", state, f"{remote}: {path}", fix)
+    if not environment.data_dir.exists():
+        yield Finding("Data", State.WARNING, f"no {environment.data_dir}", "`dvc pull`")
+
+
+def pseudonym_key(environment: Environment) -> Iterator[Finding]:
+    """The key is readable by its owner only, and is a key."""
+    from kinoloop.privacy.pseudonyms import load_pseudonyms
+
+    path = environment.state_dir / "pseudonym.key"
+    if environment.pseudonym_key is None and not path.exists():
+        yield Finding("Pseudonym key", State.OK, f"none yet; ingest makes one in {path}")
+        return
+    if environment.pseudonym_key is None and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        mode = f"{path} has mode {stat.S_IMODE(path.stat().st_mode):04o}: others can read it"
+        yield Finding("Pseudonym key", State.BROKEN, mode, f"`chmod 600 {path}`")
+        return
+    try:
+        key = load_pseudonyms(environment)
+    except ConfigError as err:
+        fix = "restore the key from your backup; a new one would split every user in two"
+        yield Finding("Pseudonym key", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Pseudonym key", State.OK, f"id {key.key_id}")
+
+
+def registry(environment: Environment) -> Iterator[Finding]:
+    """The model registry answers, or can be made."""
+    uri = environment.tracking_uri
+    if uri.startswith(("http://", "https://")):
+        try:
+            answer = httpx.get(f"{uri}/health", timeout=5.0)
+            good, seen = answer.is_success, f"{uri} answers {answer.status_code}"
+        except httpx.HTTPError as err:
+            good, seen = False, f"{uri} does not answer: {err}"
+    else:
+        folder = existing(environment.state_dir)
+        good = os.access(folder, os.W_OK)
+        seen = uri if good else f"{folder} is not writable"
+    fix = "" if good else "start it (`kinoloop up`), or set KINOLOOP_MLFLOW_URI"
+    yield Finding("Model registry", State.OK if good else State.BROKEN, seen, fix)
+
+
+def landing(environment: Environment) -> Iterator[Finding]:
+    """The landing zone can be written to: feedback goes there."""
+    import fsspec
+
+    fix = "make it writable, or name another: KINOLOOP_LANDING"
+    try:
+        files, root = fsspec.core.url_to_fs(environment.landing)
+        probe = f"{root}/.doctor-{os.getpid()}"
+        files.makedirs(root, exist_ok=True)
+        files.pipe_file(probe, b"")
+        files.rm_file(probe)
+    except (OSError, ImportError, ValueError) as err:
+        yield Finding("Landing zone", State.BROKEN, f"{environment.landing}: {err}", fix)
+    else:
+        yield Finding("Landing zone", State.OK, f"{environment.landing} is writable")
+
+
+def settings(environment: Environment) -> Iterator[Finding]:
+    """The settings file is TOML with known sections."""
+    from kinoloop.settings import Config, read_section
+
+    path = environment.settings_file
+    if not path.exists():
+        yield Finding("Settings", State.WARNING, f"no {path}: defaults are in force")
+        return
+    try:
+        read_section("", Config, path)
+    except ConfigError as err:
+        yield Finding("Settings", State.BROKEN, str(err), f"mend {path}")
+    else:
+        yield Finding("Settings", State.OK, str(path))
+
+
+def _reachable(url: str, remote: str) -> Finding:
+    import fsspec
+
+    try:
+        files, root = fsspec.core.url_to_fs(url)
+        files.exists(root)
+    except (OSError, ImportError, ValueError) as err:
+        fix = f"check address and credentials: `dvc remote modify {remote} …`"
+        return Finding("DVC remote", State.BROKEN, f"{remote}: {url}: {err}", fix)
+    return Finding("DVC remote", State.OK, f"{remote}: {url}")

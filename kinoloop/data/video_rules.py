@@ -1,0 +1,55 @@
+"""Rules of a video's row."""
+
+import polars as pl
+
+from kinoloop.data.conform import parsed_columns
+from kinoloop.data.rule import EPOCH, Expectation, Rule
+from kinoloop.data.rule_kinds import missing, unreadable
+
+VIDEO_RULES: tuple[Rule, ...] = (
+    missing("video_id_missing", "videos", "video_id"),
+    missing("video_title_missing", "videos", "title", "warn"),
+    *(unreadable("videos", column) for column in parsed_columns("videos")),
+    Rule(
+        name="video_duration_not_positive",
+        kind="videos",
+        column="duration_s",
+        reason="duration_s is zero, negative or not finite; it is stored as unknown",
+        severity="warn",
+        breaks=lambda _: ~((pl.col("duration_s") > 0) & pl.col("duration_s").is_finite()),
+        expectation=Expectation(
+            "expect_column_values_to_be_between",
+            lambda _: {"min_value": 0, "strict_min": True, "max_value": 1e300},
+        ),
+    ),
+    Rule(
+        name="video_published_before_epoch",
+        kind="videos",
+        column="published_at",
+        reason="published_at lies before 1970",
+        severity="warn",
+        breaks=lambda _: pl.col("published_at") < EPOCH,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda _: {"min_value": EPOCH}
+        ),
+    ),
+    Rule(
+        name="video_published_in_future",
+        kind="videos",
+        column="published_at",
+        reason="published_at lies in the future (a planned release?)",
+        severity="warn",
+        breaks=lambda limits: pl.col("published_at") > limits.latest,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda limits: {"max_value": limits.latest}
+        ),
+    ),
+    Rule(
+        name="video_id_conflict",
+        kind="videos",
+        column="video_id",
+        reason="the same file has another row with this video_id; the first is kept",
+        severity="quarantine",
+        breaks=lambda _: pl.col("conflict"),
+    ),
+)

@@ -1,0 +1,53 @@
+"""The catalogue of a bundle."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.ids import IdMap
+from kinoloop.errors import BundleError
+from kinoloop.release.files import open_array
+from kinoloop.release.info import BundleInfo
+
+
+def open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
+    """Open it; vectors stay memory-mapped.
+
+    Raises:
+        BundleError: Its parts disagree on the number of videos.
+    """
+    videos = pl.read_parquet(directory / "videos.parquet")
+    vectors = directory / "vectors"
+    modalities = {
+        name: Modality(
+            vectors=open_array(vectors / f"{name}.npy"),
+            present=open_array(vectors / f"{name}.present.npy"),
+            fingerprint=fingerprint,
+        )
+        for name, fingerprint in info.fingerprints.items()
+    }
+    published_at = open_array(directory / "published_at.npy")
+    sizes = {
+        len(videos),
+        len(published_at),
+        info.videos,
+        *(len(m.vectors) for m in modalities.values()),
+    }
+    if len(sizes) > 1:
+        raise BundleError(f"{directory}: parts disagree on the number of videos: {sorted(sizes)}")
+    return Catalogue(IdMap(videos["video_id"]), published_at, videos, modalities)
+
+
+def column(catalogue: Catalogue, name: str) -> list[Any] | None:
+    """A column of the videos; None where the bundle has none."""
+    return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
+
+
+def titles(catalogue: Catalogue) -> list[str]:
+    """Title of each video; the id where there is none."""
+    if "title" not in catalogue.videos.columns:
+        return list(catalogue.ids.ids)
+    known = catalogue.videos["title"]
+    return [title or video_id for title, video_id in zip(known, catalogue.ids.ids, strict=True)]
