@@ -110,7 +110,11 @@ class Kinoloop:
             user, limit = self._pseudonyms.of(user_id), config.history_length
             interactions = history_of(user, current, self._state, self._interest, limit=limit)
         slate = current.release.recommend(
-            interactions, top_k=top_k, exclude=exclude, include_seen=include_seen
+            interactions,
+            top_k=top_k,
+            exclude=exclude,
+            include_seen=include_seen,
+            budget_ms=config.budget_ms,
         )
         return self._answer("recommend", current, slate)
 

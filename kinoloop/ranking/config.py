@@ -79,9 +79,6 @@ class RankerConfig(Config):
         "temperature", description="How probabilities are put right on the validation window."
     )
     candidates: int = Field(100, ge=1, description="Best videos of retrieval that are re-ranked.")
-    budget_ms: float = Field(
-        20.0, gt=0, description="An answer that would take longer with re-ranking goes without, ms."
-    )
     language: LanguageConfig = Field(
         LanguageConfig(), description="How much of the language model is trained."
     )

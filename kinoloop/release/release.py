@@ -6,6 +6,7 @@ memory-mapped. A release is immutable and its methods may be called from several
 """
 
 import logging
+import math
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -137,11 +138,11 @@ class Release:
         exclude: Collection[str] = (),
         include_seen: bool = False,
         moment: int | None = None,
+        budget_ms: float = math.inf,
     ) -> list[Recommendation]:
         """The best videos for a history.
 
-        Where the release has a ranker it orders the best of them, if that fits into its latency
-        budget.
+        Where the release has a ranker it orders the best of them, if that fits into the budget.
 
         Args:
             history: Oldest first; unknown videos (index outside the catalogue) are passed over,
@@ -149,8 +150,8 @@ class Release:
             top_k: How many; fewer where fewer are left.
             exclude: External ids that must not appear, nor what shows the same.
             include_seen: Whether videos of the history may appear, and what shows the same.
-            moment: µs since the epoch, for answers that must not depend on the clock: they are
-                re-ranked whatever it takes. None is now.
+            moment: µs since the epoch, for answers that must not depend on the clock. None is now.
+            budget_ms: How long the slate may take; without the time for it, it is not re-ranked.
 
         Returns:
             Best first; never two videos that show the same.
@@ -171,7 +172,7 @@ class Release:
             scores,
             top_k,
             moment=time.time_ns() // 1000 if moment is None else moment,
-            spent_ms=1e3 * (time.perf_counter() - started) if moment is None else float("nan"),
+            left_ms=budget_ms - 1e3 * (time.perf_counter() - started),
         )
         return self._slate(top, ranked, self._reasons(row, top))
 

@@ -5,6 +5,7 @@ up so much of the budget that re-ranking would not fit goes without: a plain sla
 more than a better one too late. After a while without, it is tried again.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -41,7 +42,7 @@ class Reranking:
         top_k: int,
         *,
         moment: int,
-        spent_ms: float = 0.0,
+        left_ms: float = math.inf,
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """The best videos, and their scores in that order.
 
@@ -50,13 +51,13 @@ class Reranking:
             scores: (n_videos,) of retrieval; −inf hides a video.
             top_k: How many at most.
             moment: µs since the epoch: when the answer is given.
-            spent_ms: What the answer has taken so far; NaN: take all the time it needs.
+            left_ms: How long re-ranking may take.
 
         Returns:
             Positions, best first, and their scores: those of the ranker's order where there was
             time for it, those of retrieval where not.
         """
-        if spent_ms + self._expected_ms > self.ranker.config.budget_ms:
+        if self._expected_ms > left_ms:
             self.tell("skipped")
             self._expected_ms *= FORGET
             top = best(scores, top_k)

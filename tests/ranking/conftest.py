@@ -9,7 +9,7 @@ from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
 SMALL = {
     "groups": ("content", "behaviour", "popularity", "user", "video", "context"), "epochs": 8,
     "hidden": 16, "batch_size": 128, "learning_rate": 0.01, "length": 8, "candidates": 20,
-    "budget_ms": 10_000.0, "label": {"watch": "view"},
+    "label": {"watch": "view"},
 }  # fmt: skip
 VALIDATION_FROM, TEST_FROM = START_US + 18 * DAY_US, START_US + 24 * DAY_US
 

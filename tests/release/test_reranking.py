@@ -15,7 +15,7 @@ from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
 
 CONFIG = RankerConfig(
     groups=("content", "behaviour", "user"), epochs=6, hidden=16, batch_size=128,
-    learning_rate=0.01, candidates=20, budget_ms=10_000.0, label={"watch": "view"},
+    learning_rate=0.01, candidates=20, label={"watch": "view"},
 )  # fmt: skip
 NOW = START_US + 30 * DAY_US
 
@@ -72,7 +72,7 @@ def test_without_time_the_slate_is_that_of_retrieval(world, release):
     scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
     row = Histories.from_rows([[Interaction(0)]])
     plain = np.argsort(-scores, kind="stable")[:5]
-    top, kept = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, spent_ms=10_001.0)
+    top, kept = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
     np.testing.assert_array_equal(top, plain)
     np.testing.assert_array_equal(kept, scores[plain])
     assert heard == ["skipped"]
@@ -80,21 +80,24 @@ def test_without_time_the_slate_is_that_of_retrieval(world, release):
 
 def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, release):
     _, _, _, ranker = world
-    budget = 5.0
-    tight = Reranking(
-        type(ranker)(
-            CONFIG.model_copy(update={"budget_ms": budget}), ranker.knowledge, ranker._state
-        )
-    )
+    tight, budget = Reranking(ranker), 5.0
     row = Histories.from_rows([[Interaction(0)]])
     scores = release.recommender.score(row)[0]
     tight._expected_ms, heard = 2 * budget, []
     tight.tell = heard.append
     for _ in range(40):
-        tight.best(row, scores, 5, moment=NOW)
+        tight.best(row, scores, 5, moment=NOW, left_ms=budget)
     assert heard[0] == "skipped"
     assert "taken" in heard
-    tight.best(row, scores, 5, moment=NOW, spent_ms=float("nan"))
+
+
+def test_an_answer_within_its_budget_is_reranked_and_one_that_has_none_is_not(release):
+    heard = []
+    release.reranking.tell = heard.append
+    history = [Interaction(0)]
+    release.recommend(history, top_k=3, budget_ms=60_000.0)
+    release.recommend(history, top_k=3, budget_ms=0.0)
+    assert heard == ["taken", "skipped"]
 
 
 def test_promotion_measures_slates_as_they_are_served(world, release, tmp_path):
