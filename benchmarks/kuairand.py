@@ -29,7 +29,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.impressions import auc_interval, boosted, score_pairs
-from benchmarks.harness.kuairand_data import LABELS, WINDOWS, load, read_labels, window_of
+from benchmarks.harness.kuairand_data import (
+    LABELS,
+    WINDOWS,
+    load,
+    read_labels,
+    weighed_by_quantile,
+    window_of,
+)
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.evaluation.compare import Difference, paired
@@ -64,11 +71,16 @@ def main() -> int:
     parser.add_argument(
         "--kinds", nargs="*", help="retrievers beside item_knn; default: all but sequence"
     )
+    parser.add_argument(
+        "--watch", choices=("share", "quantile"), default="share", help="what weighs a view"
+    )
     parser.add_argument("--only", choices=("retrieval", "ranking"), help="one half")
     arguments = parser.parse_args()
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         catalogue, histories, exposures = load(arguments.path, Path(folder))
+    if arguments.watch == "quantile":
+        histories = weighed_by_quantile(histories, catalogue)
     CONSOLE.print(
         f"{len(catalogue)} videos, {len(histories)} users, {len(histories.videos)} interactions, "
         f"{int(exposures.shown.sum())} impressions; seed {arguments.seed}, {arguments.window}"

@@ -4,6 +4,7 @@ Times are UTC+8, as in the log. Only the basic video columns are read: the stati
 contain the future.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from kinoloop.data.importers.base import Landing
 from kinoloop.data.importers.kuairand import import_kuairand
 from kinoloop.data.interest import InterestConfig, load_histories
 from kinoloop.data.tables import Tables
+from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.evaluation.split import Holdout
-from kinoloop.schema import EVENTS, VIDEOS
+from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
 
 LABELS = ("is_click", "long_view")
 
@@ -59,6 +61,17 @@ def load(path: Path, folder: Path) -> tuple[Catalogue, Histories, Exposures]:
     catalogue = load_catalogue(tables)
     histories = load_histories(tables, catalogue.ids, InterestConfig())
     return catalogue, histories, load_exposures(tables, catalogue.ids)
+
+
+def weighed_by_quantile(histories: Histories, catalogue: Catalogue) -> Histories:
+    """Views weigh by how long they are among views of videos equally long (D2Q), not by share."""
+    durations = catalogue.videos["duration_s"].cast(pl.Float64).fill_null(0.0).to_numpy()
+    of_video = durations[histories.videos]
+    watched = histories.watch_shares * of_video
+    quantiles = WatchQuantiles.fit(watched, of_video).of(watched, of_video)
+    viewed = (histories.kinds == EVENT_KINDS.index("view")) & (histories.weights > 0)
+    weights = np.where(viewed & np.isfinite(quantiles), 0.5 + 0.5 * quantiles, histories.weights)
+    return replace(histories, weights=weights.astype(np.float32))
 
 
 def read_labels(

@@ -107,10 +107,10 @@ class Histories:
         return self if self.lengths.max(initial=0) <= n else self.select(self.ages < n)
 
     def matrix(self, n_videos: int) -> sp.csr_matrix:
-        """Weights as a sparse matrix, (n_rows, n_videos) float32."""
-        return sp.csr_matrix(
-            (self.weights, self.videos, self.offsets), shape=(len(self), n_videos), dtype=np.float32
-        )
+        """Weights as a sparse matrix of its own, (n_rows, n_videos) float32."""
+        parts, shape = (self.weights, self.videos, self.offsets), (len(self), n_videos)
+        # SciPy would share the arrays, and change them where it sorts or drops zeros.
+        return sp.csr_matrix(parts, shape=shape, dtype=np.float32, copy=True)
 
     def _with_events(
         self,

@@ -151,8 +151,9 @@ class NeighbourRecommender(Recommender):
 def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.csr_matrix:
     """Interest · decay^age of each event, sparse (n_rows, n_videos); age 0 is the newest."""
     recency = np.power(decay, histories.ages).astype(np.float32)
-    parts = (histories.weights * recency, histories.videos, histories.offsets)
-    return sp.csr_matrix(parts, shape=(len(histories), n_videos), dtype=np.float32)
+    found = histories.matrix(n_videos)
+    found.data *= recency
+    return found
 
 
 def compact(matrix: sp.csr_matrix) -> sp.csr_matrix:

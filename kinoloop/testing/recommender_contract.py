@@ -4,6 +4,7 @@ class TestItemKnn(RecommenderContract):
     recommender = ItemKnn
 """
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +74,16 @@ class RecommenderContract:
         for name, value in again._state().items():
             np.testing.assert_array_equal(value, fitted._state()[name], err_msg=name)
         _assert_close(again.score(histories), fitted.score(histories))
+
+    def test_fit_leaves_the_histories_alone(self, histories: Histories) -> None:
+        disliked = np.arange(len(histories.videos)) % 7 == 3
+        weights = np.where(disliked, -histories.weights, histories.weights)
+        given = replace(histories, weights=weights)
+        kept = [getattr(given, field.name) for field in fields(given)]
+        before = [np.array(values) for values in kept]
+        self._build().fit(given, toy_catalogue())
+        for field, values, value in zip(fields(given), kept, before, strict=True):
+            np.testing.assert_array_equal(values, value, err_msg=field.name)
 
     def test_save_and_load_give_equal_scores(
         self, fitted: Recommender, histories: Histories, tmp_path: Path
