@@ -36,6 +36,12 @@ def retrain(
         cells = (f"{measured['validation']:.4f}", f"{measured['test']:.4f}")
         table.add_row(name, *cells, style="bold" if name == done["candidate"] else None)
     console.print(table)
+    if ranker := done["ranker"]:
+        console.print(
+            f"ranker: AUC {ranker['test/auc']:.3f}, ECE {ranker['test/ece']:.3f}; the winner's "
+            f"slates re-ranked: test ndcg@10 {ranker['slates/ndcg@10']:.4f}, "
+            f"without {ranker['slates/ndcg@10_without']:.4f}"
+        )
     for name, why in done["failed"].items():
         console.print(f"[red]{name} failed:[/red] {escape(why)}")
     console.print(

@@ -35,7 +35,8 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
 
     Returns:
         `outcome` (`trained` or `nothing new`), `version`, `candidate` (its name), and of a new
-        training `competed` (metrics by candidate) and `failed` (reasons by candidate).
+        training `competed` (metrics by candidate), `failed` (reasons by candidate) and `ranker`
+        (its metrics; empty where there is none).
 
     Raises:
         DataError: There is too little data.
@@ -61,8 +62,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
             raise KinoloopError(f"every candidate failed: {reasons}")
         run_ids = {outcome.name: log_candidate(plan, outcome) for outcome in outcomes}
         winner = choose(outcomes)
-        if plan.ranker.enabled:
-            train_ranker(plan, winner)
+        ranker = train_ranker(plan, winner) if plan.ranker.enabled else {}
         version = release_winner(plan, outcomes, run_ids[winner.name])
     publish_report(outcomes, failed, version)
     return {
@@ -71,6 +71,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
         "candidate": winner.name,
         "competed": competed(outcomes),
         "failed": failed,
+        "ranker": ranker,
     }
 
 

@@ -3,8 +3,8 @@
 import polars as pl
 
 from kinoloop.data.conform import parsed_columns
-from kinoloop.data.rule import EPOCH, Expectation, Rule
-from kinoloop.data.rule_kinds import missing, outside, unreadable
+from kinoloop.data.rule import Expectation, Rule
+from kinoloop.data.rule_kinds import before_epoch, in_future, missing, outside, unreadable
 from kinoloop.schema import EVENT_KINDS
 
 _positive = pl.col("duration_s") > 0
@@ -45,28 +45,8 @@ EVENT_RULES: tuple[Rule, ...] = (
         severity="quarantine",
         breaks=lambda _: pl.col("video_id").is_not_null() & ~pl.col("known"),
     ),
-    Rule(
-        name="event_before_epoch",
-        kind="events",
-        column="timestamp",
-        reason="timestamp lies before 1970",
-        severity="quarantine",
-        breaks=lambda _: pl.col("timestamp") < EPOCH,
-        expectation=Expectation(
-            "expect_column_values_to_be_between", lambda _: {"min_value": EPOCH}
-        ),
-    ),
-    Rule(
-        name="event_in_future",
-        kind="events",
-        column="timestamp",
-        reason="timestamp lies in the future",
-        severity="quarantine",
-        breaks=lambda limits: pl.col("timestamp") > limits.latest,
-        expectation=Expectation(
-            "expect_column_values_to_be_between", lambda limits: {"max_value": limits.latest}
-        ),
-    ),
+    before_epoch("event_before_epoch", "events", "timestamp", "quarantine"),
+    in_future("event_in_future", "events", "timestamp", "quarantine"),
     outside("event_watch_out_of_range", "watch_s", 0.0, lambda limits: limits.config.max_watch_s),
     Rule(
         name="event_value_not_finite",

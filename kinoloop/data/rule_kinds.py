@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from kinoloop.data.conform import parsed_columns
-from kinoloop.data.rule import Expectation, Limits, Rule, Severity
+from kinoloop.data.rule import EPOCH, Expectation, Limits, Rule, Severity
 
 _NOT_NULL = Expectation("expect_column_values_to_not_be_null")
 
@@ -41,6 +41,36 @@ def unreadable(kind: str, column: str) -> Rule:
         reason=f"{column} is text that can not be read as its type",
         severity="warn" if optional else "quarantine",
         breaks=lambda _: pl.col(f"unreadable_{column}"),
+    )
+
+
+def before_epoch(name: str, kind: str, column: str, severity: Severity) -> Rule:
+    """A time before 1970."""
+    return Rule(
+        name=name,
+        kind=kind,
+        column=column,
+        reason=f"{column} lies before 1970",
+        severity=severity,
+        breaks=lambda _: pl.col(column) < EPOCH,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda _: {"min_value": EPOCH}
+        ),
+    )
+
+
+def in_future(name: str, kind: str, column: str, severity: Severity, *, maybe: str = "") -> Rule:
+    """A time further ahead than a clock may be; `maybe` says what else it could be."""
+    return Rule(
+        name=name,
+        kind=kind,
+        column=column,
+        reason=f"{column} lies in the future{maybe}",
+        severity=severity,
+        breaks=lambda limits: pl.col(column) > limits.latest,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda limits: {"max_value": limits.latest}
+        ),
     )
 
 

@@ -3,8 +3,8 @@
 import polars as pl
 
 from kinoloop.data.conform import parsed_columns
-from kinoloop.data.rule import EPOCH, Expectation, Rule
-from kinoloop.data.rule_kinds import missing, unreadable
+from kinoloop.data.rule import Expectation, Rule
+from kinoloop.data.rule_kinds import before_epoch, in_future, missing, unreadable
 
 VIDEO_RULES: tuple[Rule, ...] = (
     missing("video_id_missing", "videos", "video_id"),
@@ -22,27 +22,9 @@ VIDEO_RULES: tuple[Rule, ...] = (
             lambda _: {"min_value": 0, "strict_min": True, "max_value": 1e300},
         ),
     ),
-    Rule(
-        name="video_published_before_epoch",
-        kind="videos",
-        column="published_at",
-        reason="published_at lies before 1970",
-        severity="warn",
-        breaks=lambda _: pl.col("published_at") < EPOCH,
-        expectation=Expectation(
-            "expect_column_values_to_be_between", lambda _: {"min_value": EPOCH}
-        ),
-    ),
-    Rule(
-        name="video_published_in_future",
-        kind="videos",
-        column="published_at",
-        reason="published_at lies in the future (a planned release?)",
-        severity="warn",
-        breaks=lambda limits: pl.col("published_at") > limits.latest,
-        expectation=Expectation(
-            "expect_column_values_to_be_between", lambda limits: {"max_value": limits.latest}
-        ),
+    before_epoch("video_published_before_epoch", "videos", "published_at", "warn"),
+    in_future(
+        "video_published_in_future", "videos", "published_at", "warn", maybe=" (a planned release?)"
     ),
     Rule(
         name="video_id_conflict",

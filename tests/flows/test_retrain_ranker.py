@@ -29,6 +29,7 @@ def test_the_release_carries_a_ranker_when_it_is_switched_on(environment, regist
     plots = MlflowClient(environment.tracking_uri).list_artifacts(challenger.run_id, "plots")
     assert "plots/reliability.png" in {file.path for file in plots}
     assert done["outcome"] == "trained"
+    assert done["ranker"] == release.info.ranker
     assert release.recommend([], top_k=3)
 
 

@@ -18,7 +18,17 @@ from kinoloop.drift.counting import count_levels, units
 from kinoloop.drift.statistics import jensen_shannon, psi
 
 
-class MixConfig(TestConfig):
+class LevelsConfig(TestConfig):
+    """Which column is compared, and how finely."""
+
+    column: str = Field(description="A column of categories.")
+    threshold: float = Field(
+        0.25, gt=0, description="PSI; > 0.25 is a different population (Siddiqi 2006)."
+    )
+    max_levels: int = Field(30, ge=2, description="Rarer levels are counted together.")
+
+
+class MixConfig(LevelsConfig):
     """Config of `mix`."""
 
     kind: Literal["mix"] = "mix"
@@ -26,22 +36,36 @@ class MixConfig(TestConfig):
     of: Literal["events", "watched", "new_videos"] = Field(
         "events", description="All events, those that show interest, or newly published videos."
     )
-    threshold: float = Field(
-        0.25, gt=0, description="PSI; > 0.25 is a different population (Siddiqi 2006)."
-    )
-    max_levels: int = Field(30, ge=2, description="Rarer levels are counted together.")
 
 
 @drift_test("mix", level="tables", config=MixConfig, title="Mix of {column}", effect="PSI")
 def mix(scene: Scene, config: MixConfig) -> Measurement:
     """Compare the shares of levels by PSI, with the Jensen–Shannon distance beside it."""
     rows, unit = rows_of(scene, config.of)
-    current = scene.windows.current
-    n = units(rows, unit, current)
+    n = units(rows, unit, scene.windows.current)
     if lacking := too_few(n, config.min_users, what="videos" if unit == "video_id" else "users"):
         return lacking
+    return compare_mix(scene, config, rows, unit=unit, n=n)
+
+
+def compare_mix(
+    scene: Scene, config: LevelsConfig, rows: pl.DataFrame, *, unit: str, n: tuple[int, int]
+) -> Measurement:
+    """Compare the shares of levels in both windows.
+
+    Args:
+        scene: What is compared.
+        config: Column and number of levels.
+        rows: With `period`, the column, and the column that names the unit.
+        unit: Column of what is independent of each other, such as users.
+        n: Units in both windows.
+    """
     blocks, labels = count_levels(
-        rows, config.column, unit=unit, current=current, max_levels=config.max_levels
+        rows,
+        config.column,
+        unit=unit,
+        current=scene.windows.current,
+        max_levels=config.max_levels,
     )
     reference, now = blocks.totals()
     before, after = reference[0] / reference.sum(), now[0] / now.sum()

@@ -8,27 +8,19 @@ from pydantic import Field
 
 from kinoloop.drift.base import (
     NO_CHAMPION,
-    Bars,
     Measurement,
     Scene,
-    TestConfig,
     drift_test,
     too_few,
-    weighed,
 )
-from kinoloop.drift.counting import count_levels
-from kinoloop.drift.statistics import jensen_shannon, psi
+from kinoloop.drift.checks.mix import LevelsConfig, compare_mix
 
 
-class SlateMixConfig(TestConfig):
+class SlateMixConfig(LevelsConfig):
     """Config of `slate_mix`."""
 
     kind: Literal["slate_mix"] = "slate_mix"
     column: str = Field("category", description="Column of the catalogue's videos.")
-    threshold: float = Field(
-        0.25, gt=0, description="PSI; > 0.25 is a different population (Siddiqi 2006)."
-    )
-    max_levels: int = Field(30, ge=2, description="Rarer levels are counted together.")
 
 
 @drift_test(
@@ -55,16 +47,4 @@ def slate_mix(scene: Scene, config: SlateMixConfig) -> Measurement:
             config.column: level.gather(slates.videos.ravel()),
         }
     )
-    blocks, labels = count_levels(
-        rows, config.column, unit="user", current=current, max_levels=config.max_levels
-    )
-    reference, now = blocks.totals()
-    before, after = reference[0] / reference.sum(), now[0] / now.sum()
-    moved = int(abs(after - before).argmax())
-    return Measurement(
-        evidence=weighed(scene, blocks, psi),
-        users=n,
-        said=f"{labels[moved]!r} went from {before[moved]:.0%} to {after[moved]:.0%} of slates",
-        figures={"jensen_shannon": float(jensen_shannon(reference, now)[0])},
-        plot=Bars(labels, before, after),
-    )
+    return compare_mix(scene, config, rows, unit="user", n=n)
