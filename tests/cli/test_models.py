@@ -25,10 +25,15 @@ def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
         "competed": {
             "pop": {"validation": 0.1, "test": 0.2}, "knn": {"validation": 0.3, "test": 0.1},
         },
+        "ranker": {
+            "test/auc": 0.7, "test/ece": 0.02, "slates/ndcg@10": 0.4, "slates/ndcg@10_without": 0.3,
+        },
     })  # fmt: skip
     said = RUN.invoke(app, ["retrain"]).output
     assert said.index("knn") < said.index("pop")
     assert "mf failed: no [memory]" in said
+    assert "ranker: AUC 0.700, ECE 0.020" in said
+    assert "0.4000, without 0.3000" in said.replace("\n", " ")
     assert "version 3 (knn) is registered" in said
 
 
