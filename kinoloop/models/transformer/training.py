@@ -9,29 +9,28 @@ step, so that the loss does not depend on how many processes there are.
 Every epoch draws from (seed, epoch): a training that was stopped goes on with the same curve.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinoloop.models.base import Report, State
 from kinoloop.models.transformer.batches import Batch, Batches
 from kinoloop.models.transformer.checkpoints import Checkpoints, Progress
-from kinoloop.models.transformer.losses import Compared, gbce_beta, gbce_loss, softmax_loss
+from kinoloop.models.transformer.losses import gbce_beta, gbce_loss, softmax_loss
 from kinoloop.models.transformer.negatives import Drawn, Negatives
-from kinoloop.models.transformer.network import Network, Step
+from kinoloop.models.transformer.network import Network
+from kinoloop.models.transformer.optimizing import parameter_groups, warm_then_cool
+from kinoloop.models.transformer.steps import step_tensors, to_device
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-Parts = TypeVar("Parts", Step, Compared)
 Loss = Literal["sampled_softmax", "softmax", "gbce", "bce"]
 
 
@@ -80,8 +79,14 @@ class Training:
         if plan.loss in ("gbce", "bce"):
             calibration = plan.gbce_calibration if plan.loss == "gbce" else 0.0
             self._beta = gbce_beta(negatives.share, calibration)
+        groups = parameter_groups(
+            network,
+            weight_decay=plan.weight_decay,
+            peak=plan.learning_rate,
+            checkpoint_peak=plan.backbone_learning_rate,
+        )
         self._optimizer = torch.optim.AdamW(
-            _groups(network, plan), lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+            groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
         )
         if plan.compile:
             network.compile(dynamic=True)
@@ -160,8 +165,8 @@ class Training:
     def _loss(self, batch: Batch, drawn: Drawn, salt: int) -> Tensor:
         """This part's share of the step's loss."""
         device = self._accelerator.device
-        inputs, compared = _step(batch, drawn, salt, self._plan.id_dropout)
-        inputs, compared = _to(inputs, device), _to(compared, device)
+        inputs, compared = step_tensors(batch, drawn, salt=salt, id_dropout=self._plan.id_dropout)
+        inputs, compared = to_device(inputs, device), to_device(compared, device)
         h_TD, fused_VD = self._module(inputs)
         weight_T = torch.from_numpy(batch.weights / max(batch.step_weight, 1e-9)).to(device)
         if self._beta is None:
@@ -234,64 +239,6 @@ class Training:
         return progress, {name: value.to(device) for name, value in best.items()}
 
 
-def warm_then_cool(step: int, steps: int, warmup_share: float) -> float:
-    """Share of the peak learning rate: linear up, then a cosine down to a tenth."""
-    warm = max(1, int(steps * warmup_share))
-    if step < warm:
-        return (step + 1) / warm
-    done = min(1.0, (step - warm) / max(1, steps - warm))
-    return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
-
-
-def _step(batch: Batch, drawn: Drawn, salt: int, id_dropout: float) -> tuple[Step, Compared]:
-    """A part of a step as tensors."""
-    others, correction = drawn
-    ends = np.cumsum([len(batch.videos), len(batch.targets)])
-    unique, places = np.unique(
-        np.concatenate([batch.videos, batch.targets, others]), return_inverse=True
-    )
-    inputs, positives, negatives = np.split(places, ends)
-    column_of = np.full(len(unique), -1, dtype=np.int64)
-    column_of[negatives] = np.arange(len(negatives))
-    columns = column_of[positives]
-    clash = np.flatnonzero(columns >= 0)
-    step = Step(
-        video_V=torch.from_numpy(unique),
-        keep_V=torch.from_numpy(_uniform(unique, salt) >= id_dropout),
-        input_P=torch.from_numpy(inputs),
-        context_PC=torch.from_numpy(batch.context),
-        position_P=torch.from_numpy(batch.positions),
-        at_T=torch.from_numpy(batch.at),
-        runs=batch.runs,
-    )
-    return step, Compared(
-        positive_T=torch.from_numpy(positives),
-        negative_S=torch.from_numpy(negatives),
-        correction_S=torch.from_numpy(correction),
-        clash=(torch.from_numpy(clash), torch.from_numpy(columns[clash])),
-    )
-
-
-def _uniform(videos: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each video, the same on every process that knows the salt.
-
-    Source: Steele et al., OOPSLA 2014 (SplitMix64's finaliser).
-    """
-    x = videos.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def _to(inputs: Parts, device: torch.device) -> Parts:
-    if device.type == "cpu":
-        return inputs
-    from accelerate.utils import send_to_device
-
-    moved = {f.name: send_to_device(getattr(inputs, f.name), device) for f in fields(inputs)}
-    return replace(inputs, **moved)
-
-
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -302,24 +249,3 @@ def _weights(arrays: State) -> dict[str, Tensor]:
 
 def _at_once(_: nn.Module) -> AbstractContextManager[None]:
     return nullcontext()
-
-
-def _groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for biases, norms and embeddings; a peak for each part."""
-    tables = [m for m in network.modules() if isinstance(m, nn.Embedding)]
-    embeddings = {id(parameter) for table in tables for parameter in table.parameters()}
-    checkpoint = network.backbone.pretrained
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            decays = parameter.ndim >= 2 and id(parameter) not in embeddings
-            loaded = checkpoint and name.startswith("backbone.tuned.")
-            groups.setdefault((decays, loaded), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "weight_decay": plan.weight_decay if decays else 0.0,
-            "peak": plan.backbone_learning_rate if loaded else plan.learning_rate,
-        }
-        for (decays, loaded), parameters in groups.items()
-    ]

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from kinoloop.models.sequence import Sequence, SequenceConfig
-from kinoloop.models.transformer.training import _uniform, warm_then_cool
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SMALL = {"dim": 16, "layers": 1, "length": 8, "epochs": 4, "batch_positions": 64}
@@ -19,22 +18,6 @@ def curve(checkpoints=None, **changes):
         report=lambda name, value, step: found.append(value),
     )
     return found, model
-
-
-def test_the_learning_rate_rises_then_falls_to_a_tenth():
-    values = [warm_then_cool(step, 100, 0.1) for step in range(101)]
-    assert values[0] == pytest.approx(0.1)
-    assert max(values) == pytest.approx(1.0)
-    assert values[-1] == pytest.approx(0.1)
-    assert np.argmax(values) in {9, 10}
-
-
-def test_ids_are_dropped_evenly_and_alike_for_all_who_know_the_salt():
-    videos = np.arange(10_000)
-    share = _uniform(videos, 7)
-    assert (share < 0.2).mean() == pytest.approx(0.2, abs=0.02)
-    np.testing.assert_array_equal(_uniform(videos[::-1], 7), share[::-1])
-    assert abs(np.corrcoef(share, _uniform(videos, 8))[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize("loss", ["sampled_softmax", "softmax", "gbce", "bce"])
