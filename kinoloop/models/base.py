@@ -8,7 +8,7 @@ history, and saving as `config.json` + `state.safetensors` (never pickle).
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
 
 State = dict[str, NDArray[Any]]
+Decay = Annotated[
+    float,
+    Field(gt=0, le=1, description="Weight of each video relative to the next newer one."),
+]
+NegativePopularity = Annotated[
+    float,
+    Field(ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."),
+]
 COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
 PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
 REASONS_FROM = 50  # newest liked videos that may be named as a reason

@@ -29,6 +29,7 @@ from pydantic import Field
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
     Recommender,
     RecommenderConfig,
     Report,
@@ -56,9 +57,7 @@ class BiasedMfConfig(RecommenderConfig):
     regularization: float = Field(
         0.003, gt=0, description="λ, scaled by how often a row occurs; tuned on MicroLens-50K."
     )
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.8
 
 
 @RECOMMENDERS.register("biased_mf")

@@ -18,6 +18,8 @@ from pydantic import Field
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
+    NegativePopularity,
     Recommender,
     RecommenderConfig,
     Report,
@@ -41,15 +43,11 @@ class ConcatMatchConfig(RecommenderConfig):
     kind: Literal["concat_match"] = "concat_match"
     dim: int = Field(32, ge=2, description="Length of f_v and p_u.")
     hidden: int = Field(64, ge=2, description="Width of M.")
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.8
     length: int = Field(20, ge=1, description="Newest videos of a history that make p_u.")
     temperature: float = Field(0.1, gt=0, description="Cosines are divided by it in training.")
     negatives: int = Field(64, ge=1, description="Watched videos that a step is compared with.")
-    negative_popularity: float = Field(
-        0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
-    )
+    negative_popularity: NegativePopularity = 0.5
     epochs: int = Field(10, ge=1, description="Passes over the training positions, at most.")
     patience: int = Field(2, ge=1, description="Epochs without a better validation NDCG@10.")
     batch_size: int = Field(512, ge=1, description="Positions a step.")

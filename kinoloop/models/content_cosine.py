@@ -19,6 +19,7 @@ from kinoloop.data.catalogue import Modality
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
     Recommender,
     RecommenderConfig,
     Report,
@@ -39,9 +40,7 @@ class ContentCosineConfig(RecommenderConfig):
     )
     lexical_weight: float = Field(20.0, ge=0, description="Weight of the words; 0 is without.")
     lexical_neighbours: int = Field(200, ge=1, description="Videos kept that share words.")
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.8
 
 
 @RECOMMENDERS.register("content_cosine")

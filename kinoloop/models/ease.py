@@ -24,6 +24,7 @@ from pydantic import Field
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
     Report,
     Validation,
 )
@@ -44,9 +45,7 @@ class EaseConfig(NeighbourConfig):
     regularization: float = Field(
         50.0, gt=0, description="λ, in users: more pulls rare videos to 0; tuned on MicroLens-50K."
     )
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.8
     top_n: int = Field(500, ge=1, description="Strongest weights kept a video.")
     max_videos: int = Field(
         10_000, ge=1, description="Most watched videos that take part; memory is 12 bytes × its²."

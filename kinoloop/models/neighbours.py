@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import Field
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.base import Recommender, RecommenderConfig, State
+from kinoloop.models.base import Decay, Recommender, RecommenderConfig, State
 
 BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB a float32 copy
 
@@ -122,9 +121,7 @@ class Neighbours:
 class NeighbourConfig(RecommenderConfig):
     """Recency of what is read."""
 
-    decay: float = Field(
-        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.7
 
 
 class NeighbourRecommender(Recommender):

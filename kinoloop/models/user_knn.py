@@ -20,6 +20,7 @@ from pydantic import Field
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
     Recommender,
     RecommenderConfig,
     Report,
@@ -41,9 +42,7 @@ class UserKnnConfig(RecommenderConfig):
 
     kind: Literal["user_knn"] = "user_knn"
     top_n: int = Field(200, ge=1, description="Nearest users that are asked.")
-    decay: float = Field(
-        0.8, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
+    decay: Decay = 0.8
     max_users: int = Field(
         200_000, ge=1, description="Training users kept, those who were there last."
     )
