@@ -27,6 +27,7 @@ from kinoloop.evaluation.metrics.popularity_bias import popularity, popularity_l
 from kinoloop.evaluation.metrics.recall import hit_rate, recall
 from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
+from kinoloop.evaluation.top import best_columns
 
 SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
 ACCURACY = {
@@ -91,7 +92,7 @@ def evaluate(
     for rows, scores in scored_chunks(recommender.score, holdout.histories):
         span = slice(int(targets.offsets[rows.start]), int(targets.offsets[rows.stop]))
         found[span] = ranks_in(scores, targets.rows(rows))
-        slates[rows] = _top(scores, slates.shape[1])
+        slates[rows] = best_columns(scores, slates.shape[1])
     ranks = Ranks(targets.offsets, found)
     counts = _counts(train, len(recommender.catalogue))
     accuracy = _accuracy(ranks, ks)
@@ -106,13 +107,6 @@ def evaluate(
         slices=_slices(recommender, holdout, ranks, counts, ks),
         per_user=_per_user(holdout, accuracy),
     )
-
-
-def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The k best videos of each row, best first."""
-    candidates = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(scores, candidates, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(candidates, order, axis=1)
 
 
 def _accuracy(ranks: Ranks, ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:

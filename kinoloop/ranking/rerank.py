@@ -13,6 +13,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.evaluation.split import Holdout
+from kinoloop.evaluation.top import best_columns
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
 
@@ -57,14 +58,6 @@ class Reranked:
         reordered = np.take_along_axis(candidates, order, axis=1)
         np.put_along_axis(scores, reordered, retrieval, axis=1)
         return scores
-
-
-def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The k best columns of each row, best first, (n_rows, k)."""
-    k = min(k, scores.shape[1])
-    found = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1)
 
 
 def choose_blend(

@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from kinoloop.evaluation.top import GROUP, best_columns
+
+
+@pytest.mark.parametrize("columns", [3, 10, 5 * GROUP, 40 * GROUP, 40 * GROUP + 17])
+def test_finds_what_a_whole_sort_finds(columns):
+    scores = np.random.default_rng(columns).normal(size=(7, columns)).astype(np.float32)
+    scores[:, : columns // 3] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    found = best_columns(scores, 10)
+    values = np.take_along_axis(scores, found, axis=1)
+    np.testing.assert_array_equal(values, np.take_along_axis(scores, expected, axis=1))
+    finite = np.isfinite(values)
+    np.testing.assert_array_equal(found[finite], expected[finite])
+
+
+def test_each_column_once_where_all_are_equal():
+    found = best_columns(np.zeros((3, 40 * GROUP), dtype=np.float32), 10)
+    assert [len(set(row)) for row in found.tolist()] == [10] * 3
+    assert (np.diff(found, axis=1) > 0).all()
