@@ -1,12 +1,12 @@
 """Cold start: videos that nobody has watched yet, ranked among their like and among all.
 
-    python -m benchmarks.cold_start DATA_DIR [--phase tune] [--bonus 0 0.5 1] [--set '{…}']
+    python -m benchmarks.cold_start DATA_DIR [--phase tune] [--places 0 1 2 3] [--set '{…}']
 
 A share of the videos, drawn by seed, is held out of every history. Rows are users with something
 left before their last video. Where that last video is held out, it is ranked among the held-out
 ones and among all; where it is not, among all, and among those that are not held out, which is the
-catalogue before the new videos came. Videos of the history are excluded. Every value of `--bonus`
-(`new_video_bonus`, nats) is one served recommender; title TF-IDF kNN stands beside it. `--phase
+catalogue before the new videos came. Videos of the history are excluded. Every value of `--places`
+(`new_video_places`) is one served recommender; title TF-IDF kNN stands beside it. `--phase
 tune` chooses on other users' targets: every last event is cut off first, the held-out videos are
 taken out altogether, and other ones are drawn among the rest.
 """
@@ -15,13 +15,15 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.ids import IdMap
 from kinoloop.data.interest import InterestConfig, load_histories
 from kinoloop.data.tables import Tables
 from kinoloop.models.base import build
@@ -33,12 +35,12 @@ TITLE_DECAY = 0.7  # of the title kNN that is the mark to beat
 
 
 def main() -> None:
-    """Fit once, measure every bonus."""
+    """Fit once, measure every number of places."""
     parser = argparse.ArgumentParser(description="Cold start.")
     parser.add_argument("data", type=Path, help="directory with the Delta tables")
     parser.add_argument("--phase", choices=("test", "tune"), default="test")
     parser.add_argument("--share", type=float, default=0.2, help="of the videos held out")
-    parser.add_argument("--bonus", type=float, nargs="+", default=[0.0])
+    parser.add_argument("--places", type=int, nargs="+", default=[0, 1, 2, 3])
     parser.add_argument("--match", type=float, nargs="+", default=[2.0])
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
@@ -50,11 +52,10 @@ def main() -> None:
     rng = np.random.default_rng(arguments.seed)
     order = rng.permutation(len(catalogue))
     cold = _mask(order[: int(arguments.share * len(order))], len(order))
-    away = np.zeros(len(order), dtype=np.bool_)
     if arguments.phase == "tune":
-        histories = histories.select((histories.ages > 0) & ~cold[histories.videos])
-        away, rest = cold, rng.permutation(np.flatnonzero(~cold))
-        cold = _mask(rest[: int(arguments.share * len(rest))], len(order))
+        histories, catalogue = _without(cold, histories.select(histories.ages > 0), catalogue)
+        order = rng.permutation(len(catalogue))
+        cold = _mask(order[: int(arguments.share * len(order))], len(order))
     known = histories.select((histories.ages > 0) & ~cold[histories.videos])
     last = histories.select(histories.ages == 0)
     rows = np.flatnonzero((known.lengths > 0) & (last.lengths > 0))
@@ -66,15 +67,15 @@ def main() -> None:
     print(settings, flush=True)
     started = time.process_time()
     titles = Neighbours.of(tfidf(catalogue.videos), top_n=200)
-    measure = _Measure(known.rows(rows), targets, cold, away)
+    measure = _Measure(known.rows(rows), targets, cold)
     measure("title TF-IDF kNN", lambda part: titles.score(part, decay=TITLE_DECAY), picked)
     model = build(settings, seed=arguments.seed).fit(known, catalogue)
     print(f"fitted in {time.process_time() - started:.0f} CPU s", flush=True)
     for weight in arguments.match:
         model.match_weight = weight
-        for bonus in arguments.bonus:
-            model.config = model.config.model_copy(update={"new_video_bonus": bonus})
-            measure(f"sequence, match {weight:g}, bonus {bonus:g}", model.score, picked)
+        for places in arguments.places:
+            model.config = model.config.model_copy(update={"new_video_places": places})
+            measure(f"sequence, match {weight:g}, places {places}", model.score, picked)
 
 
 class _Measure:
@@ -85,10 +86,8 @@ class _Measure:
         histories: Histories,
         targets: NDArray[np.int32],
         cold: NDArray[np.bool_],
-        away: NDArray[np.bool_],
     ) -> None:
-        self._histories, self._targets = histories, targets
-        self._cold, self._away = cold, away
+        self._histories, self._targets, self._cold = histories, targets, cold
 
     def __call__(
         self,
@@ -121,11 +120,26 @@ class _Measure:
             histories, targets = self._histories.rows(part), self._targets[part]
             scores = score(histories)
             scores[histories.row_of, histories.videos] = -np.inf
-            scores[:, self._away] = -np.inf
             reached = scores >= scores[np.arange(len(part)), targets][:, None]
             among_all.append(reached.sum(axis=1))
             among_like.append(reached[:, like].sum(axis=1))
         return np.concatenate(among_like), np.concatenate(among_all)
+
+
+def _without(
+    gone: NDArray[np.bool_], histories: Histories, catalogue: Catalogue
+) -> tuple[Histories, Catalogue]:
+    """The world without some videos."""
+    kept, place = np.flatnonzero(~gone), np.cumsum(~gone, dtype=np.int32) - 1
+    histories = histories.select(~gone[histories.videos])
+    modalities = {
+        name: replace(modality, vectors=modality.vectors[kept], present=modality.present[kept])
+        for name, modality in catalogue.modalities.items()
+    }
+    videos = catalogue.videos[kept]
+    ids, published_at = IdMap(videos["video_id"]), catalogue.published_at[kept]
+    histories = replace(histories, videos=place[histories.videos])
+    return histories, Catalogue(ids, published_at, videos, modalities)
 
 
 def _mask(videos: NDArray[np.int64], n_videos: int) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ the same weights on the same machine; on a GPU up to the order of additions.
 
 import logging
 from collections.abc import Iterator
-from typing import Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from pydantic import Field, model_validator
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
+    Decay,
+    NegativePopularity,
     Recommender,
     RecommenderConfig,
     Report,
@@ -32,6 +34,7 @@ from kinoloop.models.base import (
 )
 from kinoloop.models.lexical import tfidf
 from kinoloop.models.neighbours import Neighbours, recent_weights
+from kinoloop.models.new_videos import SLATE, Places
 from kinoloop.models.transformer.backbone_config import BackboneConfig
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
@@ -44,6 +47,10 @@ MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results.md was mea
 
 class SequenceConfig(RecommenderConfig):
     """Size, regularisation and training."""
+
+    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
+        "new_video_places",
+    }
 
     kind: Literal["sequence"] = "sequence"
     dim: int = Field(64, ge=8, description="Embedding size; a multiple of `heads`.")
@@ -76,11 +83,12 @@ class SequenceConfig(RecommenderConfig):
     match_neighbours: int = Field(
         50, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
     )
-    match_decay: float = Field(
-        0.7, gt=0, le=1, description="Weight of each video relative to the next newer one."
-    )
-    new_video_bonus: float = Field(
-        0.0, description="Added to the score of videos without events, in nats."
+    match_decay: Decay = 0.7
+    new_video_places: int = Field(
+        0,
+        ge=0,
+        lt=SLATE,
+        description="Lowest of ten places that go to videos without events; 0: as they score.",
     )
     loss: Literal["sampled_softmax", "softmax", "gbce", "bce"] = Field(
         "sampled_softmax", description="softmax: with every video; gbce, bce: over `negatives`."
@@ -100,9 +108,7 @@ class SequenceConfig(RecommenderConfig):
     cpu_threads: int = Field(
         1, ge=1, description="Of torch without a GPU; more pay only for larger networks."
     )
-    negative_popularity: float = Field(
-        0.5, ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."
-    )
+    negative_popularity: NegativePopularity = 0.5
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Self:
@@ -198,8 +204,8 @@ class Sequence(Recommender):
         scores = np.asarray(hidden @ self._items.T)
         if self.match_weight:
             self._add_matches(scores, recent)
-        if self.config.new_video_bonus:
-            scores[:, self._new] += np.float32(self.config.new_video_bonus)
+        if self.config.new_video_places:
+            Places(self._new, self.config.new_video_places).give(scores, histories)
         return scores
 
     def _add_matches(self, scores: NDArray[np.float32], recent: Histories) -> None:

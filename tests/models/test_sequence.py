@@ -103,12 +103,13 @@ def test_the_weight_of_shared_words_is_chosen_on_validation():
     assert found[chosen] == max(found.values())
 
 
-def test_new_videos_get_their_bonus_and_no_others(fitted):
-    bonus = Sequence(SequenceConfig(**SMALL, new_video_bonus=1.5))
-    bonus.fit(toy_histories(toy_catalogue()), toy_catalogue())
-    gain = bonus.score(clicks(0, 2))[0] - fitted.score(clicks(0, 2))[0]
-    assert gain[COLD_VIDEO] == pytest.approx(1.5, abs=1e-4)
-    assert np.abs(np.delete(gain, COLD_VIDEO)).max() < 1e-4
+def test_a_new_video_gets_the_place_that_is_kept_for_it():
+    model = Sequence(SequenceConfig(**SMALL, new_video_places=1))
+    model.fit(toy_histories(toy_catalogue()), toy_catalogue())
+    for history in (clicks(0, 2), clicks(1, 3)):
+        scores = model.score(history)[0]
+        scores[history.videos] = -np.inf
+        assert np.argsort(-scores)[9] == COLD_VIDEO
 
 
 def test_one_event_changes_the_slate_of_a_new_user(fitted):

@@ -1,0 +1,67 @@
+"""Places of a slate for videos that nobody has watched yet.
+
+Their scores rest on content alone and are seldom among the highest. A bonus for all of them trades
+badly: who has a few good ones gets a slate full of them, at the top, where it costs the most.
+Places bound the price: of a slate of ten the lowest few go to the best new videos, and new videos
+take no other. What a place costs and brings is measured in docs/results.md.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+
+SLATE = 10
+
+
+@dataclass(frozen=True)
+class Places:
+    """Gives the lowest places of a slate of `SLATE` to new videos.
+
+    Attributes:
+        new: (n_videos,) bool, videos without events.
+        number: Places that are theirs, 1 to `SLATE` − 1.
+    """
+
+    new: NDArray[np.bool_]
+    number: int
+
+    def give(self, scores: NDArray[np.float32], histories: Histories) -> None:
+        """Move the scores of new videos, in place; their order stays, and all other scores.
+
+        Args:
+            scores: (n_rows, n_videos); videos of the row's history count for no place.
+            histories: What was watched.
+        """
+        new, old = np.flatnonzero(self.new), np.flatnonzero(~self.new)
+        if not len(new) or len(old) <= SLATE:
+            return
+        for row, (start, stop) in enumerate(pairwise(histories.offsets)):
+            seen = histories.videos[start:stop]
+            hidden = scores[row, seen]
+            scores[row, seen] = -np.inf
+            scores[row, new] = self._moved(scores[row, new], scores[row, old])
+            scores[row, seen] = hidden
+
+    def _moved(self, new: NDArray[np.float32], old: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The best `number` between two neighbours among the old, the others below them."""
+        last = SLATE - self.number
+        below, above = np.partition(old, [-last - 1, -last])[[-last - 1, -last]]
+        if not np.isfinite(below):
+            return new
+        number = min(self.number, len(new))
+        order = np.argsort(-new, kind="stable") if len(new) == number else _best(new, number + 1)
+        best = order[:number]
+        if number < len(new):
+            new = new - max(np.float32(0), new[order[number]] - below)
+        steps = np.arange(1, number + 1, dtype=np.float32) / np.float32(number + 1)
+        new[best] = above - (above - below) * steps
+        return new
+
+
+def _best(scores: NDArray[np.float32], number: int) -> NDArray[np.intp]:
+    found = np.argpartition(scores, -number)[-number:]
+    return found[np.argsort(-scores[found], kind="stable")]
