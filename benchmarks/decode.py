@@ -15,6 +15,7 @@ import resource
 import statistics
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -26,13 +27,22 @@ from rich.progress import track
 from rich.table import Table
 
 from kinoloop.errors import MediaError
-from kinoloop.media.decode import FORMATS, decode_media
+from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
 from kinoloop.media.guard import DecoderPool, GuardConfig, Job
+from kinoloop.media.passes import FORMATS
 from kinoloop.media.scan import choose_streams
 from kinoloop.testing.clips import bar_clip
 
 SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ogv", ".ts", ".flv")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What extraction took from a file, and whether it decoded chosen key frames alone."""
+
+    found: DecodedMedia
+    skips: bool
 
 
 def main() -> int:
@@ -51,29 +61,30 @@ def _run(files: Sequence[Path], rounds: int) -> int:
     decodable, wanted = [], []
     for file in track(files, "looking", transient=True):
         try:
-            wanted.append(decode_media(file, config=config))
+            found = decode_media(file, config=config)
         except MediaError:
             continue
+        wanted.append(_Wanted(found, skips=_skips(file, found)))
         decodable.append(file)
     start_s = _rounds_cpu_s([], [], config)["guarded"]
     figures: dict[str, list[float]] = {"bare loop": [], "in process": [], "guarded": []}
     for _ in track(range(rounds), "measuring", transient=True):
         for name, seconds in _rounds_cpu_s(decodable, wanted, config).items():
             figures[name].append(seconds - (start_s if name == "guarded" else 0.0))
-    table = Table("decoding", "CPU s (median)", "÷ bare loop", "ms a video")
-    bare_s = statistics.median(figures["bare loop"])
+    table = Table("decoding", "CPU s (median)", "÷ bare loop (median)", "ms a video")
     for name, seconds in figures.items():
         median_s = statistics.median(seconds)
+        ratios = [one / bare for one, bare in zip(seconds, figures["bare loop"], strict=True)]
         cells = (
             f"{median_s:.2f}",
-            f"{median_s / bare_s:.3f}",
+            f"{statistics.median(ratios):.3f}",
             f"{median_s / len(decodable) * 1e3:.1f}",
         )
         table.add_row(name, *cells)
     console = Console()
     console.print(table)
-    frames = sum(len(found.frames) for found in wanted)
-    seconds = sum(found.duration_s for found in wanted)
+    frames = sum(len(one.found.frames) for one in wanted)
+    seconds = sum(one.found.duration_s for one in wanted)
     console.print(
         f"{len(decodable)} of {len(files)} files, {seconds:.0f} s of video, {frames} frames kept, "
         f"{rounds} rounds; starting a worker costs {start_s:.2f} CPU s, once in "
@@ -82,10 +93,10 @@ def _run(files: Sequence[Path], rounds: int) -> int:
     return 0
 
 
-def _bare(file: Path, found: DecodedMedia, config: DecodeConfig) -> None:
-    """Decode what `found` was made from, and keep as much of it."""
-    times = found.frame_times_s.tolist()
-    chosen_s = times.copy() if _skips(file, found) else None
+def _bare(file: Path, wanted: _Wanted, config: DecodeConfig) -> None:
+    """Decode what `wanted` was made from, and keep as much of it."""
+    times = wanted.found.frame_times_s.tolist()
+    chosen_s = times.copy() if wanted.skips else None
     scaler = VideoReformatter()
     resampler = av.AudioResampler(format="flt", layout="mono", rate=config.sample_rate)
     frames, sound, samples = [], [], 0
@@ -102,7 +113,7 @@ def _bare(file: Path, found: DecodedMedia, config: DecodeConfig) -> None:
                 for frame in _decode(packet):
                     if times and frame.time is not None and frame.time - start_s >= times[0]:
                         times.pop(0)
-                        frames.append(_small(scaler, frame, found))
+                        frames.append(_small(scaler, frame, wanted.found))
     if frames:
         np.stack(frames)
     if sound:
@@ -132,7 +143,7 @@ def _small(
 
 
 def _skips(file: Path, found: DecodedMedia) -> bool:
-    """Whether extraction decoded chosen key frames alone."""
+    """Whether extraction decodes chosen key frames alone."""
     with av.open(str(file)) as container:
         video = choose_streams(container).video
         keys = 0 if video is None else sum(entry.is_keyframe for entry in video.index_entries)
@@ -140,16 +151,16 @@ def _skips(file: Path, found: DecodedMedia) -> bool:
 
 
 def _rounds_cpu_s(
-    files: Sequence[Path], wanted: Sequence[DecodedMedia], config: DecodeConfig
+    files: Sequence[Path], wanted: Sequence[_Wanted], config: DecodeConfig
 ) -> dict[str, float]:
     """CPU seconds of each way, file by file in turn, so that a busy machine slows all alike."""
     spent = {"bare loop": 0.0, "in process": 0.0, "guarded": 0.0}
     children = _cpu_s(resource.RUSAGE_CHILDREN)
     with DecoderPool(config, GuardConfig(workers=1)) as pool:
         pool.decode(Job(None))
-        for file, found in zip(files, wanted, strict=True):
+        for file, one in zip(files, wanted, strict=True):
             ways = {
-                "bare loop": lambda file=file, found=found: _bare(file, found, config),
+                "bare loop": lambda file=file, one=one: _bare(file, one, config),
                 "in process": lambda file=file: decode_media(file, config=config),
                 "guarded": lambda file=file: pool.decode(Job(file)),
             }

@@ -73,7 +73,7 @@ class PictureReader:
         self._context.options = {"max_pixels": str(config.max_pixels)}
         self._context.thread_count = 1  # the pool decodes one file a core
         self._check_size(self._context.width, self._context.height)
-        self._time_base = video.time_base
+        self._tick_s = float(video.time_base or 0)
         self._step_s = 1 / float(video.average_rate or 25)
         self._time_s = -self._step_s
         self._converter = Converter(config.frame_side, float(video.sample_aspect_ratio or 1))
@@ -128,10 +128,10 @@ class PictureReader:
 
     def _offer(self, frame: av.VideoFrame) -> None:
         self._check_size(frame.width, frame.height)
-        if frame.pts is None or self._time_base is None:
+        if frame.pts is None or not self._tick_s:
             self._time_s += self._step_s
         else:
-            self._time_s = float(frame.pts * self._time_base) - self._start_s
+            self._time_s = frame.pts * self._tick_s - self._start_s
         self.prints.offer(self._time_s, frame)
         self._picker.offer(self._time_s, frame)
 

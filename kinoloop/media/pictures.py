@@ -4,6 +4,7 @@ The scaler goes from the decoder's YUV straight to small RGB; a full-size RGB pi
 Its context is kept from frame to frame: making one anew costs more than scaling.
 """
 
+import io
 import struct
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +13,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
+from PIL import Image
 
 from kinoloop.media.tonemap import Transfer, to_srgb
 
@@ -84,6 +86,30 @@ class Converter:
             frame, width=64, height=36, format="gray", interpolation="FAST_BILINEAR", threads=1
         )
         return tiny.to_ndarray().astype(np.float32) / np.float32(255)
+
+
+def stack_pictures(pictures: list[Picture]) -> NDArray[np.uint8]:
+    """One array; a stream that changes its size in the middle takes the size of its start."""
+    height, width = pictures[0].pixels.shape[:2]
+    same = [
+        p.pixels
+        if p.pixels.shape[:2] == (height, width)
+        else np.asarray(Image.fromarray(p.pixels).resize((width, height)))
+        for p in pictures
+    ]
+    return np.stack(same)
+
+
+def thumbnail(pictures: list[Picture], size: tuple[int, int]) -> bytes:
+    """JPEG of the picture nearest to the middle that is not blank, within a width and a height."""
+    middle = (len(pictures) - 1) / 2
+    by_middle = sorted(range(len(pictures)), key=lambda i: abs(i - middle))
+    lively = next((i for i in by_middle if pictures[i].pixels.std() > 8), by_middle[0])
+    image = Image.fromarray(pictures[lively].pixels)
+    image.thumbnail(size)
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=80, optimize=True)
+    return target.getvalue()
 
 
 def orientation(frame: av.VideoFrame) -> tuple[int, bool]:

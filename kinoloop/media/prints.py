@@ -20,7 +20,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
-PRINTS_VERSION = 2
+PRINTS_VERSION = 3
 """Raised whenever the same picture or sound starts to give another hash."""
 
 MAX_PICTURES = 240
@@ -38,11 +38,17 @@ FLAT = 6.0
 """A picture whose grey values spread less than this says nothing, and is not hashed."""
 
 SOUND_S = 30.0
-SOUND_HOP_S = 1 / 21.533203125
-_SOUND_RATE = 5512.5
-_SOUND_WINDOW = 2048
-_SOUND_HOP = 256
-_BANDS = 33
+_LOWEST_HZ = 288
+_WIDTH_HZ = 1728
+"""Of the part of the spectrum that is looked at, cut out and moved down to 0 Hz: as complex numbers
+it needs a third of the samples that sound up to 2 kHz would."""
+
+_WINDOW = 640
+_HOP = 80
+SOUND_HOP_S = _HOP / _WIDTH_HZ
+_BIN_HZ = _WIDTH_HZ / _WINDOW
+_EDGES = np.round((np.geomspace(300, 2000, 34) - _LOWEST_HZ) / _BIN_HZ).astype(np.int64)
+"""Of the 33 bands, bins."""
 
 _WAVES = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64).astype(np.float32) / 4
 _WAVES[0] /= np.sqrt(2)
@@ -109,28 +115,30 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
     Returns:
         (m,) int32, one for each `SOUND_HOP_S`; 0 where it is silent. Empty without sound.
     """
-    start = audio[: int(SOUND_S * rate)]
-    down = _resample(start, rate) if len(start) else start
-    if len(down) < _SOUND_WINDOW + _SOUND_HOP:
+    band = _band(audio[: int(SOUND_S * rate)], rate)
+    if len(band) < _WINDOW + _HOP:
         return np.zeros(0, dtype=np.int32)
-    windows = np.lib.stride_tricks.sliding_window_view(down, _SOUND_WINDOW)[::_SOUND_HOP]
-    power = np.abs(np.fft.rfft(windows * np.hanning(_SOUND_WINDOW), axis=1)) ** 2
-    edges = np.geomspace(300, 2000, _BANDS + 1) * _SOUND_WINDOW / _SOUND_RATE
-    energy = np.add.reduceat(power, np.round(edges).astype(int), axis=1)[:, :_BANDS]
+    windows = np.lib.stride_tricks.sliding_window_view(band, _WINDOW)[::_HOP]
+    spectra = np.fft.fft(windows * np.hanning(_WINDOW).astype(np.float32), axis=1)
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    energy = np.add.reduceat(power, _EDGES, axis=1)[:, :-1]
     bands = energy[:, :-1] - energy[:, 1:]
-    bits = (bands[1:] - bands[:-1]) > 0
-    weights = np.uint64(1) << np.arange(32, dtype=np.uint64)
-    packed = (bits * weights).sum(axis=1, dtype=np.uint64).astype(np.uint32).view(np.int32)
+    bits = bands[1:] > bands[:-1]
+    packed = np.packbits(bits, axis=1, bitorder="little").view("<i4")[:, 0]
     loud = energy[1:].sum(axis=1)
     heard: NDArray[np.int32] = np.where(loud > 1e-4 * max(float(loud.max()), 1e-3), packed, 0)
     return heard.astype(np.int32)
 
 
-def _resample(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Sound at `_SOUND_RATE`, by cutting off what is above half of it in the spectrum."""
-    wanted = max(1, round(len(audio) * _SOUND_RATE / rate))
-    spectrum = np.fft.rfft(audio)[: wanted // 2 + 1]
-    return (np.fft.irfft(spectrum, wanted) * (wanted / len(audio))).astype(np.float32)
+def _band(audio: NDArray[np.float32], rate: int) -> NDArray[np.complex64]:
+    """The part of a sound from `_LOWEST_HZ` on, `_WIDTH_HZ` complex samples a second."""
+    if not len(audio):
+        return np.zeros(0, dtype=np.complex64)
+    seconds = -(-len(audio) // rate)  # filled up with silence: an odd length transforms slowly
+    spectrum = np.fft.rfft(audio, seconds * rate)
+    first, width = _LOWEST_HZ * seconds, _WIDTH_HZ * seconds
+    moved = np.fft.ifft(spectrum[first : first + width], width) * (2 * _WIDTH_HZ / rate)
+    return moved[: len(audio) * _WIDTH_HZ // rate].astype(np.complex64)
 
 
 def _without_bars(lightest: NDArray[np.uint8]) -> slice:

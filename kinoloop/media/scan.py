@@ -53,6 +53,7 @@ class Scan:
     cut: bool = False
     too_long: bool = False
     cues: list[Cue] = field(default_factory=list)
+    _ticks: dict[int, float] = field(default_factory=dict)
 
     @property
     def end_s(self) -> float:
@@ -68,14 +69,21 @@ class Scan:
         """Take what a packet says of time, without decoding it."""
         self.cut = self.cut or packet.is_corrupt
         at = packet.pts if packet.pts is not None else packet.dts
-        if at is None or packet.time_base is None:
+        if at is None:
             return
-        end_s = float((at + (packet.duration or 0)) * packet.time_base) - self.start_s
+        end_s = (at + (packet.duration or 0)) * self._tick_s(packet) - self.start_s
         if packet.stream.type == "video":
             self.video_end_s = max(self.video_end_s, end_s)
             self.key_frames += packet.is_keyframe
         elif packet.stream.type == "audio":
             self.audio_end_s = max(self.audio_end_s, end_s)
+
+    def _tick_s(self, packet: "av.Packet[Any]") -> float:
+        """Length of a tick of a stream's clock; fractions cost more than all else here."""
+        tick_s = self._ticks.get(packet.stream_index)
+        if tick_s is None:
+            tick_s = self._ticks[packet.stream_index] = float(packet.stream.time_base or 0)
+        return tick_s
 
 
 def choose_streams(container: InputContainer) -> Streams:

@@ -4,6 +4,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK = 16_384
+"""Samples that are resampled at a time: with a decoder's 1,024 most of the work is the calling."""
+
 
 class SoundReader:
     """Receives audio frames, gives one array.
@@ -19,7 +22,7 @@ class SoundReader:
         self._limit = int(max_s * sample_rate)
         self._parts: list[NDArray[np.float32]] = []
         self._samples = 0
-        self._resampler: av.AudioResampler | None = None
+        self._waiting, self._resampler = av.AudioFifo(), self._new_resampler()
 
     @property
     def full(self) -> bool:
@@ -33,19 +36,30 @@ class SoundReader:
 
     def add(self, frame: av.AudioFrame) -> None:
         """Take one decoded frame; the layout may change in mid-stream."""
-        if self._resampler is None:
-            self._resampler = self._new_resampler()
+        frame.pts = None  # a gap in time would be an error to the queue
         try:
-            resampled = self._resampler.resample(frame)
+            self._waiting.write(frame)
         except ValueError:  # rate or layout changed: start over with the new one
-            self._drain()
-            self._resampler = self._new_resampler()
-            resampled = self._resampler.resample(frame)
-        self._keep(resampled)
+            self.drain()
+            self._waiting.write(frame)
+        if self._waiting.samples >= BLOCK:
+            self._keep(self._resampler.resample(self._waiting.read()))
+
+    def drain(self) -> None:
+        """Resample what waits; `finish` does it where nobody did.
+
+        Raises:
+            av.error.FFmpegError: It is of a kind that can not be mixed.
+        """
+        rest, resampler = self._waiting.read(), self._resampler
+        self._waiting, self._resampler = av.AudioFifo(), self._new_resampler()
+        if rest is not None:
+            self._keep(resampler.resample(rest))
+        self._keep(resampler.resample(None))
 
     def finish(self) -> NDArray[np.float32]:
         """All sound, (n,) float32 in [-1, 1]; empty where it is silent."""
-        self._drain()
+        self.drain()
         if not self._parts:
             return np.zeros(0, dtype=np.float32)
         sound = np.nan_to_num(np.concatenate(self._parts)[: self._limit], posinf=0, neginf=0)
@@ -56,11 +70,6 @@ class SoundReader:
 
     def _new_resampler(self) -> av.AudioResampler:
         return av.AudioResampler(format="fltp", rate=self._rate)
-
-    def _drain(self) -> None:
-        if self._resampler is not None:
-            self._keep(self._resampler.resample(None))
-            self._resampler = None
 
     def _keep(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:

@@ -92,6 +92,11 @@ def test_sound_keeps_its_hash_when_quieter_and_noisy_and_another_does_not():
     assert equal(print_, hash_sound(chirp(2), 44_100)) < 0.65
 
 
+def test_sound_has_the_same_hash_at_another_rate():
+    base = chirp(1)
+    assert equal(hash_sound(base, 44_100), hash_sound(base[::2], 22_050)) > 0.9
+
+
 def test_silence_and_a_blink_of_sound_have_no_hash():
     assert not hash_sound(np.zeros(RATE * 3, dtype=np.float32), RATE).any()
     assert len(hash_sound(np.zeros(100, dtype=np.float32), RATE)) == 0

@@ -34,6 +34,16 @@ def test_stream_that_changes_its_layout_is_read_on():
     assert len(sound) == pytest.approx(32_000, abs=80)
 
 
+def test_short_frames_and_gaps_between_them_change_no_sample():
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 44_100)).astype(np.float32)
+    cut = [frame(sound[:, at : at + 1024], 44_100, "stereo") for at in range(0, 44_100, 1024)]
+    for i, one in enumerate(cut):
+        one.pts = 5000 * i
+    _, whole = read(frame(sound, 44_100, "stereo"))
+    _, pieces = read(*cut)
+    np.testing.assert_array_equal(pieces, whole)
+
+
 def test_sound_is_silence_only_where_no_second_is_louder():
     quiet = np.zeros(48_000)
     loud = np.concatenate([quiet, quiet, np.full(4_800, 0.01)])
