@@ -59,13 +59,14 @@ def main() -> int:
 def _run(files: Sequence[Path], rounds: int) -> int:
     config = DecodeConfig()
     decodable, wanted = [], []
-    for file in track(files, "looking", transient=True):
-        try:
-            found = decode_media(file, config=config)
-        except MediaError:
-            continue
-        wanted.append(_Wanted(found, skips=_skips(file, found)))
-        decodable.append(file)
+    with DecoderPool(config, GuardConfig(workers=1)) as pool:  # loads what tells languages, too
+        for file in track(files, "looking", transient=True):
+            try:
+                found = pool.decode(Job(file))
+            except MediaError:
+                continue
+            wanted.append(_Wanted(found, skips=_skips(file, found)))
+            decodable.append(file)
     start_s = _rounds_cpu_s([], [], config)["guarded"]
     figures: dict[str, list[float]] = {"bare loop": [], "in process": [], "guarded": []}
     for _ in track(range(rounds), "measuring", transient=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import av
 from av.container import InputContainer
@@ -191,8 +191,8 @@ def _demux(
     config: DecodeConfig,
 ) -> None:
     kinds = (streams.video, streams.audio, streams.subtitles)
-    packet: av.Packet[Any]
-    for packet in container.demux([stream for stream in kinds if stream is not None]):
+    chosen = [stream for stream in kinds if stream is not None]
+    for packet in cast("Iterator[av.Packet[Any]]", container.demux(chosen)):
         scan.measure(packet)
         if scan.end_s > config.max_duration_s:
             scan.too_long = True
