@@ -55,7 +55,7 @@ RETRIEVERS: tuple[dict[str, Any], ...] = (
     {"kind": "biased_mf"},
     {"kind": "user_knn"},
     {"kind": "ease"},
-    {"kind": "sequence", "epochs": 4},  # no early stopping; only where it is named
+    {"kind": "sequence"},  # `--epochs`, no early stopping; only where it is named
 )
 SCORERS = ("popularity", "item_knn", "biased_mf")
 CONSOLE = Console(width=150, highlight=False)
@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument(
         "--kinds", nargs="*", help="retrievers beside item_knn; default: all but sequence"
     )
+    parser.add_argument("--epochs", type=int, default=4, help="of the sequence recommender")
     parser.add_argument(
         "--watch", choices=("share", "quantile"), default="share", help="what weighs a view"
     )
@@ -89,7 +90,12 @@ def main() -> int:
     if arguments.only != "ranking":
         quick = {str(settings["kind"]) for settings in RETRIEVERS} - {"sequence"}
         kinds = {"item_knn", *(arguments.kinds or quick)}
-        retrieval(catalogue, histories, kinds, window=window, seed=arguments.seed)
+        retrievers = [
+            {**settings, "epochs": arguments.epochs} if settings["kind"] == "sequence" else settings
+            for settings in RETRIEVERS
+            if settings["kind"] in kinds
+        ]
+        retrieval(catalogue, histories, retrievers, window=window, seed=arguments.seed)
     if arguments.only != "retrieval":
         labels = read_labels(arguments.path, exposures, catalogue)
         for name in LABELS:
@@ -106,7 +112,7 @@ def main() -> int:
 def retrieval(
     catalogue: Catalogue,
     histories: Histories,
-    kinds: set[str],
+    retrievers: list[dict[str, Any]],
     *,
     window: tuple[int, int, int],
     seed: int,
@@ -118,7 +124,7 @@ def retrieval(
         "fit CPU s", title=f"{len(holdout)} users",
     )  # fmt: skip
     reference: NDArray[np.float64] | None = None
-    for settings in (r for r in RETRIEVERS if r["kind"] in kinds):
+    for settings in retrievers:
         started = time.process_time()
         model = build(dict(settings), seed=seed).fit(train, catalogue)
         seconds = time.process_time() - started
