@@ -31,7 +31,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.errors import MediaError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.products import Space, make_products
+from kinoloop.extraction.products import Space, decoding_for, make_products
 from kinoloop.extraction.run import extract
 from kinoloop.media.content import VideoContent
 from kinoloop.media.guard import DecoderPool, Job
@@ -104,7 +104,7 @@ def _compare(console: Console, root: Path, clips: list[Path]) -> bool:
 
 def _decode(config: ExtractConfig, clips: list[Path]) -> list[VideoContent]:
     contents = []
-    with DecoderPool(config.decode, config.guard) as pool:
+    with DecoderPool(decoding_for(config), config.guard) as pool:
         jobs = [Job(clip) for clip in clips]
         for i, found in enumerate(pool.map(jobs, ahead=config.decode_ahead)):
             if isinstance(found, MediaError):

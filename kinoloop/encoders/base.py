@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,21 @@ class EncoderConfig(Config):
     """Base of every encoder's config; `kind` names the class."""
 
     kind: str
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What an encoder takes as it is; None where anything will do.
+
+    Attributes:
+        frame_side: Shorter side of a frame, pixels.
+        frames: Frames of a video.
+        sample_rate: Of the sound, Hz.
+    """
+
+    frame_side: int | None = None
+    frames: int | None = None
+    sample_rate: int | None = None
 
 
 class Encoder(ABC):
@@ -45,6 +61,11 @@ class Encoder(ABC):
             Hex digest that changes whenever anything changes that changes the vectors: weights,
             preprocessing, pooling, versions of the libraries that compute and of our code.
         """
+
+    @classmethod
+    def takes(cls, config: EncoderConfig) -> Takes:  # noqa: ARG003 (others look at it)
+        """What decoding should deliver for it, known without loading a model."""
+        return Takes()
 
     @abstractmethod
     def __init__(self, config: EncoderConfig) -> None:

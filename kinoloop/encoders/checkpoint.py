@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kinoloop.encoders.fingerprint import digest_files, fingerprint
+from kinoloop.encoders.fingerprint import digest_files, fingerprint, library_versions
 from kinoloop.errors import ConfigError
 
 _IDLE = {
@@ -44,6 +44,37 @@ def weight_files(directory: Path) -> list[Path]:
             "read. Convert them with `model.save_pretrained(folder)`"
         )
     return weights
+
+
+def identify(
+    family: str,
+    code: int,
+    directory: Path,
+    *,
+    libraries: tuple[str, ...] = ("transformers",),
+    **facts: object,
+) -> str:
+    """Fingerprint of the vectors of a checkpoint.
+
+    Args:
+        family: Kind of the encoder.
+        code: Version of our code for it.
+        directory: Where its files are.
+        libraries: Those that compute.
+        facts: Whatever else changes a vector.
+
+    Raises:
+        ConfigError: There are no safetensors, or the configuration can not be read.
+    """
+    return fingerprint(
+        {
+            "family": family,
+            "code": code,
+            "model": model_facts(directory),
+            "libraries": library_versions(*libraries),
+            **facts,
+        }
+    )
 
 
 def model_facts(directory: Path) -> dict[str, Any]:
@@ -94,6 +125,31 @@ def preprocessing(directory: Path) -> dict[str, Any]:
     )
 
 
+def frame_side(directory: Path) -> int | None:
+    """Shorter side, pixels, of a picture that preprocessing need not resize; None: it never does.
+
+    Raises:
+        ConfigError: The checkpoint says nothing of its preprocessing.
+    """
+    said = preprocessing(directory)
+    size = _sides(said.get("size")) if said.get("do_resize", True) else []
+    if len(size) == 1 and size[0] < 384 and said.get("crop_pct"):  # ConvNeXt, as `images._sizes`
+        size = [int(size[0] / said["crop_pct"])]
+    if not size and said.get("do_center_crop", "crop_size" in said):
+        size = _sides(said.get("crop_size"))
+    return max(size, default=None)
+
+
+def sampling_rate(directory: Path) -> int | None:
+    """Samples a second of the sound that a checkpoint takes; None where it does not say.
+
+    Raises:
+        ConfigError: The checkpoint says nothing of its preprocessing.
+    """
+    rate = preprocessing(directory).get("sampling_rate")
+    return int(rate) if rate else None
+
+
 def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     """One file of a checkpoint; None where it is not there.
 
@@ -110,6 +166,16 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise ConfigError(f"{path} is no JSON object; fetch the model again")
     return found
+
+
+def _sides(size: object) -> list[int]:
+    """Lengths of sides that a size names: one number, the shortest edge, or height and width."""
+    if isinstance(size, dict):
+        named = [size.get(name) for name in ("shortest_edge", "height", "width")]
+        return [int(side) for side in named if side]
+    if isinstance(size, list | tuple):
+        return [int(side) for side in size]
+    return [int(size)] if isinstance(size, int) else []
 
 
 def _without_idle(config: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Source: colour histograms, Swain and Ballard 1991; histograms of oriented gradie
 Triggs 2005, with cells over a quarter of the picture; colourfulness, Hasler and Süsstrunk 2003.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,11 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
+from kinoloop.encoders.base import ENCODERS, EncoderConfig
 from kinoloop.encoders.blocks import given_back, histogram, join, numbers
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
-from kinoloop.encoders.pretrained import encode_present
-from kinoloop.media.content import VideoContent
+from kinoloop.encoders.frames import VisualEncoder
 
 CODE_VERSION = 1
 HUES, SATURATIONS, VALUES = 16, 4, 8
@@ -38,7 +36,7 @@ class ClassicalVisualConfig(EncoderConfig):
 
 
 @ENCODERS.register("classical_visual")
-class ClassicalVisual(Encoder):
+class ClassicalVisual(VisualEncoder):
     """Describes the sampled frames of a video.
 
     Args:
@@ -46,7 +44,6 @@ class ClassicalVisual(Encoder):
     """
 
     Config: ClassVar[type[EncoderConfig]] = ClassicalVisualConfig
-    modality: ClassVar[ModalityName] = "visual"
 
     def __init__(self, config: EncoderConfig) -> None:
         assert isinstance(config, ClassicalVisualConfig)
@@ -68,17 +65,8 @@ class ClassicalVisual(Encoder):
             }
         )
 
-    def encode(
-        self, contents: Sequence[VideoContent]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Describe the frames of each video; a video without frames is missing."""
-        present = np.array([len(content.frames) > 0 for content in contents], dtype=np.bool_)
-        return encode_present(
-            [content.frames for content in contents],
-            present,
-            dim=self.dim,
-            encode=lambda some: np.stack([describe(f, side=self.config.side) for f in some]),
-        )
+    def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return np.stack([describe(frames, side=self.config.side) for frames in videos])
 
 
 def describe(frames: NDArray[np.uint8], *, side: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
-"""What encoders of single frames share: batches across videos, and a mean a video."""
+"""What visual encoders share: a mask of videos with frames; of single frames, a mean a video."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,17 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 
-class FrameEncoder(Encoder):
-    """Encodes each sampled frame; a video is the mean of its frames' unit vectors.
-
-    Attributes:
-        batch_size: Frames at a time.
-    """
+class VisualEncoder(Encoder):
+    """Encodes the sampled frames of a video."""
 
     modality: ClassVar[ModalityName] = "visual"
-    batch_size: int
-    _preprocess: Preprocess
-    _vectors: "Callable[[torch.Tensor], torch.Tensor]"
 
     def encode(
         self, contents: Sequence[VideoContent]
@@ -35,6 +29,22 @@ class FrameEncoder(Encoder):
         return encode_present(
             [content.frames for content in contents], present, dim=self.dim, encode=self._embed
         )
+
+    @abstractmethod
+    def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """One unit vector a video, from (n_frames, height, width, 3) each."""
+
+
+class FrameEncoder(VisualEncoder):
+    """Encodes each sampled frame; a video is the mean of its frames' unit vectors.
+
+    Attributes:
+        batch_size: Frames at a time.
+    """
+
+    batch_size: int
+    _preprocess: Preprocess
+    _vectors: "Callable[[torch.Tensor], torch.Tensor]"
 
     def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         frames = [frame for video in videos for frame in video]

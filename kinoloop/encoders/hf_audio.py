@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.signal import resample_poly
 
-from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
-from kinoloop.encoders.checkpoint import model_facts, preprocessing
-from kinoloop.encoders.fingerprint import fingerprint, library_versions
+from kinoloop.encoders import checkpoint
+from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName, Takes
 from kinoloop.encoders.pretrained import (
     compiled,
     encode_present,
@@ -77,16 +76,20 @@ class HfAudio(Encoder):
         """Name the vector space."""
         assert isinstance(config, HfAudioConfig)
         directory = locate(config.model, config.revision)
-        return fingerprint(
-            {
-                "family": "hf_audio",
-                "code": CODE_VERSION,
-                "model": model_facts(directory),
-                "extractor": preprocessing(directory),
-                "chunk_s": config.chunk_s,
-                "libraries": library_versions("transformers", "scipy"),
-            }
+        return checkpoint.identify(
+            "hf_audio",
+            CODE_VERSION,
+            directory,
+            libraries=("transformers", "scipy"),
+            extractor=checkpoint.preprocessing(directory),
+            chunk_s=config.chunk_s,
         )
+
+    @classmethod
+    def takes(cls, config: EncoderConfig) -> Takes:
+        """Sound at the rate of the checkpoint's feature extractor."""
+        assert isinstance(config, HfAudioConfig)
+        return Takes(sample_rate=checkpoint.sampling_rate(locate(config.model, config.revision)))
 
     def encode(
         self, contents: Sequence[VideoContent]

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, EncoderConfig
-from kinoloop.encoders.checkpoint import model_facts, preprocessing
-from kinoloop.encoders.fingerprint import fingerprint, library_versions
+from kinoloop.encoders import checkpoint
+from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
 from kinoloop.encoders.frames import FrameEncoder
-from kinoloop.encoders.images import make_preprocess
+from kinoloop.encoders.images import load_preprocess
 from kinoloop.encoders.pretrained import compiled, load, locate
 
 if TYPE_CHECKING:
@@ -42,18 +41,11 @@ class HfImage(FrameEncoder):
     Config: ClassVar[type[EncoderConfig]] = HfImageConfig
 
     def __init__(self, config: EncoderConfig) -> None:
-        import transformers
-
         assert isinstance(config, HfImageConfig)
         self.config = config
         self.batch_size = config.batch_size
-        directory = locate(config.model, config.revision)
-        self._pretrained = load(directory)
-        loader: Any = transformers.AutoImageProcessor
-        self._preprocess = make_preprocess(
-            self._pretrained,
-            loader.from_pretrained(directory, trust_remote_code=False, local_files_only=True),
-        )
+        self._pretrained = load(locate(config.model, config.revision))
+        self._preprocess = load_preprocess(self._pretrained)
         self._vectors = compiled(self._forward, wanted=config.compile)
         self.dim: int = self._probe()
         self.fingerprint: str = self.identify(config)
@@ -63,15 +55,14 @@ class HfImage(FrameEncoder):
         """Name the vector space."""
         assert isinstance(config, HfImageConfig)
         directory = locate(config.model, config.revision)
-        return fingerprint(
-            {
-                "family": "hf_image",
-                "code": CODE_VERSION,
-                "model": model_facts(directory),
-                "processor": preprocessing(directory),
-                "libraries": library_versions("transformers"),
-            }
-        )
+        processor = checkpoint.preprocessing(directory)
+        return checkpoint.identify("hf_image", CODE_VERSION, directory, processor=processor)
+
+    @classmethod
+    def takes(cls, config: EncoderConfig) -> Takes:
+        """Frames of the size that the checkpoint's preprocessing makes."""
+        assert isinstance(config, HfImageConfig)
+        return Takes(frame_side=checkpoint.frame_side(locate(config.model, config.revision)))
 
     def _forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
         return image_vectors(self._pretrained.model, pixels, pooler=self._pretrained.has_pooler)

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.encoders import checkpoint
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, TextEncoder
-from kinoloop.encoders.checkpoint import model_facts, vocabulary_facts
-from kinoloop.encoders.fingerprint import fingerprint, library_versions
 from kinoloop.encoders.pooling import Pooling, pool, pooling_of, prefixes_of
 from kinoloop.encoders.pretrained import (
     Pretrained,
@@ -93,17 +92,15 @@ class HfText(TextEncoder):
         assert isinstance(config, HfTextConfig)
         directory = locate(config.model, config.revision)
         style = _Style.of(config, directory)
-        return fingerprint(
-            {
-                "family": "hf_text",
-                "code": CODE_VERSION,
-                "model": model_facts(directory),
-                "vocabulary": vocabulary_facts(directory),
-                "pooling": style.pooling,
-                "max_tokens": config.max_tokens,
-                "prefixes": [style.prefix, style.query_prefix],
-                "libraries": library_versions("transformers", "tokenizers"),
-            }
+        return checkpoint.identify(
+            "hf_text",
+            CODE_VERSION,
+            directory,
+            libraries=("transformers", "tokenizers"),
+            vocabulary=checkpoint.vocabulary_facts(directory),
+            pooling=style.pooling,
+            max_tokens=config.max_tokens,
+            prefixes=[style.prefix, style.query_prefix],
         )
 
     def encode(

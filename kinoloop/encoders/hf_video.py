@@ -1,31 +1,28 @@
 """Hugging Face video models, VideoMAE and kin: they see motion, not only pictures.
 
 A video becomes one clip of as many frames as the model takes (16 for VideoMAE), spread evenly over
-the sampled ones; where there are fewer, frames stand twice. Set `[extract.decode] frames` to that
-number. The vector is the model's pooler where it has one, else the mean over its tokens.
+the sampled ones; where there are fewer, frames stand twice. The vector is the model's pooler where
+it has one, else the mean over its tokens.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName
-from kinoloop.encoders.checkpoint import model_facts, preprocessing
-from kinoloop.encoders.fingerprint import fingerprint, library_versions
-from kinoloop.encoders.images import make_preprocess
+from kinoloop.encoders import checkpoint
+from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
+from kinoloop.encoders.frames import VisualEncoder
+from kinoloop.encoders.images import load_preprocess
 from kinoloop.encoders.pretrained import (
     compiled,
-    encode_present,
     fetch,
     load,
     locate,
     normalise,
 )
 from kinoloop.errors import ConfigError
-from kinoloop.media.content import VideoContent
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +41,7 @@ class HfVideoConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_video")
-class HfVideo(Encoder):
+class HfVideo(VisualEncoder):
     """Encodes the sampled frames of a video as one moving picture.
 
     Args:
@@ -52,27 +49,20 @@ class HfVideo(Encoder):
     """
 
     Config: ClassVar[type[EncoderConfig]] = HfVideoConfig
-    modality: ClassVar[ModalityName] = "visual"
 
     def __init__(self, config: EncoderConfig) -> None:
-        import transformers
-
         assert isinstance(config, HfVideoConfig)
         self.config = config
         directory = locate(config.model, config.revision)
         self._pretrained = load(directory)
-        loader: Any = transformers.AutoImageProcessor
-        self._preprocess = make_preprocess(
-            self._pretrained,
-            loader.from_pretrained(directory, trust_remote_code=False, local_files_only=True),
-        )
-        frames = getattr(self._pretrained.model.config, "num_frames", None)
-        if not frames:
+        self._preprocess = load_preprocess(self._pretrained)
+        frames = self.takes(config).frames
+        if frames is None:
             raise ConfigError(
                 f"{directory} does not say how many frames it takes (num_frames in config.json): "
                 'it is no video model; use kind = "hf_image" for an image model'
             )
-        self._frames = int(frames)
+        self._frames = frames
         self._vectors = compiled(self._forward, wanted=config.compile)
         grey = np.full((1, 64, 64, 3), 128, dtype=np.uint8)
         self.dim: int = self._embed([grey]).shape[1]
@@ -83,24 +73,16 @@ class HfVideo(Encoder):
         """Name the vector space."""
         assert isinstance(config, HfVideoConfig)
         directory = locate(config.model, config.revision)
-        return fingerprint(
-            {
-                "family": "hf_video",
-                "code": CODE_VERSION,
-                "model": model_facts(directory),
-                "processor": preprocessing(directory),
-                "libraries": library_versions("transformers"),
-            }
-        )
+        processor = checkpoint.preprocessing(directory)
+        return checkpoint.identify("hf_video", CODE_VERSION, directory, processor=processor)
 
-    def encode(
-        self, contents: Sequence[VideoContent]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Encode the frames of each video; a video without frames is missing."""
-        present = np.array([len(content.frames) > 0 for content in contents], dtype=np.bool_)
-        return encode_present(
-            [content.frames for content in contents], present, dim=self.dim, encode=self._embed
-        )
+    @classmethod
+    def takes(cls, config: EncoderConfig) -> Takes:
+        """As many frames as the model looks at, of the size that its preprocessing makes."""
+        assert isinstance(config, HfVideoConfig)
+        directory = locate(config.model, config.revision)
+        frames = (checkpoint.read_json(directory, "config.json") or {}).get("num_frames")
+        return Takes(frame_side=checkpoint.frame_side(directory), frames=frames)
 
     def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
         import torch

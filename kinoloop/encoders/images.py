@@ -125,6 +125,17 @@ def make_preprocess(pretrained: Pretrained, processor: Any) -> Preprocess:  # no
     return preprocess_by(steps, pretrained)
 
 
+def load_preprocess(pretrained: Pretrained) -> Preprocess:
+    """`make_preprocess` with the image processor that lies beside a model."""
+    import transformers
+
+    loader: Any = transformers.AutoImageProcessor
+    processor = loader.from_pretrained(
+        pretrained.directory, trust_remote_code=False, local_files_only=True
+    )
+    return make_preprocess(pretrained, processor)
+
+
 def preprocess_by(steps: ImageSteps, pretrained: Pretrained) -> Preprocess:
     """The function that applies steps where a model is; see `make_preprocess`."""
     import torch

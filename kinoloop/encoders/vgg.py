@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, EncoderConfig
+from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
 from kinoloop.encoders.checkpoint import model_facts, read_json, weight_files
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.encoders.frames import FrameEncoder
@@ -71,6 +71,12 @@ class Vgg(FrameEncoder):
         facts = model_facts(locate(config.model, config.revision))
         return fingerprint({"family": "vgg", "code": CODE_VERSION, "model": facts})
 
+    @classmethod
+    def takes(cls, config: EncoderConfig) -> Takes:
+        """Frames of the size that its preprocessing makes."""
+        assert isinstance(config, VggConfig)
+        return Takes(frame_side=_resized(_said(locate(config.model, config.revision))))
+
 
 def read_layers(directory: "Path") -> "torch.nn.Sequential":
     """Build the convolutions that the weights belong to, and fill them.
@@ -118,12 +124,11 @@ def read_layers(directory: "Path") -> "torch.nn.Sequential":
 
 def _steps(directory: "Path") -> ImageSteps:
     """Shorter edge to the input over the crop share, middle cut out, normalised as timm says."""
-    said = read_json(directory, "config.json") or {}
-    said = said.get("pretrained_cfg") or said
-    side = int((said.get("input_size") or [3, 224, 224])[-1])
+    said = _said(directory)
+    side = _input(said)
     mean, std = said.get("mean") or IMAGENET[0], said.get("std") or IMAGENET[1]
     return ImageSteps(
-        resize=int(side / float(said.get("crop_pct") or 0.875)),
+        resize=_resized(said),
         resample=str(said.get("interpolation") or "bilinear"),
         crop=(side, side),
         scale=1 / 255,
@@ -131,3 +136,18 @@ def _steps(directory: "Path") -> ImageSteps:
         mean=(float(mean[0]), float(mean[1]), float(mean[2])),
         std=(float(std[0]), float(std[1]), float(std[2])),
     )
+
+
+def _said(directory: "Path") -> dict[str, Any]:
+    """What timm says of the preprocessing."""
+    config = read_json(directory, "config.json") or {}
+    said: dict[str, Any] = config.get("pretrained_cfg") or config
+    return said
+
+
+def _input(said: dict[str, Any]) -> int:
+    return int((said.get("input_size") or [3, 224, 224])[-1])
+
+
+def _resized(said: dict[str, Any]) -> int:
+    return int(_input(said) / float(said.get("crop_pct") or 0.875))

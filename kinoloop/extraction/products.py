@@ -21,7 +21,8 @@ from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Item
 from kinoloop.media.content import VideoContent
 from kinoloop.media.decode import DECODE_VERSION
-from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.decoded import RATES, SIDES, DecodeConfig
+from kinoloop.media.sampling import MAX_FRAMES, Uniform
 
 logger = logging.getLogger(__name__)
 
@@ -118,12 +119,35 @@ def make_products(config: ExtractConfig) -> list[Product]:
     Raises:
         ConfigError: Two encoders read the same modality, or a setting is wrong.
     """
-    spaces = [Space(dict(settings), config.decode) for settings in config.encoders]
+    decode = decoding_for(config)
+    spaces = [Space(dict(settings), decode) for settings in config.encoders]
     modalities = [space.modality for space in spaces]
     twice = sorted({m for m in modalities if modalities.count(m) > 1})
     if twice:
         raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one a modality")
     return list(spaces)
+
+
+def decoding_for(config: ExtractConfig) -> DecodeConfig:
+    """What to take from files: what the settings say, in the form that the encoders take.
+
+    A checkpoint that says the size or the number of its frames or the rate of its sound is given
+    that, within what decoding can give; its encoder need not scale or resample once more.
+
+    Raises:
+        ConfigError: A setting is wrong, or names a model that is nowhere.
+    """
+    decode, changed = config.decode, dict[str, Any]()
+    for settings in config.encoders:
+        kind, encoder = encoders.parse(dict(settings))
+        takes = kind.takes(encoder)
+        if takes.frame_side is not None:
+            changed["frame_side"] = min(max(takes.frame_side, SIDES[0]), SIDES[1])
+        if takes.sample_rate is not None:
+            changed["sample_rate"] = min(max(takes.sample_rate, RATES[0]), RATES[1])
+        if isinstance(decode.sampling, Uniform) and (takes.frames or 0) > decode.sampling.frames:
+            changed["sampling"] = Uniform(frames=min(takes.frames or 0, MAX_FRAMES))
+    return decode.model_copy(update=changed)
 
 
 def make_safely(

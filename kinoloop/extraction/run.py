@@ -34,6 +34,7 @@ from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.plan import Plan, Progress, planned
+from kinoloop.extraction.products import decoding_for
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Made, make
@@ -92,7 +93,7 @@ def _make_all(plan: Plan, stack: ExitStack) -> Iterator[Made]:
     items = [task.item for shard in plan.shards if shard.decodes for task in shard.tasks]
     decoded: Iterator[Decoded] = iter(())
     if items:
-        pool = stack.enter_context(DecoderPool(config.decode, config.guard))
+        pool = stack.enter_context(DecoderPool(decoding_for(config), config.guard))
         listener = transcriber(config.speech)
         decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
     for shard in plan.shards:

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from kinoloop.encoders.checkpoint import model_facts, preprocessing, vocabulary_facts
-from kinoloop.encoders.fingerprint import fingerprint, library_versions
+from kinoloop.encoders import checkpoint
 from kinoloop.encoders.pretrained import load, locate
 from kinoloop.errors import ConfigError
 from kinoloop.extraction.config import SpeechConfig
@@ -154,16 +153,13 @@ def identify(config: SpeechConfig) -> str:
     if not config.model:
         return ""
     directory = locate(config.model, config.revision)
-    return fingerprint(
-        {
-            "family": "speech",
-            "code": CODE_VERSION,
-            "model": model_facts(directory),
-            "vocabulary": vocabulary_facts(directory),
-            "extractor": preprocessing(directory),
-            "language": config.language,
-            "libraries": library_versions("transformers"),
-        }
+    return checkpoint.identify(
+        "speech",
+        CODE_VERSION,
+        directory,
+        vocabulary=checkpoint.vocabulary_facts(directory),
+        extractor=checkpoint.preprocessing(directory),
+        language=config.language,
     )
 
 

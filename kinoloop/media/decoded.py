@@ -10,6 +10,12 @@ from kinoloop.media.sampling import Sampling, Uniform
 from kinoloop.media.subtitle_formats import Cue
 from kinoloop.settings import Config
 
+SIDES = (32, 1024)
+"""Least and most of a frame's shorter side, pixels."""
+
+RATES = (8_000, 48_000)
+"""Least and most samples a second."""
+
 
 class DecodeConfig(Config):
     """What is taken from a video."""
@@ -18,10 +24,16 @@ class DecodeConfig(Config):
         default=Uniform(), description="Which moments are looked at; `kind` names the policy."
     )
     frame_side: int = Field(
-        default=224, ge=32, le=1024, description="Shorter side of a frame, pixels."
+        default=224,
+        ge=SIDES[0],
+        le=SIDES[1],
+        description="Shorter side of a frame, pixels, where no encoder's checkpoint says it.",
     )
     sample_rate: int = Field(
-        default=16_000, ge=8_000, le=48_000, description="Of the mono sound, Hz."
+        default=16_000,
+        ge=RATES[0],
+        le=RATES[1],
+        description="Of the mono sound, Hz, where no encoder's checkpoint says it.",
     )
     audio_s: float = Field(default=60.0, gt=0, le=600, description="Seconds of sound read at most.")
     silence_rms: float = Field(

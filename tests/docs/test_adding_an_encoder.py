@@ -1,11 +1,6 @@
 """The example of docs/adding-an-encoder.md, run as it stands there."""
 
-import re
-import tomllib
-from pathlib import Path
-
 import polars as pl
-import pytest
 
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.tables import Tables
@@ -17,25 +12,11 @@ from kinoloop.media.guard import GuardConfig
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
 from kinoloop.testing.encoder_contract import EncoderContract
+from tests.docs.pages import Page
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-an-encoder.md"
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-NAMES: dict[str, object] = {"__name__": "brightness"}
-for language, code in BLOCKS:
-    if language == "python":
-        exec(compile(code, str(PAGE), "exec"), NAMES)
-Brightness = NAMES["Brightness"]
-TestBrightness = NAMES["TestBrightness"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered():
-    ENCODERS.register("brightness")(Brightness)
-    yield
-    ENCODERS._found.pop("brightness")
-
-
-ENCODERS._found.pop("brightness")
+PAGE = Page("adding-an-encoder.md", ENCODERS, "brightness")
+TestBrightness = PAGE.names["TestBrightness"]
+registered = PAGE.registered()
 
 
 def test_the_test_of_the_page_is_the_contract():
@@ -43,13 +24,11 @@ def test_the_test_of_the_page_is_the_contract():
 
 
 def test_an_extraction_with_the_settings_of_the_page_writes_its_vectors(tmp_path):
-    (toml,) = [code for language, code in BLOCKS if language == "toml"]
-    settings = tomllib.loads(toml)["extract"]
     bar_clip(tmp_path / "a.mp4", seconds=0.4, colour=(20, 20, 20))
     rows = [{"video_id": "a", "title": "night", "media": "a.mp4"}, {"video_id": "b", "title": "x"}]
     tables = Tables(tmp_path / "data")
     pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tables.path("videos")))
-    config = ExtractConfig.model_validate(settings).model_copy(
+    config = ExtractConfig.model_validate(PAGE.settings["extract"]).model_copy(
         update={"guard": GuardConfig(workers=1)}
     )
     extract(tables, config, roots=Roots((tmp_path,)), state_dir=tmp_path / "state")
@@ -59,6 +38,6 @@ def test_an_extraction_with_the_settings_of_the_page_writes_its_vectors(tmp_path
 
 
 def test_every_kind_of_encoder_is_in_the_table_of_the_page():
-    table = PAGE.read_text(encoding="utf-8").split("## The file")[0]
+    table = PAGE.text.split("## The file")[0]
     missing = [name for name in ENCODERS.names() if f"`{name}`" not in table]
     assert missing in ([], ["brightness"])

@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 from safetensors.torch import save_file
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "fox", "jazz", "bread", "dog", "s", "##t",
@@ -14,19 +12,18 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "red", "fox", "jazz", "bread",
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
+PATCHES = {**SMALL, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
+SQUARE = {"height": 32, "width": 32}
+
+
 def text(folder: Path, *, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
     config = transformers.BertConfig(
         vocab_size=len(WORDS), intermediate_size=64, max_position_embeddings=64, **SMALL
     )
-    transformers.BertModel(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    return folder
+    return _tokenizer(_save(folder, transformers.BertModel, config, seed=seed))
 
 
 def roberta(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.XLMRobertaConfig(
         vocab_size=len(WORDS),
         intermediate_size=64,
@@ -34,15 +31,11 @@ def roberta(folder: Path) -> Path:
         pad_token_id=0,
         **SMALL,
     )
-    transformers.XLMRobertaModel(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
-    tokenizer.save_pretrained(folder)
-    return folder
+    _save(folder, transformers.XLMRobertaModel, config)
+    return _tokenizer(folder, model_max_length=64)
 
 
 def decoder(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.Qwen3Config(
         head_dim=16,
         vocab_size=len(WORDS),
@@ -51,91 +44,69 @@ def decoder(folder: Path) -> Path:
         max_position_embeddings=64,
         **SMALL,
     )
-    transformers.Qwen3Model(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    return folder
+    return _tokenizer(_save(folder, transformers.Qwen3Model, config))
 
 
 def clip(folder: Path) -> Path:
-    torch.manual_seed(0)
-    vision = {**SMALL, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
     words = {**SMALL, "intermediate_size": 64, "vocab_size": 20, "max_position_embeddings": 8}
-    config = transformers.CLIPConfig(vision_config=vision, text_config=words, projection_dim=16)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    _image_processor(transformers.CLIPImageProcessor, folder)
-    return folder
+    config = transformers.CLIPConfig(vision_config=PATCHES, text_config=words, projection_dim=16)
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SQUARE)
+    return _save(folder, transformers.CLIPModel, config, processor)
 
 
 def siglip(folder: Path) -> Path:
-    torch.manual_seed(0)
-    vision = {**SMALL, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
     words = {**SMALL, "intermediate_size": 64, "vocab_size": 20, "max_position_embeddings": 8}
-    config = transformers.SiglipConfig(vision_config=vision, text_config=words)
-    transformers.SiglipModel(config).save_pretrained(folder)
-    _image_processor(transformers.SiglipImageProcessor, folder)
-    return folder
+    config = transformers.SiglipConfig(vision_config=PATCHES, text_config=words)
+    processor = transformers.SiglipImageProcessor(size=SQUARE)
+    return _save(folder, transformers.SiglipModel, config, processor)
 
 
-def vit(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(intermediate_size=64, image_size=32, patch_size=8, **SMALL)
-    transformers.ViTModel(config).save_pretrained(folder)
-    _image_processor(transformers.ViTImageProcessor, folder)
-    return folder
-
-
-def dinov2(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = transformers.Dinov2Config(image_size=32, patch_size=8, **SMALL)
-    transformers.Dinov2Model(config).save_pretrained(folder)
-    _image_processor(transformers.BitImageProcessor, folder)
-    return folder
-
-
-def resnet(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
-    transformers.ResNetModel(config).save_pretrained(folder)
-    _image_processor(transformers.ConvNextImageProcessor, folder)
-    return folder
+def vit(folder: Path, *, side: int = 32) -> Path:
+    config = transformers.ViTConfig(**{**PATCHES, "image_size": side})
+    processor = transformers.ViTImageProcessor(size={"height": side, "width": side})
+    return _save(folder, transformers.ViTModel, config, processor)
 
 
 def vit_classifier(folder: Path) -> Path:
     """A ViT as most are published: with a classifier, and without a pooler."""
-    torch.manual_seed(0)
-    config = transformers.ViTConfig(intermediate_size=64, image_size=32, patch_size=8, **SMALL)
-    transformers.ViTForImageClassification(config).save_pretrained(folder)
-    _image_processor(transformers.ViTImageProcessor, folder)
-    return folder
+    config, processor = (
+        transformers.ViTConfig(**PATCHES),
+        transformers.ViTImageProcessor(size=SQUARE),
+    )
+    return _save(folder, transformers.ViTForImageClassification, config, processor)
+
+
+def dinov2(folder: Path) -> Path:
+    config = transformers.Dinov2Config(image_size=32, patch_size=8, **SMALL)
+    processor = transformers.BitImageProcessor(size={"shortest_edge": 32}, crop_size=SQUARE)
+    return _save(folder, transformers.Dinov2Model, config, processor)
+
+
+def resnet(folder: Path) -> Path:
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+    processor = transformers.ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=1.0)
+    return _save(folder, transformers.ResNetModel, config, processor)
 
 
 def convnext(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
-    transformers.ConvNextModel(config).save_pretrained(folder)
-    transformers.ConvNextImageProcessor(size={"shortest_edge": 32}).save_pretrained(folder)
-    return folder
+    processor = transformers.ConvNextImageProcessor(size={"shortest_edge": 32})
+    return _save(folder, transformers.ConvNextModel, config, processor)
 
 
 def mobilenet_v1(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.MobileNetV1Config(depth_multiplier=0.25, min_depth=4)
-    _loud(transformers.MobileNetV1Model(config)).save_pretrained(folder)
-    _cropping(transformers.MobileNetV1ImageProcessor, folder)
-    return folder
+    processor = _cropping(transformers.MobileNetV1ImageProcessor)
+    return _save(folder, lambda c: _loud(transformers.MobileNetV1Model(c)), config, processor)
 
 
 def mobilenet_v2(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.MobileNetV2Config(depth_multiplier=0.25, min_depth=4)
-    _loud(transformers.MobileNetV2Model(config)).save_pretrained(folder)
-    _cropping(transformers.MobileNetV2ImageProcessor, folder)
-    return folder
+    processor = _cropping(transformers.MobileNetV2ImageProcessor)
+    return _save(folder, lambda c: _loud(transformers.MobileNetV2Model(c)), config, processor)
 
 
 def efficientnet(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.EfficientNetConfig(
         image_size=32,
         width_coefficient=0.25,
@@ -150,10 +121,8 @@ def efficientnet(folder: Path) -> Path:
         depthwise_padding=[],
         initializer_range=0.5,
     )
-    transformers.EfficientNetModel(config).save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    transformers.EfficientNetImageProcessor(size=size).save_pretrained(folder)
-    return folder
+    processor = transformers.EfficientNetImageProcessor(size=SQUARE)
+    return _save(folder, transformers.EfficientNetModel, config, processor)
 
 
 def vgg(folder: Path, *, normalised: bool = False) -> Path:
@@ -176,18 +145,15 @@ def vgg(folder: Path, *, normalised: bool = False) -> Path:
     return folder
 
 
-def videomae(folder: Path) -> Path:
-    torch.manual_seed(0)
+def videomae(folder: Path, *, frames: int = 4) -> Path:
     config = transformers.VideoMAEConfig(
-        intermediate_size=64, image_size=32, patch_size=16, num_frames=4, tubelet_size=2, **SMALL
+        **{**PATCHES, "patch_size": 16}, num_frames=frames, tubelet_size=2
     )
-    transformers.VideoMAEModel(config).save_pretrained(folder)
-    _cropping(transformers.VideoMAEImageProcessor, folder)
-    return folder
+    processor = _cropping(transformers.VideoMAEImageProcessor)
+    return _save(folder, transformers.VideoMAEModel, config, processor)
 
 
 def whisper(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.WhisperConfig(
         vocab_size=64,
         d_model=32,
@@ -202,13 +168,11 @@ def whisper(folder: Path) -> Path:
         eos_token_id=2,
         decoder_start_token_id=1,
     )
-    transformers.WhisperModel(config).save_pretrained(folder)
-    transformers.WhisperFeatureExtractor().save_pretrained(folder)
-    return folder
+    extractor = transformers.WhisperFeatureExtractor()
+    return _save(folder, transformers.WhisperModel, config, extractor)
 
 
-def wav2vec2(folder: Path) -> Path:
-    torch.manual_seed(0)
+def wav2vec2(folder: Path, *, rate: int = 16_000) -> Path:
     config = transformers.Wav2Vec2Config(
         intermediate_size=64,
         conv_dim=(16, 16, 16),
@@ -218,21 +182,17 @@ def wav2vec2(folder: Path) -> Path:
         num_conv_pos_embedding_groups=2,
         **SMALL,
     )
-    transformers.Wav2Vec2Model(config).save_pretrained(folder)
-    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    return folder
+    extractor = transformers.Wav2Vec2FeatureExtractor(sampling_rate=rate)
+    return _save(folder, transformers.Wav2Vec2Model, config, extractor)
 
 
 def ast(folder: Path) -> Path:
-    torch.manual_seed(0)
     config = transformers.ASTConfig(intermediate_size=64, max_length=128, num_mel_bins=32, **SMALL)
-    transformers.ASTModel(config).save_pretrained(folder)
-    transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=128).save_pretrained(folder)
-    return folder
+    extractor = transformers.ASTFeatureExtractor(num_mel_bins=32, max_length=128)
+    return _save(folder, transformers.ASTModel, config, extractor)
 
 
 def clap(folder: Path) -> Path:
-    torch.manual_seed(0)
     sound = {
         "spec_size": 64,
         "num_mel_bins": 32,
@@ -245,10 +205,24 @@ def clap(folder: Path) -> Path:
     }
     words = {**SMALL, "intermediate_size": 64, "vocab_size": 20, "max_position_embeddings": 16}
     config = transformers.ClapConfig(audio_config=sound, text_config=words, projection_dim=16)
-    transformers.ClapModel(config).save_pretrained(folder)
-    transformers.ClapFeatureExtractor(
+    extractor = transformers.ClapFeatureExtractor(
         feature_size=32, max_length_s=1, truncation="rand_trunc", padding="repeatpad"
-    ).save_pretrained(folder)
+    )
+    return _save(folder, transformers.ClapModel, config, extractor)
+
+
+def _save(folder: Path, kind, config, *beside, seed: int = 0) -> Path:
+    """A model with random weights, and what belongs beside it."""
+    torch.manual_seed(seed)
+    for one in (kind(config), *beside):
+        one.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer(folder: Path, **settings) -> Path:
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"), **settings)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -260,18 +234,5 @@ def _loud(model):
     return model
 
 
-def _cropping(kind, folder: Path) -> None:
-    size = {"height": 32, "width": 32}
-    kind(size={"shortest_edge": 36}, crop_size=size).save_pretrained(folder)
-
-
-def _image_processor(kind, folder: Path) -> None:
-    size = {"height": 32, "width": 32}
-    if kind in (transformers.CLIPImageProcessor, transformers.BitImageProcessor):
-        processor = kind(size={"shortest_edge": 32}, crop_size=size)
-    elif kind is transformers.ConvNextImageProcessor:
-        processor = kind(size={"shortest_edge": 32}, crop_pct=1.0)
-    else:
-        processor = kind(size=size)
-    processor(images=Image.fromarray(np.zeros((40, 40, 3), np.uint8)), return_tensors="pt")
-    processor.save_pretrained(folder)
+def _cropping(kind):
+    return kind(size={"shortest_edge": 36}, crop_size=SQUARE)

@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
-from kinoloop.extraction.products import Space, make_safely
+from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.products import Space, decoding_for, make_products, make_safely
+from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig
-from kinoloop.media.sampling import Uniform
+from kinoloop.media.sampling import KeyFrames, Uniform
+from kinoloop.testing.clips import bar_clip
 from kinoloop.testing.encoder_contract import sample_videos
+from tests.encoders import tiny_models
 
 
 class Fussy(ClassicalVisual):
@@ -62,3 +66,50 @@ def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it(
     assert name(pictures, fewer) != name(pictures, DecodeConfig())
     assert name(sound, fewer) == name(sound, DecodeConfig())
     assert name(sound, quieter) != name(sound, DecodeConfig())
+
+
+def image_model(folder):
+    return {"kind": "hf_image", "model": str(folder)}
+
+
+def test_frames_and_sound_are_decoded_as_the_checkpoints_take_them(tmp_path):
+    sound = tiny_models.wav2vec2(tmp_path / "sound", rate=24_000)
+    pictures = image_model(tiny_models.vit(tmp_path / "pictures", side=48))
+    config = ExtractConfig(encoders=(pictures, {"kind": "hf_audio", "model": str(sound)}))
+    found = decode_media(
+        bar_clip(tmp_path / "a.mp4", seconds=1.0, size=(192, 96)), config=decoding_for(config)
+    )
+    assert found.frames.shape[1:3] == (48, 96)
+    assert found.sample_rate == 24_000
+    assert len(found.audio) == pytest.approx(24_000, abs=2_400)
+
+
+def test_vectors_are_named_after_what_their_checkpoint_takes(tmp_path):
+    pictures = image_model(tiny_models.vit(tmp_path, side=48))
+    (small,) = make_products(ExtractConfig(encoders=(pictures,)))
+    asked = DecodeConfig(frame_side=100)  # no matter where the checkpoint says it
+    (again,) = make_products(ExtractConfig(encoders=(pictures,), decode=asked))
+    assert small.fingerprint == again.fingerprint
+    assert small.fingerprint == Space(pictures, DecodeConfig(frame_side=48)).fingerprint
+
+
+def test_settings_hold_where_no_checkpoint_says_otherwise():
+    decode = DecodeConfig(frame_side=100, sample_rate=8_000)
+    assert decoding_for(ExtractConfig(decode=decode)) == decode
+
+
+def test_a_video_model_gets_as_many_frames_as_it_looks_at_and_never_fewer_than_set(tmp_path):
+    model = {"kind": "hf_video", "model": str(tiny_models.videomae(tmp_path, frames=12))}
+
+    def sampling(policy):
+        decode = DecodeConfig(sampling=policy)
+        return decoding_for(ExtractConfig(encoders=(model,), decode=decode)).sampling
+
+    assert sampling(Uniform()) == Uniform(frames=12)
+    assert sampling(Uniform(frames=20)) == Uniform(frames=20)
+    assert sampling(KeyFrames()) == KeyFrames()
+
+
+def test_sizes_are_kept_within_what_decoding_gives(tmp_path):
+    config = ExtractConfig(encoders=(image_model(tiny_models.vit(tmp_path, side=16)),))
+    assert decoding_for(config).frame_side == 32
