@@ -111,7 +111,10 @@ MEDIA: Final[Schema] = {
     "height": pl.Int32,
     "frames": pl.Int32,  # sampled
     "audio_s": pl.Float64,  # seconds of sound read, 0 without sound
-    "words": pl.String,  # subtitles, embedded or beside the file
+    "words": pl.String,  # subtitles, embedded or beside the file, or what was heard
+    "cues": pl.List(  # these words with their times, from the start, as far as `words` reaches
+        pl.Struct({"start_s": pl.Float64, "end_s": pl.Float64, "text": pl.String})
+    ),
     "thumbnail": pl.Binary,  # JPEG, null where there is no picture
     "print_times_s": pl.List(pl.Float32),  # of each picture that was hashed
     "picture_print": pl.List(pl.Int64),  # perceptual hashes, see kinoloop/media/prints.py

@@ -13,6 +13,7 @@ import polars as pl
 from kinoloop.data.tables import Tables
 from kinoloop.errors import MediaError
 from kinoloop.media.hashes import HashCache
+from kinoloop.media.prints import PRINTS_VERSION
 from kinoloop.media.source import is_remote, resolve
 
 COLUMNS = ("video_id", "title", "description", "tags", "category", "media", "subtitles")
@@ -20,6 +21,9 @@ MAX_TEXT_CHARACTERS = 24_000
 """Of the text that encoders get; they cut further, each at its own number of tokens."""
 
 SLICE_VIDEOS = 10_000
+
+ROW_VERSION = 2
+"""Raised whenever a row of `media` says more of the same files: only that is then made anew."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Item:
         media_at: Where the media is; None where there is none or it was not found.
         subtitles_at: Likewise; the bare reference where it was not found.
         content_hash: Of media and subtitles; "" where the catalogue names neither.
-        media_hash: Of these and of who listens where there are no subtitles: of the media row.
+        media_hash: Of these, of who listens where there are no subtitles, and of the version of the
+            media row; "" likewise.
         text_hash: Of all words of the video.
         fault: Why the media was not found or not hashed; "" else.
     """
@@ -141,7 +146,8 @@ def _item(
     subtitles_at, subtitles_hash, _ = _look_up(subtitles, located, hashed)
     content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
     heard = speech if media and not subtitles else ""
-    media_hash = _digest(content_hash, heard) if heard else content_hash
+    words_hash = _digest(content_hash, heard) if heard else content_hash
+    made_by = f"{ROW_VERSION} {PRINTS_VERSION} {heard}"
     return Item(
         video_id=str(video_id),
         text=text,
@@ -150,8 +156,8 @@ def _item(
         media_at=media_at,
         subtitles_at=subtitles_at or (Path(str(subtitles)) if subtitles else None),
         content_hash=content_hash,
-        media_hash=media_hash,
-        text_hash=_digest(text, media_hash),
+        media_hash=_digest(content_hash, made_by) if content_hash else "",
+        text_hash=_digest(text, words_hash),
         fault=fault,
     )
 

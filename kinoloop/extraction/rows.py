@@ -1,7 +1,7 @@
 """Rows of the tables, from what was decoded and made."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kinoloop.errors import MediaError
@@ -52,6 +52,7 @@ def media_row(item: Item, decoded: Decoded) -> Row:
         "frames": len(found.frames),
         "audio_s": len(found.audio) / found.sample_rate,
         "words": found.words,
+        "cues": [asdict(cue) for cue in found.cues],
         "thumbnail": found.thumbnail or None,
         "print_times_s": found.print_times_s,
         "picture_print": found.picture_print,

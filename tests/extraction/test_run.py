@@ -41,6 +41,38 @@ def test_extracts_words_pictures_and_sound(world):
     assert catalogue.modalities["audio"].present.sum() == 1
 
 
+def test_cues_keep_their_times_beside_the_words(world):
+    (world.landing / "a.srt").write_text(
+        "1\n00:00:00,100 --> 00:00:00,200\nred fox\n\n2\n00:00:00,250 --> 00:00:00,300\njazz\n"
+    )
+    world.put(said=("how to", world.clip("a.mp4"), "a.srt"), silent=("dog", world.clip("b.mp4")))
+    world.extract()
+    media = world.media()
+    assert media["said"]["words"] == "red fox jazz"
+    assert media["said"]["cues"] == [
+        {"start_s": 0.1, "end_s": 0.2, "text": "red fox"},
+        {"start_s": 0.25, "end_s": 0.3, "text": "jazz"},
+    ]
+    assert media["silent"]["cues"] == []
+
+
+def test_a_media_table_of_an_older_version_is_filled_up_and_nothing_is_encoded_again(world):
+    (world.landing / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,200\nred fox\n")
+    world.put(a=("how to", world.clip("a.mp4"), "a.srt"))
+    world.extract()
+    before = world.features()
+    older = world.rows("media").drop("cues").with_columns(content_hash=pl.lit("of older code"))
+    older.write_delta(
+        str(world.tables.path("media")),
+        mode="overwrite",
+        delta_write_options={"schema_mode": "overwrite"},
+    )
+    assert world.extract().done == 1
+    assert [cue["text"] for cue in world.media()["a"]["cues"]] == ["red fox"]
+    assert world.features() == before
+    assert world.extract().done == 0
+
+
 def test_second_run_does_nothing(world):
     world.put(a=("red fox", world.clip("a.mp4")), b="jazz")
     world.extract()
