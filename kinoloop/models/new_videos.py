@@ -49,7 +49,8 @@ class Places:
     def _moved(self, new: NDArray[np.float32], old: NDArray[np.float32]) -> NDArray[np.float32]:
         """The best `number` between two neighbours among the old, the others below them."""
         last = SLATE - self.number
-        below, above = np.partition(old, [-last - 1, -last])[[-last - 1, -last]]
+        top = np.partition(old, -last - 1)[-last - 1 :]  # two places at once take six times as long
+        below, above = top[0], top[1:].min()
         if not np.isfinite(below):
             return new
         number = min(self.number, len(new))
