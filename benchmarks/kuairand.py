@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument(
         "--kinds", nargs="*", help="retrievers beside item_knn; default: all but sequence"
     )
-    parser.add_argument("--epochs", type=int, default=4, help="of the sequence recommender")
+    parser.add_argument("--epochs", type=int, default=10, help="of the sequence recommender")
     parser.add_argument(
         "--watch", choices=("share", "quantile"), default="share", help="what weighs a view"
     )

@@ -5,7 +5,7 @@ negatives that the whole step shares; a negative that is the positive is taken o
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.encoders.pretrained import place
 from kinoloop.models.base import Report, State
+from kinoloop.models.matching.config import ConcatMatchConfig
 from kinoloop.models.matching.network import Matcher
-
-if TYPE_CHECKING:
-    from kinoloop.models.concat_match import ConcatMatchConfig
 
 
 class Positions(NamedTuple):
@@ -31,7 +29,7 @@ class Positions(NamedTuple):
 
 
 def train_matcher(
-    config: "ConcatMatchConfig",
+    config: ConcatMatchConfig,
     histories: Histories,
     catalogue: Catalogue,
     *,
@@ -82,7 +80,7 @@ def train_matcher(
 
 
 def _epoch(
-    histories: Histories, config: "ConcatMatchConfig", rng: np.random.Generator
+    histories: Histories, config: ConcatMatchConfig, rng: np.random.Generator
 ) -> Iterator[Positions]:
     """Batches of positions in random order: liked videos that have something before them."""
     after_first = np.arange(len(histories.videos)) > histories.offsets[:-1][histories.row_of]
