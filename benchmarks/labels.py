@@ -1,12 +1,15 @@
 """How right labels are: zero-shot on hand-written titles and on the sample, and learned heads.
 
     python -m benchmarks.labels titles [FILE]     accuracy, calibration, best temperature
-    python -m benchmarks.labels sample            topic of each video of the sample, known by design
+    python -m benchmarks.labels feelings [FILE]   emotions and styles of titles written for it
+    python -m benchmarks.labels sample            topic and style of each video, known by design
 
-`titles` is what TEMPERATURE and Z_NONE are chosen on. `sample` builds the sample's catalogue in
-memory (no clip is rendered) and labels titles, descriptions and captions, never category or tags:
-these name the topic. Zero-shot answers with the shipped topics, of which several fit one topic of
-the sample (`FITS`, written from the names alone); heads learn the sample's categories and topics.
+`titles` is what TEMPERATURE and Z_NONE are chosen on, nothing is on `feelings`. `sample` builds the
+sample's catalogue in memory (no clip is rendered) and labels titles, descriptions and captions,
+never category or tags: these name the topic. Zero-shot answers with the shipped topics, of which
+several fit one topic of the sample (`FITS`, written from the names alone); heads learn the sample's
+categories and topics. A style of the sample is held against the shipped label that says the same
+(`SAYS`), on which Z_MANY and RIVAL are chosen.
 """
 
 import argparse
@@ -22,6 +25,8 @@ from kinoloop.encoders.base import TextEncoder
 from kinoloop.sample import words
 from kinoloop.sample.topics import STYLES, TOPICS
 from kinoloop.sample.world import SampleConfig, build_world
+from kinoloop.semantics.channels import words_channel
+from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.heads import learn_category
 from kinoloop.semantics.label_file import Facet, LabelFile, read_labels
 from kinoloop.semantics.zero_shot import TEMPERATURE, Scale, prototypes, words_scale
@@ -41,18 +46,28 @@ FITS = {
     "piano": {"music"},
     "arcade": {"gaming"},
 }
+FEELINGS = Path(__file__).with_name("feeling_titles.toml")
+SAYS = {
+    "tutorial": "tutorial",
+    "hype": "challenge",
+    "calm": "no talking",
+    "story": "documentary",
+}
+GIVEN = SemanticsConfig().min_score
 
 
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("titles", "sample"))
-    parser.add_argument("file", type=Path, nargs="?", default=TITLES)
+    parser.add_argument("what", choices=("titles", "feelings", "sample"))
+    parser.add_argument("file", type=Path, nargs="?")
     options = parser.parse_args()
     encoder = encoders.build({"kind": "minilm"})
     assert isinstance(encoder, TextEncoder)
     if options.what == "titles":
-        on_titles(encoder, options.file)
+        on_titles(encoder, options.file or TITLES)
+    elif options.what == "feelings":
+        on_feelings(encoder, options.file or FEELINGS)
     else:
         on_sample(encoder)
 
@@ -90,19 +105,45 @@ def on_titles(encoder: TextEncoder, file: Path) -> None:
             print(f"  temperature {temperature:.2f}, least of none {floor:.2f}: {found}")
 
 
+def on_feelings(encoder: TextEncoder, file: Path) -> None:
+    """Precision and recall of the labels that are given, by facet."""
+    written = tomllib.loads(file.read_text(encoding="utf-8"))
+    facets = read_labels().facets
+    channel = words_channel(facets, encoder)
+    for name, groups in written.items():
+        titles = [(title, label) for label, group in groups.items() for title in group]
+        scores = channel.facets[name].score(encoder.encode_text([title for title, _ in titles]))
+        labels = channel.facets[name].labels
+        truth = np.array([[label == one for one in labels] for _, label in titles])
+        given, told = scores >= GIVEN, truth.any(axis=1)
+        best = truth[np.arange(len(truth)), scores.argmax(axis=1)]
+        print(
+            f"{name}: {len(titles)} titles, {len(labels)} labels; of labels given "
+            f"{(given & truth).sum() / given.sum():.3f} right ({given.sum()}), of those due "
+            f"{(given & truth).sum() / truth.sum():.3f} given ({truth.sum()}); best label right "
+            f"{best[told].mean():.3f}; of {(~told).sum()} with none "
+            f"{(~given[~told].any(axis=1)).sum()} get none"
+        )
+        for j, label in enumerate(labels):
+            right = (given & truth)[:, j].sum()
+            print(f"  {label:18} {right} of {truth[:, j].sum()} due, {given[:, j].sum()} given")
+
+
 def on_sample(encoder: TextEncoder) -> None:
     """Zero-shot and learned topics of the sample."""
     world = build_world(SampleConfig())
-    texts, topics, ids = [], [], []
+    texts, topics, styles, ids = [], [], [], []
     for video in world.videos:
         topic, style = TOPICS[video.topic], STYLES[video.style]
         rng = np.random.default_rng([world.config.seed, 3, int(video.video_id[1:])])
         captions = words.captions(topic, style, rng) if video.subtitles != "none" else []
         texts.append(" ".join([video.title, video.description, *captions]))
         topics.append(topic)
+        styles.append(SAYS[style])
         ids.append(video.video_id)
     vectors = encoder.encode_text(texts)
     labels = read_labels()
+    _styles_of_sample(labels, encoder, vectors, styles)
     facet = labels.facets[0]
     scale = words_scale(labels.facets, encoder.encode_text)
     shares = _with_none(facet, encoder, scale, vectors)
@@ -130,6 +171,24 @@ def on_sample(encoder: TextEncoder) -> None:
     ):
         learned = learn_category(ids, vectors, truth, min_videos=100, min_class=5)
         print(f"head for {what}: {learned[1] if learned else 'too little to learn from'}")
+
+
+def _styles_of_sample(
+    labels: LabelFile, encoder: TextEncoder, vectors: NDArray[np.float32], styles: list[str]
+) -> None:
+    facet = words_channel(labels.facets, encoder).facets["style"]
+    given = facet.score(vectors) >= GIVEN
+    print(f"styles: {given.sum(axis=1).mean():.2f} a video")
+    for j, label in enumerate(facet.labels):
+        due = np.array(styles) == label
+        print(f"  {label:18} said of {given[:, j].mean():.2f} of the videos", end="")
+        if due.any():
+            right = (given[:, j] & due).sum()
+            print(
+                f", precision {right / given[:, j].sum():.2f}, recall {right / due.sum():.2f}",
+                end="",
+            )
+        print()
 
 
 def _with_none(

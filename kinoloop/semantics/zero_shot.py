@@ -7,10 +7,11 @@ phrases of different labels. An image-text or audio-text model brings its own sc
 its weights.
 
     one of many:   p(l) = exp(z_l / τ) / (exp(z_none / τ) + Σ_k exp(z_k / τ))
-    several:       p(l) = 1 / (1 + exp((z_none − z_l) / τ)), each against `none` alone
+    several:       p(l) = min(1, exp((z_l − z_best) / τ + RIVAL)) / (1 + exp((z_none − z_l) / τ))
     z_none = max(z of the `none` prototype, Z_NONE)
 
-so what is like no label keeps its probability to itself.
+so what is like no label keeps its probability to itself, and where several can hold, each is asked
+against `none` alone but not given where another is far likelier.
 
 Source: prompt ensembles and the learned scale, Radford et al. (2021), section 3.1.4; sigmoid
 scores, Zhai et al. (2023).
@@ -36,6 +37,11 @@ Z_MANY = 1.0
 """Least z of none where several labels can hold: each is asked alone, and a wrong one is not
 crowded out by a right one. On the sample's four styles, from 0 to 1: precision .49-.90 to .61-1.00,
 recall .72-.92 to .61-.86."""
+
+RIVAL = 1.0
+"""By how many logits the best label may be ahead before another one loses by it. Some phrases lie
+near every text ("time-lapse" near all that tells of time). On the sample's four styles, from no
+rivals to 1: precision .54-.97 to .69-1.00, recall .83-.89 to .81-.86, labels a video 2.1 to 1.4."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,9 @@ class Prototypes:
         if self.scale.floor is not None:
             none = np.maximum(none, self.scale.floor)
         if self.many:
+            behind = logits - logits.max(axis=1, keepdims=True) + RIVAL
             each: Floats = 1 / (1 + np.exp(np.clip(none[:, None] - logits, -60, 60)))
-            return each.astype(np.float32)
+            return (each * np.exp(np.minimum(behind, 0))).astype(np.float32)
         both = np.concatenate([logits, none[:, None]], axis=1)
         weights = np.exp(both - both.max(axis=1, keepdims=True))
         shares: Floats = (weights / weights.sum(axis=1, keepdims=True))[:, :-1]

@@ -44,6 +44,12 @@ def test_two_labels_share_one_answer_and_both_hold_where_many_can():
     assert (both > 0.6).all()
 
 
+def test_where_many_can_hold_a_label_far_behind_another_is_not_given():
+    mostly = scored("cooking cooking cooking football", many=True)
+    assert mostly[0] > 0.9
+    assert mostly[1] < 0.1
+
+
 def test_scale_does_not_depend_on_how_near_an_encoder_puts_everything():
     def crowded(texts):
         vectors = encode(texts) * 0.2 + np.array([0, 0, 0, 1], dtype=np.float32)
