@@ -86,8 +86,9 @@ class Prototypes:
             none = np.maximum(none, self.scale.floor)
         if self.many:
             behind = logits - logits.max(axis=1, keepdims=True) + RIVAL
-            each: Floats = 1 / (1 + np.exp(np.clip(none[:, None] - logits, -60, 60)))
-            return (each * np.exp(np.minimum(behind, 0))).astype(np.float32)
+            each = 1 / (1 + np.exp(np.clip(none[:, None] - logits, -60, 60)))
+            scores: Floats = (each * np.exp(np.minimum(behind, 0))).astype(np.float32)
+            return scores
         both = np.concatenate([logits, none[:, None]], axis=1)
         weights = np.exp(both - both.max(axis=1, keepdims=True))
         shares: Floats = (weights / weights.sum(axis=1, keepdims=True))[:, :-1]
