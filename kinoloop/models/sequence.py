@@ -14,19 +14,15 @@ the same weights on the same machine; on a GPU up to the order of additions.
 
 import logging
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
-    Decay,
-    NegativePopularity,
     Recommender,
-    RecommenderConfig,
     Report,
     State,
     Validation,
@@ -34,8 +30,8 @@ from kinoloop.models.base import (
 )
 from kinoloop.models.lexical import tfidf
 from kinoloop.models.neighbours import Neighbours, recent_weights
-from kinoloop.models.new_videos import SLATE, Places
-from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.new_videos import Places
+from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 
@@ -43,78 +39,6 @@ logger = logging.getLogger(__name__)
 
 MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
 MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results.md was measured with
-
-
-class SequenceConfig(RecommenderConfig):
-    """Size, regularisation and training."""
-
-    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
-        "new_video_places",
-    }
-
-    kind: Literal["sequence"] = "sequence"
-    dim: int = Field(64, ge=8, description="Embedding size; a multiple of `heads`.")
-    layers: int = Field(2, ge=1, description="Transformer blocks.")
-    heads: int = Field(2, ge=1, description="Attention heads a block.")
-    length: int = Field(50, ge=1, description="Newest videos of a history that are read.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of activations dropped.")
-    id_dropout: float = Field(
-        0.2, ge=0, le=1, description="Share of videos a batch sees without their id; 1: never ids."
-    )
-    epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
-    patience: int = Field(4, ge=1, description="Epochs without a better validation NDCG@10.")
-    batch_positions: int = Field(
-        1024, ge=1, description="Positions a step, about; fewer on small data."
-    )
-    learning_rate: float = Field(2e-3, gt=0, description="Peak, of AdamW.")
-    warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
-    weight_decay: float = Field(0.01, ge=0, description="Of matrices; embeddings have none.")
-    negatives: int = Field(
-        1024, ge=1, description="Videos a step is compared with; a catalogue below it: all of them."
-    )
-    words: int = Field(
-        50_000, ge=0, description="Most frequent words that get a vector of their own; 0: none."
-    )
-    match_weight: float | None = Field(
-        None,
-        ge=0,
-        description="Of the words shared with the history, in the score; None: by validation.",
-    )
-    match_neighbours: int = Field(
-        50, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
-    )
-    match_decay: Decay = 0.7
-    new_video_places: int = Field(
-        0,
-        ge=0,
-        lt=SLATE,
-        description="Lowest of ten places that go to videos without events; 0: as they score.",
-    )
-    loss: Literal["sampled_softmax", "softmax", "gbce", "bce"] = Field(
-        "sampled_softmax", description="softmax: with every video; gbce, bce: over `negatives`."
-    )
-    gbce_calibration: float = Field(
-        0.75, ge=0, le=1, description="t of gBCE: 0 is bce, 1 gives calibrated probabilities."
-    )
-    accumulate: int = Field(
-        1, ge=1, description="Parts that a step is computed in, for memory; same result."
-    )
-    compile: bool = Field(
-        default=False, description="torch.compile; pays on a GPU, for long trainings."
-    )
-    backbone: BackboneConfig = Field(
-        BackboneConfig(), description="A pretrained checkpoint instead of one from scratch."
-    )
-    cpu_threads: int = Field(
-        1, ge=1, description="Of torch without a GPU; more pay only for larger networks."
-    )
-    negative_popularity: NegativePopularity = 0.5
-
-    @model_validator(mode="after")
-    def _heads_share_evenly(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"dim is {self.dim}, which {self.heads} heads do not share evenly")
-        return self
 
 
 class Reads(Protocol):

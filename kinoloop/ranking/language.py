@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from kinoloop.encoders.minilm import packaged_model
 from kinoloop.encoders.pretrained import load, locate
-from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.policies import Tuned
 from kinoloop.ranking.config import LanguageConfig
 from kinoloop.ranking.network import profile

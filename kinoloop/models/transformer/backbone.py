@@ -23,7 +23,7 @@ from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
 from kinoloop.models.transformer import attention
 from kinoloop.models.transformer.attention import Runs
-from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.policies import Tuned, drop_words
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from kinoloop.models.base import Report, State
 from kinoloop.models.transformer.backbone import Backbone, Shape
 from kinoloop.models.transformer.batches import Batches
 from kinoloop.models.transformer.checkpoints import Checkpoints
+from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.negatives import Negatives
 from kinoloop.models.transformer.network import Network
 from kinoloop.models.transformer.training import Plan, Training
@@ -25,7 +26,6 @@ from kinoloop.models.transformer.training import Plan, Training
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-    from kinoloop.models.sequence import SequenceConfig
 
 STEPS_AN_EPOCH = 64  # at least, where there are enough positions
 SMALLEST_BATCH = 32
@@ -48,7 +48,7 @@ class Watched:
 
 
 def fit_network(
-    config: "SequenceConfig",
+    config: SequenceConfig,
     histories: Histories,
     catalogue: Catalogue,
     tfidf: "sp.csr_matrix | None",
@@ -125,13 +125,13 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _positions(config: "SequenceConfig", histories: Histories) -> int:
+def _positions(config: SequenceConfig, histories: Histories) -> int:
     """Positions a step: fewer where data is small, so that an epoch still has its steps."""
     pairs = int(np.maximum(histories.lengths - 1, 0).sum())
     return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_AN_EPOCH))
 
 
-def _shape(config: "SequenceConfig", catalogue: Catalogue) -> Shape:
+def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:
     return Shape(
         n_videos=len(catalogue),
         dim=config.dim,
@@ -142,7 +142,7 @@ def _shape(config: "SequenceConfig", catalogue: Catalogue) -> Shape:
     )
 
 
-def _plan(config: "SequenceConfig", seed: int) -> Plan:
+def _plan(config: SequenceConfig, seed: int) -> Plan:
     return Plan(
         epochs=config.epochs,
         patience=config.patience,
@@ -166,7 +166,7 @@ def _arrays(network: Network, known: torch.Tensor) -> State:
     return {"items": items, "context": context, **network.backbone.arrays()}
 
 
-def _digest(config: "SequenceConfig", seed: int, histories: Histories, catalogue: Catalogue) -> str:
+def _digest(config: SequenceConfig, seed: int, histories: Histories, catalogue: Catalogue) -> str:
     """Of all that a training depends on, so that no checkpoint of another is taken up."""
     settings = (
         f"{__version__} {config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
-from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.transformer.config import BackboneConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

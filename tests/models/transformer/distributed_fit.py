@@ -5,7 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from kinoloop.models.sequence import Sequence, SequenceConfig
+from kinoloop.models.sequence import Sequence
+from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SETTINGS = {

@@ -7,7 +7,8 @@ import transformers
 
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import load
-from kinoloop.models.sequence import Sequence, SequenceConfig
+from kinoloop.models.sequence import Sequence
+from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SMALL = {"dim": 16, "length": 8, "epochs": 2, "batch_positions": 64, "dropout": 0.0}

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from kinoloop.models.transformer.backbone import Backbone, Shape
-from kinoloop.models.transformer.backbone_config import BackboneConfig
+from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.inference import Reader
 
 RUNS, LENGTHS = ((1, 1), (2, 5), (1, 12)), np.array([1, 5, 5, 12])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from kinoloop.models.sequence import Sequence, SequenceConfig
+from kinoloop.models.sequence import Sequence
+from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SMALL = {"dim": 16, "layers": 1, "length": 8, "epochs": 4, "batch_positions": 64}
