@@ -9,8 +9,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_S = 30.0
+MAX_S = 12.0
 """Longer clips are cut to this, for time."""
+
+MAX_SIDE = 640
+"""Longer sides are scaled to this, for time, and as platforms do."""
 
 FAST = {"deadline": "realtime", "cpu-used": "8", "preset": "veryfast"}
 """Options of the codecs; each takes those that it knows."""
@@ -126,7 +129,7 @@ class _Writer:
             self._out.mux(self._picture.encode(again))
 
     def _look(self, frame: Any) -> NDArray[np.uint8]:  # noqa: ANN401 (a picture)
-        scale = self._variant.scale
+        scale = self._variant.scale * min(1.0, MAX_SIDE / max(frame.width, frame.height))
         width, height = (int(side * scale) // 2 * 2 for side in (frame.width, frame.height))
         pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
         pixels = np.rot90(pixels, round(frame.rotation / 90) % 4)
