@@ -72,6 +72,8 @@ def write_variant(source: Path, target: Path, name: str) -> Path:
         if sound is not None:
             writer.open_sound()
         for packet in clip.demux(streams):
+            if packet.dts is not None and packet.dts * packet.time_base > MAX_S:
+                continue  # nothing of it is written
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
