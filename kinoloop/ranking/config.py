@@ -46,7 +46,7 @@ class LanguageConfig(Config):
 class RankerConfig(Config):
     """What the ranker reads, how it is trained, and when it may take part in an answer."""
 
-    enabled: bool = Field(default=False, description="Train one in retrain, and re-rank with it.")
+    enabled: bool = Field(default=True, description="Train one in retrain, and re-rank with it.")
     model: str = Field(
         "minilm", description="Language model: minilm (embedded), a hub name or a folder."
     )

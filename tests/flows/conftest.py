@@ -20,6 +20,9 @@ candidates = [{ kind = "popularity" }, { kind = "item_knn" }]
 
 [promote]
 min_users = 5
+
+[ranker]
+enabled = false
 """
 
 

@@ -29,6 +29,9 @@ validation_days = 4
 test_days = 6
 candidates = [{ kind = "popularity" }]
 
+[ranker]
+enabled = false
+
 [drift]
 tests = [{ kind = "mix", column = "event" }]
 """

@@ -8,16 +8,16 @@ from tests.flows.conftest import SETTINGS
 
 RANKER = """
 [ranker]
-enabled = true
 groups = ["content", "behaviour", "popularity", "user", "video", "context"]
 epochs = 3
 hidden = 8
 length = 5
 """
+WITH_RANKER = SETTINGS.replace("\n[ranker]\nenabled = false\n", RANKER)
 
 
-def test_the_release_carries_a_ranker_when_it_is_switched_on(environment, registry, settings):
-    settings(SETTINGS + RANKER)
+def test_the_release_carries_a_ranker_as_it_does_by_default(environment, registry, settings):
+    settings(WITH_RANKER)
     done = retrain()
     challenger = registry.by_alias("challenger")
     release = Release.open(registry.download(challenger, environment.state_dir / "releases"))
@@ -37,7 +37,7 @@ def test_data_without_both_labels_goes_without_a_ranker(environment, registry, s
     path = str(Tables(environment.data_dir).path("events"))
     skipped = pl.read_delta(path).with_columns(watch_s=pl.lit(20.0), event=pl.lit("view"))
     skipped.write_delta(path, mode="overwrite")
-    settings(SETTINGS + RANKER + '[ranker.label]\nnegative = ["view"]\n')
+    settings(WITH_RANKER + '[ranker.label]\nnegative = ["view"]\n')
     assert retrain()["outcome"] == "trained"
     release = Release.open(
         registry.download(registry.by_alias("challenger"), environment.state_dir / "releases")
