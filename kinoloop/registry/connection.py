@@ -65,12 +65,12 @@ class Connection:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        client = MlflowClient(self.tracking_uri, self.tracking_uri)
-        if self.database is not None:
-            self.database.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.database}.lock", timeout=60):
-                client.search_experiments(max_results=1)
-                client.search_registered_models(max_results=1)
+        if self.database is None:
+            return MlflowClient(self.tracking_uri, self.tracking_uri)
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.database}.lock", timeout=60):  # making the client makes tables
+            client = MlflowClient(self.tracking_uri, self.tracking_uri)
+            client.search_registered_models(max_results=1)  # its store is made at the first use
         return client
 
     @property

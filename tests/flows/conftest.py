@@ -18,11 +18,11 @@ validation_days = 4
 test_days = 6
 candidates = [{ kind = "popularity" }, { kind = "item_knn" }]
 
-[promote]
-min_users = 5
-
 [ranker]
 enabled = false
+
+[promote]
+min_users = 5
 """
 
 
