@@ -37,7 +37,7 @@ def show(url: str, batches: Path, console: Console) -> None:
         ServerError: The service refuses a request.
     """
     world = build_world()
-    seen, popular = _watched(batches)
+    seen, popular = watched(batches)
     guests = _guests(world, seen)
     with httpx.Client(base_url=url, timeout=30.0) as client:
         stage = _Stage(client, console, world, seen)
@@ -144,7 +144,7 @@ class _Stage:
         return f"[bold]{user}[/bold] likes {', '.join(liked)} ({watched} videos watched)"
 
 
-def _watched(batches: Path) -> tuple[dict[str, set[str]], list[str]]:
+def watched(batches: Path) -> tuple[dict[str, set[str]], list[str]]:
     """Who watched what, and what was watched most in the last two weeks."""
     events = pl.scan_parquet(batches / "*" / "events" / "*.parquet").filter(
         pl.col("event").is_in(WATCHED), pl.col("user_id").is_not_null()
