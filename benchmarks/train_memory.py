@@ -1,22 +1,16 @@
 """Peak memory of training the sequence recommender on millions of generated events.
 
-    python -m benchmarks.train_memory [--events 10000000] [--steps 2000] [--set '{"dim": 32}']
+    python -m benchmarks.train_memory [--events 10000000] [--set '{"dim": 32}']
 
 The histories lie in files and are memory-mapped, so that a step reads its own events only. Prints
-the memory before the fit, the peak after each tenth of the steps and at the end, and positions a
-CPU second. One epoch, no validation. An epoch of ten million events takes a core a quarter of an
-hour; `--steps` ends it early, because memory is the question here: everything that grows with the
-number of events is made before the first step, and what the tenths print tells whether the steps
-add to it.
+the peak before the fit and after it. One epoch, no validation: ten minutes of one core for ten
+million events.
 """
 
 import argparse
 import json
 import resource
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +20,6 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.models.base import build
-from kinoloop.models.transformer import fitting
-from kinoloop.models.transformer.batches import Batch, Batches
 
 FIELDS = {
     "videos": np.int32,
@@ -37,7 +29,6 @@ FIELDS = {
     "watch_shares": np.float32,
 }
 CHUNK_ROWS = 10_000
-TENTHS = 10
 
 
 def main() -> None:
@@ -46,7 +37,6 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--videos", type=int, default=50_000)
     parser.add_argument("--length", type=int, default=50, help="events a user")
-    parser.add_argument("--steps", type=int, help="of the epoch; all where it is not given")
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -56,32 +46,12 @@ def main() -> None:
         videos = pl.DataFrame({"video_id": names, "title": names})
         catalogue = Catalogue(IdMap(names), np.zeros(len(names), dtype=np.int64), videos)
         settings = {"kind": "sequence", "epochs": 1, **json.loads(arguments.set)}
-        _Watched.most = arguments.steps
-        fitting.Batches = _Watched  # type: ignore[misc]
-        before, started = _peak_mb(), time.process_time()
+        before = _peak_mb()
         build(settings, seed=arguments.seed).fit(histories, catalogue)
-        seconds = time.process_time() - started
     print(
         f"{len(histories.videos)} events, {len(histories)} users, {len(names)} videos; {settings}"
     )
     print(f"peak {before:.0f} MB before the fit, {_peak_mb():.0f} MB after it")
-    print(f"{_Watched.positions / seconds:.0f} positions a CPU second")
-
-
-class _Watched(Batches):
-    """Batches that end early and print the peak on the way."""
-
-    most: int | None = None
-    positions = 0
-
-    def epoch(self, rng: np.random.Generator, *, parts: int = 1) -> Iterator[Sequence[Batch]]:
-        """The first steps of an epoch."""
-        steps = min(self.steps, self.most or self.steps)
-        for number, step in enumerate(islice(super().epoch(rng, parts=parts), steps), start=1):
-            yield step
-            _Watched.positions += sum(len(part.videos) for part in step)
-            if number % max(1, steps // TENTHS) == 0:
-                print(f"step {number} of {self.steps}: peak {_peak_mb():.0f} MB", flush=True)
 
 
 def _generate(folder: Path, arguments: argparse.Namespace) -> Histories:
