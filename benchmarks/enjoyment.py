@@ -27,7 +27,8 @@ def main() -> None:
     environment, world = Environment(), build_world()
     registry = ModelRegistry(environment.tracking_uri)
     version = registry.by_alias("champion") or registry.by_alias("challenger")
-    assert version is not None, "there is no release; run `make demo` first"
+    if version is None:
+        raise SystemExit("there is no release; run `make demo` first")
     release = Release.open(registry.download(version, environment.state_dir / "releases"))
     pseudonyms, truth = load_pseudonyms(environment), Truth(world)
     now: datetime = world.config.at(world.config.days)

@@ -1,4 +1,4 @@
-"""Rules that several columns share: what is missing, unreadable or outside its range."""
+"""Rules that several columns share: missing, unreadable, out of range, at an impossible time."""
 
 from collections.abc import Callable
 

@@ -63,7 +63,7 @@ class Encoder(ABC):
         """
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:  # noqa: ARG003 (others look at it)
+    def takes(cls, config: EncoderConfig) -> Takes:  # noqa: ARG003 (for encoders whose checkpoint says it)
         """What decoding should deliver for it, known without loading a model."""
         return Takes()
 
