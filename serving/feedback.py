@@ -13,9 +13,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from kinoloop.data.times import EXPECTED, read_time
+from kinoloop.errors import DataError
 from kinoloop.schema import EVENT_KINDS
 from serving.state import LiveEvent, LiveState
 
@@ -207,19 +208,10 @@ def _number(event: Mapping[str, Any], field: str) -> float | None:
 
 
 def _timestamp(value: object, now: float) -> int:
-    """µs since the epoch from ISO 8601 or seconds since the epoch."""
+    """µs since the epoch, by the rules of the landing zone."""
     if value is None:
         return round(now * 1e6)
-    expected = "ISO 8601 such as 2026-01-31T12:00:00Z, or seconds since 1970"
     try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            moment = datetime.fromtimestamp(value, UTC)
-        elif isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-        else:
-            raise _WrongError("timestamp", "unparsable", expected)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1e6)
-    except (ValueError, OverflowError, OSError) as err:
-        raise _WrongError("timestamp", "unparsable", expected) from err
+        return read_time(value)
+    except DataError as err:
+        raise _WrongError("timestamp", "unparsable", EXPECTED) from err

@@ -20,6 +20,7 @@ class FileCounts(BaseModel):
         rows: Rows in; always accepted + quarantined + duplicates.
         findings: Rows by the rule that they break, quarantining and warning ones alike.
         unreadable: Text values by the column whose type they do not have.
+        first_unreadable: What is wrong with the first of them, by column.
         filled: Values that are not null, by column, for the share of `unreadable`.
         ignored_columns: Columns that the landing format does not know and tables do not keep.
     """
@@ -33,6 +34,7 @@ class FileCounts(BaseModel):
     duplicates: int = 0
     findings: dict[str, int] = {}
     unreadable: dict[str, int] = {}
+    first_unreadable: dict[str, str] = {}
     filled: dict[str, int] = {}
     ignored_columns: list[str] = []
 
@@ -115,8 +117,9 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
                 column=column,
                 check="column_type",
                 count=unreadable,
-                hint=f"{unreadable} of {filled} values can not be read as the column's type; "
-                "see docs/your-data.md for how each is written.",
+                hint=f"{unreadable} of {filled} values can not be read as the column's type; the "
+                f"first: {counts.first_unreadable[column]}. See docs/your-data.md for how each is "
+                "written.",
             )
     large = counts.rows >= config.quarantined_share_min_rows
     if large and counts.quarantined > counts.rows * config.max_quarantined_share:

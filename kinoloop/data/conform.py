@@ -1,6 +1,6 @@
 """Bring raw chunks into the landing schema: types checked, missing optional columns filled.
 
-A column whose type can not be right (a number for `timestamp`, a list for `title`) refuses the
+A column whose type can not be right (a list for `title`, a truth value for `timestamp`) refuses the
 batch. A single text value that does not parse stays a row's own matter: the typed column is null
 there and `unreadable_<column>` is true, which a rule turns into quarantine.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from kinoloop.data.row_text import as_json
+from kinoloop.data.times import read_times
 from kinoloop.errors import BatchError
 from kinoloop.schema import (
     EVENT_CHECKS,
@@ -29,8 +30,6 @@ EXPECTED: dict[str, Schema] = {
 REQUIRED = {"videos": REQUIRED_VIDEO_COLUMNS, "events": REQUIRED_EVENT_COLUMNS}
 IDS = ("user_id", "video_id", "event", "event_id")
 TAG_SEPARATOR = "|"
-
-_ISO = "%Y-%m-%dT%H:%M:%S%.f%:z"
 
 
 def parsed_columns(kind: str) -> list[str]:
@@ -109,7 +108,7 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
     if dtype == pl.Float64:
         return _number(source)
     if dtype == TIME:
-        return _time(source)
+        return read_times(source)
     if dtype == pl.Date:
         return _date(source)
     return _tags(source)
@@ -127,32 +126,6 @@ def _number(source: pl.Series) -> pl.Series | None:
     if source.dtype == pl.String:
         return source.str.strip_chars().cast(pl.Float64, strict=False)
     return source.cast(pl.Float64) if source.dtype.is_numeric() else None
-
-
-def _time(source: pl.Series) -> pl.Series | None:
-    """Times as µs UTC: naive ones are UTC by agreement, text is ISO 8601, numbers are refused."""
-    if source.dtype == pl.String:
-        return _parse_iso(source)
-    if source.dtype == pl.Date:
-        return source.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    if not isinstance(source.dtype, pl.Datetime):
-        return None
-    if source.dtype.time_zone is None:
-        return source.dt.cast_time_unit("us").dt.replace_time_zone("UTC")
-    return source.dt.cast_time_unit("us").dt.convert_time_zone("UTC")
-
-
-def _parse_iso(source: pl.Series) -> pl.Series:
-    text = (
-        source.str.strip_chars()
-        .str.replace(r"^(\d{4}-\d{2}-\d{2})$", "${1}T00:00:00")
-        .str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T")
-        .str.replace(r"[zZ]$", "+00:00")
-        .str.replace(r"T(\d{2}:\d{2})($|[+-])", "T${1}:00${2}")
-        .str.replace(r"([+-]\d{2})(\d{2})$", "${1}:${2}")
-        .str.replace(r"(T[\d:.]+)$", "${1}+00:00")
-    )
-    return text.str.to_datetime(_ISO, time_unit="us", strict=False).cast(TIME)
 
 
 def _date(source: pl.Series) -> pl.Series | None:
@@ -195,7 +168,9 @@ def _extra(raw: pl.DataFrame, file: str) -> pl.Series:
 def _wrong_type(source: pl.Series, dtype: pl.DataType | type[pl.DataType], file: str) -> BatchError:
     hint = f"Its type is {source.dtype}, expected {_name(dtype)}."
     if dtype == TIME:
-        hint += " Write times as a timestamp column or as ISO 8601 text, not as numbers."
+        hint += (
+            " Write times as a timestamp column, as ISO 8601 text or as epoch numbers (64 bits)."
+        )
     return BatchError(
         file=file,
         column=source.name,

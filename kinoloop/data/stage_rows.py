@@ -13,8 +13,9 @@ from kinoloop.data.reading import Chunk
 from kinoloop.data.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.data.rule import Limits
 from kinoloop.data.rules import masks, reasons, rules_of
+from kinoloop.data.times import shown, why_unreadable
 from kinoloop.privacy.pseudonyms import Pseudonyms
-from kinoloop.schema import EVENT_CHECKS, LANDING_EVENTS, QUARANTINE, VIDEOS
+from kinoloop.schema import EVENT_CHECKS, LANDING_EVENTS, QUARANTINE, TIME, VIDEOS
 
 MALFORMED = "malformed_row"
 
@@ -159,6 +160,10 @@ def _account(
     parsed = parsed_columns(kind)
     unreadable = frame.select(pl.col(f"unreadable_{name}").sum().alias(name) for name in parsed)
     counts.add(unreadable.row(0, named=True), "unreadable")
+    for name in set(counts.unreadable) - set(counts.first_unreadable):
+        first = chunk.frame[name].filter(frame[f"unreadable_{name}"])[0]
+        told = why_unreadable if frame.schema[name] == TIME else shown
+        counts.first_unreadable[name] = told(first)
     filled = [name for name in parsed if name in chunk.frame.columns]
     counts.add(
         chunk.frame.select(pl.col(filled).count()).row(0, named=True) if filled else {}, "filled"

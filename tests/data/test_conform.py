@@ -55,7 +55,12 @@ def test_text_that_does_not_parse_is_null_and_flagged():
 @pytest.mark.parametrize(
     ("column", "values", "expected"),
     [
-        ("timestamp", [1735787045], "expected a time. Write times as"),
+        ("timestamp", [True], "expected a time. Write times as"),
+        (
+            "timestamp",
+            pl.Series([1735787045.0], dtype=pl.Float32),
+            r"type is Float32, expected a time.* \(64 bits\)",
+        ),
         ("watch_s", [[1.0]], "expected a number"),
         ("user_id", [1.5], "expected text"),
         ("logged_date", [20250102], "expected a date"),

@@ -16,6 +16,7 @@ import fsspec
 import polars as pl
 
 from kinoloop.data.landing import open_landing
+from kinoloop.data.times import Unit, read_times, why_unreadable
 from kinoloop.errors import DataError
 from kinoloop.plugins import Plugins
 
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 100_000
 BLOCK_BYTES = 8 << 20
-_SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 class Landing:
@@ -109,17 +109,28 @@ def delimited(
             )
 
 
-def as_time(column: pl.Series, unit: str) -> pl.Series:
-    """Epoch numbers as times; where one is no number, ISO text beside the value as it was.
+def as_time(column: pl.Series, unit: Unit) -> pl.Series:
+    """Epoch numbers as times; where a value is no time, ISO text beside the value as it was.
 
     Args:
         column: Numbers, or text that should be numbers.
-        unit: `s`, `ms` or `us`.
+        unit: Of the numbers.
+
+    Raises:
+        DataError: A number can only be an epoch in another unit, or the type holds no times.
     """
-    micros = column.cast(pl.Int64, strict=False) * _SCALE[unit]
-    times = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    times = read_times(column, unit=unit)
+    if times is None:
+        raise DataError(
+            f"column {column.name!r} has the type {column.dtype}, which holds no epoch numbers; "
+            "expected whole numbers, floats of 64 bits, text or timestamps"
+        )
     if times.null_count() == column.null_count():
         return times.alias(column.name)
+    left = column.filter(times.is_null() & column.is_not_null())
+    sized = read_times(left)  # by its size: an epoch, but in another unit
+    if sized is not None and len(other := left.filter(sized.is_not_null())):
+        raise DataError(f"column {column.name!r}: {why_unreadable(other[0], unit=unit)}")
     return _beside(times.dt.to_string("iso:strict"), column)
 
 

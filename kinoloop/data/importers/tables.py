@@ -8,7 +8,7 @@ file (`--map`):
     columns.video_id = "file"              # another column ...
     columns.media = "{root}/media/{file}"  # ... or a pattern of columns; {root} is the source
     values.language = "en"                 # the same for every row
-    times.published_at = "s"               # epoch numbers: s, ms or us
+    times.published_at = "s"               # epoch numbers: s, ms, us or ns
 
 A pattern is empty where one of its columns is. Columns that the map does not name keep their names.
 """
@@ -17,7 +17,6 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import fsspec
 import polars as pl
@@ -26,6 +25,7 @@ from pydantic import Field, ValidationError
 from kinoloop.data.conform import REQUIRED
 from kinoloop.data.importers.base import CHUNK_ROWS, IMPORTERS, Landing, as_time
 from kinoloop.data.reading import FORMATS, format_of, read_chunks
+from kinoloop.data.times import Unit
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.settings import Config, first_fault
 
@@ -39,9 +39,7 @@ class TableMap(Config):
     files: str | None = Field(None, description="Pattern below the source; None: by kind.")
     columns: dict[str, str] = Field(default_factory=dict, description="Column or pattern.")
     values: dict[str, str] = Field(default_factory=dict, description="Constants.")
-    times: dict[str, Literal["s", "ms", "us"]] = Field(
-        default_factory=dict, description="Units of epoch numbers."
-    )
+    times: dict[str, Unit] = Field(default_factory=dict, description="Units of epoch numbers.")
 
 
 class Map(Config):
@@ -133,7 +131,10 @@ def _mapped(
         origin = table.columns.get(name, name)
         if origin not in frame.columns:
             raise DataError(f"{path} has no column {origin!r}, which the map gives a unit")
-        frame = frame.with_columns(as_time(frame[origin], unit))
+        try:
+            frame = frame.with_columns(as_time(frame[origin], unit))
+        except DataError as err:
+            raise DataError(f"{path}: {err}; name its unit in the map (times.{name})") from err
     given = {name: _expression(spec, source) for name, spec in table.columns.items()}
     constants = {name: pl.lit(value) for name, value in table.values.items()}
     renamed = frame.with_columns(**given, **constants)

@@ -107,3 +107,29 @@ def test_a_broken_line_is_an_error_that_names_it(source):
     (source / "plays" / "1.jsonl").write_text("{\n")
     with pytest.raises(DataError, match="line 1 is no row"):
         mapped(source)
+
+
+def clocks(source, rows, unit):
+    events = "user_id,video_id,ts,event\n" + "".join(f"u,v1,{t},view\n" for t in rows)
+    (source / "events.csv").write_text(events)
+    named = f'events.columns.timestamp = "ts"\nevents.times.timestamp = "{unit}"\n'
+    (source / "map.toml").write_text(named)
+    return mapped(source)[1]["timestamp"]
+
+
+def test_epochs_with_a_fraction_keep_it_as_text_and_as_floats(tmp_path):
+    whole = datetime(2020, 3, 5, 3, 23, 49, tzinfo=UTC)
+    expected = [whole.replace(microsecond=552_000), whole, whole, whole]
+    (tmp_path / "videos.csv").write_text("video_id,title\nv1,One\n")
+    rows = ["1583378629.552", "1583378629", "1583378629.0", "1.583378629E9"]
+    assert clocks(tmp_path, rows, "s").to_list() == expected
+    frame = pl.read_csv(tmp_path / "events.csv").with_columns(pl.col("ts").cast(pl.Float64))
+    frame.write_parquet(tmp_path / "events.parquet")
+    (tmp_path / "events.csv").unlink()
+    assert mapped(tmp_path)[1]["timestamp"].to_list() == expected
+
+
+def test_a_unit_that_the_size_of_the_numbers_contradicts_is_an_error_with_the_first(tmp_path):
+    message = r"events\.csv: column 'ts': '1583378629\.552' is an epoch in s, not in ms"
+    with pytest.raises(DataError, match=message):
+        clocks(tmp_path, ["1583378629.552", "1583378629"], "ms")
