@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -19,7 +20,7 @@ from rich.console import Console
 from cli import stack
 from cli.servers import Servers, check_port
 from kinoloop.environment import Environment
-from kinoloop.errors import DataError
+from kinoloop.errors import DataError, KinoloopError
 
 SAMPLE = Path("data/sample")
 BATCHES = SAMPLE / "batches"
@@ -57,7 +58,7 @@ def demo(
         environment = Environment()  # the servers' addresses are in force now
         run_loop(environment, steps, servers)
         with steps.step("Wait for the service to take the champion"):
-            servers.wait("service")
+            servers.wait("service", tell=waiting(steps.console, "the service"))
         with steps.step("Ask the service"):
             from cli.showcase import show
 
@@ -107,7 +108,7 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
     """
     history, last_week = sorted(path for path in BATCHES.iterdir() if path.is_dir())
     from cli.data import ingest
-    from cli.drift import loop
+    from cli.drift import run_loop as loop
 
     with steps.step("History arrives: 53 days of videos and events"):
         arrived = land(history, environment.landing)
@@ -118,13 +119,36 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
         steps.console.print(f"  {newer} new files in {environment.landing}")
     if "mlflow" in servers:
         with steps.step("Wait for MLflow"):
-            servers.wait("mlflow")
+            servers.wait("mlflow", tell=waiting(steps.console, "MLflow"))
     servers.start(stack.service(environment, ready=True))
     if not (arrived or newer) and has_champion(environment):
         steps.console.print("\nThe loop has run on all of it; `kinoloop loop` runs it again.")
         return
     with steps.step("The loop: ingest, extract, drift, retrain, promote"):
-        loop(always_retrain=False)
+        done = loop(always_retrain=False)
+    if not has_champion(environment):
+        raise KinoloopError(no_champion(done["promote"]))
+
+
+def no_champion(promoted: Mapping[str, Any]) -> str:
+    """Why the service would wait in vain, and the next step.
+
+    Args:
+        promoted: What the flow returned.
+    """
+    version, refused = promoted["version"], promoted["refused_by"]
+    if not refused:
+        return "there is no champion to serve and no challenger waits; next: kinoloop retrain"
+    reasons = "\n".join(f"  {refusal}" for refusal in refused)
+    return (
+        f"there is no champion to serve: promote refused version {version} by\n{reasons}\n"
+        "then weigh it again: kinoloop promote --force"
+    )
+
+
+def waiting(console: Console, what: str) -> Callable[[float], None]:
+    """Tells on the console how long something has been waited for."""
+    return lambda seconds: console.print(f"  [dim]{what} is not ready yet, {seconds:.0f} s[/dim]")
 
 
 def has_champion(environment: Environment) -> bool:

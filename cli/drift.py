@@ -1,5 +1,7 @@
 """Verbs `drift` and `loop`: does today still look the same, and the whole loop at once."""
 
+from typing import Any
+
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -41,6 +43,11 @@ def loop(
     ),
 ) -> None:
     """Ingest, extract, look for drift, retrain where it is due, promote what proves better."""
+    run_loop(always_retrain=always_retrain)
+
+
+def run_loop(*, always_retrain: bool) -> dict[str, Any]:
+    """Run the loop and print what each flow did; returns what the flow returned."""
     from cli.backends import connect
 
     connect()
@@ -60,4 +67,11 @@ def loop(
     table = Table("flow", "outcome", box=None)
     for name, outcome in rows.items():
         table.add_row(name, outcome)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    for refusal in promoted["refused_by"]:
+        console.print(
+            f"version {promoted['version']} refused by [red]{escape(refusal)}[/red]",
+            soft_wrap=True,
+        )
+    return done

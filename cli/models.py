@@ -30,6 +30,7 @@ def retrain(
             f"Nothing new: version {done['version']} ({done['candidate']}) was made of this data "
             "with these settings; --force trains again."
         )
+        _print_refusals(console, done["version"], done["refused_by"])
         return
     table = Table("candidate", "validation ndcg@10", "test ndcg@10", box=None)
     for name, measured in sorted(done["competed"].items(), key=lambda row: -row[1]["validation"]):
@@ -63,11 +64,12 @@ def promote(
     console = Console(highlight=False)
     if done["outcome"] == "nothing to do":
         console.print(
-            "Nothing to do: no challenger waits."
+            "Nothing to do: no challenger waits; kinoloop retrain makes one."
             if done["version"] is None
             else f"Nothing to do: version {done['version']} was refused on the same evidence; "
             "--force weighs again."
         )
+        _print_refusals(console, done["version"], done["refused_by"])
         return
     decision = Decision.model_validate(done["decision"])
     table = Table("gate", "", "measured", "required", box=None)
@@ -76,9 +78,15 @@ def promote(
         table.add_row(gate.name, verdict, gate.measured, gate.required)
     console.print(table)
     for note in decision.notes:
-        console.print(f"[yellow]{note}[/yellow]")
+        console.print(f"[yellow]{escape(note)}[/yellow]")
+    _print_refusals(console, done["version"], done["refused_by"])
     verdict = "is champion" if decision.promoted else "stays challenger"
     console.print(f"version {done['version']} ({decision.challenger.name}) {verdict}")
+
+
+def _print_refusals(console: Console, version: str, refusals: list[str]) -> None:
+    for refusal in refusals:
+        console.print(f"version {version} refused by [red]{escape(refusal)}[/red]", soft_wrap=True)
 
 
 def rollback() -> None:

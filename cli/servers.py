@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.2
+TELL_S = 10.0
 STOP_S = 30.0  # longer than the leash takes at worst
 LOG_TAIL_LINES = 12
 
@@ -116,8 +117,12 @@ class Servers:
         self._running[server.name] = _Running(server, process, log, time.monotonic())
         logger.info("started %s, log in %s", server.name, self.log_file(server.name))
 
-    def wait(self, name: str) -> float:
+    def wait(self, name: str, *, tell: Callable[[float], None] | None = None) -> float:
         """Wait until a server is ready.
+
+        Args:
+            name: Of the server.
+            tell: Is told the seconds waited so far, every `TELL_S`.
 
         Returns:
             Seconds since it was started.
@@ -127,6 +132,7 @@ class Servers:
         """
         running = self._running[name]
         server, began = running.server, time.monotonic()
+        told = began
         while True:
             self.check()
             if server.health is None or _answers(server.health):
@@ -136,6 +142,9 @@ class Servers:
                     f"{name} was not ready after {server.patience_s:.0f} s "
                     f"({server.health} does not answer).{self._tail(name)}"
                 )
+            if tell is not None and time.monotonic() - told >= TELL_S:
+                told = time.monotonic()
+                tell(told - began)
             time.sleep(POLL_S)
 
     def check(self) -> None:

@@ -1,12 +1,14 @@
 """Promote: the challenger becomes champion if it proves better, and passes the gates."""
 
+from typing import Any
+
 from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
 from tasks.promotion import (
-    REFUSED,
     find_contenders,
+    known_refusals,
     move_champion,
     one_promotion,
     prune_cache,
@@ -16,14 +18,15 @@ from tasks.promotion import (
 
 
 @flow(name="promote", on_failure=[explain_failure], on_crashed=[explain_failure])
-def promote(*, force: bool = False) -> dict[str, object]:
+def promote(*, force: bool = False) -> dict[str, Any]:
     """Weigh the challenger against the champion and promote or refuse it.
 
     Args:
         force: Weigh again even where nothing changed since the challenger was refused.
 
     Returns:
-        `outcome` (`promoted`, `refused` or `nothing to do`), `version`, and the `decision`.
+        `outcome` (`promoted`, `refused` or `nothing to do`), `version`, the `decision`, and
+        `refused_by`: a sentence for each gate that refuses, also where it did so before.
 
     Raises:
         RegistryError: MLflow is away, or an alias moved meanwhile.
@@ -34,11 +37,17 @@ def promote(*, force: bool = False) -> dict[str, object]:
         contest = find_contenders(environment)
         if contest is None:
             logger.info("no challenger waits; `kinoloop retrain` makes one")
-            return {"outcome": "nothing to do", "version": None, "decision": None}
-        version = contest.challenger.version
-        if contest.challenger.tags.get(REFUSED) == contest.evidence and not force:
-            logger.info("version %s was refused on the same evidence", version)
-            return {"outcome": "nothing to do", "version": version, "decision": None}
+            return {"outcome": "nothing to do", "version": None, "decision": None, "refused_by": []}
+        version, known = contest.challenger.version, known_refusals(contest)
+        if known and not force:
+            for refusal in known:
+                logger.warning("version %s was refused before by %s", version, refusal)
+            return {
+                "outcome": "nothing to do",
+                "version": version,
+                "decision": None,
+                "refused_by": known,
+            }
         decision = weigh(contest)
         if decision.promoted:
             move_champion(contest)
@@ -46,8 +55,11 @@ def promote(*, force: bool = False) -> dict[str, object]:
         prune_cache(environment)
     outcome = "promoted" if decision.promoted else "refused"
     logger.info("version %s is %s", version, outcome)
+    for refusal in decision.refusals:
+        logger.warning("version %s was refused by %s", version, refusal)
     return {
         "outcome": outcome,
         "version": version,
         "decision": decision.model_dump(mode="json"),
+        "refused_by": decision.refusals,
     }

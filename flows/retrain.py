@@ -10,6 +10,7 @@ from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain
+from tasks.promotion import refusals_of
 from tasks.ranker import train_ranker
 from tasks.training import (
     find_finished,
@@ -34,9 +35,10 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
         force: Train even if champion or challenger was made of the same data and settings.
 
     Returns:
-        `outcome` (`trained` or `nothing new`), `version`, `candidate` (its name), and of a new
-        training `competed` (metrics by candidate), `failed` (reasons by candidate) and `ranker`
-        (its metrics; empty where there is none).
+        `outcome` (`trained` or `nothing new`), `version`, `candidate` (its name); where nothing is
+        new `refused_by` (the gates that refused that version), and of a new training `competed`
+        (metrics by candidate), `failed` (reasons by candidate) and `ranker` (its metrics; empty
+        where there is none).
 
     Raises:
         DataError: There is too little data.
@@ -49,10 +51,13 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
     finished = None if force else find_finished(plan)
     if finished is not None:
         logger.info("version %s was made of this data with these settings", finished.version)
+        for refusal in refusals_of(finished.tags):
+            logger.warning("version %s was refused by %s", finished.version, refusal)
         return {
             "outcome": "nothing new",
             "version": finished.version,
             "candidate": finished.tags.get("candidate", ""),
+            "refused_by": refusals_of(finished.tags),
         }
     with alone(plan):
         load_data(plan)

@@ -41,11 +41,17 @@ def report_loop(done: Mapping[str, Mapping[str, Any] | None], reason: str) -> No
     """Leave one artifact with what each flow did."""
     rows = "\n".join(f"| {name} | {_brief(result)} |" for name, result in done.items())
     why = f"Retrained, because {reason}." if reason else "No retrain was due."
+    refused = "".join(f"- promote refused by {why_not}\n" for why_not in _refusals(done))
     create_markdown_artifact(
         key="loop",
-        markdown=f"## The loop\n\n{why}\n\n| flow | result |\n|---|---|\n{rows}\n",
+        markdown=f"## The loop\n\n{why}\n\n| flow | result |\n|---|---|\n{rows}\n\n{refused}",
         description="What each flow of the loop did",
     )
+
+
+def _refusals(done: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    promoted = done.get("promote") or {}
+    return list(promoted.get("refused_by", []))
 
 
 def _brief(result: Mapping[str, Any] | None) -> str:

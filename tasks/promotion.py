@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,8 @@ from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.registry import aliases
 from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion, prune
 from kinoloop.registry.runs import Runs
-from kinoloop.release.decision import Decision, PromoteConfig, Sides, decide
+from kinoloop.release.decision import Decision, Sides, decide
+from kinoloop.release.gates import PromoteConfig
 from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
 from kinoloop.settings import read_section
@@ -31,8 +32,16 @@ from tasks.versioning import dataset_version
 
 logger = logging.getLogger(__name__)
 
+PROMOTED = "promoted"
+"""Tag of a version: the evidence on which it became champion."""
+
 REFUSED = "refused"
 """Tag of a version: the evidence on which it was refused."""
+
+REFUSED_BECAUSE = "refused_because"
+"""Tag of a version: the gates that refused it, one a line."""
+
+TAG_LENGTH = 5000  # of MLflow
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,19 @@ def find_contenders(environment: Environment) -> Contest | None:
     return Contest(environment, config, challenger, champion, evidence)
 
 
+def known_refusals(contest: Contest) -> list[str]:
+    """Which gates refused the challenger on this evidence; empty where it was not weighed on it."""
+    tags = contest.challenger.tags
+    return refusals_of(tags) if tags.get(REFUSED) == contest.evidence else []
+
+
+def refusals_of(tags: Mapping[str, str]) -> list[str]:
+    """Which gates refused a version that never was champion, by its tags."""
+    if REFUSED not in tags or PROMOTED in tags:
+        return []
+    return tags.get(REFUSED_BECAUSE, "see its record in MLflow").splitlines()
+
+
 @task(name="weigh", cache_policy=NO_CACHE)
 def weigh(contest: Contest) -> Decision:
     """Measure both on the challenger's test window, cut again from the current tables."""
@@ -145,7 +167,10 @@ def record_decision(contest: Contest, decision: Decision) -> None:
     name = f"decisions/{decision.decided_at:%Y%m%dT%H%M%S}"
     runs.log_text(run_id, decision.model_dump_json(indent=2), f"{name}.json")
     runs.log_text(run_id, page, f"{name}.md")
-    verdict = "promoted" if decision.promoted else REFUSED
+    verdict = PROMOTED if decision.promoted else REFUSED
+    if decision.refusals:
+        reasons = "\n".join(decision.refusals)[:TAG_LENGTH]
+        contest.registry.set_tag(contest.challenger.version, REFUSED_BECAUSE, reasons)
     contest.registry.set_tag(contest.challenger.version, verdict, contest.evidence)
     create_markdown_artifact(
         key="decision", markdown=page, description=f"Version {contest.challenger.version} {verdict}"

@@ -20,7 +20,7 @@ CONFIGS: list[tuple[str, str]] = [
     ("serving", "serving.config.ServingConfig"),
     ("retrain", "kinoloop.evaluation.contest.RetrainConfig"),
     ("ranker", "kinoloop.ranking.config.RankerConfig"),
-    ("promote", "kinoloop.release.decision.PromoteConfig"),
+    ("promote", "kinoloop.release.gates.PromoteConfig"),
     ("semantics", "kinoloop.semantics.config.SemanticsConfig"),
     ("duplicates", "kinoloop.duplicates.config.DuplicatesConfig"),
 ]

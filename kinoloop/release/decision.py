@@ -6,50 +6,34 @@ own catalogue, and misses what it does not know. Per user, the difference of NDC
 and bootstrapped; an interval above `min_gain` beats.
 """
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.errors import BundleError
 from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
 from kinoloop.evaluation.split import Holdout
-from kinoloop.evaluation.translate import translate, translate_holdout
+from kinoloop.evaluation.translate import translate_holdout
 from kinoloop.ranking.rerank import Reranked
+from kinoloop.release.gates import (
+    COMPARED_BY,
+    Gain,
+    Gate,
+    PromoteConfig,
+    bundle_gate,
+    coverage_gate,
+    gain_gate,
+    latency_gates,
+    latency_warnings,
+    users_gate,
+)
 from kinoloop.release.info import BundleInfo
+from kinoloop.release.latency import measure_latency
 from kinoloop.release.release import Release
 from kinoloop.settings import Config
-
-COMPARED_BY = "ndcg@10"
-LATENCY_REQUESTS = 100
-
-
-class PromoteConfig(Config):
-    """Section `[promote]`: the gates between challenger and champion."""
-
-    min_gain: float = Field(
-        0.0, description="The interval of the NDCG@10 difference must lie above this."
-    )
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of that interval.")
-    min_users: int = Field(
-        20, ge=2, description="Fewer users in the window than this prove nothing."
-    )
-    min_coverage: float = Field(
-        0.001,
-        ge=0,
-        le=1,
-        description="Share of videos that reach any slate; below, one hit for all.",
-    )
-    max_latency_ms: float = Field(
-        50.0, gt=0, description="95th percentile of one recommendation on this machine, ms."
-    )
-    seed: int = Field(0, ge=0, description="Of the bootstrap.")
 
 
 class Contender(Config):
@@ -62,25 +46,6 @@ class Contender(Config):
     dataset_version: str
     trained_until: datetime | None
     metrics: dict[str, float]
-
-
-class Gate(Config):
-    """One condition of promotion."""
-
-    name: str
-    passed: bool
-    measured: str
-    required: str
-
-
-class Gain(Config):
-    """Mean difference of NDCG@10, challenger − champion, with its interval."""
-
-    mean: float
-    low: float
-    high: float
-    users: int
-    confidence: float
 
 
 class Decision(Config):
@@ -97,6 +62,11 @@ class Decision(Config):
     gates: list[Gate]
     competed: dict[str, dict[str, float]]
     notes: list[str]
+
+    @property
+    def refusals(self) -> list[str]:
+        """A sentence for each gate that refused: measured, required, and the next step."""
+        return [gate.refusal for gate in self.gates if not gate.passed]
 
 
 class Sides(Config):
@@ -129,21 +99,16 @@ def decide(
         The decision; nothing has been changed.
     """
     users = len(holdout)
-    window = translate(holdout.histories, ids, challenger.catalogue.ids)
     new = measure(challenger, holdout, ids)
     old = None if champion is None else measure(champion, holdout, ids)
     gain = None if old is None or not users else _gain(new, old, config)
+    latency = measure_latency(challenger, champion, holdout.histories, ids=ids)
     gates = [
-        _bundle_gate(challenger),
-        Gate(
-            name="enough users",
-            passed=users >= config.min_users,
-            measured=f"{users} users in the window",
-            required=f"≥ {config.min_users}",
-        ),
-        _gain_gate(gain, config, has_champion=champion is not None),
-        _coverage_gate(new, config),
-        _latency_gate(challenger, window, config),
+        bundle_gate(challenger),
+        users_gate(users, config),
+        gain_gate(gain, config, has_champion=champion is not None),
+        coverage_gate(new.metrics.get("coverage@10", 0.0), config),
+        *latency_gates(latency, config),
     ]
     return Decision(
         decided_at=datetime.now(UTC),
@@ -158,7 +123,7 @@ def decide(
         gain=gain,
         gates=gates,
         competed=challenger.info.competed,
-        notes=_notes(holdout, champion),
+        notes=[*_notes(holdout, champion), *latency_warnings(latency, config)],
     )
 
 
@@ -191,61 +156,6 @@ def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:
         high=difference.high,
         users=difference.n,
         confidence=config.confidence,
-    )
-
-
-def _bundle_gate(challenger: Release) -> Gate:
-    try:
-        challenger.check()
-        outcome = "all agree"
-    except BundleError as err:
-        outcome = str(err)
-    return Gate(
-        name="bundle and golden requests",
-        passed=outcome == "all agree",
-        measured=outcome,
-        required="all agree",
-    )
-
-
-def _gain_gate(gain: Gain | None, config: PromoteConfig, *, has_champion: bool) -> Gate:
-    if gain is None:
-        measured = "no user to compare on" if has_champion else "no champion yet"
-    else:
-        measured = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-    return Gate(
-        name="beats the champion",
-        passed=not has_champion if gain is None else gain.low > config.min_gain,
-        measured=measured,
-        required=f"{COMPARED_BY} interval above {config.min_gain:g}",
-    )
-
-
-def _coverage_gate(new: Evaluation, config: PromoteConfig) -> Gate:
-    coverage = new.metrics.get("coverage@10", 0.0)
-    return Gate(
-        name="coverage",
-        passed=coverage >= config.min_coverage,
-        measured=f"{coverage:.4f} of the videos",
-        required=f"≥ {config.min_coverage:g}",
-    )
-
-
-def _latency_gate(challenger: Release, histories: Histories, config: PromoteConfig) -> Gate:
-    challenger.recommend([], top_k=10)  # warm-up
-    seconds = [0.0]
-    for row in range(0, len(histories), max(1, len(histories) // LATENCY_REQUESTS)):
-        picked = histories.row(row)
-        history = [Interaction(v) for v in histories.videos[picked].tolist()]
-        started = time.perf_counter()
-        challenger.recommend(history, top_k=10)
-        seconds.append(time.perf_counter() - started)
-    slow_ms = float(np.quantile(seconds, 0.95)) * 1e3
-    return Gate(
-        name="latency",
-        passed=slow_ms <= config.max_latency_ms,
-        measured=f"p95 {slow_ms:.1f} ms",
-        required=f"≤ {config.max_latency_ms:g} ms",
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from kinoloop.release.decision import COMPARED_BY, Contender, Decision, Gate
+from kinoloop.release.decision import Contender, Decision
+from kinoloop.release.gates import COMPARED_BY, Gate
 
 _SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
 
@@ -21,6 +22,8 @@ def to_markdown(decision: Decision) -> str:
         "",
         *_table(["gate", "passed", "measured", "required"], map(_gate_row, decision.gates)),
         "",
+        *(f"- Refused by {refusal}." for refusal in decision.refusals),
+        *([""] if decision.refusals else []),
         *_sides(decision),
     ]
     if decision.competed:

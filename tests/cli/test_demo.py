@@ -5,8 +5,9 @@ import pytest
 from rich.console import Console
 
 from cli import demo
+from cli.servers import Server, Servers
 from kinoloop.environment import Environment
-from kinoloop.errors import DataError
+from kinoloop.errors import DataError, KinoloopError, ServerError
 from kinoloop.sample import SampleConfig, build_world
 from kinoloop.sample.write import write_batches
 
@@ -59,6 +60,42 @@ def test_first_run_has_no_champion_to_skip_the_loop_for(monkeypatch, tmp_path):
     monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path))
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
     assert not demo.has_champion(Environment())
+
+
+def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
+    monkeypatch, tmp_path, batches
+):
+    """The servers are never asked to wait: that message is all there is to wait for."""
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_LANDING", str(tmp_path / "landing"))
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
+    monkeypatch.setattr(demo, "BATCHES", batches)
+    monkeypatch.setattr("cli.data.ingest", lambda **_: None)
+    why = "coverage: 0.0000 of the videos, required ≥ 0.5; next: lower [promote] min_coverage"
+    promoted = {"outcome": "refused", "version": "1", "refused_by": [why]}
+    monkeypatch.setattr("cli.drift.run_loop", lambda **_: {"promote": promoted})
+    (tmp_path / "state").mkdir()
+    idle = Server(name="service", command=[sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr("cli.stack.service", lambda *_, **__: idle)
+    with (
+        Servers(tmp_path / "logs") as servers,
+        pytest.raises(KinoloopError, match=r"promote refused version 1 by\n  coverage: 0\.0000"),
+    ):
+        demo.run_loop(Environment(), demo.Steps(Console()), servers)
+
+
+def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    console = Console(record=True)
+    mute = Server(
+        name="mute", command=[sys.executable, "-c", "import time; time.sleep(600)"],
+        health="http://127.0.0.1:9/", patience_s=0.5,
+    )  # fmt: skip
+    with Servers(tmp_path) as servers:
+        servers.start(mute)
+        with pytest.raises(ServerError):
+            servers.wait("mute", tell=demo.waiting(console, "the service"))
+    assert "the service is not ready yet, " in console.export_text()
 
 
 def test_once_is_read_from_the_environment():

@@ -4,6 +4,7 @@ from typer.testing import CliRunner
 from cli.main import app
 
 RUN = CliRunner()
+WHY = "coverage: 0.1 of the videos, required ≥ 0.5; next: look at [ranker]"
 
 
 def _say(monkeypatch, flow, answer):
@@ -38,16 +39,24 @@ def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
 
 
 def test_retrain_says_that_nothing_is_new(monkeypatch):
-    _say(monkeypatch, "retrain", {"outcome": "nothing new", "version": "3", "candidate": "knn"})
-    assert "Nothing new: version 3 (knn)" in RUN.invoke(app, ["retrain"]).output
+    answer = {"outcome": "nothing new", "version": "3", "candidate": "knn", "refused_by": [WHY]}
+    _say(monkeypatch, "retrain", answer)
+    said = RUN.invoke(app, ["retrain"]).output
+    assert "Nothing new: version 3 (knn)" in said
+    assert f"version 3 refused by {WHY}" in said
 
 
 @pytest.mark.parametrize(
-    ("version", "said"), [(None, "no challenger waits"), ("4", "version 4 was refused")]
+    ("version", "refused_by", "said"),
+    [
+        (None, [], "no challenger waits; kinoloop retrain makes one"),
+        ("4", [WHY], "version 4 was refused"),
+        ("4", [WHY], f"version 4 refused by {WHY}"),
+    ],
 )
-def test_promote_says_why_it_does_nothing(monkeypatch, version, said):
+def test_promote_says_why_it_does_nothing(monkeypatch, version, refused_by, said):
     answer = {"outcome": "nothing to do", "version": version, "decision": None}
-    _say(monkeypatch, "promote", answer)
+    _say(monkeypatch, "promote", {**answer, "refused_by": refused_by})
     assert said in RUN.invoke(app, ["promote"]).output
 
 
@@ -61,12 +70,22 @@ def test_promote_shows_every_gate(monkeypatch):
         "decided_at": "2026-01-01T00:00:00Z", "promoted": False, "challenger": side,
         "champion": None, "window_from": None, "window_until": None, "users": 3, "gain": None,
         "gates": [gate], "competed": {}, "notes": ["mind this"],
-    }})  # fmt: skip
+    }, "refused_by": [WHY]})  # fmt: skip
     said = RUN.invoke(app, ["promote"]).output
     assert "coverage" in said
     assert "failed" in said
     assert "mind this" in said
+    assert f"version 4 refused by {WHY}" in said
     assert "version 4 (knn) stays challenger" in said
+
+
+def test_loop_names_the_gate_that_refused(monkeypatch):
+    _say(monkeypatch, "loop", {
+        "ingest": {"accepted": 1, "rows": 1, "quarantined": 0}, "extract": {"done": 0},
+        "drift": {"fired": False}, "retrain": None,
+        "promote": {"outcome": "refused", "version": "4", "refused_by": [WHY]},
+    })  # fmt: skip
+    assert f"version 4 refused by {WHY}" in RUN.invoke(app, ["loop"]).output
 
 
 def test_rollback_and_bento_say_what_they_did(monkeypatch):

@@ -92,3 +92,12 @@ def test_what_was_not_due_is_said_so(prefect_server):
     reporting()
     assert "| ingest | rows 3 |\n| retrain | not due |" in _loop_artifact()
     assert "No retrain was due." in _loop_artifact()
+
+
+def test_the_artifact_names_the_gate_that_refused(prefect_server):
+    @flow
+    def reporting():
+        report_loop({"promote": {"outcome": "refused", "refused_by": ["coverage: 0.1"]}}, "")
+
+    reporting()
+    assert "- promote refused by coverage: 0.1\n" in _loop_artifact()

@@ -41,7 +41,12 @@ def _decisions(environment, version) -> dict[str, str]:
 
 
 def test_nothing_is_done_where_nobody_waits(environment):
-    assert promote() == {"outcome": "nothing to do", "version": None, "decision": None}
+    assert promote() == {
+        "outcome": "nothing to do",
+        "version": None,
+        "decision": None,
+        "refused_by": [],
+    }
 
 
 def test_the_first_challenger_that_passes_the_gates_becomes_champion(environment, registry):
@@ -98,8 +103,15 @@ def test_a_refusal_is_not_repeated_on_the_same_evidence(crowd, settings):
     promote()
     settings(POPULARITY)
     version = retrain()["version"]
-    promote()
-    assert promote() == {"outcome": "nothing to do", "version": version, "decision": None}
+    reasons = promote()["refused_by"]
+    assert reasons[0].startswith("beats the champion: -")
+    assert promote() == {
+        "outcome": "nothing to do",
+        "version": version,
+        "decision": None,
+        "refused_by": reasons,
+    }
+    assert retrain()["refused_by"] == reasons
     assert promote(force=True)["outcome"] == "refused"
 
 
@@ -107,15 +119,26 @@ def test_a_refusal_is_not_repeated_on_the_same_evidence(crowd, settings):
     ("setting", "gate"),
     [
         ("min_coverage = 1.0", "coverage"),
-        ("max_latency_ms = 0.0001", "latency"),
+        ("max_over_floor = 0.0001", "cost of an answer"),
+        ("max_latency_ms = 0.0001\nlatency_limit_is_a_gate = true", "latency limit"),
     ],
 )
 def test_each_gate_refuses(environment, registry, settings, setting, gate):
     settings(f"{SETTINGS}\n{setting}")
     retrain()
-    decision = promote()["decision"]
-    assert [g["name"] for g in decision["gates"] if not g["passed"]] == [gate]
+    done = promote()
+    assert [g["name"] for g in done["decision"]["gates"] if not g["passed"]] == [gate]
+    assert [sentence.partition(":")[0] for sentence in done["refused_by"]] == [gate]
+    assert "; next: " in done["refused_by"][0]
     assert registry.champion() is None
+
+
+def test_a_slow_machine_is_a_warning_and_the_first_release_is_promoted(environment, settings):
+    settings(f"{SETTINGS}\nmax_latency_ms = 0.0001")
+    retrain()
+    done = promote()
+    assert (done["outcome"], done["refused_by"]) == ("promoted", [])
+    assert "so this is a warning" in done["decision"]["notes"][-1]
 
 
 def test_too_few_users_prove_nothing(environment, registry, settings):

@@ -7,7 +7,8 @@ from kinoloop.data.histories import Histories
 from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.decision import Decision, PromoteConfig, Sides, decide
+from kinoloop.release.decision import Decision, Sides, decide
+from kinoloop.release.gates import PromoteConfig
 from kinoloop.release.info import Lineage
 from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
