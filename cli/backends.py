@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from kinoloop import durable
 from kinoloop.environment import Environment
 
 NOTE = "up.json"
@@ -87,7 +88,6 @@ def leave_note(environment: Environment) -> Path:
     """Say in the state folder that this process holds the servers; returns the file."""
     me = psutil.Process()
     note = environment.state_dir / NOTE
-    note.parent.mkdir(parents=True, exist_ok=True)
     content = {"pid": me.pid, "since": me.create_time(), "prefect": prefect_url(environment)}
-    note.write_text(json.dumps(content), encoding="utf-8")
+    durable.write_json(note, content)
     return note

@@ -28,6 +28,7 @@ def tune(
     ),
 ) -> None:
     """Search for better settings on the validation window, and write them as TOML."""
+    from kinoloop import durable
     from kinoloop.data.interest import InterestConfig
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
@@ -60,8 +61,7 @@ def tune(
         )
     block = candidate_block(tuned)
     target = out or environment.state_dir / "tuning" / f"{tuned.name}.toml"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(block + "\n", encoding="utf-8")
+    durable.write_text(target, block + "\n")
     console.print(f"\n{escape(block)}\n\nwritten to {escape(str(target))}", soft_wrap=True)
 
 

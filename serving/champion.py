@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop import durable
 from kinoloop.errors import BundleError, KinoloopError, RegistryError
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.release.release import Release
@@ -204,9 +205,7 @@ class Follower:
             "model_version": champion.version,
             "run_id": champion.run_id,
         }
-        fresh = self._remembered.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(document), encoding="utf-8")
-        fresh.replace(self._remembered)
+        durable.write_json(self._remembered, document)
 
     def _recall(self) -> None:
         try:

@@ -13,15 +13,12 @@ the landing zone is the one place that carries raw ids, and ingest pseudonymises
 import hashlib
 import json
 import logging
-import os
 import sqlite3
 from datetime import UTC, datetime
-from pathlib import Path
 
 from filelock import FileLock, Timeout
-from fsspec.implementations.local import LocalFileSystem
 
-from kinoloop.data.landing import open_landing
+from kinoloop.data.landing import open_landing, sweep, write
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
@@ -43,6 +40,7 @@ class Outbox:
         self.state = state
         self.max_rows = max_rows
         self._files, self._root = open_landing(landing)
+        sweep(self._files, f"{self._root}/{FOLDER}")
         self._lock = FileLock(state.path.with_suffix(".export.lock"))
 
     def pending(self) -> int:
@@ -69,7 +67,8 @@ class Outbox:
             " FROM outbox JOIN live USING (event_id) WHERE batch = ? ORDER BY seq",
             (batch,),
         ).fetchall()
-        self._write(f"{batch}.jsonl", "".join(map(_line, rows)).encode())
+        content = "".join(map(_line, rows)).encode()
+        write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content)
         with self.state.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,))
         logger.info("%d feedback events exported as %s", len(rows), batch)
@@ -91,25 +90,6 @@ class Outbox:
             batch = _batch_name([event_id for _, event_id in rows])
             connection.execute("UPDATE outbox SET batch = ? WHERE seq <= ?", (batch, rows[-1][0]))
             return batch
-
-    def _write(self, name: str, content: bytes) -> None:
-        folder = f"{self._root}/{FOLDER}"
-        if not isinstance(self._files, LocalFileSystem):
-            self._files.pipe_file(f"{folder}/{name}", content)  # an object store writes it whole
-            return
-        target = Path(folder) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{name}.tmp")
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)
-        folder_descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder_descriptor)
-        finally:
-            os.close(folder_descriptor)
 
 
 def _batch_name(event_ids: list[str]) -> str:

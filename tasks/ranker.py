@@ -8,6 +8,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from kinoloop import durable
 from kinoloop.data.exposures import load_exposures
 from kinoloop.errors import DataError
 from kinoloop.evaluation.contest import Outcome
@@ -52,9 +53,8 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
     metrics = found.metrics
     found.ranker.save(folder / "model")
     plot_reliability(found.test.labels, found.probabilities, folder)
-    fresh = folder / ".metrics.json"
-    fresh.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
-    fresh.rename(folder / "metrics.json")
+    durable.sync_tree(folder)  # the metrics say that all of it is there
+    durable.write_json(folder / "metrics.json", metrics)
     rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in metrics.items())
     create_markdown_artifact(
         key="ranker",

@@ -6,7 +6,6 @@ run that was killed, or whose registry was away, goes on where it stopped.
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from kinoloop import __version__
+from kinoloop import __version__, durable
 from kinoloop.data.catalogue import load_thumbnails
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.tables import Tables
@@ -98,9 +97,8 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     )
     recommender.save(folder / "model")
     per_user.drop("user_id").write_parquet(folder / PER_USER)  # rows pair without naming anybody
-    fresh = folder / ".outcome.json"
-    fresh.write_text(outcome.model_dump_json(), encoding="utf-8")
-    fresh.rename(done)
+    durable.sync_tree(folder)  # the outcome says that all of it is there
+    durable.write_text(done, outcome.model_dump_json())
     shutil.rmtree(checkpoints, ignore_errors=True)
     logger.info("%s: %s %.4f", name, CHOSEN_BY, outcome.validation[CHOSEN_BY])
     return outcome
@@ -178,9 +176,8 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
 def keep_bundle(environment: Environment, bundle: Path) -> None:
     """Move a bundle to the local cache, so that it need not be downloaded here."""
     target = environment.state_dir / "releases" / read_info(bundle).digest
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
-        os.rename(bundle, target)  # noqa: PTH104 (one step)
+        durable.move(bundle, target)
 
 
 @task(name="report", cache_policy=NO_CACHE)

@@ -10,7 +10,6 @@ so that DVC does not pin them, on the same filesystem so that publishing is a re
 
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,9 +23,10 @@ import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 from filelock import FileLock, Timeout
 
+from kinoloop import durable
 from kinoloop.data.batch import Staged, check_balance
 from kinoloop.data.deduplicate import shards_of
-from kinoloop.data.key import remember_key, write_durably
+from kinoloop.data.key import remember_key
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
 from kinoloop.schema import BATCHES, TABLES
@@ -128,7 +128,7 @@ def commit(staged: Staged, tables: Tables, *, now: datetime) -> bool:
     remember_key(tables, staged.key_id)
     journal = workspace(tables) / "journal.json"
     versions = {name: tables.version(name) for name in COMMITTED}
-    write_durably(journal, json.dumps({"batch_id": staged.batch_id, "versions": versions}))
+    durable.write_json(journal, {"batch_id": staged.batch_id, "versions": versions})
     for name in COMMITTED:
         _publish(staged, tables, name, now=now)
     unversioned(tables).touch()
@@ -156,9 +156,7 @@ def _append(staged: Staged, tables: Tables, name: str) -> None:
     for shard in shards_of(staged.directory, name):
         relative = shard.relative_to(source)
         target = tables.path(name) / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(shard)
-        shard.replace(target)
+        durable.move(shard, target)
         actions.append(_add_action(target, str(relative)))
     if actions:
         table = deltalake.DeltaTable(str(tables.path(name)))
@@ -251,12 +249,3 @@ def _undo(tables: Tables, name: str, *, version: int, batch_id: str) -> None:
         )
     for orphan in tables.path(name).rglob(f"{batch_id}-*.parquet"):
         orphan.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Flush a file to the disk before a log names it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

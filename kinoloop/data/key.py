@@ -5,9 +5,8 @@ the id of its key (not the key), and another key is refused.
 """
 
 import json
-import os
-from pathlib import Path
 
+from kinoloop import durable
 from kinoloop.data.tables import Tables
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.privacy.pseudonyms import Pseudonyms
@@ -52,15 +51,4 @@ def remember_key(tables: Tables, key_id: str) -> None:
     path = tables.root / FILE
     if path.exists():
         return
-    tables.root.mkdir(parents=True, exist_ok=True)
-    write_durably(path, json.dumps({"key_id": key_id}) + "\n")
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all, even after a power cut."""
-    fresh = path.with_name(f".{path.name}.tmp")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    durable.write_json(path, {"key_id": key_id})

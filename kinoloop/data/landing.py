@@ -7,12 +7,14 @@ a copy, changes nothing.
 import hashlib
 import logging
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from pydantic import BaseModel
 
+from kinoloop import durable
 from kinoloop.data.reading import format_of
 from kinoloop.data.tables import Tables
 
@@ -61,6 +63,27 @@ def open_landing(landing: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem and root path of a landing zone, a folder or an fsspec URL."""
     files, root = fsspec.core.url_to_fs(landing)
     return files, str(root)
+
+
+def write(files: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+    """Write one file of a landing zone, so that ingest never reads half of it.
+
+    Args:
+        files: Filesystem of the landing zone; an object store writes an object whole by itself.
+        path: Of the file, on that filesystem.
+        content: All of it.
+    """
+    if isinstance(files, LocalFileSystem):
+        durable.write_bytes(Path(path), content)
+    else:
+        files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+        files.pipe_file(path, content)
+
+
+def sweep(files: fsspec.AbstractFileSystem, folder: str) -> None:
+    """Delete what killed writers left half written in a folder of the landing zone."""
+    if isinstance(files, LocalFileSystem):
+        durable.sweep(Path(folder))
 
 
 def look(landing: str, tables: Tables) -> Arrivals:

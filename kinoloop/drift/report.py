@@ -5,13 +5,13 @@ It holds aggregates only: shares, counts and test results, no user and no event.
 
 import html
 import math
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from kinoloop import durable
 from kinoloop.drift.detect import Drift, Result
 from kinoloop.drift.plots import draw
 from kinoloop.drift.windows import Windows
@@ -82,11 +82,8 @@ def render(drift: Drift, about: About) -> str:
 
 def write(directory: Path, document: str, *, created: datetime) -> Path:
     """Write the report as `drift-<time>.html`; it appears whole or not at all."""
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"drift-{created:%Y%m%dT%H%M%S%f}.html"
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    fresh.write_text(document, encoding="utf-8")
-    fresh.replace(path)
+    durable.write_text(path, document)
     return path
 
 

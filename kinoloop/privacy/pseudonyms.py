@@ -9,12 +9,11 @@ Source: RFC 2104 (HMAC); NIST SP 800-188 on keyed-hash pseudonyms.
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
+from kinoloop import durable
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 
@@ -59,7 +58,8 @@ def load_pseudonyms(environment: Environment) -> Pseudonyms:
         return Pseudonyms(_parse(environment.pseudonym_key.get_secret_value(), "the variable"))
     path = environment.state_dir / "pseudonym.key"
     if not path.exists():
-        _create(path)
+        # of two processes that race, both read the file of the first
+        durable.write_once(path, secrets.token_hex(KEY_BYTES), mode=0o600)
     return Pseudonyms(_parse(path.read_text(encoding="ascii").strip(), str(path)))
 
 
@@ -71,20 +71,3 @@ def _parse(text: str, where: str) -> bytes:
             f"the pseudonym key in {where} is not hex; "
             f"make one with `openssl rand -hex {KEY_BYTES}`"
         ) from err
-
-
-def _create(path: Path) -> None:
-    """Write a new key, once: of two processes that race, both read the file of the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()

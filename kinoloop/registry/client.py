@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
+from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.connection import Connection
 from kinoloop.release.info import check_files, read_info
@@ -233,7 +234,7 @@ class ModelRegistry:
                     f"{version.digest}; the artifact store was changed, register again"
                 )
             check_files(fetched, info)
-            fetched.rename(target)
+            durable.move(fetched, target)
         logger.info("fetched version %s to %s", version.version, target)
 
 

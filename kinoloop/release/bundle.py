@@ -21,11 +21,13 @@ from pathlib import Path
 
 import polars as pl
 
+from kinoloop import durable
 from kinoloop.data.catalogue import CONTENT, Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.errors import BundleError
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.release.files import appearing_whole, digests, write_array
+from kinoloop.release.files import digests, write_array
 from kinoloop.release.info import BundleInfo, Lineage, write_info
 from kinoloop.release.lexical import write_index
 from kinoloop.release.release import Release
@@ -85,7 +87,10 @@ def write_bundle(
         NotFittedError: The recommender is not fitted.
     """
     lineage = lineage or Lineage()
-    with appearing_whole(directory) as fresh:
+    if directory.exists():
+        raise BundleError(f"{directory} exists already; bundles are immutable, choose a new path")
+    with durable.appearing(directory) as fresh:
+        fresh.mkdir()
         recommender.save(fresh / "model")
         if ranker is not None:
             ranker.save(fresh / "ranker")

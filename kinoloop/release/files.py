@@ -1,15 +1,10 @@
-"""Files of a bundle: memory-mapped arrays, digests, and a directory that appears whole or never.
+"""Files of a bundle: memory-mapped arrays and digests.
 
 Arrays are `.npy` and are read with `mmap_mode="r"` and `allow_pickle=False`: all workers of a
 service share one copy in the page cache, and nothing in the file can run.
 """
 
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.errors import BundleError
-
-
-@contextmanager
-def appearing_whole(directory: Path) -> Iterator[Path]:
-    """Give a temporary directory that becomes `directory` when the block ends without an error.
-
-    Everything is flushed to the disk before the rename, so a crash leaves the old state or the
-    new one.
-
-    Raises:
-        BundleError: `directory` exists already; bundles are immutable.
-    """
-    if directory.exists():
-        raise BundleError(f"{directory} exists already; bundles are immutable, choose a new path")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
-        yield fresh
-        fresh.chmod(0o755)
-        for path in [*fresh.rglob("*"), fresh]:
-            _flush(path)
-        fresh.rename(directory)
-        _flush(directory.parent)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -73,11 +42,3 @@ def open_array(path: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as err:
         raise BundleError(f"{path} can not be read as an array: {err}") from err
     return array.view(np.ndarray)  # plain ndarray: memmap's Python hooks cost on every slice
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

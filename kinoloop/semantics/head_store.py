@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from kinoloop import durable
 from kinoloop.data.tables import Tables
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.fingerprint import digest_files, fingerprint
@@ -125,37 +126,39 @@ def _learn(
 
 
 def _write(folder: Path, key: str, heads: Heads, *, taught: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     arrays = {}
     for i, (_, head) in enumerate(heads.learned):
         arrays[f"{i}.weights"], arrays[f"{i}.bias"] = head.weights, head.bias
-    save_file(arrays, folder / "heads.safetensors")
+    with durable.appearing(folder / "heads.safetensors") as fresh:
+        save_file(arrays, fresh)
     document = {
         "key": key,
         "taught": taught,
+        "weights": digest_files([folder / "heads.safetensors"])[0],
         "modalities": heads.modalities,
         "learned": [[facet, list(head.classes)] for facet, head in heads.learned],
         "reports": [asdict(report) for report in heads.reports],
     }
-    fresh = folder / ".heads.json"
-    fresh.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    fresh.replace(folder / "heads.json")
+    durable.write_json(folder / "heads.json", document)
 
 
 def _read(folder: Path, key: str) -> tuple[Heads, int] | None:
-    """The stored heads and how many videos taught them; None where there are none of this key."""
+    """The stored heads and how many videos taught them; None where there are none of this key.
+
+    Names and weights are two files: where they do not belong together, the heads are learned anew.
+    """
     try:
         document = json.loads((folder / "heads.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "heads.safetensors")
     except (OSError, ValueError):
         return None
-    if document["key"] != key:
+    weights = digest_files([folder / "heads.safetensors"])[0]
+    if document["key"] != key or document.get("weights") != weights:
         return None
     learned = [
         (facet, Head(tuple(classes), arrays[f"{i}.weights"], arrays[f"{i}.bias"]))
         for i, (facet, classes) in enumerate(document["learned"])
     ]
     reports = [HeadReport(**report) for report in document["reports"]]
-    weights = digest_files([folder / "heads.safetensors"])[0]
     digest = fingerprint({"weights": weights, "learned": document["learned"]})
     return Heads(learned, reports, document["modalities"], digest), document["taught"]

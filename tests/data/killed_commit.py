@@ -10,10 +10,18 @@ import signal
 import sys
 from pathlib import Path
 
+from kinoloop import durable
 from kinoloop.data import commit
 from tests.data.landing_zone import Zone
 
-STEPS = ("remember_key", "write_durably", "_sync", "_add_action", "_ledger", "_publish")
+STEPS = (
+    (commit, "remember_key"),
+    (durable, "write_json"),
+    (durable, "move"),
+    (commit, "_add_action"),
+    (commit, "_ledger"),
+    (commit, "_publish"),
+)
 
 
 def main(root: Path, last: int) -> None:
@@ -30,8 +38,8 @@ def main(root: Path, last: int) -> None:
 
         return run
 
-    for name in STEPS:
-        setattr(commit, name, counted(getattr(commit, name)))
+    for module, name in STEPS:
+        setattr(module, name, counted(getattr(module, name)))
     Zone(root).ingest()
 
 

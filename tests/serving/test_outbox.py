@@ -106,17 +106,19 @@ _KILLED_AFTER_RENAME = """
 
     moment, folder = sys.argv[1], Path(sys.argv[2])
 
-    class Killed(Outbox):
-        def _write(self, name, content):
-            if moment == "before writing":
-                os.kill(os.getpid(), signal.SIGKILL)
-            super()._write(name, content)
-            if moment == "after writing":
-                os.kill(os.getpid(), signal.SIGKILL)
+    write = serving.outbox.write
 
+    def killed(files, path, content):
+        if moment == "before writing":
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(files, path, content)
+        if moment == "after writing":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    serving.outbox.write = killed
     if moment == "while writing":
         os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
-    Killed(LiveState(folder / "live.db"), str(folder / "landing"), max_rows=100).export()
+    Outbox(LiveState(folder / "live.db"), str(folder / "landing"), max_rows=100).export()
 """
 
 
@@ -130,6 +132,7 @@ def test_a_kill_at_any_moment_of_an_export_loses_and_doubles_nothing(state, tmp_
 
     state.record(events(7, 9), ["u"] * 2)  # more arrives before the next start
     assert outbox(state, tmp_path).export() == 9
+    assert not list((tmp_path / "landing").rglob(".*"))  # no raw id is left half written
 
     files = {name: rows for name, rows in landed(tmp_path).items() if name.endswith(".jsonl")}
     rows = [row["event_id"] for file in files.values() for row in file]

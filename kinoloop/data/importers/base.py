@@ -6,16 +6,16 @@ shard under a hidden name first and renames it, so that ingestion never reads ha
 """
 
 import hashlib
+import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import fsspec
 import polars as pl
 
-from kinoloop.data.landing import open_landing
+from kinoloop.data.landing import open_landing, sweep, write
 from kinoloop.data.times import Unit, read_times, why_unreadable
 from kinoloop.errors import DataError
 from kinoloop.plugins import Plugins
@@ -44,18 +44,17 @@ class Landing:
         self.prefix = f"{importer}-{place}"
         self.rows = {"videos": 0, "events": 0}
         self._shards = {"videos": 0, "events": 0}
+        for kind in self.rows:
+            sweep(self.files, f"{self.root.rstrip('/')}/{kind}")
 
     def write(self, kind: str, frame: pl.DataFrame) -> None:
         """Write one shard of `videos` or `events`; an empty frame leaves none."""
         if frame.is_empty():
             return
-        folder = f"{self.root.rstrip('/')}/{kind}"
-        name = f"{self.prefix}-{self._shards[kind]:05d}.parquet"
-        self.files.makedirs(folder, exist_ok=True)
-        fresh = f"{folder}/.{name}.tmp"
-        with self.files.open(fresh, "wb") as file:
-            frame.write_parquet(file)
-        _rename(self.files, fresh, f"{folder}/{name}")
+        name = f"{kind}/{self.prefix}-{self._shards[kind]:05d}.parquet"
+        content = io.BytesIO()
+        frame.write_parquet(content)
+        write(self.files, f"{self.root.rstrip('/')}/{name}", content.getvalue())
         self._shards[kind] += 1
         self.rows[kind] += frame.height
 
@@ -157,10 +156,3 @@ def spaced_times(end: datetime, column: pl.Expr, steps: pl.Expr, *, step_s: int)
 
 def _beside(converted: pl.Series, raw: pl.Series) -> pl.Series:
     return converted.fill_null(raw.cast(pl.String)).alias(raw.name)
-
-
-def _rename(files: fsspec.AbstractFileSystem, old: str, new: str) -> None:
-    if isinstance(files, fsspec.implementations.local.LocalFileSystem):
-        Path(old).replace(new)  # atomic, and replaces
-    else:
-        files.mv(old, new)

@@ -14,6 +14,7 @@ from pathlib import Path
 import safetensors
 from safetensors.numpy import load_file, save_file
 
+from kinoloop import durable
 from kinoloop.models.base import State
 
 logger = logging.getLogger(__name__)
@@ -51,11 +52,9 @@ class Checkpoints:
 
     def save(self, progress: Progress, arrays: State) -> None:
         """Write the checkpoint of an epoch; it appears whole or not at all."""
-        self._directory.mkdir(parents=True, exist_ok=True)
         header = {"digest": self._digest, "progress": json.dumps(asdict(progress))}
-        fresh = self._directory / f".epoch-{progress.epoch}"
-        save_file(arrays, fresh, metadata=header)
-        fresh.rename(self._path(progress.epoch))
+        with durable.appearing(self._path(progress.epoch)) as fresh:
+            save_file(arrays, fresh, metadata=header)
         stay = {progress.best_epoch, *range(progress.epoch - KEPT + 1, progress.epoch + 1)}
         for epoch, path in self._found().items():
             if epoch not in stay:
