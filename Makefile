@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test check bench lock clean
+.PHONY: help env demo up test check bench lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,17 +36,23 @@ bench: env ## Run the benchmarks in benchmarks/ and print their figures
 		name=$$(basename $$file .py); [ $$name = __init__ ] && continue; \
 		echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-lock: env ## Write requirements.lock from the environment
+lock: env ## Write requirements.lock and its hashes from the environment
 	@$(BIN)/python tools/lock.py
+
+audit: env ## Bill of materials (build/sbom.cdx.json) and known vulnerabilities of what is locked
+	@$(BIN)/python tools/audit.py
 
 clean: ## Remove the environment (data, landing zone and state stay)
 	rm -rf $(VENV)
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-cuda.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 found; install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Making the environment in $(VENV): some 280 packages, a few minutes, once."
+	@echo "Making the environment in $(VENV): some 310 packages, a few minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
+	@if $(BIN)/python -c 'import importlib.metadata as m; raise SystemExit("+cpu" in m.version("torch"))'; then \
+		$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-cuda.lock; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 	@touch $@

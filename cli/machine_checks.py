@@ -6,6 +6,7 @@ Heavy libraries are imported inside the check that needs them.
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from kinoloop.errors import ConfigError
 GB = 1e9
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
+_PIN = re.compile(r"^([\w.\-]+)==([^\s;\\]+)", flags=re.MULTILINE)
 
 
 def python(_environment: Environment) -> Iterator[Finding]:
@@ -30,6 +32,11 @@ def python(_environment: Environment) -> Iterator[Finding]:
     yield Finding("Python", State.OK if good else State.BROKEN, platform.python_version(), fix)
 
 
+def pins_of(lock: str) -> dict[str, str]:
+    """The version of each package that a lock pins, by name; its hashes are left out."""
+    return dict(_PIN.findall(lock))
+
+
 def packages(_environment: Environment) -> Iterator[Finding]:
     """The installed versions are those of the lock."""
     if not LOCK.exists():
@@ -37,8 +44,7 @@ def packages(_environment: Environment) -> Iterator[Finding]:
             "Packages", State.WARNING, f"{LOCK} is missing", "run from a checkout of the project"
         )
         return
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pins = pins_of(LOCK.read_text(encoding="utf-8"))
     missing, other = [], []
     for name, version in pins.items():
         try:
@@ -48,7 +54,7 @@ def packages(_environment: Environment) -> Iterator[Finding]:
             continue
         if found != version:
             other.append(f"{name} {found}, locked {version}")
-    fix = "" if not (missing or other) else f"`pip install -r {LOCK.name}` (or `make env`)"
+    fix = "" if not (missing or other) else "`make env`, or `make clean env` anew"
     if missing:
         yield Finding("Packages", State.BROKEN, f"missing: {_some(missing)}", fix)
     elif other:

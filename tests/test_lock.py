@@ -1,15 +1,38 @@
+import re
 import tomllib
-from pathlib import Path
 
+import audit
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from cli.machine_checks import LOCK, ROOT, pins_of
 
 
 def _pins():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
+    return pins_of(LOCK.read_text())
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-cuda.lock"])
+def test_every_pin_has_the_hash_of_each_file_that_may_be_installed_for_it(name):
+    text = (ROOT / name).read_text()
+    blocks = re.split(r"(?m)^(?=[\w.\-]+==)", text)[1:]
+    assert len(blocks) == len(pins_of(text)) > 0
+    for block in blocks:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", block), block.split("\n")[0]
+
+
+def test_an_audit_passes_only_when_every_locked_package_was_audited_and_none_is_vulnerable():
+    pins = {"a": "1", "b": "2"}
+    clean = [{"name": "a", "version": "1", "vulns": []}, {"name": "B", "version": "2", "vulns": []}]
+    assert audit.judged(clean, pins) == ("2 of 2 audited, none vulnerable", True)
+    outcome, good = audit.judged(clean[:1], pins)
+    assert (outcome, good) == ("1 of 2 audited; not b", False)
+    outcome, good = audit.judged([clean[0], {"name": "b", "skip_reason": "not found"}], pins)
+    assert (outcome, good) == ("1 of 2 audited; not b", False)
+    flawed = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1"}]}
+    outcome, good = audit.judged([clean[0], flawed], pins)
+    assert (outcome, good) == ("2 audited, vulnerable: b 2: CVE-1", False)
 
 
 def test_every_dependency_is_locked_at_a_version_that_it_allows():

@@ -1,43 +1,55 @@
-"""Write requirements.lock: the exact versions that are installed and tested together.
+"""Write requirements.lock: the exact versions that are installed and tested together, with hashes.
 
-    python tools/lock.py            # writes requirements.lock from the active environment
-    python tools/lock.py --check    # status 1 if it would change
+    python tools/lock.py            # writes the locks from the active environment
+    python tools/lock.py --check    # status 1 if a version would change
 
 Walks from the dependencies and the `dev` group of pyproject.toml through the metadata of what is
-installed, so that packages which only happen to be there stay out. To move a version: install it
-into the environment, run the tests, write the lock again.
+installed, so that packages which only happen to be there stay out. The hashes are those that the
+package index has for every file of a version (uv reads them without downloading one); a build that
+is installed from elsewhere, such as a CPU build of torch, adds its own. What the CUDA build of
+torch needs besides goes into requirements-cuda.lock. To move a version: install it into the
+environment, run the tests, write the locks again.
 """
 
 import argparse
+import json
+import re
+import subprocess
 import sys
+import tempfile
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
+from cli.machine_checks import LOCK, ROOT, pins_of
+
+CUDA_LOCK = ROOT / "requirements-cuda.lock"
 BUILD = ("setuptools>=80",)  # so that installing the project itself downloads nothing
 HEADER = (
     "# The exact set tested together (Python 3.11, Linux x86-64), written by tools/lock.py\n"
     "# from an environment in which the tests passed; do not edit by hand.\n"
 )
+CUDA_HEADER = (
+    "# What the CUDA build of torch needs besides requirements.lock, written by tools/lock.py;\n"
+    "# `make env` installs it where that build was installed.\n"
+)
 
 
 def main() -> int:
-    """Write or check the lock."""
+    """Write or check the locks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
     wanted = parser.parse_args()
-    text = HEADER + "".join(f"{name}=={version}\n" for name, version in sorted(closure().items()))
+    pins = {f"{name}=={version}" for name, version in closure().items()}
     if wanted.check:
-        same = LOCK.exists() and LOCK.read_text(encoding="utf-8") == text
+        same = LOCK.exists() and _locked(LOCK.read_text(encoding="utf-8")) == pins
         sys.stdout.write(f"{LOCK.name} is {'up to date' if same else 'out of date'}\n")
         return 0 if same else 1
-    LOCK.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{LOCK.name}: {text.count('==')} packages\n")
+    LOCK.write_text(HEADER + with_hashes(pins), encoding="utf-8")
+    CUDA_LOCK.write_text(CUDA_HEADER + cuda_extras(pins), encoding="utf-8")
+    sys.stdout.write(f"{LOCK.name}: {len(pins)} packages\n")
     return 0
 
 
@@ -64,6 +76,63 @@ def closure() -> dict[str, str]:
                 if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                     waiting.append(needed)
     return found
+
+
+def with_hashes(pins: set[str]) -> str:
+    """The lines of a lock: each pin with the SHA-256 of every file that may be installed for it."""
+    compiled = _compile(sorted(pins), "--no-deps")
+    for pin in sorted(pins):
+        name = pin.partition("==")[0]
+        if "+" not in metadata.version(name):
+            continue
+        digest = _digest_of_build(pin)
+        if digest not in compiled:
+            first = f"{pin} \\\n"
+            compiled = compiled.replace(first, f"{first}    --hash=sha256:{digest} \\\n")
+    return compiled
+
+
+def cuda_extras(pins: set[str]) -> str:
+    """The lines of what torch's build of the package index needs and `pins` do not have."""
+    torch = next(pin for pin in pins if pin.startswith("torch=="))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as known:
+        known.write("\n".join(sorted(pins)))
+        known.flush()
+        compiled = _compile([torch], "--constraint", known.name)
+    blocks = re.split(r"(?m)^(?=[\w.\-]+==)", compiled)
+    extra = [block for block in blocks if block and not _locked(block) <= pins]
+    on_linux = re.compile(r"(?m)^([\w.\-]+==[^\s;\\]+)")
+    return "".join(on_linux.sub(r'\1 ; sys_platform == "linux"', block) for block in extra)
+
+
+def _compile(pins: list[str], *options: str) -> str:
+    """What uv resolves, with hashes, for the platform that is tested."""
+    command = [
+        *(sys.executable, "-m", "uv", "pip", "compile", "-", *options, "--quiet"),
+        *("--generate-hashes", "--no-header", "--no-annotate"),
+        *("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"),
+    ]
+    done = subprocess.run(  # noqa: S603 (our own arguments)
+        command, input="\n".join(pins), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"uv could not find the hashes: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _locked(text: str) -> set[str]:
+    return {f"{name}=={version}" for name, version in pins_of(text).items()}
+
+
+def _digest_of_build(pin: str) -> str:
+    """SHA-256 of the file that pip takes for a pin on this machine."""
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"),
+        *("--no-deps", "--quiet", "--report", "-", pin),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    (chosen,) = json.loads(done.stdout)["install"]
+    return str(chosen["download_info"]["archive_info"]["hashes"]["sha256"])
 
 
 if __name__ == "__main__":
