@@ -111,5 +111,5 @@ def bento() -> None:
 
     folder = flow.bento()
     Console(highlight=False).print(
-        f"{folder}\nnext: bentoml serve <that folder>, or bentoml containerize", soft_wrap=True
+        f"{folder}\nnext: bentoml serve {folder}, or bentoml containerize", soft_wrap=True
     )

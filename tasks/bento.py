@@ -5,7 +5,6 @@ same bytes that were proven. It is built in a process of its own, because BentoM
 service to describe it, from a staged folder, because a Bento holds what its build folder holds.
 """
 
-import importlib.metadata
 import logging
 import os
 import shutil
@@ -21,15 +20,12 @@ import kinoloop
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
-from kinoloop.registry.packaging import REQUIREMENTS
 from kinoloop.release.info import check_files, read_info
 
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(kinoloop.__file__).resolve().parent.parent
 STAGED = ("kinoloop", "serving", "kinoloop.toml", "bentofile.yaml")
-SERVED_WITH = ("bentoml", "fastapi", "fsspec", "prometheus-client", "starlette")
-"""Packages that the service needs beyond those of a release."""
 
 
 @task(name="build Bento", cache_policy=NO_CACHE)
@@ -71,8 +67,6 @@ def _stage(folder: Path, bundle: Path) -> None:
         elif source.exists():
             shutil.copy(source, folder / name)
     shutil.copytree(bundle, folder / "bundle")
-    pins = [f"{name}=={importlib.metadata.version(name)}" for name in (*REQUIREMENTS, *SERVED_WITH)]
-    (folder / "requirements.txt").write_text("\n".join(sorted(pins)) + "\n", encoding="utf-8")
 
 
 def _build(folder: Path, version: str, home: Path) -> None:

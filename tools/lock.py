@@ -26,6 +26,7 @@ from packaging.utils import canonicalize_name
 from cli.machine_checks import LOCK, ROOT, pins_of
 
 CUDA_LOCK = ROOT / "requirements-cuda.lock"
+BENTOFILE = ROOT / "bentofile.yaml"
 BUILD = ("setuptools>=80",)  # so that installing the project itself downloads nothing
 HEADER = (
     "# The exact set tested together (Python 3.11, Linux x86-64), written by tools/lock.py\n"
@@ -49,6 +50,7 @@ def main() -> int:
         return 0 if same else 1
     LOCK.write_text(HEADER + with_hashes(pins), encoding="utf-8")
     CUDA_LOCK.write_text(CUDA_HEADER + cuda_extras(pins), encoding="utf-8")
+    BENTOFILE.write_text(repinned(BENTOFILE.read_text(encoding="utf-8"), pins), encoding="utf-8")
     sys.stdout.write(f"{LOCK.name}: {len(pins)} packages\n")
     return 0
 
@@ -103,6 +105,14 @@ def cuda_extras(pins: set[str]) -> str:
     extra = [block for block in blocks if block and not _locked(block) <= pins]
     on_linux = re.compile(r"(?m)^([\w.\-]+==[^\s;\\]+)")
     return "".join(on_linux.sub(r'\1 ; sys_platform == "linux"', block) for block in extra)
+
+
+def repinned(bentofile: str, pins: set[str]) -> str:
+    """A bentofile whose packages are at the locked versions."""
+    locked = dict(pin.split("==") for pin in pins)
+    return re.sub(
+        r"(?m)^(    - )([\w\-]+)==\S+$", lambda m: f"{m[1]}{m[2]}=={locked[m[2]]}", bentofile
+    )
 
 
 def _compile(pins: list[str], *options: str) -> str:
