@@ -61,6 +61,7 @@ def connect(environment: Environment | None = None) -> Environment:
         The environment with the MLflow address in force.
     """
     environment = environment or Environment()
+    environment.private_state()
     up = is_up(environment)
     wanted = server_variables(environment) if up else base_variables(environment)
     for name, value in wanted.items():

@@ -17,6 +17,7 @@ from cli.servers import check_port
 from cli.stack import mlflow_server, prefect_server, service
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
+from kinoloop.redaction import without_credentials
 
 
 def ports(environment: Environment) -> Iterator[Finding]:
@@ -91,7 +92,8 @@ def registry(environment: Environment) -> Iterator[Finding]:
         good = os.access(folder, os.W_OK)
         seen = uri if good else f"{folder} is not writable"
     fix = "" if good else "start it (`kinoloop up`), or set KINOLOOP_MLFLOW_URI"
-    yield Finding("Model registry", State.OK if good else State.BROKEN, seen, fix)
+    level = State.OK if good else State.BROKEN
+    yield Finding("Model registry", level, without_credentials(seen), fix)
 
 
 def landing(environment: Environment) -> Iterator[Finding]:
@@ -106,9 +108,11 @@ def landing(environment: Environment) -> Iterator[Finding]:
         files.pipe_file(probe, b"")
         files.rm_file(probe)
     except (OSError, ImportError, ValueError) as err:
-        yield Finding("Landing zone", State.BROKEN, f"{environment.landing}: {err}", fix)
+        seen = without_credentials(f"{environment.landing}: {err}")
+        yield Finding("Landing zone", State.BROKEN, seen, fix)
     else:
-        yield Finding("Landing zone", State.OK, f"{environment.landing} is writable")
+        seen = without_credentials(f"{environment.landing} is writable")
+        yield Finding("Landing zone", State.OK, seen)
 
 
 def settings(environment: Environment) -> Iterator[Finding]:

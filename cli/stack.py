@@ -15,6 +15,7 @@ from cli.backends import leave_note, mlflow_url, prefect_url, server_variables
 from cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
+from kinoloop.redaction import without_credentials
 
 POOL = "kinoloop"
 SERVICE = "serving.service:Kinoloop"
@@ -108,7 +109,7 @@ def addresses(environment: Environment) -> str:
     page = service_url(environment)
     return (
         f"\n  Page      {page}/\n  API docs  {page}/docs\n"
-        f"  MLflow    {environment.mlflow_uri or mlflow_url(environment)}\n"
+        f"  MLflow    {without_credentials(environment.mlflow_uri or mlflow_url(environment))}\n"
         f"  Prefect   {prefect_url(environment).removesuffix('/api')}\n"
     )
 
@@ -155,11 +156,13 @@ def mlflow_server(environment: Environment) -> Server:
             "mlflow", "server",
             "--host", environment.host, "--port", str(environment.mlflow_port),
             "--workers", "1",
-            "--backend-store-uri", environment.tracking_uri,
             "--no-serve-artifacts",
             "--default-artifact-root", (store / "mlartifacts").as_uri(),
         ),
-        variables={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        variables={
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_BACKEND_STORE_URI": environment.tracking_uri,  # `ps` shows arguments to all
+        },
         health=f"{mlflow_url(environment)}/health",
         host=environment.host,
         port=environment.mlflow_port,

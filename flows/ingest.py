@@ -8,6 +8,7 @@ from kinoloop.data.commit import exclusive
 from kinoloop.data.rule import IngestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
+from kinoloop.redaction import without_credentials
 from kinoloop.settings import read_section
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
@@ -47,7 +48,7 @@ def ingest(*, any_volume: bool = False) -> dict[str, object]:
     with exclusive(Tables(environment.data_dir)):
         arrivals = collect_landing(environment)
         if not arrivals.new:
-            logger.info("nothing new in %s", environment.landing)
+            logger.info("nothing new in %s", without_credentials(environment.landing))
             known = is_versioned(environment)
             version = dataset_version(environment) if known else version_data(environment)
             return nothing_new(arrivals, version)

@@ -3,6 +3,7 @@
 Each is overridable by a variable, `KINOLOOP_DATA_DIR` for `data_dir` and so on.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -24,12 +25,24 @@ class Environment(BaseSettings):
     service_port: int = Field(3000, description="Port of the BentoML service.")
     mlflow_port: int = Field(5000, description="Port of the MLflow server.")
     prefect_port: int = Field(4200, description="Port of the Prefect server.")
-    mlflow_uri: str | None = Field(None, description="MLflow tracking URI; None: SQLite in state.")
-
+    mlflow_uri: str | None = Field(
+        None, repr=False, description="MLflow tracking URI; None: SQLite in state."
+    )
     ray_address: str | None = Field(None, description="Of a Ray cluster; None: one of its own.")
     bundle: Path | None = Field(None, description="Bundle to serve instead of the champion.")
 
+    def private_state(self) -> Path:
+        """The state folder, made where it is missing, and open to its owner only (mode 0700).
+
+        It holds keys, raw user ids of feedback, and what the servers of this machine keep.
+        """
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        found = self.state_dir.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            self.state_dir.chmod(0o700)
+        return self.state_dir
+
     @property
     def tracking_uri(self) -> str:
-        """The MLflow tracking URI in force."""
+        """The MLflow tracking URI in force; it may carry a password: show it redacted."""
         return self.mlflow_uri or f"sqlite:///{self.state_dir.resolve() / 'mlflow.db'}"

@@ -1,3 +1,4 @@
+import stat
 from pathlib import Path
 
 from kinoloop.environment import Environment
@@ -14,3 +15,17 @@ def test_tracking_uri_is_sqlite_in_the_state_folder_until_a_server_is_named(monk
     assert Environment().tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://127.0.0.1:5000")
     assert Environment().tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_the_state_folder_is_its_owners_alone(monkeypatch, tmp_path):
+    for folder in (tmp_path / "fresh", tmp_path / "open"):
+        monkeypatch.setenv("KINOLOOP_STATE_DIR", str(folder))
+        if folder.name == "open":
+            folder.mkdir(mode=0o755)
+        state = Environment().private_state()
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+def test_the_registrys_address_is_in_no_representation(monkeypatch):
+    monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://me:s3cret@mlflow.example")
+    assert "s3cret" not in repr(Environment())

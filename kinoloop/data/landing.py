@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from kinoloop import durable
 from kinoloop.data.reading import format_of
 from kinoloop.data.tables import Tables
+from kinoloop.errors import ConfigError
+from kinoloop.redaction import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +62,18 @@ class Arrivals(BaseModel):
 
 
 def open_landing(landing: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The filesystem and root path of a landing zone, a folder or an fsspec URL."""
-    files, root = fsspec.core.url_to_fs(landing)
+    """The filesystem and root path of a landing zone, a folder or an fsspec URL.
+
+    Raises:
+        ConfigError: The URL has a scheme that nothing installed here can open.
+    """
+    try:
+        files, root = fsspec.core.url_to_fs(landing)
+    except (ImportError, ValueError) as err:
+        raise ConfigError(
+            f"the landing zone {without_credentials(landing)} cannot be opened: {err}; "
+            "install that package, or name another one: KINOLOOP_LANDING"
+        ) from err
     return files, str(root)
 
 
@@ -114,7 +126,8 @@ def look(landing: str, tables: Tables) -> Arrivals:
         else:
             found = LandingFile(file=name, path=path, kind=kind, digest=digest, stamp=stamp)
             arrivals.new.append(found)
-    logger.info("%s: %d new, %d known files", landing, len(arrivals.new), len(arrivals.known))
+    shown = without_credentials(landing)
+    logger.info("%s: %d new, %d known files", shown, len(arrivals.new), len(arrivals.known))
     return arrivals
 
 

@@ -56,7 +56,7 @@ def load_pseudonyms(environment: Environment) -> Pseudonyms:
     """
     if environment.pseudonym_key is not None:
         return Pseudonyms(_parse(environment.pseudonym_key.get_secret_value(), "the variable"))
-    path = environment.state_dir / "pseudonym.key"
+    path = environment.private_state() / "pseudonym.key"
     if not path.exists():
         # of two processes that race, both read the file of the first
         durable.write_once(path, secrets.token_hex(KEY_BYTES), mode=0o600)

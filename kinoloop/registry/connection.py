@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock
 
 from kinoloop.errors import RegistryError
+from kinoloop.redaction import without_credentials
 from kinoloop.telemetry import switch_off
 
 if TYPE_CHECKING:
@@ -37,11 +39,12 @@ class Connection:
     """A lazy MLflow client.
 
     Args:
-        tracking_uri: `sqlite:///…` on one machine, `http://…` where a server runs.
+        tracking_uri: `sqlite:///…` on one machine, `http://…` where a server runs. User name and
+            password of a server go to MLflow by its variables, so that no message can show them.
     """
 
     def __init__(self, tracking_uri: str) -> None:
-        self.tracking_uri = tracking_uri
+        self.tracking_uri = _hand_over_credentials(tracking_uri)
 
     @property
     def database(self) -> Path | None:
@@ -104,10 +107,12 @@ class Connection:
             if not _is_registry_trouble(err):
                 raise
             reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
-            raise RegistryError(
+            said = (
                 f"{doing}: MLflow at {self.tracking_uri} is away or refuses: {reason[:300]}; "
                 "start it (`kinoloop up`) or set KINOLOOP_MLFLOW_URI"
-            ) from err
+            )
+            shown = without_credentials(said)
+            raise RegistryError(shown) from (err if shown == said else None)
 
     def _create_experiment(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -119,6 +124,16 @@ class Connection:
         except MlflowException as err:
             if err.error_code != "RESOURCE_ALREADY_EXISTS":  # then another process was quicker
                 raise
+
+
+def _hand_over_credentials(tracking_uri: str) -> str:
+    """Move user name and password of a server's address into the variables that MLflow reads."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in {"http", "https"} or parts.username is None:
+        return tracking_uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _is_registry_trouble(err: Exception) -> bool:

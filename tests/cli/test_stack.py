@@ -14,7 +14,9 @@ def environment(monkeypatch, tmp_path):
 def test_ports_and_folders_come_from_the_environment(environment, tmp_path):
     server = stack.mlflow_server(environment)
     assert server.port == 18111
-    assert f"sqlite:///{tmp_path / 'state' / 'mlflow.db'}" in server.command
+    store = f"sqlite:///{tmp_path / 'state' / 'mlflow.db'}"
+    assert server.variables["MLFLOW_BACKEND_STORE_URI"] == store
+    assert store not in server.command  # `ps` shows arguments to everybody
     assert "http://127.0.0.1:18111" in stack.addresses(environment)
 
 
