@@ -2,16 +2,15 @@
 
 A chunk has at most `CHUNK_ROWS` rows and about `CHUNK_BYTES` bytes, whatever the file's size.
 Parquet keeps its types; CSV and JSONL come as text, so that a value that does not fit its column is
-still there to be shown in the quarantine. Lines that are no rows at all (too many fields, broken
-JSON) are counted by line number, never by their text: it could hold a user id.
+still there to be shown in the quarantine. Lines that are no rows at all (too many cells, a stray
+quote, broken JSON) are counted by line number, never by their text: it could hold a user id.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 import fsspec
 import polars as pl
@@ -19,32 +18,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from kinoloop.data.chunk import Chunk, NotATableError, column_names
+from kinoloop.data.csv_records import AmbiguousQuotesError, cells_of, cut, unquoted
+from kinoloop.data.json_lines import jsonl_chunks, jsonl_columns
+from kinoloop.data.text_blocks import EncodingError, LineTooLongError, line_blocks
 from kinoloop.errors import BatchError
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 256 << 20
-BLOCK_BYTES = 8 << 20  # what the CSV parser holds at once; also the longest row it takes
 BLOCK_ROWS = 65_536
 SAMPLED_LINES = 1_000  # of a JSONL file, to learn which keys it has
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some rows of one file.
-
-    Attributes:
-        frame: The rows; text for CSV and JSONL, typed for Parquet.
-        malformed: Line numbers, from 1, of lines in this stretch that are no rows.
-    """
-
-    frame: pl.DataFrame
-    malformed: list[int] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """Rows and malformed lines together."""
-        return self.frame.height + len(self.malformed)
 
 
 def format_of(path: str) -> str | None:
@@ -61,12 +45,11 @@ def read_columns(files: fsspec.AbstractFileSystem, path: str) -> list[str]:
     with _opened(files, path) as file:
         match format_of(path):
             case "parquet":
-                return list(pq.read_schema(file).names)
+                return column_names(pq.read_schema(file).names)
             case "csv":
-                return _csv_header(file)
+                return _csv_header(line_blocks(file))[0]
             case _:
-                first = next(_jsonl_chunks(file, SAMPLED_LINES, CHUNK_BYTES), Chunk(pl.DataFrame()))
-                return list(first.frame.columns)
+                return jsonl_columns(file, SAMPLED_LINES)
 
 
 def read_chunks(
@@ -83,12 +66,12 @@ def read_chunks(
         Chunks in file order.
 
     Raises:
-        BatchError: The file has no rows (`not_empty`) or can not be read (`readable`).
+        BatchError: The file has no rows, or its content is no table of rows.
     """
     readers: dict[str | None, Callable[[IO[bytes], int, int], Iterator[Chunk]]] = {
         "parquet": _parquet_chunks,
         "csv": _csv_chunks,
-        "jsonl": _jsonl_chunks,
+        "jsonl": jsonl_chunks,
     }
     seen = 0
     with _opened(files, path) as file:
@@ -101,119 +84,100 @@ def read_chunks(
 
 @contextmanager
 def _opened(files: fsspec.AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
-    """Open a file; what the parsers raise on damaged content becomes a BatchError."""
+    """Open a file; what damaged content raises becomes a BatchError."""
     if not files.size(path):
         raise _empty(path)
     try:
         with files.open(path, "rb") as file:
             yield file
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as err:
-        raise BatchError(
-            file=path,
-            column="",
-            check="readable",
-            count=1,
-            hint=f"It is no readable {format_of(path)} file: {str(err).splitlines()[0]}. "
-            "Write it again (text is UTF-8), or take it out of the landing zone.",
-        ) from err
+    except NotATableError as err:
+        raise _refused(path, err.check, err.hint, column=err.column, count=err.count) from err
+    except AmbiguousQuotesError as err:
+        first, last = err.args
+        hint = (
+            f"A quote is opened in line {first} and closed in line {last}, and what stands between "
+            "looks like rows of its own. Take out the stray quotes, or double them inside of a "
+            "quoted cell. If it is one text with line breaks, land the file as JSONL or Parquet."
+        )
+        raise _refused(path, "stray_quote", hint, count=last - first + 1) from err
+    except EncodingError as err:
+        hint = f"Its encoding was detected: {err}. Write it again as UTF-8, or with the mark of "
+        raise _refused(path, "encoding", f"{hint}UTF-16 or UTF-32 at its start.") from err
+    except (pa.ArrowException, OSError, LineTooLongError) as err:
+        hint = f"It is no readable {format_of(path)} file: {str(err).splitlines()[0]}. "
+        hint += "Write it again, or take it out of the landing zone."
+        raise _refused(path, "readable", hint) from err
 
 
 def _empty(path: str) -> BatchError:
-    return BatchError(
-        file=path,
-        column="",
-        check="not_empty",
-        count=1,
-        hint="It has no rows. Write it again, or take it out of the landing zone.",
-    )
+    hint = "It has no rows. Write it again, or take it out of the landing zone."
+    return _refused(path, "not_empty", hint)
+
+
+def _refused(path: str, check: str, hint: str, *, column: str = "", count: int = 1) -> BatchError:
+    return BatchError(file=path, column=column, check=check, count=count, hint=hint)
 
 
 def _parquet_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
-    batches = pq.ParquetFile(file).iter_batches(batch_size=min(rows, BLOCK_ROWS))
+    parquet = pq.ParquetFile(file)
+    names = column_names(parquet.schema_arrow.names)
+    batches = parquet.iter_batches(batch_size=min(rows, BLOCK_ROWS))
     for table in _regrouped(batches, rows, max_bytes):
-        yield Chunk(_frame(table))
-
-
-def _csv_header(file: IO[bytes]) -> list[str]:
-    with pyarrow.csv.open_csv(
-        file,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-        parse_options=pyarrow.csv.ParseOptions(
-            newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-        ),
-    ) as reader:
-        return list(reader.schema.names)
+        yield Chunk(_frame(table.rename_columns(names)))
 
 
 def _csv_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
-    columns = _csv_header(file)
-    file.seek(0)
-    malformed: list[int] = []
-
-    def note(row: Any) -> str:  # noqa: ANN401 (pyarrow exports no name for its InvalidRow)
-        malformed.append(int(row.number))
-        return "skip"
-
-    reader = pyarrow.csv.open_csv(
-        file,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-            null_values=[""],
-        ),
-    )
-    for table in _regrouped(reader, rows, max_bytes):
-        noted, malformed[:] = list(malformed), []
-        yield Chunk(_frame(table), noted)
+    blocks = line_blocks(file)
+    columns, rest = _csv_header(blocks)
+    malformed: dict[int, str] = {}
+    tables = _csv_tables(chain([rest] if rest else [], blocks), columns, malformed)
+    for table in _regrouped(tables, rows, max_bytes):
+        noted, told = sorted(malformed), dict(malformed)
+        malformed.clear()
+        yield Chunk(_frame(table), noted, told)
     if malformed:
-        yield Chunk(pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), malformed)
+        empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        yield Chunk(empty, sorted(malformed), malformed)
 
 
-def _jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
-    found: list[dict[str, Any]] = []
-    malformed: list[int] = []
-    size = 0
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
+def _csv_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
+    """Names of the columns, and what follows the first line of the first block."""
+    line, _, rest = next(blocks, b"").partition(b"\n")
+    cells = cells_of(line.removesuffix(b"\r"))
+    if cells is None:
+        raise NotATableError(
+            "header", "Its first line, the header, is no RFC 4180: look for a stray quote."
+        )
+    return column_names(unquoted(cell).decode() for cell in cells), rest
+
+
+def _csv_tables(
+    blocks: Iterator[bytes], columns: list[str], malformed: dict[int, str]
+) -> Iterator[pa.RecordBatch]:
+    """The records of a CSV file as text; lines that are none go to `malformed`."""
+    for records in cut(blocks, len(columns), first_line=2):
+        malformed.update(records.malformed)
+        if not records.count:
             continue
-        row = _parse(line)
-        if row is None:
-            malformed.append(number)
-        else:
-            found.append(row)
-            size += len(line)
-        if len(found) + len(malformed) >= rows or size >= max_bytes:
-            yield Chunk(_texts(found), malformed)
-            found, malformed, size = [], [], 0
-    if found or malformed:
-        yield Chunk(_texts(found), malformed)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
-
-
-def _texts(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """JSON rows as a frame of text columns; a key that a row lacks is null."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    return pl.DataFrame(
-        {column: [_text(row.get(column)) for row in rows] for column in columns},
-        schema=dict.fromkeys(columns, pl.String),
-    )
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401 (whatever JSON holds)
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode("utf-8") or None  # lone surrogates are no text
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(records.data),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False, column_names=columns, block_size=len(records.data) + 1
+            ),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=records.broken),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+        if table.num_rows != records.count:
+            raise NotATableError(
+                "rows_counted",
+                f"{records.count} records were read as {table.num_rows} rows; report it as a bug.",
+            )
+        yield from table.to_batches()
 
 
 def _regrouped(batches: Iterator[pa.RecordBatch], rows: int, max_bytes: int) -> Iterator[pa.Table]:

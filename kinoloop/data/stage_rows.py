@@ -1,5 +1,6 @@
 """One chunk through the rules: typed, pseudonymised, masked, split, counted."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from kinoloop.data.batch import FileCounts
+from kinoloop.data.chunk import Chunk
 from kinoloop.data.conform import conform, parsed_columns, unknown_columns
-from kinoloop.data.reading import Chunk
 from kinoloop.data.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.data.rule import Limits
 from kinoloop.data.rules import masks, reasons, rules_of
@@ -192,7 +193,7 @@ def quarantine_malformed(stage: Stage, chunk: Chunk, *, kind: str, counts: FileC
         {
             "key": [None] * len(chunk.malformed),
             "reasons": [[MALFORMED]] * len(chunk.malformed),
-            "row": [f'{{"line": {number}}}' for number in chunk.malformed],
+            "row": [json.dumps({"line": n, "why": chunk.why[n]}) for n in chunk.malformed],
         },
         schema={"key": pl.String, "reasons": pl.List(pl.String), "row": pl.String},
     )

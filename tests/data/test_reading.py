@@ -1,5 +1,7 @@
 import fsspec
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kinoloop.data.reading import read_chunks, read_columns
@@ -70,11 +72,91 @@ def test_file_with_a_header_and_no_rows_is_refused(tmp_path):
         read(tmp_path / "t.csv")
 
 
-@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
-def test_file_that_is_not_what_its_name_says_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"a,b\n\xff\xfe\x00,1\n")
+def test_file_that_is_not_what_its_name_says_is_refused(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"a,b\n\xff\xfe\x00,1\n")
     with pytest.raises(BatchError, match=r"failed readable .* It is no readable"):
+        read(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-8"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.csv", "a,b\n1,Dvořák\n"), ("t.jsonl", '{"a": 1, "b": "Dvořák"}\n')],
+)
+def test_text_in_any_encoding_with_a_mark_is_read(tmp_path, name, content, encoding):
+    path = tmp_path / name
+    path.write_bytes(content.encode(encoding))
+    assert read(path)[0].frame.to_dicts() == [{"a": "1", "b": "Dvořák"}]
+    assert read_columns(FILES, str(path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("cp1252", "line 41 is no UTF-8; the file looks like cp1252"),
+        ("utf-16-le", "looks like utf-16-le without a mark"),
+        ("utf-16-be", "looks like utf-16-be without a mark"),
+        ("utf-32-le", "looks like utf-32-le without a mark"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_another_encoding_is_refused_by_the_name_that_was_detected(
+    tmp_path, name, encoding, message
+):
+    french = "Le garçon a mangé une crème brûlée à la fenêtre du château, où il était né en été"
+    line = {"t.csv": "1,{}\n", "t.jsonl": '{{"a": 1, "b": "{}"}}\n'}[name]
+    text = "".join(line.format(title) for title in ["The sea and the sky"] * 39 + [french] * 9)
+    head = "a,b\n" if name == "t.csv" else '{"a": 1, "b": "x"}\n'
+    (tmp_path / name).write_bytes((head + text).encode(encoding))
+    with pytest.raises(BatchError, match=rf"failed encoding .* was detected: .*{message}"):
         read(tmp_path / name)
+
+
+def written(path):
+    match path.suffix:
+        case ".csv":
+            path.write_text("a,b, b \n1,2,3\n")
+        case ".jsonl":
+            path.write_text('{"a": 1, "b": 2}\n{"a": 1, "b": 2, "b": 3}\n')
+        case _:
+            columns = [pa.array([1]), pa.array([2]), pa.array([3])]
+            pq.write_table(pa.table(columns, names=["a", "b", "b"]), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_a_name_that_two_columns_have_is_refused_by_file_and_column(tmp_path, name):
+    path = written(tmp_path / name)
+    for look in (read, lambda path: read_columns(FILES, str(path))):
+        with pytest.raises(BatchError, match=rf"{name}, column 'b' failed column_unique"):
+            look(path)
+
+
+def test_spaces_around_the_names_of_columns_are_no_part_of_them(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a, b ,"c "\n1,2,3\n')
+    assert read_columns(FILES, str(path)) == list(read(path)[0].frame.columns) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"a": 1},\n{"a": 2}]\n', "one JSON array.*one object a line"),
+        ('\n[{"a": 1}, {"a": 2}]', "one JSON array"),
+        ('[\n{"a": 1}\n]\n', "one JSON array"),
+        ('{\n"a": 1\n}\n', "None of its first 3 lines is a JSON object"),
+    ],
+)
+def test_json_that_is_no_jsonl_is_refused_by_what_it_is(tmp_path, content, message):
+    (tmp_path / "t.jsonl").write_text(content)
+    with pytest.raises(BatchError, match=message):
+        read_columns(FILES, str(tmp_path / "t.jsonl"))
+
+
+def test_a_csv_with_many_columns_and_quotes_is_read(tmp_path):
+    names = [f"c{i}" for i in range(1000)]
+    (tmp_path / "t.csv").write_text(",".join(names) + "\n" + ",".join(['"x"'] * 1000) + "\n")
+    assert read(tmp_path / "t.csv")[0].frame.width == 1000
 
 
 def test_reads_any_fsspec_filesystem():
