@@ -3,10 +3,14 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 # One thread a test process, read when numpy and torch are imported: threads that wait for each
 # other on a busy machine take many times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("patient", deadline=None)  # an example may take long on a busy machine
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
