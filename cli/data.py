@@ -32,6 +32,7 @@ def import_(
     from kinoloop.data.importers.tables import import_tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError, DataError
+    from kinoloop.media.access import remember_folder
 
     run = IMPORTERS.get(importer)
     if map_file is not None and importer != "tables":
@@ -45,6 +46,7 @@ def import_(
             run(path, target)
         else:
             import_tables(path, target, mapping=map_file)
+    remember_folder(Environment().state_dir, path)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
         "next: kinoloop ingest",
