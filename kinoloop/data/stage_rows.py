@@ -15,13 +15,18 @@ from kinoloop.data.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.data.rule import Limits
 from kinoloop.data.rules import masks, reasons, rules_of
 from kinoloop.data.times import shown, why_unreadable
+from kinoloop.data.video_rules import ADDRESSES, with_credentials
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.schema import EVENT_CHECKS, LANDING_EVENTS, QUARANTINE, TIME, VIDEOS
 
 MALFORMED = "malformed_row"
 
 _DURATION = pl.col("duration_s")
-_STORED_DURATION = pl.when(_DURATION.is_finite() & (_DURATION > 0)).then(_DURATION)
+_STORED = (
+    pl.when(_DURATION.is_finite() & (_DURATION > 0)).then(_DURATION),
+    *(pl.when(~with_credentials(name)).then(pl.col(name)) for name in ADDRESSES),
+)
+"""Columns of a video of which some values are stored as unknown, see `video_rules`."""
 
 Observe = Callable[[str, pl.DataFrame], None]
 """Receives (kind, checked chunk): typed columns, pseudonyms, one `breaks_…` column a rule."""
@@ -83,7 +88,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
             pl.lit(stage.batch_id).alias("batch_id"),
             "row_hash",
             pl.lit(index, pl.Int32).alias("file_index"),
-        ).with_columns(_STORED_DURATION),
+        ).with_columns(*_STORED),
     )
 
 
@@ -131,7 +136,7 @@ def _with_conflicts(stage: Stage, frame: pl.DataFrame, index: int) -> pl.DataFra
     """Add `row_hash`, and `conflict` where the file's first row of a video says something else."""
     unreadable = [pl.col(f"unreadable_{name}") for name in parsed_columns("videos")]
     usable = pl.col("video_id").is_not_null() & ~pl.any_horizontal(unreadable)
-    stored = frame.with_columns(_STORED_DURATION).select(row_text(VIDEO_IDENTITY).hash())
+    stored = frame.with_columns(*_STORED).select(row_text(VIDEO_IDENTITY).hash())
     frame = frame.with_columns(stored.to_series().alias("row_hash"))
     here = frame.filter(usable).select("video_id", first="row_hash")
     firsts = pl.concat([stage.firsts.get(index, here.clear()), here]).unique(

@@ -6,8 +6,10 @@ and an address in a message is shown without what could.
 
 import re
 
-_USER = re.compile(r"(://)[^\s/?#]*@")
-_QUERY = re.compile(r"(://[^\s?#'\"<>]*)\?[^\s'\"<>]*")
+from kinoloop.redaction import without_credentials
+
+_QUERY = re.compile(r"(?<=://)([^\s?#'\"<>]*)\?[^\s'\"<>]*")
+QUERY_GONE = r"\1?…"
 
 USER_PATTERN = r"(?i)^\s*(?:https?://[^/?#]*@|[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#]*@)"
 """Matches an address with a user (http) or with a password (any). In syntax of re and of Rust."""
@@ -42,4 +44,4 @@ def redact(text: str) -> str:
     """
     if "://" not in text:
         return text
-    return _QUERY.sub(r"\1?…", _USER.sub(r"\1…@", text))
+    return _QUERY.sub(QUERY_GONE, without_credentials(text))

@@ -52,6 +52,25 @@ def test_zero_durations_are_stored_as_unknown(zone):
     assert zone.rows("videos")["duration_s"].to_list() == [None] * 3
 
 
+def test_addresses_with_credentials_are_stored_as_unknown_and_shown_nowhere(zone):
+    zone.put(
+        "videos/a.csv",
+        "video_id,title,media,subtitles\n"
+        "v1,One,https://me:hunter2@host/a.mp4,b.srt\n"
+        "v2,Two,https://host/a.mp4?v=2,https://host/a.srt?X-Amz-Signature=hunter2\n"
+        ",Three,https://host/a.mp4?token=hunter2,\n",
+    )
+    staged = zone.ingest()
+    assert staged.findings()["video_media_with_credentials"] == 2
+    assert staged.findings()["video_subtitles_with_credentials"] == 1
+    videos = zone.rows("videos").sort("video_id")
+    assert videos["media"].to_list() == [None, "https://host/a.mp4?v=2"]
+    assert videos["subtitles"].to_list() == ["b.srt", None]
+    assert len(zone.rows("quarantine")) == 1
+    for name in ("videos", "quarantine"):
+        assert "hunter2" not in str(zone.rows(name).to_dicts())
+
+
 def test_two_rows_of_one_video_in_a_file_keep_the_first(zone):
     zone.put("videos/a.csv", "video_id,title\nv1,One\nv1,Two\nv1,One\n")
     staged = zone.ingest(IngestConfig(chunk_rows=1))
