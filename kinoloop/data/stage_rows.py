@@ -43,6 +43,7 @@ class Stage:
         pseudonyms: Of the users.
         observe: Sees every checked chunk.
         known: Videos that events may name: `video_id`, `known_duration_s`.
+        promised: Ids of videos whose file is set aside.
         dates: Accepted events by day, over the whole batch.
         firsts: `video_id` and `first` (hash of its first usable row) by index of the video file.
     """
@@ -53,6 +54,7 @@ class Stage:
     pseudonyms: Pseudonyms
     observe: Observe
     known: pl.DataFrame
+    promised: pl.Series
     dates: dict[date, int] = field(default_factory=dict)
     firsts: dict[int, pl.DataFrame] = field(default_factory=dict)
     shards: int = 0
@@ -103,6 +105,9 @@ def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         maintain_order="left",
     ).with_columns(pl.col("known").fill_null(value=False))
     frame = _masked(stage, frame, "events")
+    if len(stage.promised):
+        lost = frame.filter(pl.col("reasons").list.contains("event_video_unknown"))["video_id"]
+        counts.promised += int(lost.is_in(stage.promised.implode()).sum())
     _account(stage, chunk, frame, kind="events", counts=counts)
     _quarantine(stage, _shown(chunk.frame, frame["user_id"]), frame, kind="events", counts=counts)
     good = frame.filter(pl.col("reasons").list.len() == 0).select(*LANDING_EVENTS)
