@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     importer: str = typer.Argument(
-        metavar="FORMAT", help="movielens, microlens, kuairand or tables."
+        metavar="FORMAT", help="movielens, microlens, kuairand, kuairec, recbole or tables."
     ),
     path: Path = typer.Argument(help="The unpacked folder."),
     landing: str | None = typer.Option(
