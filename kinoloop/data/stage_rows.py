@@ -13,7 +13,7 @@ from kinoloop.data.chunk import Chunk
 from kinoloop.data.conform import conform, parsed_columns, unknown_columns
 from kinoloop.data.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.data.rule import Limits
-from kinoloop.data.rules import masks, reasons, rules_of
+from kinoloop.data.rules import judged, rules_of
 from kinoloop.data.times import shown, why_unreadable
 from kinoloop.data.video_rules import ADDRESSES, with_credentials
 from kinoloop.privacy.pseudonyms import Pseudonyms
@@ -79,7 +79,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         index: Of its file in the batch.
     """
     frame = conform(chunk.frame, kind="videos", file=counts.file)
-    frame = _masked(stage, _with_conflicts(stage, frame, index), "videos")
+    frame = judged(_with_conflicts(stage, frame, index), "videos", stage.limits)
     _account(stage, chunk, frame, kind="videos", counts=counts)
     _quarantine(stage, chunk.frame, frame, kind="videos", counts=counts)
     good = frame.filter(pl.col("reasons").list.len() == 0)
@@ -104,7 +104,7 @@ def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         how="left",
         maintain_order="left",
     ).with_columns(pl.col("known").fill_null(value=False))
-    frame = _masked(stage, frame, "events")
+    frame = judged(frame, "events", stage.limits)
     if len(stage.promised):
         lost = frame.filter(pl.col("reasons").list.contains("event_video_unknown"))["video_id"]
         counts.promised += int(lost.is_in(stage.promised.implode()).sum())
@@ -151,11 +151,6 @@ def _with_conflicts(stage: Stage, frame: pl.DataFrame, index: int) -> pl.DataFra
     return frame.join(firsts, on="video_id", how="left", maintain_order="left").with_columns(
         conflict=usable & (pl.col("row_hash") != pl.col("first"))
     )
-
-
-def _masked(stage: Stage, frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    frame = frame.with_columns(masks(kind, stage.limits))
-    return frame.with_columns(reasons=reasons(kind, stage.limits.config))
 
 
 def _account(

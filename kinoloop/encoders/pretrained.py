@@ -88,15 +88,12 @@ def locate(name: str, revision: str | None) -> Path:
         ) from err
 
 
-def load(
-    directory: Path, *, loader: str = "AutoModel", dtype: "torch.dtype | None" = None
-) -> Pretrained:
+def load(directory: Path, *, loader: str = "AutoModel") -> Pretrained:
     """Load weights.
 
     Args:
         directory: What `locate` gave.
         loader: Class of `transformers` that builds the model.
-        dtype: Of the weights; None is that of `place`.
 
     Raises:
         ConfigError: There are no safetensors weights, they do not fit the loader, some are missing,
@@ -105,7 +102,7 @@ def load(
     import transformers
 
     weight_files(directory)
-    device, dtype = place()[0], dtype or place()[1]
+    device, dtype = place()
     quieten: Any = transformers.utils.logging
     quieten.disable_progress_bar()  # it loads in milliseconds
     try:

@@ -219,9 +219,9 @@ class Training:
     ) -> tuple[Progress, dict[str, Tensor] | None]:
         """Take the newest checkpoint, if there is one, and the best weights so far."""
         found = checkpoints.newest() if checkpoints is not None else None
-        if found is None:
+        if found is None or checkpoints is None:
             return Progress(), None
-        progress, arrays = found.progress, found.arrays
+        progress, arrays = found
         self._take(_weights(arrays))
         device, steps = self._accelerator.device, float(progress.epoch * self._steps)
         for name, parameter in self._trained():
@@ -233,8 +233,10 @@ class Training:
         self._network.backbone.tuned.restore_budget(budget)
         for name, value, epoch in progress.curve:
             report(name, value, epoch)
-        best = _weights(found.best)
-        return progress, {name: value.to(device) for name, value in best.items()} or None
+        if progress.best < 0:
+            return progress, None
+        best = _weights(checkpoints.of(progress.best_epoch))
+        return progress, {name: value.to(device) for name, value in best.items()}
 
 
 def _seed(*parts: int) -> int:
