@@ -22,6 +22,9 @@ class Environment(BaseSettings):
     pseudonym_key: SecretStr | None = Field(None, description="Key of the user pseudonyms (hex).")
     dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
     host: str = Field("127.0.0.1", description="Address that every server binds to.")
+    allowed_hosts: str = Field(
+        "", description="Other names that the servers are reached by, comma-separated."
+    )
     service_port: int = Field(3000, description="Port of the BentoML service.")
     mlflow_port: int = Field(5000, description="Port of the MLflow server.")
     prefect_port: int = Field(4200, description="Port of the Prefect server.")

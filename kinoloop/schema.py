@@ -24,6 +24,9 @@ EVENT_KINDS: Final = (
 
 TIME: Final = pl.Datetime("us", "UTC")
 
+MAX_ID_CHARACTERS: Final = 2048
+"""Longest id of a user or a video that ingestion and the service take: URLs and S3 keys are ids."""
+
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 LANDING_VIDEOS: Final[Schema] = {
@@ -104,7 +107,7 @@ BATCHES: Final[Schema] = {
 MEDIA: Final[Schema] = {
     "video_id": pl.String,
     "content_hash": pl.String,  # SHA-256 of media file and subtitle file
-    "outcome": pl.String,  # ok, partial, quarantined; waiting: read in the next run
+    "outcome": pl.String,  # ok, partial, quarantined
     "reason": pl.String,
     "duration_s": pl.Float64,  # measured, not believed
     "width": pl.Int32,

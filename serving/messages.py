@@ -11,12 +11,13 @@ import bentoml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 
+from kinoloop.schema import MAX_ID_CHARACTERS
+
 PARSED = "kinoloop.body"
 
-UserId = Annotated[
-    str, Field(min_length=1, max_length=256, description="Whom the slate is for.", examples=["u1"])
-]
-VideoId = Annotated[str, Field(min_length=1, max_length=256, examples=["v1"])]
+_Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
+UserId = Annotated[_Id, Field(description="Whom the slate is for.", examples=["u1"])]
+VideoId = Annotated[_Id, Field(examples=["v1"])]
 TopK = Annotated[
     int, Field(strict=True, ge=1, le=500, description="Length of the slate.", examples=[10])
 ]
@@ -68,28 +69,16 @@ class SearchRequest(Body):
 
 
 class FeedbackEvent(BaseModel):
-    """One event; documentation only, serving/event_check.py checks each event by itself."""
+    """One event; documentation only, serving/feedback.py checks each event by itself."""
 
     user_id: str
-    video_id: str | None = Field(None, description="Only a search may be without.")
+    video_id: str
     event: str = Field(description="impression, view, like, dislike, comment, share, save, …")
     watch_s: float | None = Field(None, description="Seconds watched.")
     value: float | None = Field(None, description="Stars of a rating.")
     timestamp: str | float | None = Field(
         None, description="ISO 8601 (UTC where no zone is given) or seconds since 1970; now."
     )
-    text: str | None = Field(None, description="What was searched or written.")
-    surface: str | None = Field(None, description="Where; service where it is not said.")
-    device: str | None = Field(None, description="On what.")
-    event_id: str | None = Field(
-        None, description="Names the event: again on the same day, it is the same event."
-    )
-    duration_s: float | None = Field(
-        None, description="Of the video as the client knows it, seconds: checked, not kept."
-    )
-    logged_date: str | None = Field(None, description="Of the client: checked, not kept.")
-    logged_hour: float | None = Field(None, description="Of the client: checked, not kept.")
-    utc_offset_h: float | None = Field(None, description="Of the client: checked, not kept.")
 
 
 _EVENTS = {
@@ -97,7 +86,7 @@ _EVENTS = {
     "minItems": 1,
     "items": {
         "type": "object",
-        "required": ["user_id", "event"],
+        "required": ["user_id", "video_id", "event"],
         "properties": FeedbackEvent.model_json_schema()["properties"],
     },
     "example": [{"user_id": "u1", "video_id": "v1", "event": "like"}],
@@ -130,11 +119,6 @@ class Slate(bentoml.IODescriptor):
     model_version: str
     dataset_version: str
     slate: list[SlateVideo]
-    reranked: bool | None = Field(
-        None,
-        description="Whether the ranker ordered the slate; false where [serving] budget_ms left it "
-        "no time, not there where no ranker was to be asked.",
-    )
 
 
 class RejectedEvent(BaseModel):
@@ -142,7 +126,7 @@ class RejectedEvent(BaseModel):
 
     position: int = Field(description="In the request, from 0.")
     field: str
-    reason: str = Field(description="The rule that it breaks, as in the table `quarantine`.")
+    reason: str
     expected: str
 
 

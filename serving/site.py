@@ -65,8 +65,8 @@ def build_site(example_users: Sequence[str] = ()) -> FastAPI:
 
 
 def paths() -> list[str]:
-    """Path template of each route."""
-    return [route.path for route in router.routes if isinstance(route, APIRoute)]
+    """Path template of each route, as the OpenAPI document writes it."""
+    return [route.path_format for route in router.routes if isinstance(route, APIRoute)]
 
 
 @router.get("/", include_in_schema=False)
@@ -109,7 +109,7 @@ def prometheus() -> Response:
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
 
 
-@router.get("/lineage/{request_id}", tags=["Service APIs"])
+@router.get("/lineage/{request_id:path}", tags=["Service APIs"])
 def lineage(request: Request, request_id: str) -> LineageRecord:
     """Which model, trained on which data, gave the answer with this request id."""
     found = request.app.state.served.lineage_of(request_id)
@@ -137,23 +137,24 @@ async def about(request: Request) -> About:
     return About(release=facts, example_users=request.app.state.example_users)
 
 
-@router.get("/videos/{video_id}", tags=["Service APIs"])
+@router.get("/videos/{video_id:path}", tags=["Service APIs"])
 async def video(request: Request, video_id: str) -> VideoDetails:
     """What the release in service knows of a video."""
-    release, index = _find(request, video_id)
+    release, index = _find(request, _named(request, video_id))
     known = release.release.catalogue.videos
     wanted = [name for name in VideoDetails.model_fields if name in known.columns]
     return VideoDetails.model_validate(known.select(wanted).row(index, named=True))
 
 
 @router.get(
-    "/thumbnails/{video_id}",
+    "/thumbnails/{video_id:path}",
     tags=["Service APIs"],
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 async def thumbnail(request: Request, video_id: str) -> Response:
     """A frame of a video, JPEG."""
+    video_id = _named(request, video_id)
     release, _ = _find(request, video_id)
     jpeg = release.release.thumbnail(video_id)
     if jpeg is None:
@@ -170,6 +171,15 @@ async def thumbnail(request: Request, video_id: str) -> Response:
 
 async def _problem(_: Request, error: Exception) -> Response:
     return explain(error).response()
+
+
+def _named(request: Request, video_id: str) -> str:
+    """The id of the path or, where that is empty, of the query.
+
+    A browser resolves `.` and `..` in a path, however they are encoded; as `?video_id=..` they
+    arrive.
+    """
+    return video_id or request.query_params.get("video_id", "")
 
 
 def _find(request: Request, video_id: str) -> "tuple[InService, int]":

@@ -172,7 +172,8 @@ class _Piece:
         alone = texts.str.contains(record).to_numpy()
         self.keep[self.quoted[alone]] = True
         rows = (cells_of(self._line(i)) or [] for i in self.quoted[alone][: self.shapes.wanted])
-        self.shapes.learn([unquoted(cell) for cell in cells] for cells in rows)
+        proper = (cells for cells in rows if not any(b'"' in c and c[:1] != b'"' for c in cells))
+        self.shapes.learn([unquoted(cell) for cell in cells] for cells in proper)
         return [int(i) for i in self.quoted[~alone]]
 
     def _end_of(self, number: int, *, last: bool) -> int | None:

@@ -5,16 +5,24 @@ import polars as pl
 from kinoloop.data.conform import parsed_columns
 from kinoloop.data.rule import Expectation, Rule
 from kinoloop.data.rule_kinds import before_epoch, in_future, missing, outside, unreadable
-from kinoloop.schema import EVENT_KINDS
+from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS
 
 _positive = pl.col("duration_s") > 0
-DURATION = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
+_duration = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
 _watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
 _offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
 _local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
 
 EVENT_RULES: tuple[Rule, ...] = (
     missing("event_user_missing", "events", "user_id"),
+    Rule(
+        name="event_user_too_long",
+        kind="events",
+        column="user_id",
+        reason=f"user_id has more than {MAX_ID_CHARACTERS} characters",
+        severity="quarantine",
+        breaks=lambda _: pl.col("long_user_id"),
+    ),
     Rule(
         name="event_video_missing",
         kind="events",
@@ -72,7 +80,9 @@ EVENT_RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is more durations of the video than `max_rewatches` allows",
         severity="quarantine",
-        breaks=lambda limits: (DURATION > 0) & (_watched > DURATION * limits.config.max_rewatches),
+        breaks=lambda limits: (
+            (_duration > 0) & (_watched > _duration * limits.config.max_rewatches)
+        ),
     ),
     Rule(
         name="event_watch_over_duration",
@@ -80,7 +90,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is longer than the video: a rewatch, or a wrong duration",
         severity="warn",
-        breaks=lambda _: (DURATION > 0) & (_watched > DURATION),
+        breaks=lambda _: (_duration > 0) & (_watched > _duration),
     ),
     Rule(
         name="event_duration_not_positive",

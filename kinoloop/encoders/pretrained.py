@@ -88,12 +88,15 @@ def locate(name: str, revision: str | None) -> Path:
         ) from err
 
 
-def load(directory: Path, *, loader: str = "AutoModel") -> Pretrained:
+def load(
+    directory: Path, *, loader: str = "AutoModel", dtype: "torch.dtype | None" = None
+) -> Pretrained:
     """Load weights.
 
     Args:
         directory: What `locate` gave.
         loader: Class of `transformers` that builds the model.
+        dtype: Of the weights; None is that of `place`.
 
     Raises:
         ConfigError: There are no safetensors weights, they do not fit the loader, some are missing,
@@ -102,7 +105,7 @@ def load(directory: Path, *, loader: str = "AutoModel") -> Pretrained:
     import transformers
 
     weight_files(directory)
-    device, dtype = place()
+    device, dtype = place()[0], dtype or place()[1]
     quieten: Any = transformers.utils.logging
     quieten.disable_progress_bar()  # it loads in milliseconds
     try:

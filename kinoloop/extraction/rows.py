@@ -9,8 +9,6 @@ from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.products import Product
 from kinoloop.extraction.store import now
 from kinoloop.media.decoded import DecodedMedia
-from kinoloop.media.reasons import LEFT_OUT
-from kinoloop.privacy.addresses import redact
 
 Row = dict[str, Any]
 
@@ -29,15 +27,10 @@ class Decoded:
 
     @property
     def outcome(self) -> str:
-        """`ok`, `partial`, `quarantined`, or `waiting` where the next run tries again."""
+        """`ok`, `partial` or `quarantined`."""
         if self.error is not None:
-            return "waiting" if self.waits else "quarantined"
+            return "quarantined"
         return "partial" if self.found.reason else "ok"
-
-    @property
-    def waits(self) -> bool:
-        """Whether not the file is to blame that it was not read."""
-        return self.error is not None and self.error.reason in LEFT_OUT
 
     @property
     def reason(self) -> str:
@@ -70,18 +63,13 @@ def media_row(item: Item, decoded: Decoded) -> Row:
 
 def quarantine_row(item: Item, reasons: list[str]) -> Row:
     """The row of table `quarantine`; the content hash keeps a second run from adding it again."""
-    media, subtitles = redact(item.media or ""), redact(item.subtitles or "")
-    reference = {
-        "media": media or None,
-        "subtitles": subtitles or None,
-        "content": item.content_hash,
-    }
+    reference = {"media": item.media, "subtitles": item.subtitles, "content": item.content_hash}
     return {
         "kind": "media",
         "key": item.video_id,
-        "reasons": [redact(reason) for reason in reasons],
+        "reasons": reasons,
         "row": json.dumps(reference, ensure_ascii=False),
-        "file": media or subtitles,
+        "file": item.media or item.subtitles or "",
         "batch_id": "",
         "quarantined_at": now(),
     }

@@ -1,12 +1,12 @@
 """What every recommender is: config in, histories in, scores out.
 
 A recommender scores from a history and not from a user id, so that a new user and the last click
-both count. The base class keeps what all share: the popularity prior that answers an empty
-history, and saving as `config.json` + `state.safetensors` (never pickle).
+both count. All share the popularity prior that answers an empty history, and the saved form.
 """
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
@@ -22,6 +22,7 @@ from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
 
 State = dict[str, NDArray[Any]]
+Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
 Decay = Annotated[
     float,
     Field(gt=0, le=1, description="Weight of each video relative to the next newer one."),
@@ -41,16 +42,23 @@ class RecommenderConfig(Config):
     Attributes:
         not_searched: Settings that `kinoloop tune` leaves alone: budgets, of which more is always a
             little better, and what does not change a ranking.
+        only_with: What changes a result only where another setting has one of some values.
     """
 
     not_searched: ClassVar[frozenset[str]] = frozenset(
         {"kind", "prior_half_life_days", "epochs", "patience", "iterations", "cpu_threads"}
     )
+    only_with: ClassVar[Tied] = {}
 
     kind: str
     prior_half_life_days: float = Field(
         14.0, gt=0, description="Age at which an event counts half in the popularity prior, days."
     )
+
+    @classmethod
+    def make_valid(cls, settings: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003 (of subclasses)
+        """Move drawn settings to the nearest that go together; what is `given` stays."""
+        return settings
 
 
 class Report(Protocol):
@@ -167,7 +175,7 @@ class Recommender(ABC):
         ]
 
     def save(self, directory: Path) -> None:
-        """Write `config.json` and `state.safetensors` into `directory`."""
+        """Write `config.json` and `state.safetensors` (never pickle) into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
         document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")

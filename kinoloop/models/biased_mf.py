@@ -20,7 +20,7 @@ Source: Hu, Koren and Volinsky, ICDM 2008; biases of Koren, Bell and Volinsky, I
 """
 
 import logging
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from kinoloop.models.base import (
     RecommenderConfig,
     Report,
     State,
+    Tied,
     Validation,
     cosines,
 )
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 class BiasedMfConfig(RecommenderConfig):
     """Size, regularisation and the weight of what was not observed."""
+
+    only_with: ClassVar[Tied] = {"unobserved_weight": ("target", ("implicit",))}
 
     kind: Literal["biased_mf"] = "biased_mf"
     target: Literal["implicit", "explicit"] = Field(

@@ -73,6 +73,10 @@ class Ease(NeighbourRecommender):
                 len(taking_part),
                 np.count_nonzero(users),
             )
+        if not len(taking_part):  # nobody liked anything: all keep the prior
+            nothing = sp.csr_matrix((n_videos, n_videos), dtype=np.float32)
+            self._neighbours = Neighbours(compact(nothing))
+            return
         weights = _solve(watched[:, taking_part], self.config.regularization)
         sparse = _strongest(weights, self.config.top_n)
         columns, rows = taking_part[sparse.indices], taking_part

@@ -39,7 +39,11 @@ class LanguageConfig(Config):
     top_layers: int = Field(2, ge=1, description="Newest layers that `top` trains.")
     rank: int = Field(8, ge=1, description="Of LoRA; AdaLoRA keeps as many on average.")
     learning_rate: float = Field(1e-4, gt=0, description="Of its weights and adapters.")
-    batch_size: int = Field(64, ge=1, description="Exposures a step; each brings its history.")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        description="Exposures read at a time, for memory; a step is `batch_size` of the ranker.",
+    )
     max_tokens: int = Field(64, ge=4, description="Longer words of a video are cut.")
 
 
@@ -60,7 +64,7 @@ class RankerConfig(Config):
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of activations dropped.")
     epochs: int = Field(20, ge=1, description="Passes over the training exposures, at most.")
     patience: int = Field(3, ge=1, description="Epochs without a better validation log loss.")
-    batch_size: int = Field(1024, ge=1, description="Exposures a step.")
+    batch_size: int = Field(1024, ge=1, description="Exposures a step, whatever is trained.")
     learning_rate: float = Field(2e-3, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     max_exposures: int = Field(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinoloop.encoders.minilm import packaged_model
-from kinoloop.encoders.pretrained import load, locate
+from kinoloop.encoders.pretrained import load, locate, place
 from kinoloop.models.transformer.config import BackboneConfig
-from kinoloop.models.transformer.policies import Tuned
+from kinoloop.models.transformer.policies import Tuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig
 from kinoloop.ranking.network import profile
 
@@ -53,7 +53,6 @@ class Language(nn.Module):
         self._tokens: list[list[int]] = tokenizer(
             list(words), truncation=True, max_length=config.max_tokens
         )["input_ids"]
-        pretrained = load(directory)
         policy = BackboneConfig(
             checkpoint=str(directory),
             tune=config.tune,
@@ -61,7 +60,8 @@ class Language(nn.Module):
             rank=config.rank,
             learning_rate=config.learning_rate,
         )
-        self.tuned = Tuned(pretrained.model, policy, steps=steps)
+        pretrained = load(directory, dtype=weights_dtype(policy, place()[1]))
+        self.tuned = Tuned(pretrained.model, policy, steps=steps, reads_words=True)
         self.dim = int(pretrained.model.config.get_text_config().hidden_size)
         self.device = pretrained.device
 
@@ -72,7 +72,10 @@ class Language(nn.Module):
         filled = [ids or [self._tokenizer.pad_token_id] for ids in tokens]
         batch = self._tokenizer.pad({"input_ids": filled}, padding=True, return_tensors="pt")
         mask = batch["attention_mask"].to(self.device)
-        states = self.tuned(input_ids=batch["input_ids"].to(self.device), attention_mask=mask)
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=place()[1] == torch.bfloat16
+        ):
+            states = self.tuned(input_ids=batch["input_ids"].to(self.device), attention_mask=mask)
         weights = mask.unsqueeze(-1).float()
         mean = (states.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
         return nn.functional.normalize(mean, dim=1) * told[:, None]

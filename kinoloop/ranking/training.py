@@ -1,4 +1,8 @@
-"""Training of the ranker: binary cross-entropy, early stopping on validation log loss."""
+"""Training of the ranker: binary cross-entropy, early stopping on validation log loss.
+
+A step is `batch_size` exposures whatever is trained, so that policies are compared at equal
+batches; with a language model in training it is computed in parts, for memory.
+"""
 
 import logging
 from collections.abc import Callable
@@ -124,7 +128,7 @@ Words = Stored | Callable[[int], Language]
 
 
 def _steps(config: RankerConfig, train: Examples) -> int:
-    return config.epochs * -(-len(train.labels) // config.language.batch_size)
+    return config.epochs * -(-len(train.labels) // config.batch_size)
 
 
 class _Trainer:
@@ -145,7 +149,9 @@ class _Trainer:
         if self._language is not None:
             trained = [p for p in self._language.parameters() if p.requires_grad]
             groups.append({"params": trained, "lr": config.language.learning_rate})
-        self._batch = config.batch_size if self._language is None else config.language.batch_size
+        self._at_a_time = (
+            config.batch_size if self._language is None else config.language.batch_size
+        )
         self._optimizer = torch.optim.AdamW(
             groups, lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -157,24 +163,34 @@ class _Trainer:
             self._language.train()
         losses = []
         order = self._rng.permutation(len(train.labels))
-        for start in range(0, len(order), self._batch):
-            rows = order[start : start + self._batch]
-            features = train.features[rows]
-            masked = self._rng.random(len(rows)) < MASKED
-            features[np.ix_(masked, self._surfaces)] = 0
-            logits = self._logits(features, train.pairs, rows, self._reader)
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                logits, _targets(train, rows, logits)
-            )
-            self._optimizer.zero_grad(set_to_none=True)
-            penalty = None if self._language is None else self._language.tuned.penalty()
-            (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        for start in range(0, len(order), self._config.batch_size):
+            rows = order[start : start + self._config.batch_size]
+            losses.append(self._gradients(train, rows))
             self._optimizer.step()
             if self._language is not None:
                 self._language.tuned.after_step(self._step)
             self._step += 1
-            losses.append(loss.detach())
         return float(torch.stack(losses).mean())
+
+    def _gradients(self, train: Examples, rows: NDArray[np.integer]) -> Tensor:
+        """Compute the gradients of one step, part by part; its mean loss."""
+        features = train.features[rows]
+        masked = self._rng.random(len(rows)) < MASKED
+        features[np.ix_(masked, self._surfaces)] = 0
+        self._optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for start in range(0, len(rows), self._at_a_time):
+            part = slice(start, start + self._at_a_time)
+            logits = self._logits(features[part], train.pairs, rows[part], self._reader)
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                logits, _targets(train, rows[part], logits), reduction="sum"
+            ) / len(rows)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+            losses.append(loss.detach())
+        penalty = None if self._language is None else self._language.tuned.penalty()
+        if penalty is not None:
+            penalty.backward()  # type: ignore[no-untyped-call]  # as above
+        return torch.stack(losses).sum()
 
     def arrays(self) -> State:
         """The head, and the text vectors as they are now."""

@@ -1,11 +1,10 @@
-"""Re-ranking inside one answer: always, or within a latency budget where one is set.
+"""Re-ranking inside one answer: within the latency budget, or not at all.
 
-What re-ranking costs is measured at every request that does it. Under a budget, a request whose
-retrieval has used up so much of it that re-ranking would not fit goes without, and is told so: the
-answer, the metrics and the log say what was left out. After a while without, it is tried again.
+What re-ranking costs is measured at every request that does it. A request whose retrieval has used
+up so much of the budget that re-ranking would not fit goes without: a plain slate in time is worth
+more than a better one too late. After a while without, it is tried again.
 """
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -17,11 +16,8 @@ from kinoloop.data.histories import Histories
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.ranking import best
 
-logger = logging.getLogger(__name__)
-
 FORGET = 0.95  # what is left of the expected cost after each request that went without
 SMOOTH = 0.8  # share of the old expectation after each one that did not
-LOG_EVERY_S = 60.0  # a line a skipped slate would be a flood on the machine that is busy already
 
 
 class Reranking:
@@ -38,8 +34,6 @@ class Reranking:
         self.ranker = ranker
         self.tell: Callable[[str], None] = _unheard
         self._expected_ms = 0.0
-        self._untold = 0
-        self._told_at = -math.inf
 
     def best(
         self,
@@ -49,8 +43,8 @@ class Reranking:
         *,
         moment: int,
         left_ms: float = math.inf,
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], bool]:
-        """The best videos, their scores in that order, and whether the ranker ordered them.
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The best videos, and their scores in that order.
 
         Args:
             history: One row.
@@ -60,17 +54,18 @@ class Reranking:
             left_ms: How long re-ranking may take.
 
         Returns:
-            Positions, best first, and their scores: those of the ranker and True, or those of
-            retrieval and False where there was no time.
+            Positions, best first, and their scores: those of the ranker's order where there was
+            time for it, those of retrieval where not.
         """
         if self._expected_ms > left_ms:
-            self._skip()
+            self.tell("skipped")
+            self._expected_ms *= FORGET
             top = best(scores, top_k)
-            return top, scores[top], False
+            return top, scores[top]
         started = time.perf_counter()
         found = best(scores, max(self.ranker.config.candidates, top_k))
         if not len(found):
-            return found, scores[found], True
+            return found, scores[found]
         ranked = self.ranker.rank(
             history, found[None], scores[found][None], moments=np.array([moment])
         )[0]
@@ -79,20 +74,7 @@ class Reranking:
         self.tell("taken")
         smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
         self._expected_ms = smoothed if self._expected_ms else took_ms
-        return found[order], ranked[order].astype(np.float32), True
-
-    def _skip(self) -> None:
-        self.tell("skipped")
-        self._untold += 1
-        if time.monotonic() - self._told_at >= LOG_EVERY_S:
-            logger.warning(
-                "%d slates since the last such line were not re-ranked: %.1f ms did not fit into "
-                "what was left of the budget; raise [serving] budget_ms or set it to 0",
-                self._untold,
-                self._expected_ms,
-            )
-            self._untold, self._told_at = 0, time.monotonic()
-        self._expected_ms *= FORGET
+        return found[order], ranked[order].astype(np.float32)
 
 
 def _unheard(outcome: str) -> None:

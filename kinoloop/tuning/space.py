@@ -10,7 +10,8 @@
 
 What a config names in `not_searched` stays (budgets such as epochs and memory bounds: more is
 always a little better there, and a search would only find that out), and so does what the
-candidate already sets.
+candidate already sets. What `only_with` ties to a value of another setting is drawn with that
+value only: elsewhere it would change no result, and the search would learn from nothing.
 """
 
 import math
@@ -81,12 +82,23 @@ def search_space(
                     found[f"{name}.{key}"] = _around(value, FLOAT_REACH)
         elif (dimension := _dimension(field)) is not None:
             found[name] = dimension
+    for name, (other, values) in config_type.only_with.items():
+        fixed = given.get(other, config_type.model_fields[other].default)
+        if name in found and other not in found and fixed not in values:
+            del found[name]
     return found
 
 
-def draw(trial: Trial, space: Mapping[str, Dimension]) -> dict[str, Any]:
+def draw(
+    trial: Trial, space: Mapping[str, Dimension], config_type: type[RecommenderConfig]
+) -> dict[str, Any]:
     """Let a trial draw one point of a space, by dotted name."""
-    return {name: _draw(trial, name, dimension) for name, dimension in space.items()}
+    tied = config_type.only_with
+    point: dict[str, Any] = {}
+    for name in sorted(space, key=lambda name: name in tied):  # what decides comes first
+        if _counts(name, point, config_type):
+            point[name] = _draw(trial, name, space[name])
+    return point
 
 
 def settings_of(
@@ -101,7 +113,7 @@ def settings_of(
             whole[inner] = value
         else:
             settings[outer] = value
-    return settings
+    return config_type.make_valid(settings, given)
 
 
 def default_point(
@@ -113,7 +125,13 @@ def default_point(
         outer, _, inner = name.partition(".")
         default = config_type.model_fields[outer].default
         point[name] = default[inner] if inner else default
-    return point
+    return {name: value for name, value in point.items() if _counts(name, point, config_type)}
+
+
+def _counts(name: str, point: Mapping[str, Any], config_type: type[RecommenderConfig]) -> bool:
+    """Whether a setting can change a result, beside what else is drawn."""
+    other, values = config_type.only_with.get(name, (name, ()))
+    return other == name or other not in point or point[other] in values
 
 
 def _dimension(field: FieldInfo) -> Dimension | None:

@@ -10,22 +10,27 @@ Source: Bergstra et al., NIPS 2011 (tree-structured Parzen estimator), by Optuna
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from kinoloop.errors import ConfigError
 from kinoloop.evaluation.contest import Problem, build_candidate
-from kinoloop.models.base import RECOMMENDERS
+from kinoloop.models.base import RECOMMENDERS, Report
 from kinoloop.settings import Config
-from kinoloop.tuning.space import default_point, draw, search_space, settings_of
+from kinoloop.tuning.space import Dimension, default_point, draw, search_space, settings_of
+
+if TYPE_CHECKING:
+    import optuna
 
 logger = logging.getLogger(__name__)
 
 METRIC = "validation_ndcg@10"
 WARMUP_TRIALS = 4  # drawn and finished before any is pruned
+OUT_OF_TIME = "out of time"
+ENDED = ("complete", "pruned", OUT_OF_TIME, "fail")
 
 
 class Attempt(NamedTuple):
@@ -33,8 +38,8 @@ class Attempt(NamedTuple):
 
     Attributes:
         number: From 0, the defaults.
-        value: Validation NDCG@10; None where it was pruned or failed.
-        state: `complete`, `pruned` or `fail`.
+        value: Validation NDCG@10; None where it did not finish.
+        state: `complete`, `pruned`, `out of time` (the budget ended before it did) or `fail`.
         settings: Of the candidate.
         seconds: It took.
     """
@@ -54,8 +59,10 @@ class Tuned(Config):
         settings: The best, ready for `[[retrain.candidates]]`.
         best: Validation NDCG@10 of the best.
         default: The same of the defaults; None where their trial did not finish.
-        trials: Finished ones, those of earlier runs included.
+        trials: All that ended, those of earlier runs included.
         pruned: Of them, how many were given up early.
+        out_of_time: Of them, how many the time budget stopped: a faster machine finishes them.
+        left_out: Trials that were asked for this time and not begun, for want of time.
     """
 
     name: str
@@ -64,6 +71,8 @@ class Tuned(Config):
     default: float | None
     trials: int
     pruned: int
+    out_of_time: int = 0
+    left_out: int = 0
 
 
 class Search(Config):
@@ -72,7 +81,8 @@ class Search(Config):
     Attributes:
         name: Of the study.
         candidate: Settings that stay, `kind` among them.
-        minutes: Budget; a trial that is running when it ends is stopped at its next epoch.
+        minutes: Budget; a trial that is running when it ends is stopped at its next epoch. What it
+            stops and leaves out is told in the result.
         seed: Of everything random.
         data: What identifies data and split; a study goes on only on the same.
         max_trials: Of this run; None is as many as the time allows.
@@ -92,6 +102,7 @@ def tune(
     storage: Path,
     *,
     tried: Callable[[Attempt], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """Search.
 
@@ -100,6 +111,7 @@ def tune(
         problem: Data and split; of the holdouts only validation is used.
         storage: The SQLite file; made where missing.
         tried: Is told of each trial that ends.
+        clock: Seconds; the budget is counted by it.
 
     Raises:
         ConfigError: The study was made of other data or for another kind, nothing can be searched,
@@ -116,39 +128,88 @@ def tune(
         raise ConfigError(f"{given['kind']} has nothing to search: every setting is given or fixed")
     storage.parent.mkdir(parents=True, exist_ok=True)
     study = _study(search, storage)
-    if not study.trials:
+    before, objective = len(study.trials), _Objective(search, problem, space, clock=clock)
+    if not before:
         study.enqueue_trial(default_point(space, config_type))
-    deadline = time.monotonic() + 60 * search.minutes
 
-    def objective(trial: optuna.Trial) -> float:
-        settings = settings_of(draw(trial, space), given, config_type)
-        trial.set_user_attr("settings", settings)
-        recommender = build_candidate(settings, seed=search.seed)
-
-        def report(name: str, value: float, step: int) -> None:
-            if name == METRIC:
-                trial.report(value, step)
-            if (name == METRIC and trial.should_prune()) or time.monotonic() > deadline:
-                raise optuna.TrialPruned
-
-        split = problem.split
-        with threadpool_limits(limits=1):
-            recommender.fit(
-                split.train, problem.catalogue, validation=split.validation, report=report
-            )
-            return split.validation.ndcg(recommender.score)
-
-    def tell(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         tried(_attempt(trial))
+        if objective.is_late:
+            study.stop()
 
     study.optimize(
         objective,
         n_trials=search.max_trials,
-        timeout=60 * search.minutes,
         callbacks=[tell],
-        catch=(MemoryError, FloatingPointError),
+        catch=(MemoryError, FloatingPointError, _UnfitError),
     )
-    return _found(study, search)
+    return _found(study, search, begun=len(study.trials) - before)
+
+
+class _UnfitError(Exception):
+    """Settings that were drawn do not go together; the search goes on."""
+
+
+class _Objective:
+    """Validation NDCG@10 of what a trial draws.
+
+    Args:
+        search: What, and for how long from now.
+        problem: Data and split.
+        space: To draw from.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        problem: Problem,
+        space: Mapping[str, Dimension],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._search, self._problem, self._space = search, problem, space
+        self._clock, self._deadline = clock, clock() + 60 * search.minutes
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the budget is used up."""
+        return self._clock() > self._deadline
+
+    def __call__(self, trial: "optuna.Trial") -> float:
+        given, seed = self._search.candidate, self._search.seed
+        config_type = RECOMMENDERS.get(str(given["kind"])).Config
+        settings = settings_of(draw(trial, self._space, config_type), given, config_type)
+        trial.set_user_attr("settings", settings)
+        split = self._problem.split
+        try:
+            recommender = build_candidate(settings, seed=seed)
+            with threadpool_limits(limits=1):
+                recommender.fit(
+                    split.train,
+                    self._problem.catalogue,
+                    validation=split.validation,
+                    report=self._reporting(trial),
+                )
+                return split.validation.ndcg(recommender.score)
+        except ConfigError as err:
+            if trial.number == 0:  # the candidate itself is wrong
+                raise
+            raise _UnfitError(str(err)) from err
+
+    def _reporting(self, trial: "optuna.Trial") -> Report:
+        import optuna
+
+        def report(name: str, value: float, step: int) -> None:
+            if name == METRIC:
+                trial.report(value, step)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+            if self.is_late:
+                trial.set_user_attr(OUT_OF_TIME, value=True)
+                raise optuna.TrialPruned
+
+        return report
 
 
 def _study(search: Search, storage: Path) -> Any:  # noqa: ANN401 (optuna is imported late)
@@ -175,7 +236,7 @@ def _study(search: Search, storage: Path) -> Any:  # noqa: ANN401 (optuna is imp
     return study
 
 
-def _found(study: Any, search: Search) -> Tuned:  # noqa: ANN401 (see _study)
+def _found(study: Any, search: Search, *, begun: int) -> Tuned:  # noqa: ANN401 (see _study)
     attempts = [_attempt(trial) for trial in study.trials]
     complete = [a for a in attempts if a.state == "complete" and a.value is not None]
     if not complete:
@@ -190,13 +251,15 @@ def _found(study: Any, search: Search) -> Tuned:  # noqa: ANN401 (see _study)
         settings=best.settings,
         best=best.value or 0.0,
         default=first.value if first.state == "complete" else None,
-        trials=sum(a.state in {"complete", "pruned", "fail"} for a in attempts),
+        trials=sum(a.state in ENDED for a in attempts),
         pruned=sum(a.state == "pruned" for a in attempts),
+        out_of_time=sum(a.state == OUT_OF_TIME for a in attempts),
+        left_out=max(0, (search.max_trials or 0) - begun),
     )
 
 
 def _attempt(trial: Any) -> Attempt:  # noqa: ANN401 (see _study)
-    state = trial.state.name.lower()
+    state = OUT_OF_TIME if trial.user_attrs.get(OUT_OF_TIME) else trial.state.name.lower()
     return Attempt(
         number=trial.number,
         value=trial.value if state == "complete" else None,

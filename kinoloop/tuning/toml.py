@@ -24,7 +24,8 @@ def candidate_block(tuned: Tuned) -> str:
     """
     default = "unknown" if tuned.default is None else f"{tuned.default:.4f}"
     lines = [
-        f"# kinoloop tune, study {tuned.name}: {tuned.trials} trials, {tuned.pruned} pruned; "
+        f"# kinoloop tune, study {tuned.name}: {tuned.trials} trials, {tuned.pruned} pruned"
+        f"{want_of_time(tuned)}; "
         f"validation NDCG@10 {tuned.best:.4f}, by default {default}",
         "[[retrain.candidates]]",
         *(f"{name} = {_value(value)}" for name, value in tuned.settings.items()),
@@ -32,6 +33,15 @@ def candidate_block(tuned: Tuned) -> str:
     block = "\n".join(lines)
     assert tomllib.loads(block)["retrain"]["candidates"] == [tuned.settings]
     return block
+
+
+def want_of_time(tuned: Tuned) -> str:
+    """What a faster machine would have done in the same minutes; "" where nothing was left."""
+    parts = [
+        f", {tuned.out_of_time} stopped by the time budget" * (tuned.out_of_time > 0),
+        f", {tuned.left_out} not begun for want of time" * (tuned.left_out > 0),
+    ]
+    return "".join(parts)
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 (any setting)

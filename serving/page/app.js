@@ -40,9 +40,13 @@ async function ask(path, body) {
   return content;
 }
 
+// Ids may hold slashes, spaces, anything; a browser resolves "." and ".." in a path, however encoded.
+const addressOf = (folder, id) =>
+  `/${folder}/${/^\.{1,2}$/.test(id) ? `?video_id=${id}` : encodeURIComponent(id)}`;
+
 async function detailsOf(videoId) {
   if (!state.details.has(videoId)) {
-    const found = await ask(`/videos/${encodeURIComponent(videoId)}`).catch(() => ({}));
+    const found = await ask(addressOf("videos", videoId)).catch(() => ({}));
     state.details.set(videoId, found);
   }
   return state.details.get(videoId);
@@ -81,7 +85,7 @@ function fillFrame(frame, video) {
   const words = video.title.trim().split(/\s+/).slice(0, 2);
   const initials = words.map((word) => [...word][0] ?? "").join("").toUpperCase();
   const picture = make("img", {
-    src: `/thumbnails/${encodeURIComponent(video.video_id)}`,
+    src: addressOf("thumbnails", video.video_id),
     alt: "",
     loading: "lazy",
     onerror: (event) => event.target.remove(), // the coloured frame below stays
@@ -234,7 +238,7 @@ function facts(answer, ms) {
     fact("Model version", answer.model_version),
     fact("Dataset", answer.dataset_version.slice(0, 12)),
     fact("Answered in", `${ms.toFixed(0)} ms`),
-    fact("Lineage", make("a", { href: `/lineage/${answer.request_id}` }, "this answer")));
+    fact("Lineage", make("a", { href: `/lineage/${encodeURIComponent(answer.request_id)}` }, "this answer")));
 }
 
 // ---- feedback ----

@@ -40,7 +40,7 @@ class Zone:
         return path
 
     def ingest(self, config=None, *, pseudonyms=KEY, observe=nobody, any_volume=False):
-        """Stage and commit what is new and not set aside; the staged batch, or None."""
+        """Stage and commit what is new; the staged batch, or None."""
         with commit.exclusive(self.tables):
             arrivals = look(str(self.landing), self.tables)
             if not arrivals.new:
@@ -53,11 +53,10 @@ class Zone:
                 config=config or IngestConfig(),
                 directory=commit.workspace(self.tables) / "staging" / "batch",
                 now=NOW,
-                observer=lambda: observe,
+                observe=observe,
                 any_volume=any_volume,
             )
-            if staged.files:
-                commit.commit(staged, self.tables, now=NOW)
+            commit.commit(staged, self.tables, now=NOW)
             return staged
 
     def rows(self, table: str) -> pl.DataFrame:

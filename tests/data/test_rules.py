@@ -40,6 +40,7 @@ def test_a_good_event_breaks_no_rule(zone):
     ("changes", "rule"),
     [
         ({"user_id": ""}, "event_user_missing"),
+        ({"user_id": "u" * 2049}, "event_user_too_long"),
         ({"video_id": None}, "event_video_missing"),
         ({"timestamp": None}, "event_timestamp_missing"),
         ({"event": None}, "event_kind_missing"),

@@ -50,7 +50,7 @@ def test_says_what_to_do_before_the_first_promotion(run, monkeypatch):
 
 def test_what_the_service_says_is_passed_on(run, service, monkeypatch):
     monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
-    result = run("--user", "u" * 300)
+    result = run("--user", "u" * 3000)
     assert isinstance(result.exception, ConfigError)
     assert "user_id is wrong: mend the field" in str(result.exception)
 

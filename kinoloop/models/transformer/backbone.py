@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinoloop.encoders.pretrained import locate
+from kinoloop.encoders.pretrained import locate, place
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
 from kinoloop.models.transformer import attention
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.config import BackboneConfig
-from kinoloop.models.transformer.policies import Tuned, drop_words
+from kinoloop.models.transformer.policies import Tuned, drop_words, weights_dtype
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -160,9 +160,7 @@ def _from_checkpoint(shape: Shape, config: BackboneConfig) -> "PreTrainedModel":
 
     library_logging.disable_progress_bar()  # it loads in milliseconds
     assert config.checkpoint is not None
-    frozen = config.tune in ("head", "lora", "adalora")
-    half = torch.cuda.is_available() and frozen  # what is trained keeps its small changes
-    options: dict[str, Any] = {"dtype": torch.bfloat16 if half else torch.float32}
+    options: dict[str, Any] = {"dtype": weights_dtype(config, place()[1])}
     try:
         model = AutoModel.from_pretrained(
             locate(config.checkpoint, None),

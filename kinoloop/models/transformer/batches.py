@@ -7,7 +7,8 @@ one flat row of real positions. Only the events of one batch are read at a time:
 memory-mapped files.
 
 A step can be cut into parts (one a process, one an accumulated micro-batch); the parts of a step
-hold the same positions, in sum, as the step uncut.
+learn the same targets, in sum, as the step uncut. Where a step has fewer windows than parts, the
+others read a window again and learn nothing from it: every process takes part in every step.
 
 Source: Krell et al., 2021 (packing without cross-contamination).
 """
@@ -78,9 +79,17 @@ class Batches:
         return np.flatnonzero(np.diff(filled)) + 1
 
     def _step(self, windows: NDArray[np.int64], parts: int) -> list[Batch]:
-        cut = [self._part(windows[part::parts]) for part in range(parts)]
+        cut = [
+            self._part(windows[part::parts]) if part < len(windows) else self._idle(windows[:1])
+            for part in range(parts)
+        ]
         total = sum(float(part.weights.sum()) for part in cut)
         return [replace(part, step_weight=total) for part in cut]
+
+    def _idle(self, windows: NDArray[np.int64]) -> Batch:
+        """A part that is read and has no target."""
+        part = self._part(windows)
+        return replace(part, at=part.at[:0], targets=part.targets[:0], weights=part.weights[:0])
 
     def _part(self, windows: NDArray[np.int64]) -> Batch:
         starts, lengths = self._starts[windows], self._ends[windows] - self._starts[windows]

@@ -1,10 +1,12 @@
 """Settings of the sequence recommender; no torch."""
 
-from typing import ClassVar, Literal, Self
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kinoloop.models.base import Decay, NegativePopularity, RecommenderConfig
+from kinoloop.models.base import Decay, NegativePopularity, RecommenderConfig, Tied
 from kinoloop.models.new_videos import SLATE
 from kinoloop.settings import Config
 
@@ -30,6 +32,14 @@ class SequenceConfig(RecommenderConfig):
 
     not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
         "new_video_places",
+        "words",
+        "accumulate",
+        "compile",
+    }
+    only_with: ClassVar[Tied] = {
+        "gbce_calibration": ("loss", ("gbce",)),
+        "negatives": ("loss", ("sampled_softmax", "gbce", "bce")),
+        "negative_popularity": ("loss", ("sampled_softmax", "gbce", "bce")),
     }
 
     kind: Literal["sequence"] = "sequence"
@@ -89,6 +99,18 @@ class SequenceConfig(RecommenderConfig):
         1, ge=1, description="Of torch without a GPU; more pay only for larger networks."
     )
     negative_popularity: NegativePopularity = 0.5
+
+    @classmethod
+    def make_valid(cls, settings: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Let heads share the width evenly."""
+        fields = cls.model_fields
+        dim = int(settings.get("dim", fields["dim"].default))
+        heads = int(settings.get("heads", fields["heads"].default))
+        if not dim % heads:
+            return settings
+        if "dim" in given:
+            return {**settings, "heads": next(n for n in range(heads, 0, -1) if not dim % n)}
+        return {**settings, "dim": heads * max(round(dim / heads), math.ceil(8 / heads))}
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Self:

@@ -17,24 +17,51 @@ ADAPTER = "default"  # peft's name of the only adapter
 ORTHOGONAL = 0.5  # weight of AdaLoRA's regulariser, the paper's
 
 
+def weights_dtype(config: BackboneConfig, native: torch.dtype) -> torch.dtype:
+    """Precision in which a checkpoint is kept under a policy.
+
+    What is trained keeps its small changes, so it is float32 everywhere (on a GPU the arithmetic is
+    bfloat16, by autocast); what stays as it is may be as short as the device likes it.
+
+    Args:
+        config: The policy.
+        native: In which models run here, see `kinoloop.encoders.pretrained.place`.
+    """
+    return native if config.tune in ("head", "lora", "adalora") else torch.float32
+
+
 class Tuned(nn.Module):
-    """A pretrained model under a policy.
+    """A pretrained model under a policy; what is trained of it is float32.
 
     Args:
         model: The model, its weights as they were loaded.
         config: The policy.
         steps: Steps of the whole training; AdaLoRA spreads its budget over them.
+        reads_words: Whether words go in; else their embeddings are never trained.
     """
 
-    def __init__(self, model: "PreTrainedModel", config: BackboneConfig, *, steps: int) -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        config: BackboneConfig,
+        *,
+        steps: int,
+        reads_words: bool = False,
+    ) -> None:
         super().__init__()
         self.adaptive = config.tune == "adalora"
         self.adapted = config.tune in ("lora", "adalora")
         model.requires_grad_(requires_grad=config.tune == "full")
-        model.get_input_embeddings().requires_grad_(requires_grad=False)  # no word is ever read
+        if not reads_words:
+            model.get_input_embeddings().requires_grad_(requires_grad=False)
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # reads the first position only, and no state here comes from it
         if config.tune == "top":
             _thaw_top(model, config.top_layers)
         self.model: nn.Module = _adapt(model, config, steps) if self.adapted else model
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
 
     @property
     def core(self) -> nn.Module:
@@ -113,8 +140,6 @@ def drop_words(model: "PreTrainedModel") -> None:
     model.set_input_embeddings(nn.Embedding(1, model.config.hidden_size))
     model.config.vocab_size = 1
     model.config.pad_token_id = None
-    if getattr(model, "pooler", None) is not None:
-        model.pooler = None  # reads the first position only
 
 
 def _words_name(model: nn.Module) -> str:

@@ -219,9 +219,9 @@ class Training:
     ) -> tuple[Progress, dict[str, Tensor] | None]:
         """Take the newest checkpoint, if there is one, and the best weights so far."""
         found = checkpoints.newest() if checkpoints is not None else None
-        if found is None or checkpoints is None:
+        if found is None:
             return Progress(), None
-        progress, arrays = found
+        progress, arrays = found.progress, found.arrays
         self._take(_weights(arrays))
         device, steps = self._accelerator.device, float(progress.epoch * self._steps)
         for name, parameter in self._trained():
@@ -233,10 +233,8 @@ class Training:
         self._network.backbone.tuned.restore_budget(budget)
         for name, value, epoch in progress.curve:
             report(name, value, epoch)
-        if progress.best < 0:
-            return progress, None
-        best = _weights(checkpoints.of(progress.best_epoch))
-        return progress, {name: value.to(device) for name, value in best.items()}
+        best = _weights(found.best)
+        return progress, {name: value.to(device) for name, value in best.items()} or None
 
 
 def _seed(*parts: int) -> int:
