@@ -3,20 +3,34 @@
 While `kinoloop up` or `kinoloop demo` runs, it leaves a note in the state folder and every other
 command joins its servers. Without one, Prefect serves itself for the length of a flow, and MLflow
 is a SQLite file. The homes of Prefect and BentoML are inside the state folder either way, so that
-what the user keeps in theirs is never read or written; variables that the user has set win.
+what the user keeps in theirs is never read or written; variables that the user has set win. The
+token goes to our own Prefect servers only, see `access.py`.
 """
 
 import json
+import logging
 import os
+import time
 from pathlib import Path
 
 import httpx
-import psutil
 
+from cli.access import client_variables, prefect_server_variables
 from kinoloop import durable
 from kinoloop.environment import Environment
+from kinoloop.ownership import Owner
+
+logger = logging.getLogger(__name__)
 
 NOTE = "up.json"
+PATIENCE = {  # a busy machine is slow, not broken; what is gone refuses connections at once
+    "PREFECT_API_REQUEST_TIMEOUT": "300",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # see janitor.py
+    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "120",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
+}
+SAY_S = 15.0
 
 
 def prefect_url(environment: Environment) -> str:
@@ -38,7 +52,7 @@ def base_variables(environment: Environment) -> dict[str, str]:
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # the default is pickle
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # 20 is too few on a busy laptop
+        **PATIENCE,
     }
 
 
@@ -66,29 +80,48 @@ def connect(environment: Environment | None = None) -> Environment:
     wanted = server_variables(environment) if up else base_variables(environment)
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    if os.environ.get("PREFECT_API_URL", prefect_url(environment)) == prefect_url(environment):
+        os.environ.update(client_variables(environment))
+        os.environ.update(prefect_server_variables(environment))  # of the server of one flow
     Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes no parents
     return Environment()
 
 
 def is_up(environment: Environment) -> bool:
-    """Whether a `kinoloop up` of this state folder runs and its Prefect server answers."""
+    """Whether a `kinoloop up` of this state folder runs and its Prefect server answers.
+
+    A server that is slow is waited for as long as its `up` runs; one that is gone refuses at once.
+    """
     try:
         note = json.loads((environment.state_dir / NOTE).read_text(encoding="utf-8"))
-        alive = psutil.Process(int(note["pid"])).create_time() == note["since"]
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        owner = Owner(int(note["pid"]), float(note["since"]), "")
+        url = str(note["prefect"])
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    if not alive:
-        return False
-    try:
-        return httpx.get(f"{note['prefect']}/health", timeout=2.0).is_success
-    except httpx.HTTPError:
-        return False
+    began = said = time.monotonic()
+    while owner.lives:
+        try:
+            return httpx.get(f"{url}/health", timeout=SAY_S).is_success
+        except httpx.TimeoutException:
+            pass
+        except httpx.HTTPError:
+            return False
+        if time.monotonic() - said >= SAY_S:
+            said = time.monotonic()
+            logger.warning(
+                "waiting for %s: `kinoloop up` (process %d) runs, but its Prefect server has not "
+                "answered for %.0f s",
+                url,
+                owner.pid,
+                said - began,
+            )
+    return False
 
 
 def leave_note(environment: Environment) -> Path:
     """Say in the state folder that this process holds the servers; returns the file."""
-    me = psutil.Process()
+    me = Owner.me(environment.state_dir)
     note = environment.state_dir / NOTE
-    content = {"pid": me.pid, "since": me.create_time(), "prefect": prefect_url(environment)}
+    content = {"pid": me.pid, "since": me.since, "prefect": prefect_url(environment)}
     durable.write_json(note, content)
     return note

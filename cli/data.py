@@ -4,7 +4,6 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 COUNTS = ("rows", "accepted", "quarantined", "duplicates")
@@ -18,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     importer: str = typer.Argument(
-        metavar="FORMAT", help="movielens, microlens, kuairand, kuairec, recbole or tables."
+        metavar="FORMAT", help="movielens, microlens, kuairand or tables."
     ),
     path: Path = typer.Argument(help="The unpacked folder."),
     landing: str | None = typer.Option(
@@ -33,7 +32,6 @@ def import_(
     from kinoloop.data.importers.tables import import_tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError, DataError
-    from kinoloop.media.access import remember_folder
 
     run = IMPORTERS.get(importer)
     if map_file is not None and importer != "tables":
@@ -47,7 +45,6 @@ def import_(
             run(path, target)
         else:
             import_tables(path, target, mapping=map_file)
-    remember_folder(Environment().state_dir, path)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
         "next: kinoloop ingest",
@@ -60,10 +57,7 @@ def ingest(
         False, "--any-volume", help="Accept a batch with far fewer rows than those before it."
     ),
 ) -> None:
-    """Validate, commit and version whatever is new in the landing zone.
-
-    Files that break their contract are set aside, each told once; the exit status is 1 then.
-    """
+    """Validate, commit and version whatever is new in the landing zone."""
     from cli.backends import connect
 
     connect()
@@ -71,8 +65,6 @@ def ingest(
 
     done = flow(any_volume=any_volume)
     console = Console(highlight=False)
-    for line in _lines(done, "standing"):
-        console.print(f"[dim]still aside:[/dim] {escape(line)}", soft_wrap=True)
     if not done["files"]:
         console.print(f"Nothing new; dataset version {done['dataset_version']}.")
         return
@@ -83,20 +75,9 @@ def ingest(
     assert isinstance(findings, dict)
     for rule, count in findings.items():
         console.print(f"  {count:>9,}  {rule}")
-    for warning in _lines(done, "warnings"):
-        console.print(f"  [yellow]{escape(warning)}[/yellow]")
+    warnings = done["warnings"]
+    assert isinstance(warnings, list)
+    for warning in warnings:
+        console.print(f"  [yellow]{warning}[/yellow]")
     console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
     console.print(f"validation report {done['data_docs']}", soft_wrap=True)
-    aside = _lines(done, "set_aside")
-    for line in aside:
-        Console(stderr=True, highlight=False).print(
-            f"[red]set aside:[/red] {escape(line)}", soft_wrap=True
-        )
-    if aside:
-        raise typer.Exit(1)
-
-
-def _lines(done: dict[str, object], name: str) -> list[str]:
-    lines = done[name]
-    assert isinstance(lines, list)
-    return lines

@@ -4,7 +4,8 @@
 
 Letting go is closing standard input, which also happens when the owner is killed without warning,
 or a SIGTERM. The command is asked to stop (SIGTERM) and waited for; descendants that it leaves
-behind are asked, too, and at last killed. Run as a script: it needs psutil and nothing of Kinoloop.
+behind are asked, too, and at last killed. Where the leash itself is killed, Linux asks the command
+to stop. Run as a script: it needs psutil and nothing of Kinoloop.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import psutil
 
 GRACE_S = 15.0  # for the command itself
 REST_S = 5.0  # for what it leaves behind, twice
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: the kernel signals the command when the leash is gone
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h: orphans of the command become ours, so none is lost
 
 
@@ -31,12 +33,12 @@ class _LetGo(BaseException):
 def main(command: list[str]) -> int:
     """Run the command until it ends or the owner lets go; returns its exit status."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGTERM, _let_go)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
     status, child = 0, None
     try:
-        child = psutil.Popen(command, stdin=subprocess.DEVNULL)
+        child = psutil.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_leash)
         threading.Thread(target=_watch_owner, daemon=True).start()
         status = child.wait()
     except _LetGo:
@@ -45,6 +47,15 @@ def main(command: list[str]) -> int:
             child.terminate()
     _sweep(child)
     return status
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _end_with_leash() -> None:
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _let_go(_number: int, _frame: FrameType | None) -> None:

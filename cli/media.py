@@ -10,9 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-WALL_PER_CPU = 10
-"""A busy machine takes longer for the same work."""
-
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -48,12 +45,6 @@ def extract(
     for title, key in (("media", "outcomes"), ("not read", "reasons")):
         counts = ", ".join(f"{n} {name}" for name, n in sorted(report[key].items()))
         console.print(f"{title}: {counts or 'none'}")
-    if report["left_out"]:
-        console.print(
-            f"{report['left_out']} videos were left out: a server, a disk or this machine was too "
-            "slow or away; the next run tries again",
-            soft_wrap=True,
-        )
     labels, duplicates = report["labels"], report["duplicates"]
     console.print(
         f"labelled {labels['done']} videos; {duplicates['grouped']} videos in "
@@ -83,9 +74,7 @@ def prune() -> None:
 
 def probe(
     paths: list[Path] = typer.Argument(help="Files, media or subtitles; a folder: all in it."),
-    timeout_s: float | None = typer.Option(
-        None, min=0.1, help="CPU time a file, and how long it may be stuck; wall time 10 times it."
-    ),
+    timeout_s: float | None = typer.Option(None, min=0.1, help="Wall and CPU time a file."),
     memory_mb: int | None = typer.Option(None, min=256, help="Address space of a worker."),
 ) -> None:
     """Read files as extraction would, and print one JSON line each; nothing is written.
@@ -101,11 +90,7 @@ def probe(
     config = read_section("extract", ExtractConfig, Environment().settings_file)
     limits: dict[str, Any] = {}
     if timeout_s is not None:
-        limits |= {
-            "cpu_s": math.ceil(timeout_s),
-            "stuck_s": timeout_s,
-            "timeout_s": WALL_PER_CPU * timeout_s,
-        }
+        limits |= {"timeout_s": timeout_s, "cpu_s": math.ceil(timeout_s)}
     if memory_mb is not None:
         limits["memory_bytes"] = memory_mb << 20
     with DecoderPool(config.decode, config.guard.model_copy(update=limits)) as pool:

@@ -98,22 +98,20 @@ def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[st
     from kinoloop.privacy.pseudonyms import load_pseudonyms
     from kinoloop.settings import read_section
     from serving.config import ServingConfig
-    from serving.history import past_of
+    from serving.history import history_of
     from serving.startup import open_champion
     from serving.state import LiveState
 
     current = open_champion(environment)
     config = read_section("serving", ServingConfig, environment.settings_file)
-    state = LiveState(environment.state_dir / "serving" / "live.db")
-    past = past_of(
+    history = history_of(
         load_pseudonyms(environment).of(user),
         current,
-        state,
+        LiveState(environment.state_dir / "serving" / "live.db"),
         read_section("interest", InterestConfig, environment.settings_file),
         limit=config.history_length,
     )
-    state.shut()
-    slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen)
+    slate = current.release.recommend(history, top_k=top_k)
     return {
         "model_version": current.model_version,
         "dataset_version": current.dataset_version,

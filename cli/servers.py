@@ -2,9 +2,11 @@
 
 Every server runs on a leash (`leash.py`) in its own process group: Ctrl-C in the terminal reaches
 only us, and if we are killed without warning the leash notices and ends what it holds. Output goes
-to one log file a server; nothing of it is lost and nothing of it clutters the terminal.
+to one log file a server; nothing of it is lost and nothing of it clutters the terminal. A server
+that is slow but shows signs of life is waited for, whatever the clock says.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -19,14 +21,19 @@ from types import FrameType, TracebackType
 from typing import IO, Any, Self
 
 import httpx
+import psutil
 
+from kinoloop import ownership
 from kinoloop.errors import ConfigError, ServerError
+from kinoloop.ownership import Owner
 
 logger = logging.getLogger(__name__)
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.2
 TELL_S = 10.0
+ANSWER_S = 30.0
+SIGN_OF_LIFE_S = 0.5  # seconds of CPU time that a process which only sleeps does not use
 STOP_S = 30.0  # longer than the leash takes at worst
 LOG_TAIL_LINES = 12
 
@@ -43,7 +50,8 @@ class Server:
         host: Address that it binds to.
         port: Port that it binds to; None: it binds to none.
         port_setting: Variable that moves the port, named when it is taken.
-        patience_s: How long it may take to become ready.
+        patience_s: How long it may show no sign of life before it is ready: it neither computes
+            nor writes to its log.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Servers:
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
+        self._owner = Owner.me(logs)
         self._running: dict[str, _Running] = {}
         self._previous: Any = signal.SIG_DFL
 
@@ -97,6 +106,12 @@ class Servers:
         """Where the output of a server goes."""
         return self._logs / f"{name}.log"
 
+    def clear(self) -> int:
+        """End what a command that was killed has left running on these logs; returns how many."""
+        left = ownership.orphans(self._logs)
+        ownership.end(left)
+        return len(left)
+
     def start(self, server: Server) -> None:
         """Start a server; `wait` says when it is ready.
 
@@ -111,7 +126,7 @@ class Servers:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **server.variables},
+            env={**os.environ, **server.variables, **self._owner.variable},
             start_new_session=True,
         )
         self._running[server.name] = _Running(server, process, log, time.monotonic())
@@ -128,19 +143,21 @@ class Servers:
             Seconds since it was started.
 
         Raises:
-            ServerError: It ended, or did not get ready in its time from now.
+            ServerError: It ended, or has shown no sign of life for its patience.
         """
         running = self._running[name]
-        server, began = running.server, time.monotonic()
-        told = began
+        server, pulse = running.server, _Pulse(running.process.pid, self.log_file(name))
+        began = told = time.monotonic()
         while True:
             self.check()
             if server.health is None or _answers(server.health):
                 return time.monotonic() - running.started
-            if time.monotonic() - began > server.patience_s:
+            silence = pulse.silence()
+            if silence > server.patience_s:
                 raise ServerError(
-                    f"{name} was not ready after {server.patience_s:.0f} s "
-                    f"({server.health} does not answer).{self._tail(name)}"
+                    f"{name} is not ready ({server.health} does not answer), and for "
+                    f"{silence:.0f} s it has neither computed nor written anything."
+                    f"{self._tail(name)}"
                 )
             if tell is not None and time.monotonic() - told >= TELL_S:
                 told = time.monotonic()
@@ -178,11 +195,49 @@ class Servers:
             running.log.close()
         self._running.clear()
 
+    def last_line(self, name: str) -> str:
+        """The newest line of a server's output."""
+        lines = self._lines(name)
+        return lines[-1].strip()[:160] if lines else ""
+
     def _tail(self, name: str) -> str:
-        path = self.log_file(name)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        path, lines = self.log_file(name), self._lines(name)
         last = "\n".join(lines[-LOG_TAIL_LINES:])
         return f" The end of {path}:\n{last}" if last else f" {path} is empty."
+
+    def _lines(self, name: str) -> list[str]:
+        return self.log_file(name).read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+class _Pulse:
+    """Whether a process and what it started still do something.
+
+    Args:
+        pid: Of the process.
+        log: Where its output goes.
+    """
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self._pid, self._log = pid, log
+        self._last = self._measure()
+        self._at = time.monotonic()
+
+    def silence(self) -> float:
+        """Seconds since the last sign of life."""
+        cpu_s, written = self._measure()
+        if abs(cpu_s - self._last[0]) >= SIGN_OF_LIFE_S or written != self._last[1]:
+            self._last, self._at = (cpu_s, written), time.monotonic()
+        return time.monotonic() - self._at
+
+    def _measure(self) -> tuple[float, int]:
+        cpu_s = 0.0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            me = psutil.Process(self._pid)
+            for process in (me, *me.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    times = process.cpu_times()
+                    cpu_s += times.user + times.system
+        return cpu_s, self._log.stat().st_size
 
 
 def check_port(server: Server) -> None:
@@ -210,6 +265,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2.0).is_success
+        return httpx.get(url, timeout=ANSWER_S).is_success
     except httpx.HTTPError:
         return False

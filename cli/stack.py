@@ -4,6 +4,7 @@ The one place that knows how each server is started. `kinoloop demo` uses the sa
 """
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,13 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
+from cli.access import (
+    NO_TOKEN,
+    client_variables,
+    mlflow_server_variables,
+    prefect_server_variables,
+    token_file,
+)
 from cli.backends import leave_note, mlflow_url, prefect_url, server_variables
 from cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
@@ -37,12 +45,18 @@ def up() -> None:
         start_backends(servers, environment, console)
         console.print("Deploying the flows and their schedules …")
         deploy(environment)
+        from cli.janitor import Janitor  # imports Prefect, which reads the variables set above
+
+        janitor = Janitor()
+        for line in janitor.clear_up():
+            console.print(f"  {line}", markup=False, highlight=False)
         servers.start(prefect_worker(environment))
         servers.start(service(environment))
-        report(console, "Service", servers.wait("service"))
+        report(console, "Service", servers.wait("service", tell=_told(servers, "service", console)))
         servers.wait("worker")
         console.print(addresses(environment))
         console.print("Ctrl-C stops everything.")
+        janitor.start()
         hold(servers, console)
 
 
@@ -67,6 +81,8 @@ def start_backends(
         ConfigError: A port is taken.
         ServerError: One of them did not get ready.
     """
+    if left := servers.clear():
+        console.print(f"  ended {left} processes that a killed `kinoloop up` had left running")
     wanted = {"Prefect server": prefect_server(environment)}
     if not has_own_mlflow(environment):
         wanted["MLflow"] = mlflow_server(environment)
@@ -81,9 +97,10 @@ def start_backends(
         if name == "mlflow" and not wait_for_mlflow:
             continue
         with console.status(f"Starting {title} … (log: {servers.log_file(name)})"):
-            report(console, title, servers.wait(name))
+            report(console, title, servers.wait(name, tell=_told(servers, name, console)))
     leave_note(environment)
-    os.environ.update(server_variables(environment))  # flows that run in this process join, too
+    # flows that run in this process join, too
+    os.environ.update(server_variables(environment) | client_variables(environment))
 
 
 def has_own_mlflow(environment: Environment) -> bool:
@@ -99,6 +116,16 @@ def hold(servers: Servers, console: Console) -> None:
         console.print("\nStopping …")
 
 
+def _told(servers: Servers, name: str, console: Console) -> Callable[[float], None]:
+    """Prints that a server is on its way, with the newest line of its log."""
+
+    def tell(seconds: float) -> None:
+        line = f"  {name} is still starting after {seconds:.0f} s. {servers.last_line(name)}"
+        console.print(line.rstrip(), style="dim", markup=False, highlight=False)
+
+    return tell
+
+
 def report(console: Console, title: str, seconds: float) -> None:
     """One line for a step that is done."""
     console.print(f"  [green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]", highlight=False)
@@ -110,7 +137,8 @@ def addresses(environment: Environment) -> str:
     return (
         f"\n  Page      {page}/\n  API docs  {page}/docs\n"
         f"  MLflow    {without_credentials(environment.mlflow_uri or mlflow_url(environment))}\n"
-        f"  Prefect   {prefect_url(environment).removesuffix('/api')}\n"
+        f"  Prefect   {prefect_url(environment).removesuffix('/api')}   "
+        f"sign in with the line in {token_file(environment)}\n"
     )
 
 
@@ -124,10 +152,17 @@ def prefect_server(environment: Environment) -> Server:
     return Server(
         name="prefect",
         command=_python(
-            "prefect", "server", "start",
+            "uvicorn", "--factory", "cli.guard:prefect_app", "--log-level", "warning",
             "--host", environment.host, "--port", str(environment.prefect_port),
         ),
-        variables=server_variables(environment),
+        variables={
+            **server_variables(environment),
+            **client_variables(environment),
+            **prefect_server_variables(environment),
+            # the place of a run outlives a restart of the server, and ends when nobody renews it
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE":
+                "prefect.server.concurrency.lease_storage.filesystem",
+        },
         health=f"{prefect_url(environment)}/health",
         host=environment.host,
         port=environment.prefect_port,
@@ -139,9 +174,24 @@ def prefect_worker(environment: Environment) -> Server:
     """The worker that runs what is scheduled, each run in its own process."""
     return Server(
         name="worker",
-        command=_python("prefect", "worker", "start", "--pool", POOL, "--type", "process"),
-        variables=server_variables(environment),
+        command=_python(
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            POOL,
+            "--type",
+            "process",
+            "--name",
+            worker_name(),
+        ),
+        variables=server_variables(environment) | client_variables(environment),
     )
+
+
+def worker_name() -> str:
+    """The name of this machine's worker, the same at every start."""
+    return f"kinoloop on {socket.gethostname()}"
 
 
 def mlflow_server(environment: Environment) -> Server:
@@ -162,6 +212,8 @@ def mlflow_server(environment: Environment) -> Server:
         variables={
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_BACKEND_STORE_URI": environment.tracking_uri,  # `ps` shows arguments to all
+            **mlflow_server_variables(environment),
+            **NO_TOKEN,
         },
         health=f"{mlflow_url(environment)}/health",
         host=environment.host,
@@ -183,7 +235,7 @@ def service(environment: Environment, *, ready: bool = False) -> Server:
             "bentoml", "serve", SERVICE,
             "--host", environment.host, "--port", str(environment.service_port),
         ),
-        variables=server_variables(environment),
+        variables=server_variables(environment) | NO_TOKEN,
         health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
         host=environment.host,
         port=environment.service_port,
@@ -207,7 +259,7 @@ def deploy(environment: Environment) -> None:
 def _prefect(*arguments: str, environment: Environment) -> None:
     done = subprocess.run(  # noqa: S603 (our own arguments)
         _python("prefect", *arguments),
-        env={**os.environ, **server_variables(environment)},
+        env={**os.environ, **server_variables(environment), **client_variables(environment)},
         capture_output=True,
         text=True,
         check=False,

@@ -36,7 +36,7 @@ def tune(
     from kinoloop.settings import read_section
     from kinoloop.tuning.study import Search
     from kinoloop.tuning.study import tune as search_settings
-    from kinoloop.tuning.toml import candidate_block
+    from kinoloop.tuning.toml import candidate_block, want_of_time
 
     environment, console = Environment(), Console(highlight=False)
     config = read_section("retrain", RetrainConfig, environment.settings_file)
@@ -58,6 +58,12 @@ def tune(
             load_problem(tables, config, interest),
             environment.state_dir / "tuning" / "studies.db",
             tried=lambda attempt: console.print(_line(attempt)),
+        )
+    if missed := want_of_time(tuned).removeprefix(", "):
+        console.print(
+            f"[yellow]{missed}:[/yellow] how far a search comes in {minutes:g} minutes depends on "
+            "the machine. The same name goes on; --trials with more --minutes can be repeated.",
+            soft_wrap=True,
         )
     block = candidate_block(tuned)
     target = out or environment.state_dir / "tuning" / f"{tuned.name}.toml"

@@ -1,129 +1,104 @@
 """The border of the service: nothing but well-formed requests gets past this ASGI middleware.
 
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
-traceback in the log. So the body is bounded while it arrives (413), parsed and checked here (400,
-422), once, and handed on; a wrong path or method is answered in the same form (404, 405).
+traceback in the log. So who asks is checked (403), the body is bounded while it arrives (408, 413,
+415), parsed and checked here (400, 422), once, and handed on when it is this request's turn (503);
+a wrong path or method is answered in the same form (404, 405).
 """
 
+import functools
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.admission import Admission
+from serving.bodies import GoneError, parse, read
+from serving.config import ServingConfig
 from serving.messages import PARSED, Body
-from serving.problems import MEDIA_TYPE, Problem
+from serving.origin import OriginCheck
+from serving.problems import MEDIA_TYPE, Problem, short
 
-_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+"""Answered at once, to whatever name they were sent: balancers ask by address."""
+
+READ = "kinoloop.read"
 
 
 class Border:
-    """Bounds, parses and checks the body of every POST.
+    """Checks who asks and what, and lets one request in after the other.
 
     Args:
-        app: What is behind the border.
+        app: What is behind the border; where that is CORS, who it admits may ask.
         bodies: Type of the body by path.
-        max_body: Bytes.
+        config: Hosts, origins and bounds.
+        admission: Whose turn it is.
     """
 
-    def __init__(self, app: ASGIApp, *, bodies: Mapping[str, type[Body]], max_body: int) -> None:
-        self._app, self._bodies, self._max_body = app, bodies, max_body
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        bodies: Mapping[str, type[Body]],
+        config: ServingConfig,
+        admission: Admission,
+    ) -> None:
+        self._app, self._bodies, self._admission = app, bodies, admission
+        self._max_body, self._body_s = config.max_body_kb * 1024, config.body_s
+        self._cors = app if isinstance(app, CORSMiddleware) else None
+        also = self._cors.is_allowed_origin if self._cors else lambda _: False
+        self._origin = OriginCheck(config.hosts, config.origins, also=also)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body_type = self._bodies.get(scope["path"])
-        if body_type is None:
-            await self._app(scope, receive, _Rephrase(scope, send))
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, _Rephrase(scope, send, send))
             return
         try:
-            if scope["method"] != "POST":
-                raise _wrong_method(scope, "POST")
-            scope[PARSED] = _parse(await _read(scope, receive, self._max_body), body_type)
-        except Problem as problem:
-            await problem.response()(scope, receive, send)
+            await self._check(scope, receive)
+            async with self._admission.turn():
+                await self._app(scope, receive, _Rephrase(scope, send, self._readable(scope, send)))
+        except GoneError:
             return
-        await self._app(scope, receive, send)
+        except Problem as problem:
+            if not scope.get(READ) and _has_body(scope):  # the rest is not for the next request
+                problem.headers["Connection"] = "close"
+            await problem.response()(scope, _nothing, self._readable(scope, send))
+
+    async def _check(self, scope: Scope, receive: Receive) -> None:
+        """Raise a `Problem` unless the request may go on."""
+        if _is_preflight(scope):
+            self._origin.check_host(scope)  # whether the page may ask is for CORS to say
+            return
+        self._origin.check(scope)
+        body_type = self._bodies.get(scope["path"])
+        if body_type is None:
+            return
+        if scope["method"] != "POST":
+            raise _wrong_method(scope, "POST")
+        raw = await read(scope, receive, most=self._max_body, within_s=self._body_s)
+        scope[READ] = True
+        scope[PARSED] = parse(raw, body_type)
+
+    def _readable(self, scope: Scope, send: Send) -> Send:
+        """Send an answer of ours so that the page that asked may read it."""
+        if self._cors is None:
+            return send
+        return functools.partial(self._cors.send, send=send, request_headers=Headers(scope=scope))
 
 
-async def _read(scope: Scope, receive: Receive, max_body: int) -> bytes:
-    """The whole body.
-
-    Raises:
-        Problem: It is, or says that it is, larger than allowed.
-    """
-    announced = dict(scope["headers"]).get(b"content-length", b"0")
-    if int(announced) > max_body:  # the server has checked that it is a number
-        raise _too_large(int(announced), max_body)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b""
-        chunk = message.get("body", b"")
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > max_body:
-            raise _too_large(size, max_body)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _parse(raw: bytes, body_type: type[Body]) -> Body:
-    try:
-        body: Body = body_type.model_validate_json(raw or b"{}")
-    except ValidationError as err:
-        raise _explain(err, body_type) from err
-    return body
-
-
-def _explain(err: ValidationError, body_type: type[Body]) -> Problem:
-    first = err.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return Problem(
-            HTTPStatus.BAD_REQUEST,
-            "malformed_json",
-            f"the body is not JSON: {first['msg']}",
-            expected=_example(body_type),
-            next_step="send one JSON object in UTF-8",
-        )
-    where = ".".join(str(part) for part in first["loc"]) or "the body"
-    if first["type"] == "missing":
-        what, got = f"{where} is missing", None
-    elif first["type"] == "extra_forbidden":
-        what, got = f"there is no field {where}", first["input"]
-    else:
-        what, got = f"{where} is wrong", first["input"]
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "invalid_request",
-        what,
-        got=got,
-        expected=f"{first['msg']}; {_example(body_type)}",
-        next_step="mend the field; /docs describes every one",
+def _is_preflight(scope: Scope) -> bool:
+    return scope["method"] == "OPTIONS" and any(
+        name == b"access-control-request-method" for name, _ in scope["headers"]
     )
 
 
-def _example(body_type: type[Body]) -> str:
-    """The fields of a request, the optional ones marked as such."""
-    fields = ", ".join(
-        f'"{name}"' if field.is_required() else f'"{name}"?'
-        for name, field in body_type.model_fields.items()
-    )
-    return f"{{{fields}}}"
-
-
-def _too_large(size: int, max_body: int) -> Problem:
-    return Problem(
-        _TOO_LARGE,
-        "body_too_large",
-        "the body is too large",
-        got=f"{size} bytes or more",
-        expected=f"at most {max_body} bytes",
-        next_step="send fewer events or ids in one request, or raise [serving] max_body_kb",
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
     )
 
 
@@ -134,15 +109,16 @@ def _wrong_method(scope: Scope, allowed: str) -> Problem:
         "this path answers another method",
         got=scope["method"],
         expected=allowed,
-        next_step=f"send {allowed} {scope['path'][:100]}; /docs describes every path",
+        next_step=f"send {allowed} {short(scope['path'])}; /docs describes every path",
+        headers={"Allow": allowed},
     )
 
 
 class _Rephrase:
     """Says `404` and `405` of the framework, which are plain text, in our form."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope, self._send = scope, send
+    def __init__(self, scope: Scope, send: Send, send_ours: Send) -> None:
+        self._scope, self._send, self._send_ours = scope, send, send_ours
         self._instead: Problem | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -151,7 +127,7 @@ class _Rephrase:
         if self._instead is None:
             await self._send(message)
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            await self._instead.response()(self._scope, _nothing, self._send)
+            await self._instead.response()(self._scope, _nothing, self._send_ours)
 
     def _problem(self, start: Message) -> Problem | None:
         headers: dict[bytes, bytes] = dict(start.get("headers", []))

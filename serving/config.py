@@ -13,10 +13,7 @@ class ServingConfig(Config):
         5.0, gt=0, description="How often a worker asks the registry for the champion, seconds."
     )
     budget_ms: float = Field(
-        0.0,
-        ge=0,
-        description="A slate that would take longer with re-ranking goes without and says so, ms; "
-        "0: every slate is re-ranked.",
+        20.0, gt=0, description="A slate that would take longer with re-ranking goes without, ms."
     )
     history_length: int = Field(
         200, ge=1, le=10_000, description="Newest videos of a user that a request counts."
@@ -39,6 +36,38 @@ class ServingConfig(Config):
     max_body_kb: int = Field(
         1024, ge=1, description="A larger request body is refused with 413, kilobytes."
     )
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="Names that the service answers to besides localhost and the address it "
+        "listens at; `*.example.org` and `*` are taken.",
+    )
+    origins: tuple[str, ...] = Field(
+        (),
+        description="Origins whose pages may ask besides the service's own, such as "
+        "https://app.example; CORS is set up for them.",
+    )
+    max_queue: int = Field(
+        64, ge=1, description="Requests that may wait in a worker; one more is refused with 503."
+    )
+    max_queue_overloaded: int = Field(
+        4, ge=1, description="The same while far more come than are finished."
+    )
+    max_connections: int = Field(
+        1000,
+        ge=8,
+        description="Open connections of a worker; beyond it idle ones are closed, oldest first.",
+    )
+    header_s: float = Field(
+        10.0,
+        gt=0,
+        description="A client that has not sent its headers by then is cut off, seconds.",
+    )
+    body_s: float = Field(
+        10.0, gt=0, lt=15, description="How long the body of a request may take to arrive, seconds."
+    )
+    spare_workers: int = Field(
+        1, ge=0, le=8, description="Idle processes that take over at once from a worker that dies."
+    )
     max_events: int = Field(1000, ge=1, description="Events in one feedback request at most.")
     clock_skew_s: float = Field(
         300.0, ge=0, description="How far ahead a client's clock may run, seconds."
@@ -47,7 +76,7 @@ class ServingConfig(Config):
         0.01, ge=0, le=1, description="Share of good requests in the access log; errors always."
     )
     drain_s: float = Field(
-        5.0, ge=0, description="How long a busy service goes on answering after SIGTERM, seconds."
+        6.0, ge=0, description="How long a busy service goes on answering after SIGTERM, seconds."
     )
     example_users: tuple[str, ...] = Field(
         ("user-0001", "user-0002", "user-0003"),

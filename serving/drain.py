@@ -1,9 +1,10 @@
-"""SIGTERM without a lost request: say goodbye first, leave when nobody is talking any more.
+"""SIGTERM without a lost request: say goodbye first, leave when nobody is there any more.
 
-uvicorn closes at once every connection that looks idle, also those whose next request lies unread
-in the socket buffer: under load, every client saw a reset. So the signal is held back: `/readyz`
-turns 503, answers carry `connection: close`, and the server is stopped once no request came for
-`QUIET_S`, after `longest_s` at the latest. A second SIGTERM, and Ctrl-C, stop at once.
+uvicorn closes at once every connection that looks idle, also those whose next request is on its
+way: every client that keeps connections open saw a reset. So the signal is held back: `/readyz`
+turns 503, answers carry `connection: close`, a connection that stays idle runs into its keep-alive
+time as on any other day, and the server is stopped once no connection is left, after `longest_s` at
+the latest. A second SIGTERM, and Ctrl-C, stop at once.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-QUIET_S = 0.5
+from serving.connections import Connections
+
+QUIET_S = 0.5  # without a connection: those that come in are accepted meanwhile
 TICK_S = 0.1
 
 
@@ -20,14 +23,19 @@ class Drain:
     """Stands between SIGTERM and the server.
 
     Args:
-        longest_s: How long a busy service goes on answering.
+        connections: Those of this process.
+        longest_s: How long a service goes on that is not left by its clients.
     """
 
-    def __init__(self, *, longest_s: float) -> None:
-        self.begun = False
-        self._longest_s = longest_s
-        self._last_request = self._until = 0.0
+    def __init__(self, connections: Connections, *, longest_s: float) -> None:
+        self._connections, self._longest_s = connections, longest_s
+        self._last_seen = self._until = 0.0
         self._stop: Callable[[], object] = lambda: None
+
+    @property
+    def begun(self) -> bool:
+        """Whether SIGTERM came."""
+        return self._connections.draining
 
     def watch(self) -> None:
         """Take the place of the server's handler; on the main thread, with the loop running."""
@@ -39,20 +47,18 @@ class Drain:
             if self.begun:
                 self._stop()
                 return
-            self.begun = True
-            self._last_request = time.monotonic()
-            self._until = self._last_request + self._longest_s
+            self._connections.draining = True
+            self._last_seen = time.monotonic()
+            self._until = self._last_seen + self._longest_s
             loop.call_soon_threadsafe(self._look, loop)
 
         signal.signal(signal.SIGTERM, received)
 
-    def request(self) -> None:
-        """A request came."""
-        self._last_request = time.monotonic()
-
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = time.monotonic()
-        if now - self._last_request >= QUIET_S or now >= self._until:
+        if self._connections.open:
+            self._last_seen = now
+        if now - self._last_seen >= QUIET_S or now >= self._until:
             self._stop()
         else:
             loop.call_later(TICK_S, self._look, loop)

@@ -29,6 +29,11 @@ _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0
 
 REQUESTS = Counter("kinoloop_requests", "Requests answered.", ["route", "status"])
 SECONDS = Histogram("kinoloop_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS)
+REFUSED = Counter(
+    "kinoloop_refused",
+    "Requests and connections cut off before a handler saw them, by reason.",
+    ["reason"],
+)
 FEEDBACK = Counter("kinoloop_feedback_events", "Feedback events by outcome.", ["outcome"])
 EXPORTED = Counter("kinoloop_feedback_exported", "Feedback events moved to the landing zone.")
 PENDING = Gauge(

@@ -20,6 +20,9 @@ from serving.drain import Drain
 access_log = logging.getLogger("kinoloop.access")
 
 OTHER = "other"
+CLIENT_GONE = 499
+"""Noted where nothing was answered, because nobody was there any more; nginx calls it so, too."""
+
 UNLOGGED = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
@@ -30,7 +33,7 @@ class Observe:
         app: What is observed.
         routes: Path templates, such as `/lineage/{request_id}`; all else is counted as `other`.
         log_share: Share of good requests in the access log.
-        drain: Is told of every request; once it has begun, connections are closed politely.
+        drain: Once it has begun, connections are closed politely.
     """
 
     def __init__(
@@ -51,9 +54,7 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
-        if scope["path"] not in UNLOGGED:
-            self._drain.request()
+        status = CLIENT_GONE
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -65,6 +66,9 @@ class Observe:
 
         try:
             await self._app(scope, receive, noting)
+        except Exception:
+            status = 500
+            raise
         finally:
             self._note(scope, status, time.perf_counter() - started)
 
@@ -97,4 +101,4 @@ class Observe:
 
 
 def _pattern(route: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(route)))
+    return re.compile(re.sub(r"\\{[^}]*\\}", ".+", re.escape(route)), re.DOTALL)

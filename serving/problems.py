@@ -11,7 +11,7 @@ import functools
 import json
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
@@ -21,9 +21,11 @@ from kinoloop.errors import BundleError, ConfigError, DataError, KinoloopError
 
 logger = logging.getLogger(__name__)
 
+_LARGE = 1e15  # numbers beyond it may have thousands of digits
+
 P = ParamSpec("P")
 T = TypeVar("T")
-MAX_ECHO = 120
+MAX_ECHO = 120  # characters of anything that a client sent
 MEDIA_TYPE = "application/problem+json"  # RFC 9457
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -44,6 +46,7 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
         got: The value that is wrong; long ones are cut.
         expected: What would have been right.
         next_step: What to do.
+        headers: More headers of the answer.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
         got: object = None,
         expected: str = "",
         next_step: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(what)
         self.status = status
+        self.headers = dict(headers or {})
         self.body = {
             "status": int(status),
             "error": error,
@@ -69,13 +74,18 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
 
     def response(self) -> Response:
         """The answer to send."""
-        headers = {"Retry-After": "5"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        unavailable = self.status == HTTPStatus.SERVICE_UNAVAILABLE
         return Response(
-            json.dumps(self.body, ensure_ascii=False).encode("utf-8", "replace"),
+            self.encoded(),
             self.status,
-            headers,
+            {**({"Retry-After": "5"} if unavailable else {}), **self.headers},
             media_type=MEDIA_TYPE,
         )
+
+    def encoded(self) -> bytes:
+        """The body, JSON in UTF-8."""
+        text = json.dumps(self.body, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "replace")
 
 
 def unknown_video(video_id: str, dataset_version: str) -> Problem:
@@ -149,9 +159,15 @@ def answered(
     return wrapped
 
 
-def _echo(got: object) -> bool | int | float | str | None:
-    """The wrong value, short enough to send back."""
-    if got is None or isinstance(got, bool | int | float):
-        return got
-    text = got if isinstance(got, str) else repr(got)
+def short(text: str) -> str:
+    """What a client sent, short enough to send back."""
     return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}… ({len(text)} characters)"
+
+
+def _echo(got: object) -> bool | int | float | str | None:
+    """The wrong value, as JSON can say it."""
+    if got is None or isinstance(got, bool):
+        return got
+    if isinstance(got, int | float) and abs(got) < _LARGE:  # which no NaN is
+        return got
+    return short(got if isinstance(got, str) else repr(got))

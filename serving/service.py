@@ -6,11 +6,9 @@ takes a millisecond or two, less than handing it to a thread and back would cost
 """
 
 import json
-import math
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
-os.environ.setdefault("POLARS_MAX_THREADS", "1")  # and when polars is
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,17 +16,17 @@ import bentoml
 from starlette.responses import Response
 
 from kinoloop.data.interest import InterestConfig
-from kinoloop.data.rule import IngestConfig
 from kinoloop.environment import Environment
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
-from serving import messages, metrics, startup
+from serving import messages, metrics, protocol, spare, startup
+from serving.admission import Admission
 from serving.border import Border
 from serving.config import ServingConfig
+from serving.connections import Connections
 from serving.drain import Drain
-from serving.event_check import EventCheck
-from serving.feedback import FeedbackWriter
-from serving.history import past_of, told
+from serving.feedback import FeedbackWriter, check_events
+from serving.history import history_of, told
 from serving.housekeeping import Housekeeping
 from serving.lineage import Lineage
 from serving.observe import Observe
@@ -38,18 +36,21 @@ from serving.site import build_site, paths
 from serving.state import LiveState
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
-    from kinoloop.release.slate import Slate
     from serving.champion import InService
 
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
 site = build_site(config.example_users)
-drain = Drain(longest_s=config.drain_s)
+admission = Admission(longest=config.max_queue, longest_overloaded=config.max_queue_overloaded)
+connections = Connections(config.max_connections)
+drain = Drain(connections, longest_s=config.drain_s)
+protocol.install(protocol.Bounds(admission, connections, config.header_s))
 
 
 @bentoml.service(
     name="kinoloop",
-    workers=config.workers,
+    workers=config.workers + config.spare_workers,
+    http={"cors": startup.cors(config.origins)},
     traffic={"timeout": 15},  # seconds; BentoML keeps a timer this long for every request
     tracing={"excluded_urls": ".*"},  # five spans a request, a third of its cost, and no exporter
     metrics={"enabled": False},  # labels of unbounded number: see serving/metrics.py
@@ -60,15 +61,11 @@ class Kinoloop:
     """Recommends videos, finds similar ones, searches, and learns from feedback at once."""
 
     def __init__(self) -> None:
-        startup.prepare_process()
+        place = spare.Place(config.workers)
+        place.take(prepare=startup.prepare_process)
         folder = environment.state_dir / "serving"
         self._interest = read_section("interest", InterestConfig, environment.settings_file)
         self._pseudonyms = load_pseudonyms(environment)
-        self._check = EventCheck(
-            read_section("ingest", IngestConfig, environment.settings_file),
-            pseudonym=self._pseudonyms.of,
-            clock_skew_s=config.clock_skew_s,
-        )
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state)
         self._lineage = Lineage(
@@ -81,6 +78,13 @@ class Kinoloop:
         self._champion = startup.follow_champion(environment, config, self._pseudonyms.key_id)
         site.state.served = self
         drain.watch()
+        place.ready()
+
+    @bentoml.on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Once, before the workers are started."""
+        spare.prepare()
 
     @property
     def in_service(self) -> "InService | None":
@@ -101,7 +105,6 @@ class Kinoloop:
         self._champion.close()
         self._writer.close()
         self._housekeeping.close()
-        self._state.shut()
 
     @bentoml.api(input_spec=messages.RecommendRequest, output_spec=messages.Slate)
     @answered
@@ -116,16 +119,16 @@ class Kinoloop:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
         if history is not None:
-            past = told(history, current.release.catalogue.ids)
+            interactions = told(history, current.release.catalogue.ids)
         else:
             user, limit = self._pseudonyms.of(user_id), config.history_length
-            past = past_of(user, current, self._state, self._interest, limit=limit)
+            interactions = history_of(user, current, self._state, self._interest, limit=limit)
         slate = current.release.recommend(
-            past.history,
+            interactions,
             top_k=top_k,
             exclude=exclude,
-            seen=() if include_seen else past.seen,
-            budget_ms=config.budget_ms or math.inf,
+            include_seen=include_seen,
+            budget_ms=config.budget_ms,
         )
         return self._answer("recommend", current, slate)
 
@@ -152,18 +155,19 @@ class Kinoloop:
         if len(events) > config.max_events:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
-        taken, parcels, rejections = (
-            self._check.sort_out(events, current.release.catalogue.ids, current.durations)
-            if current
-            else self._check.sort_out(events, None, None)
+        good, user_ids, rejections = check_events(
+            events,
+            pseudonym=self._pseudonyms.of,
+            known_video=current.release.catalogue.ids.__contains__ if current else lambda _: True,
+            clock_skew_s=config.clock_skew_s,
         )
-        if taken:
-            await self._writer.write(taken, parcels)
-        for outcome, count in (("accepted", len(taken)), ("rejected", len(rejections))):
+        if good:
+            await self._writer.write(good, user_ids)
+        for outcome, count in (("accepted", len(good)), ("rejected", len(rejections))):
             metrics.FEEDBACK.labels(outcome).inc(count)
         reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
         return messages.FeedbackReceipt(
-            accepted=len(taken), rejected=len(rejections), reasons=reasons
+            accepted=len(good), rejected=len(rejections), reasons=reasons
         )
 
     @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)
@@ -177,16 +181,16 @@ class Kinoloop:
             raise no_release()
         return current
 
-    def _answer(self, endpoint: str, current: "InService", slate: "Slate") -> Response:
+    def _answer(self, endpoint: str, current: "InService", slate: list[Any]) -> Response:
         videos = [place.video_id for place in slate]
         body = {
             "request_id": self._lineage.record(endpoint, videos, current.versions),
             "model_version": current.model_version,
             "dataset_version": current.dataset_version,
             "slate": [place._asdict() for place in slate],
-            **({} if slate.reranked is None else {"reranked": slate.reranked}),
         }  # what messages.Slate describes, without the price of making and dumping its models
-        return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        return Response(text, media_type="application/json")
 
 
 _BODIES = {
@@ -202,4 +206,4 @@ _service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Servic
 _service.add_asgi_middleware(
     Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share, drain=drain
 )
-_service.add_asgi_middleware(Border, bodies=_BODIES, max_body=config.max_body_kb * 1024)
+_service.add_asgi_middleware(Border, bodies=_BODIES, config=config, admission=admission)

@@ -2,8 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinoloop.environment import Environment
 from serving import metrics
@@ -26,6 +27,9 @@ def prepare_process() -> None:
     import torch  # here and not above: the process that only watches the workers needs none
     from threadpoolctl import threadpool_limits
 
+    import kinoloop.registry.client  # noqa: F401 (a spare worker has imported all it will need)
+    import serving.champion  # noqa: F401 (same)
+
     torch.set_num_threads(1)
     threadpool_limits(limits=1)  # BLAS too, whoever imported it first
     sys.setswitchinterval(SWITCH_S)
@@ -40,6 +44,20 @@ def prepare_process() -> None:
         log = logging.getLogger(name)
         log.handlers, log.propagate = [notes], False
         log.setLevel(logging.INFO)
+
+
+def cors(origins: Sequence[str]) -> dict[str, Any]:
+    """BentoML's settings under which a browser lets pages of these origins ask and read.
+
+    Without any, they say what may be asked should BentoML's own configuration switch CORS on.
+    """
+    asked = {
+        "access_control_allow_methods": ["GET", "POST"],
+        "access_control_allow_headers": ["content-type"],
+    }
+    if not origins:
+        return asked
+    return {**asked, "enabled": True, "access_control_allow_origins": list(origins)}
 
 
 def packaged_bundle(folder: Path) -> Path | None:

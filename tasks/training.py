@@ -18,6 +18,7 @@ import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from safetensors import SafetensorError
 
 from kinoloop import __version__, durable
 from kinoloop.data.catalogue import load_thumbnails
@@ -86,9 +87,9 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     """Fit and measure one candidate, or take what an earlier run finished."""
     folder = plan.work_dir / name
     done = folder / "outcome.json"
-    if done.exists():
+    if done.exists() and (finished := _finished(plan, folder)) is not None:
         logger.info("%s was finished earlier", name)
-        return Outcome.model_validate_json(done.read_bytes())
+        return finished
     shutil.rmtree(folder, ignore_errors=True)
     logger.info("fitting %s", name)
     checkpoints = checkpoints_of(plan.environment, name)
@@ -102,6 +103,17 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     shutil.rmtree(checkpoints, ignore_errors=True)
     logger.info("%s: %s %.4f", name, CHOSEN_BY, outcome.validation[CHOSEN_BY])
     return outcome
+
+
+def _finished(plan: Plan, folder: Path) -> Outcome | None:
+    """What an earlier run finished; None where a file of it is damaged, so that it is made anew."""
+    try:
+        models.load(folder / "model", plan.problem.catalogue)
+        pl.scan_parquet(folder / PER_USER).collect_schema()
+        return Outcome.model_validate_json((folder / "outcome.json").read_bytes())
+    except (OSError, ValueError, KeyError, SafetensorError, pl.exceptions.PolarsError) as err:
+        logger.warning("%s holds damaged work of an earlier run, it is made anew: %s", folder, err)
+        return None
 
 
 @task(name="log candidate", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)

@@ -126,17 +126,63 @@ def test_server_that_ends_by_itself_shows_the_end_of_its_log(port, tmp_path):
             servers.wait("web")
 
 
-def test_server_that_never_answers_runs_out_of_patience(port, tmp_path):
+def test_server_that_shows_no_sign_of_life_runs_out_of_patience(port, tmp_path):
     mute = Server(
         name="mute",
         command=[sys.executable, "-c", "import time; time.sleep(600)"],
         health=f"http://127.0.0.1:{port}/",
-        patience_s=0.5,
+        patience_s=3,
     )
     with Servers(tmp_path) as servers:
         servers.start(mute)
-        with pytest.raises(ServerError, match="mute was not ready after"):
+        with pytest.raises(ServerError, match=r"mute is not ready .* neither computed nor written"):
             servers.wait("mute")
+
+
+def test_server_that_is_slow_but_writes_is_waited_for_beyond_its_patience(port, tmp_path):
+    slow = (
+        "import http.server, sys, time\n"
+        "for step in range(30): print('step', step, flush=True); time.sleep(0.2)\n"
+        f"http.server.HTTPServer(('127.0.0.1', {port}), "
+        "http.server.SimpleHTTPRequestHandler).serve_forever()"
+    )
+    server = Server(
+        name="slow",
+        command=[sys.executable, "-c", slow],
+        health=f"http://127.0.0.1:{port}/",
+        patience_s=4,
+    )
+    with Servers(tmp_path) as servers:
+        servers.start(server)
+        assert servers.wait("slow") > server.patience_s
+
+
+def test_progress_is_told_while_a_server_starts(monkeypatch, port, tmp_path):
+    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    told = []
+    failing = [sys.executable, "-c", "import time; print('migrating', flush=True); time.sleep(2)"]
+    with Servers(tmp_path) as servers:
+        servers.start(_server(failing, port))
+        with pytest.raises(ServerError):
+            servers.wait("web", tell=told.append)
+        assert servers.last_line("web") == "migrating"
+    assert told == sorted(told)
+    assert told[-1] > 1.0
+
+
+def test_what_a_killed_command_left_is_ended_by_the_next_one(command, port, tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path / "logs"), *command])
+    child = _pid(tmp_path / "child.pid")
+    leash = psutil.Process(psutil.Process(child).ppid()).parent()
+    for process in (leash.pid, owner.pid):  # as if by `killall -9`: nobody is left to clear up
+        os.kill(process, signal.SIGKILL)
+    owner.wait()
+    assert psutil.pid_exists(child)
+    with Servers(tmp_path / "elsewhere") as other:
+        assert other.clear() == 0
+    with Servers(tmp_path / "logs") as servers:
+        assert servers.clear() >= 1
+    assert _gone(child)
 
 
 def test_watch_raises_when_a_server_ends(tmp_path):

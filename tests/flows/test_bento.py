@@ -58,7 +58,9 @@ def test_a_bento_serves_the_champion_away_from_the_repository(environment, regis
     assert not names & {"tasks", "flows", "cli", "events"}
     with _served("./bento", tmp_path, ready="readyz") as url:
         body = json.dumps({"user_id": "somebody", "top_k": 5}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/recommend", body)) as answer:
+        headers = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{url}/recommend", body, headers)
+        with urllib.request.urlopen(asked) as answer:
             slate = json.load(answer)
     assert len(slate["slate"]) == 5
     assert slate["model_version"] == f"bundle-{registry.champion().digest[:12]}"

@@ -48,6 +48,30 @@ def test_a_large_catalogue_is_cut_to_the_most_watched(caplog):
     assert counts[taking_part].min() >= np.delete(counts, taking_part).max()
 
 
+@pytest.mark.parametrize("rows", [
+    [[Interaction(0, weight=-1.0), Interaction(1, weight=-1.0)]] * 3,
+    [[]],
+])  # fmt: skip
+def test_where_nobody_liked_anything_all_keep_the_prior(rows, tmp_path):
+    histories = Histories.from_rows(rows)
+    model = Ease(EaseConfig()).fit(histories, toy_catalogue())
+    expected = np.argsort(-model.prior, kind="stable")
+    for scores in model.score(histories):
+        np.testing.assert_array_equal(np.argsort(-scores, kind="stable"), expected)
+    model.save(tmp_path)
+    again = Ease.load(tmp_path, toy_catalogue())
+    np.testing.assert_array_equal(again.score(histories), model.score(histories))
+
+
+def test_who_only_dislikes_gets_less_of_what_goes_with_it():
+    rows = [[Interaction(0), Interaction(1)]] * 6 + [[Interaction(2), Interaction(3)]] * 6
+    rows += [[Interaction(0, weight=-1.0)]]
+    model = Ease(EaseConfig(regularization=1.0)).fit(Histories.from_rows(rows), toy_catalogue())
+    scores = model.score(Histories.from_rows(rows[-1:]))[0]
+    assert scores[1] < scores[2]
+    assert np.isfinite(scores).all()
+
+
 @pytest.mark.parametrize("top_n", [1, 5])
 def test_only_the_strongest_weights_are_kept(top_n):
     histories = toy_histories(toy_catalogue())

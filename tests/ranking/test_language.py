@@ -2,9 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from kinoloop.encoders import base as encoders
 from kinoloop.errors import ConfigError
+from kinoloop.models.transformer.config import BackboneConfig
+from kinoloop.models.transformer.policies import Tuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig, RankerConfig
 from kinoloop.ranking.fitting import fit_ranker, text_vectors
 from kinoloop.ranking.language import Language
@@ -29,6 +32,7 @@ def model(tmp_path_factory):
     config = BertConfig(
         vocab_size=len(known), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=16, max_position_embeddings=32,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return str(folder)
@@ -44,7 +48,7 @@ def trained(language):
         ("top", "layer.1.", "layer.0."),
         ("lora", "lora_A", "word_embeddings"),
         ("adalora", "lora_E", "word_embeddings"),
-        ("full", "layer.0.", "word_embeddings"),
+        ("full", "word_embeddings", "pooler"),
     ],
 )
 def test_the_policy_decides_what_is_trained(model, tune, some, none):
@@ -52,6 +56,52 @@ def test_the_policy_decides_what_is_trained(model, tune, some, none):
     names = trained(language)
     assert any(some in name for name in names)
     assert not any(none in name for name in names)
+
+
+def test_full_trains_every_parameter(model):
+    """One step of the loop moves all of them, word embeddings included."""
+    language = Language(model, LanguageConfig(tune="full"), WORDS, steps=1)
+    assert all(p.requires_grad for p in language.parameters())
+    u, v = language.read(np.array([[0, 1]]), np.ones((1, 2), np.float32), np.array([3]))
+    (u * v).sum().backward()
+    without = [n for n, p in language.named_parameters() if p.grad is None or not p.grad.any()]
+    bias_of_keys = [n for n in without if n.endswith("key.bias")]  # cancels out in the softmax
+    assert set(without) == set(bias_of_keys)
+
+
+@pytest.mark.parametrize("tune", ["full", "top", "lora", "adalora", "head"])
+def test_what_is_trained_is_float32_and_what_is_not_is_half_on_a_gpu(model, tune):
+    from transformers import AutoModel
+
+    policy = BackboneConfig(checkpoint=model, tune=tune, top_layers=1, rank=2)
+    frozen = tune in ("lora", "adalora", "head")
+    assert weights_dtype(policy, torch.float32) == torch.float32
+    on_a_gpu = weights_dtype(policy, torch.bfloat16)
+    assert on_a_gpu == (torch.bfloat16 if frozen else torch.float32)
+    half = AutoModel.from_pretrained(model, dtype=torch.bfloat16)
+    tuned = Tuned(half, policy, steps=20, reads_words=True)
+    trained = {p.dtype for p in tuned.parameters() if p.requires_grad}
+    assert trained == (set() if tune == "head" else {torch.float32})
+    if frozen:
+        assert {p.dtype for p in tuned.parameters() if not p.requires_grad} >= {torch.bfloat16}
+
+
+def test_policies_are_compared_at_equal_batches(model, windows, catalogue):
+    """How many exposures are read at a time changes memory, not the steps."""
+    curves = []
+    for at_a_time in (32, 128):
+        language = {"tune": "top", "top_layers": 1, "batch_size": at_a_time}
+        config = RankerConfig(
+            **{**SMALL, "groups": ("text",), "model": model, "language": language, "text_dim": 4,
+               "epochs": 1, "length": 4, "batch_size": 128, "dropout": 0.0}
+        )  # fmt: skip
+        found = []
+        fit_ranker(
+            config, windows, catalogue,
+            report=lambda name, value, step, found=found: found.append(value),
+        )  # fmt: skip
+        curves.append(found)
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
 
 
 def test_equal_words_have_equal_vectors_and_no_words_none(model):

@@ -1,12 +1,14 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from benchmarks.harness.service import KEY, running
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
@@ -16,6 +18,7 @@ from kinoloop.testing.toy import toy_catalogue, toy_histories
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
 SETTINGS = (
     "[serving]\nworkers = 2\nexport_s = 0.5\npoll_s = 0.5\nmax_body_kb = 64\nmax_events = 50\n"
+    "spare_workers = 0\n"
 )
 
 
@@ -31,7 +34,8 @@ class Service(NamedTuple):
 
     def ask(self, path: str, body: Any = None, *, raw: bytes | None = None, **kw) -> Answer:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, **kw)
+        headers = {"Content-Type": "application/json", **kw.pop("headers", {})}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, **kw)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return _answer(answer.status, answer.read(), answer.headers)
@@ -45,8 +49,15 @@ def _answer(status, content, headers) -> Answer:
     return Answer(status, body, {key.lower(): value for key, value in headers.items()})
 
 
-def make_bundle(directory: Path, *, kind: str = "item_knn", seed: int = 0) -> Path:
-    catalogue = toy_catalogue(seed=seed)
+def make_bundle(
+    directory: Path,
+    *,
+    kind: str = "item_knn",
+    seed: int = 0,
+    catalogue: Catalogue | None = None,
+    thumbnails: Sequence[tuple[str, bytes]] = (("v000", JPEG),),
+) -> Path:
+    catalogue = catalogue or toy_catalogue(seed=seed)
     histories = toy_histories(catalogue, seed=seed)
     pseudonyms = Pseudonyms(bytes.fromhex(KEY))
     users = tuple(pseudonyms.of_all(histories.user_ids))
@@ -57,7 +68,7 @@ def make_bundle(directory: Path, *, kind: str = "item_knn", seed: int = 0) -> Pa
         catalogue=catalogue,
         histories=histories,
         lineage=Lineage(name=kind, dataset_version=f"data-{seed}", key_id=pseudonyms.key_id),
-        thumbnails=[("v000", JPEG)],
+        thumbnails=thumbnails,
     )
     return directory
 

@@ -11,7 +11,7 @@ from kinoloop.evaluation.contest import Outcome
 from kinoloop.registry.client import ModelVersion
 from kinoloop.schema import ENCODERS
 from tasks.plan import alone, plan_retrain
-from tasks.training import text_encoder
+from tasks.training import text_encoder, train_candidate
 from tasks.training_report import contest_page, plot_candidates, plot_epochs
 from tests.flows.toy_tables import write_toy_tables
 
@@ -54,6 +54,23 @@ def test_one_retrain_at_a_time_and_what_was_left_is_cleared(plan):
 def test_an_error_inside_is_not_taken_for_a_held_lock(plan):
     with pytest.raises(ValueError, match="mine"), alone(plan):
         raise ValueError("mine")
+
+
+@pytest.mark.parametrize("name", ["outcome.json", "model/state.safetensors", "per_user.parquet"])
+def test_damaged_work_of_an_earlier_run_is_made_anew_with_a_warning(plan, name, caplog):
+    settings = plan.environment.settings_file
+    settings.write_text(settings.read_text().replace("min_users = 50", "min_users = 5"))
+    write_toy_tables(plan.environment.data_dir, users=60)
+    plan = plan_retrain(plan.environment, force=False)
+    first = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
+    again = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
+    assert again.fit_seconds == first.fit_seconds  # taken from the folder
+    damaged = plan.work_dir / "popularity" / name
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    anew = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
+    assert anew.test == first.test
+    assert "holds damaged work of an earlier run, it is made anew" in caplog.text
+    assert Outcome.model_validate_json((plan.work_dir / "popularity/outcome.json").read_bytes())
 
 
 def test_a_forced_plan_has_a_key_of_its_own(plan):

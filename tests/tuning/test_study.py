@@ -78,6 +78,57 @@ def test_no_time_is_an_error_that_says_so(problem, tmp_path):
         tune(late, problem, tmp_path / "studies.db")
 
 
+def test_what_was_left_out_for_want_of_time_is_told(problem, tmp_path, monkeypatch):
+    """A fit takes 40 s by the clock, so the second is stopped, and the others never begin."""
+    now = 0.0
+
+    class Clocked(Slow):
+        Config = SlowConfig
+
+        def _fit(self, histories, validation, report):
+            nonlocal now
+            now += 40
+            super()._fit(histories, validation, report)
+
+    monkeypatch.setitem(RECOMMENDERS._found, "slow", Clocked)
+    tuned = tune(
+        search(candidate={"kind": "slow"}, minutes=1.0, max_trials=5),
+        problem, tmp_path / "studies.db", clock=lambda: now,
+    )  # fmt: skip
+    assert (tuned.trials, tuned.out_of_time, tuned.left_out) == (2, 1, 3)
+    assert "1 stopped by the time budget, 3 not begun for want of time" in candidate_block(tuned)
+
+
+def test_a_sequence_is_searched_from_its_first_trial_on(problem, tmp_path):
+    given = {"kind": "sequence", "dim": 16, "layers": 1, "epochs": 1}
+    tuned = tune(search(candidate=given, max_trials=3), problem, tmp_path / "studies.db")
+    assert tuned.trials == 3
+
+
+def test_a_point_that_does_not_fit_together_fails_alone(problem, tmp_path, monkeypatch):
+    class Picky(Slow):
+        Config = SlowConfig
+
+        def _fit(self, histories, validation, report):
+            if self.config.level != 0.5:
+                raise ConfigError("level is odd")
+
+    monkeypatch.setitem(RECOMMENDERS._found, "slow", Picky)
+    tried = []
+    tuned = tune(
+        search(candidate={"kind": "slow", "prior_half_life_days": 7.0}, max_trials=3),
+        problem, tmp_path / "studies.db", tried=tried.append,
+    )  # fmt: skip
+    assert [attempt.state for attempt in tried] == ["complete", "fail", "fail"]
+    assert tuned.best == tuned.default
+
+
+def test_a_candidate_that_is_wrong_by_itself_ends_the_search(problem, tmp_path):
+    given = {"kind": "sequence", "backbone": {"checkpoint": "/no/such/model"}}
+    with pytest.raises(ConfigError, match="/no/such/model"):
+        tune(search(candidate=given), problem, tmp_path / "studies.db")
+
+
 def test_a_candidate_without_a_free_setting_is_refused(problem, tmp_path):
     full = {"kind": "popularity", "prior_half_life_days": 3.0}
     with pytest.raises(ConfigError, match="popularity has nothing to search"):

@@ -8,7 +8,8 @@ import transformers
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import load
 from kinoloop.models.sequence import Sequence
-from kinoloop.models.transformer.config import SequenceConfig
+from kinoloop.models.transformer.backbone import Backbone, Shape
+from kinoloop.models.transformer.config import BackboneConfig, SequenceConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SMALL = {"dim": 16, "length": 8, "epochs": 2, "batch_positions": 64, "dropout": 0.0}
@@ -82,6 +83,22 @@ def test_a_policy_moves_its_weights_and_no_others(tune, moves, checkpoints):
     changed = [name for name, value in after.items() if (value != before[name].numpy()).any()]
     moved = {name[:3] if name.startswith("h.") else name.split(".")[0] for name in changed}
     assert moved - {"wpe"} == moves
+
+
+def test_full_trains_every_parameter_but_the_words_that_nobody_reads(checkpoints):
+    shape = Shape(n_videos=9, dim=16, layers=1, heads=2, length=8, dropout=0.0)
+    for name in MODELS:
+        config = BackboneConfig(checkpoint=str(checkpoints / name), tune="full")
+        backbone = Backbone(shape, config, steps=1)
+        positions = torch.arange(8)
+        backbone(torch.randn(8, 16), positions, ((1, 8),)).pow(2).sum().backward()
+        words = backbone.tuned.core.get_input_embeddings().weight
+        for parameter_name, parameter in backbone.named_parameters():
+            if parameter is words:
+                assert not parameter.requires_grad
+            else:
+                assert parameter.grad is not None, parameter_name
+                assert parameter.dtype == torch.float32
 
 
 def test_a_window_does_not_see_its_neighbours_in_the_row(checkpoints):

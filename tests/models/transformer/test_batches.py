@@ -61,6 +61,14 @@ def test_the_parts_of_a_step_share_its_weight():
         assert [part.step_weight for part in step] == [total] * 3
 
 
+def test_a_part_without_a_window_reads_one_and_learns_nothing_from_it():
+    ((first, second, third),) = steps(Batches(rows(5, 3), length=8, positions=64), parts=3)
+    assert len(first.targets) + len(second.targets) == 6
+    assert third.runs == ((1, len(third.videos)),)
+    assert len(third.at) == len(third.targets) == len(third.weights) == 0
+    assert first.step_weight == second.step_weight == third.step_weight == 6
+
+
 def test_order_changes_with_the_epoch_and_repeats_with_the_seed():
     batches = Batches(rows(*[5] * 40), length=8, positions=16)
 

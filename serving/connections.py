@@ -1,0 +1,78 @@
+"""The connections of a worker: how many there may be, and which of them is closed for another.
+
+A connection costs a file descriptor, and the state, the export and the release need some, too. So
+the bound is what the process may open less a reserve. A new connection beyond it takes the place of
+the one that has been idle for longest, whether it is between two requests or has never finished the
+headers of its first: who only holds sockets open keeps nobody out.
+"""
+
+import logging
+import resource
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+RESERVED = 256
+"""Descriptors for databases, files, the release and the connections that are being accepted."""
+
+
+class Connection(Protocol):
+    """What is asked of a connection."""
+
+    def drop(self) -> None:
+        """Close it at once."""
+
+
+class Connections:
+    """Counts the connections of this process and knows which are idle, oldest first.
+
+    Args:
+        most: Connections at a time; the limit of the process may allow fewer.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = min(most, max(_descriptors() - RESERVED, 8))
+        self.open: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}
+        self.draining = False
+        if self.most < most:
+            logger.warning(
+                "at most %d connections instead of [serving] max_connections = %d: this process "
+                "may open no more files; raise the hard limit (ulimit -Hn)",
+                self.most,
+                most,
+            )
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; False where there is room for no more."""
+        if len(self.open) >= self.most:
+            oldest = next(iter(self._idle), None)
+            if oldest is None:
+                return False
+            self.forget(oldest)
+            oldest.drop()
+        self.open.add(connection)
+        self.idle(connection)
+        return True
+
+    def idle(self, connection: Connection) -> None:
+        """It waits for a request, from now."""
+        if connection in self.open:
+            self._idle[connection] = None
+
+    def busy(self, connection: Connection) -> None:
+        """Its request has arrived."""
+        self._idle.pop(connection, None)
+
+    def forget(self, connection: Connection) -> None:
+        """It is closed."""
+        self.open.discard(connection)
+        self.busy(connection)
+
+
+def _descriptors() -> int:
+    """How many files this process may open, after asking for as many as it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else 1 << 20
