@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from cli.tables import show
 
 COUNTS = ("rows", "accepted", "quarantined", "duplicates")
 
@@ -68,9 +69,8 @@ def ingest(
     if not done["files"]:
         console.print(f"Nothing new; dataset version {done['dataset_version']}.")
         return
-    table = Table("", *COUNTS, box=None)
-    table.add_row(f"{done['files']} files", *(f"{done[count]:,}" for count in COUNTS))
-    console.print(table)
+    counts = [f"{done[count]:,}" for count in COUNTS]
+    show(console, ["", *COUNTS], [[f"{done['files']} files", *counts]])
     findings = done["findings"]
     assert isinstance(findings, dict)
     for rule, count in findings.items():

@@ -1,11 +1,13 @@
 """Verbs `drift` and `loop`: does today still look the same, and the whole loop at once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from cli.tables import show
 
 COLOURS = {"fired": "red", "quiet": "green", "not enough data": "dim"}
 
@@ -28,13 +30,24 @@ def drift(
     from flows.drift import drift as drift_flow
 
     found = drift_flow(trigger=trigger)
-    console = Console()
-    table = Table("test", "outcome")
-    for name, outcome in found["tests"].items():
-        table.add_row(escape(name), f"[{COLOURS[outcome]}]{outcome}[/]")
-    console.print(table)
-    console.print("[red]Drift found.[/]" if found["fired"] else "[green]No drift is called.[/]")
+    console = Console(highlight=False)
+    if found["tests"]:
+        show(
+            console,
+            ["test", "outcome"],
+            [[escape(name), f"[{COLOURS[o]}]{o}[/]"] for name, o in found["tests"].items()],
+        )
+    for name, lack in found["lacking"].items():
+        console.print(f"[dim]{escape(name)}: {escape(lack)}[/]", soft_wrap=True)
+    console.print(f"[{_colour(found)}]{escape(found['verdict'])}[/]", soft_wrap=True)
     console.print(f"Report: {escape(found['report'])}", soft_wrap=True)
+
+
+def _colour(found: Mapping[str, Any]) -> str:
+    if found["fired"]:
+        return COLOURS["fired"]
+    judged = set(found["tests"].values()) - {"not enough data"}
+    return COLOURS["quiet"] if judged else "yellow"
 
 
 def loop(
@@ -59,16 +72,13 @@ def run_loop(*, always_retrain: bool) -> dict[str, Any]:
         "ingest": f"{ingested['accepted']:,} of {ingested['rows']:,} rows accepted, "
         f"{ingested['quarantined']:,} quarantined",
         "extract": f"{done['extract']['done']:,} videos encoded",
-        "drift": "[red]found[/]" if done["drift"]["fired"] else "[green]none called[/]",
+        "drift": f"[{_colour(done['drift'])}]{escape(done['drift']['verdict'])}[/]",
         "retrain": f"{retrained['outcome']}: {retrained['candidate']}" if retrained else "not due",
         "promote": f"{promoted['outcome']}"
         + (f": version {promoted['version']}" if promoted["version"] else ""),
     }
-    table = Table("flow", "outcome", box=None)
-    for name, outcome in rows.items():
-        table.add_row(name, outcome)
     console = Console(highlight=False)
-    console.print(table)
+    show(console, ["flow", "outcome"], list(rows.items()), words=(0, 1))
     for refusal in promoted["refused_by"]:
         console.print(
             f"version {promoted['version']} refused by [red]{escape(refusal)}[/red]",

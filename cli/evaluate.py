@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
@@ -115,7 +116,7 @@ def _champion(
 
 
 def _show(console: Console, rows: "list[Standing]", *, reference: str) -> None:
-    table = Table("", *SHOWN, f"ndcg@10 − {reference}", *BEYOND, box=None)
+    found = []
     for row in rows:
         difference = row.against
         gain = "" if difference is None else (
@@ -123,13 +124,14 @@ def _show(console: Console, rows: "list[Standing]", *, reference: str) -> None:
         )  # fmt: skip
         beyond = [f"{row.metrics[m]:.4f}" if m in row.metrics else "" for m in BEYOND]
         cells = [f"{row.metrics[m]:.4f}" for m in SHOWN]
-        table.add_row(escape(row.name), *cells, gain, *beyond)
-    console.print(table)
-    slices = Table("ndcg@10 of", "rows", *(escape(row.name) for row in rows), box=None)
+        found.append([escape(row.name), *cells, gain, *beyond])
+    show(console, ["", *SHOWN, f"ndcg@10 − {escape(reference)}", *BEYOND], found)
+    slices = []
     for name in sorted({name for row in rows for name in row.slices}):
         of_rows = [row.slices.get(name, {}) for row in rows]
         count = max(part.get("rows", 0) for part in of_rows)
         cells = [f"{part['ndcg@10']:.4f}" if part else "" for part in of_rows]
-        slices.add_row(name.replace("_", " "), f"{count:.0f}", *cells)
-    if slices.row_count:
-        console.print(slices)
+        slices.append([name.replace("_", " "), f"{count:.0f}", *cells])
+    if slices:
+        console.print()
+        show(console, ["ndcg@10 of", "rows", *(escape(row.name) for row in rows)], slices)

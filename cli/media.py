@@ -8,7 +8,9 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+
+from cli.tables import show
 
 
 def register(app: typer.Typer) -> None:
@@ -31,17 +33,22 @@ def extract(
     from flows.extract import extract as flow
 
     report: dict[str, Any] = flow(retry=retry)
-    table = Table("modality", "encoder", "fingerprint", "rows written", "of them missing")
-    for modality, fingerprint in report["fingerprints"].items():
-        table.add_row(
-            modality,
-            report["encoders"][modality],
-            fingerprint[:12],
-            str(report["features"].get(modality, 0)),
-            str(report["missing"].get(modality, 0)),
-        )
     console = Console()
-    console.print(table)
+    show(
+        console,
+        ["modality", "encoder", "fingerprint", "rows written", "of them missing"],
+        [
+            [
+                modality,
+                escape(report["encoders"][modality]),
+                fingerprint[:12],
+                f"{report['features'].get(modality, 0)}",
+                f"{report['missing'].get(modality, 0)}",
+            ]
+            for modality, fingerprint in report["fingerprints"].items()
+        ],
+        words=(0, 1),
+    )
     for title, key in (("media", "outcomes"), ("not read", "reasons")):
         counts = ", ".join(f"{n} {name}" for name, n in sorted(report[key].items()))
         console.print(f"{title}: {counts or 'none'}")

@@ -3,7 +3,8 @@
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from cli.tables import show
 
 
 def register(app: typer.Typer) -> None:
@@ -32,11 +33,19 @@ def retrain(
         )
         _print_refusals(console, done["version"], done["refused_by"])
         return
-    table = Table("candidate", "validation ndcg@10", "test ndcg@10", box=None)
-    for name, measured in sorted(done["competed"].items(), key=lambda row: -row[1]["validation"]):
-        cells = (f"{measured['validation']:.4f}", f"{measured['test']:.4f}")
-        table.add_row(name, *cells, style="bold" if name == done["candidate"] else None)
-    console.print(table)
+    ranked = sorted(done["competed"].items(), key=lambda row: -row[1]["validation"])
+    show(
+        console,
+        ["candidate", "validation ndcg@10", "test ndcg@10"],
+        [
+            [
+                f"[bold]{escape(name)}[/bold]" if name == done["candidate"] else escape(name),
+                f"{measured['validation']:.4f}",
+                f"{measured['test']:.4f}",
+            ]
+            for name, measured in ranked
+        ],
+    )
     if ranker := done["ranker"]:
         console.print(
             f"ranker: AUC {ranker['test/auc']:.3f}, ECE {ranker['test/ece']:.3f}; the winner's "
@@ -72,11 +81,20 @@ def promote(
         _print_refusals(console, done["version"], done["refused_by"])
         return
     decision = Decision.model_validate(done["decision"])
-    table = Table("gate", "", "measured", "required", box=None)
-    for gate in decision.gates:
-        verdict = "[green]passed[/green]" if gate.passed else "[red]failed[/red]"
-        table.add_row(gate.name, verdict, gate.measured, gate.required)
-    console.print(table)
+    show(
+        console,
+        ["gate", "", "measured", "required"],
+        [
+            [
+                escape(gate.name),
+                "[green]passed[/green]" if gate.passed else "[red]failed[/red]",
+                escape(gate.measured),
+                escape(gate.required),
+            ]
+            for gate in decision.gates
+        ],
+        words=(0, 2, 3),
+    )
     for note in decision.notes:
         console.print(f"[yellow]{escape(note)}[/yellow]")
     _print_refusals(console, done["version"], done["refused_by"])

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
@@ -46,12 +47,12 @@ def recommend(
 
     environment = connect()
     answer = _from_service(environment, user, top_k) or _from_champion(environment, user, top_k)
-    table = Table("", "title", "why", "video", "score", box=None, pad_edge=False)
+    rows = []
     for rank, place in enumerate(answer["slate"], start=1):
         cells = (place["title"], place["reason"], place["video_id"], f"{place['score']:.4g}")
-        table.add_row(str(rank), *(escape(cell) for cell in cells))
+        rows.append([str(rank), *(escape(cell) for cell in cells)])
     console = Console(highlight=False)
-    console.print(table)
+    show(console, ["", "title", "why", "video", "score"], rows, words=(1, 2, 3))
     console.print(
         f"[dim]model version {escape(answer['model_version'])}, "
         f"dataset {escape(answer['dataset_version'][:12])}, {answer['source']}[/dim]"

@@ -11,14 +11,16 @@ from typing import Any
 import httpx
 import polars as pl
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
+from cli.tables import show as show_table
 from kinoloop.errors import ServerError
 from kinoloop.sample.topics import TOPIC_NAMES, TOPICS
 from kinoloop.sample.truth import Truth
 from kinoloop.sample.world import World, build_world
 
 TOP_K = 6
+PATIENCE_S = 300.0  # with one answer
 SHOWN = 3  # users
 JUDGED = 60  # users whose slates are held against the oracle
 SEARCH, SOUGHT = "old steam trains crossing the mountains", "trains"
@@ -39,7 +41,7 @@ def show(url: str, batches: Path, console: Console) -> None:
     world = build_world()
     seen, popular = watched(batches)
     guests = _guests(world, seen)
-    with httpx.Client(base_url=url, timeout=30.0) as client:
+    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         stage = _Stage(client, console, world, seen)
         for user in guests:
             stage.slate(user)
@@ -63,21 +65,22 @@ class _Stage:
         """Print a user's slate; rows that are new since `before` are marked."""
         answer = self._post("/recommend", {"user_id": user, "top_k": TOP_K})
         chances = self._truth.affinity(user, self._now)
-        table = Table(box=None, pad_edge=False, title_justify="left", title=self._heading(user))
-        for column in ("", "title", "category", "why", "truly likes"):
-            table.add_column(column, justify="right" if column == "truly likes" else "left")
+        rows = []
         for video in answer["slate"]:
             new = before is not None and video["video_id"] not in before
             chance = chances.get(video["video_id"])
-            table.add_row(
-                "[green]new[/green]" if new else "·",
-                video["title"],
-                self._topics.get(video["video_id"], ""),
-                video["reason"],
-                "" if chance is None else f"{chance:.0%}",
+            rows.append(
+                [
+                    "[green]new[/green]" if new else "·",
+                    escape(video["title"]),
+                    self._topics.get(video["video_id"], ""),
+                    escape(video["reason"]),
+                    "" if chance is None else f"{chance:.0%}",
+                ]
             )
-        self._console.print()
-        self._console.print(table)
+        self._console.print(f"\n{self._heading(user)}")
+        columns = ["", "title", "category", "why", "truly likes"]
+        show_table(self._console, columns, rows, words=(1, 2, 3))
         self._console.print(
             f"[dim]  request {answer['request_id']}, model version {answer['model_version']}[/dim]"
         )
@@ -128,7 +131,13 @@ class _Stage:
         return slate
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = self._client.post(path, json=body)
+        try:
+            answer = self._client.post(path, json=body)
+        except httpx.HTTPError as err:
+            raise ServerError(
+                f"the service did not answer to {path} in {PATIENCE_S:.0f} s: {err!r}; "
+                "its log is in the state folder, logs/service.log"
+            ) from err
         if not answer.is_success:
             raise ServerError(
                 f"the service answered {answer.status_code} to {path}: {answer.text[:300]}; "

@@ -21,7 +21,7 @@ from kinoloop.drift.base import Scene
 from kinoloop.drift.champion import load_champion
 from kinoloop.drift.detect import Drift, DriftConfig, detect
 from kinoloop.drift.report import About, facts_of, render, verdict, write
-from kinoloop.drift.windows import load_windows
+from kinoloop.drift.windows import load_windows, why_nothing
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.release import Release
@@ -78,8 +78,9 @@ def look_for_drift(environment: Environment, fetched: FetchedChampion | None) ->
     windows = load_windows(tables, config, known_until=known_until, seed=config.seed)
     champion = f"version {fetched.version}, {release.info.kind}" if fetched and release else ""
     if windows is None:
-        logger.info("drift: less than a day is new, or nothing came before it")
-        return Found(Drift((), fired=False), {}, champion, config.false_alarms)
+        nothing = why_nothing(tables, config, known_until=known_until)
+        logger.info("drift: %s", nothing)
+        return Found(Drift((), fired=False, nothing=nothing), {}, champion, config.false_alarms)
     scene = Scene(
         windows=windows,
         catalogue=load_catalogue(tables),

@@ -103,10 +103,12 @@ class Drift:
     Attributes:
         results: In the order of the settings.
         fired: Whether drift is called.
+        nothing: Why nothing could be compared; "" where something was.
     """
 
     results: tuple[Result, ...]
     fired: bool
+    nothing: str = ""
 
 
 def detect(scene: Scene, config: DriftConfig) -> Drift:

@@ -45,12 +45,20 @@ def verdict(drift: Drift) -> str:
     judged = [result for result in drift.results if result.outcome != "not enough data"]
     fired = [result for result in judged if result.outcome == "fired"]
     if not judged:
-        return "Not enough data to look for drift."
+        why = drift.nothing or f"none of the {len(drift.results)} tests had enough"
+        return f"Not enough data to look for drift: {why}."
+    without = len(drift.results) - len(judged)
+    rest = f" {without} more had not enough data." if without else ""
     if drift.fired:
-        return f"Drift: {len(fired)} of {len(judged)} tests fired."
+        return f"Drift: {len(fired)} of {len(judged)} tests fired.{rest}"
     if fired:
-        return f"No drift is called: {len(fired)} of {len(judged)} tests fired, too few."
-    return f"No drift: all {len(judged)} tests stayed quiet."
+        return f"No drift is called: {len(fired)} of {len(judged)} tests fired, too few.{rest}"
+    return f"No drift: all {len(judged)} tests stayed quiet.{rest}"
+
+
+def lacking(drift: Drift) -> dict[str, str]:
+    """What each test without enough data lacks, by its name."""
+    return {r.name: r.measurement.said for r in drift.results if r.outcome == "not enough data"}
 
 
 def render(drift: Drift, about: About) -> str:

@@ -131,6 +131,29 @@ def load_windows(
     )
 
 
+def why_nothing(
+    tables: Tables, config: WindowsConfig, *, known_until: datetime | None = None
+) -> str:
+    """Why `load_windows` gave None, and what would change it; no sentence, a part of one."""
+    limits = tables.scan("events").select(
+        oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
+    )
+    oldest, newest = limits.collect().row(0)
+    if newest is None:
+        return "there are no events; next: kinoloop ingest"
+    if known_until is not None and newest - known_until < DAY:
+        return (
+            f"less than a day of events is new: the champion knows them until "
+            f"{known_until:%Y-%m-%d %H:%M} UTC, the newest is of {newest:%Y-%m-%d %H:%M} UTC; "
+            "next: kinoloop ingest, when newer days have landed"
+        )
+    return (
+        f"nothing lies before the newest days: events go back to {oldest:%Y-%m-%d %H:%M} UTC, the "
+        f"newest is of {newest:%Y-%m-%d %H:%M} UTC; next: ingest older events, or lower [drift] "
+        f"days = {config.days}"
+    )
+
+
 def number_of(column: str, periods: tuple[Span, ...]) -> pl.Expr:
     """Number of the period that a time lies in; null between and outside the periods."""
     number = pl.lit(None, dtype=pl.Int64)

@@ -1,3 +1,5 @@
+import re
+
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -31,6 +33,15 @@ def test_evaluate_prints_a_table_and_leaves_plots_and_per_user_results(home):
         assert (home / "state" / "evaluation" / f"{name}.png").stat().st_size > 5000
     frame = pl.read_parquet(home / "state" / "evaluation" / "per_user.parquet")
     assert set(frame["recommender"]) == {"popularity", "near"}
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_cuts_no_number(home, columns):
+    wide = RUN.invoke(app, ["evaluate", "--no-champion"], env={"COLUMNS": "300"})
+    narrow = RUN.invoke(app, ["evaluate", "--no-champion"], env={"COLUMNS": str(columns)})
+    numbers = re.compile(r"[+-]?\d\.\d{4}")
+    assert "…" not in narrow.output
+    assert sorted(numbers.findall(narrow.output)) == sorted(numbers.findall(wide.output))
 
 
 def test_single_candidates_can_be_named_by_kind(home):

@@ -79,13 +79,27 @@ def test_promote_shows_every_gate(monkeypatch):
     assert "version 4 (knn) stays challenger" in said
 
 
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_narrow_terminal_cuts_neither_metrics_nor_gates(monkeypatch, columns):
+    _say(monkeypatch, "retrain", {
+        "outcome": "trained", "version": "3", "candidate": "sequence-with-words", "failed": {},
+        "competed": {"sequence-with-words": {"validation": 0.18349, "test": 0.2}}, "ranker": {},
+    })  # fmt: skip
+    said = RUN.invoke(app, ["retrain"], env={"COLUMNS": columns}).output
+    assert "0.1835" in said
+    assert "…" not in said
+
+
 def test_loop_names_the_gate_that_refused(monkeypatch):
     _say(monkeypatch, "loop", {
         "ingest": {"accepted": 1, "rows": 1, "quarantined": 0}, "extract": {"done": 0},
-        "drift": {"fired": False}, "retrain": None,
+        "drift": {"fired": False, "tests": {}, "verdict": "Not enough data: no events."},
+        "retrain": None,
         "promote": {"outcome": "refused", "version": "4", "refused_by": [WHY]},
     })  # fmt: skip
-    assert f"version 4 refused by {WHY}" in RUN.invoke(app, ["loop"]).output
+    said = RUN.invoke(app, ["loop"]).output
+    assert f"version 4 refused by {WHY}" in said
+    assert "Not enough data: no events." in said
 
 
 def test_rollback_and_bento_say_what_they_did(monkeypatch):

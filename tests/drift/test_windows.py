@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from kinoloop.data.tables import Tables
-from kinoloop.drift.windows import WindowsConfig, load_windows, plan
+from kinoloop.drift.windows import WindowsConfig, load_windows, plan, why_nothing
 from kinoloop.testing.drifting import START, make_world, write_tables
 
 DAY = timedelta(days=1)
@@ -78,7 +78,17 @@ def test_rows_come_in_one_order_whatever_the_order_on_disk(tables):
 
 def test_no_events_are_no_windows(tmp_path):
     assert load_windows(Tables(tmp_path), CONFIG) is None
+    assert why_nothing(Tables(tmp_path), CONFIG).startswith("there are no events")
 
 
 def test_nothing_new_is_no_windows(tables):
     assert load_windows(tables, CONFIG, known_until=START + 21 * DAY) is None
+    why = why_nothing(tables, CONFIG, known_until=START + 21 * DAY)
+    assert why.startswith("less than a day of events is new: the champion knows them until 2026-")
+
+
+def test_without_a_reference_it_is_said_how_far_events_go_back(tables):
+    long = WindowsConfig(days=20)
+    assert load_windows(tables, long) is None
+    assert "nothing lies before the newest days: events go back to " in why_nothing(tables, long)
+    assert "or lower [drift] days = 20" in why_nothing(tables, long)

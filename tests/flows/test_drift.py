@@ -78,7 +78,9 @@ def test_without_any_data_a_report_says_so(home):
     result = drift()
     assert result["fired"] is False
     assert result["tests"] == {}
-    assert "Not enough data to look for drift." in Path(result["report"]).read_text()
+    told = "Not enough data to look for drift: there are no events; next: kinoloop ingest."
+    assert result["verdict"] == told
+    assert told in Path(result["report"]).read_text()
 
 
 def test_champion_is_fetched_from_the_registry_and_tested(home):
@@ -107,6 +109,7 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     registry.set_alias("champion", version.version)
     result = drift()
     assert result["tests"]["quality"] == "quiet"
+    assert result["verdict"].endswith("stayed quiet. 1 more had not enough data.")
     report = Path(result["report"]).read_text()
     assert "version 1, item_knn" in report
     assert "– 2026-02-02 00:00, in 4 periods" in report  # what was known, not only trained on
@@ -153,10 +156,36 @@ def test_a_flow_without_advice_is_explained_too(caplog):
     assert "start nameless again" in _artifact("failed-nameless").data
 
 
+def test_verb_says_that_nothing_is_new_and_prints_no_empty_table(home):
+    world = make_world(1, users=20)
+    write_tables(world, home / "data")
+    bundle, known = home / "bundle", START + timedelta(days=35)
+    champion = champion_of(world)
+    write_bundle(
+        bundle,
+        recommender=champion.recommender,
+        catalogue=champion.catalogue,
+        histories=histories_of(world, until=35),
+        lineage=Lineage(name="knn", trained_until=known, known_until=known),
+    )
+    (home / "state").mkdir()
+    uri = f"sqlite:///{home / 'state' / 'mlflow.db'}"
+    run_id = Runs(uri).start("knn", key="k", params={}, tags={})
+    registry = ModelRegistry(uri)
+    registry.set_alias("champion", registry.register(bundle, run_id=run_id, tags={}).version)
+    done = CliRunner().invoke(app, ["drift"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Not enough data to look for drift: less than a day of events ")
+    assert "the champion knows them until 2026-02-09 00:00 UTC" in done.output.replace("\n", " ")
+    assert "No drift" not in done.output
+    assert "test" not in done.output.split("Report:")[0]
+
+
 def test_verb_prints_each_outcome_and_the_report(home):
     write_tables(make_world(1, users=60, drift_from=28), home / "data")
     done = CliRunner().invoke(app, ["drift", "--no-trigger"])
     assert done.exit_code == 0, done.output
     assert "mix event" in done.output
-    assert "Drift found." in done.output
+    assert "Drift: 1 of 1 tests fired. 2 more had not enough data." in done.output
+    assert "quality: there is no champion yet" in done.output
     assert "Report: " in done.output
