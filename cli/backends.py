@@ -23,6 +23,7 @@ from kinoloop.ownership import Owner
 logger = logging.getLogger(__name__)
 
 NOTE = "up.json"
+LOGS = "logs"
 PATIENCE = {  # a busy machine is slow, not broken; what is gone refuses connections at once
     "PREFECT_API_REQUEST_TIMEOUT": "300",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # see janitor.py
@@ -76,8 +77,11 @@ def connect(environment: Environment | None = None) -> Environment:
     """
     environment = environment or Environment()
     environment.private_state()
-    up = is_up(environment)
-    wanted = server_variables(environment) if up else base_variables(environment)
+    up = find_up(environment)
+    wanted = base_variables(environment)
+    if up is not None:
+        wanted = server_variables(environment)
+        os.environ.update(up.variable)  # flows that run here end with the servers that they use
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
     if os.environ.get("PREFECT_API_URL", prefect_url(environment)) == prefect_url(environment):
@@ -87,35 +91,36 @@ def connect(environment: Environment | None = None) -> Environment:
     return Environment()
 
 
-def is_up(environment: Environment) -> bool:
-    """Whether a `kinoloop up` of this state folder runs and its Prefect server answers.
+def find_up(environment: Environment) -> Owner | None:
+    """The `kinoloop up` of this state folder that runs and whose Prefect server answers.
 
     A server that is slow is waited for as long as its `up` runs; one that is gone refuses at once.
     """
     try:
         note = json.loads((environment.state_dir / NOTE).read_text(encoding="utf-8"))
-        owner = Owner(int(note["pid"]), float(note["since"]), "")
+        place = str((environment.state_dir / LOGS).resolve())
+        up = Owner(int(note["pid"]), float(note["since"]), place)
         url = str(note["prefect"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
     began = said = time.monotonic()
-    while owner.lives:
+    while up.lives:
         try:
-            return httpx.get(f"{url}/health", timeout=SAY_S).is_success
+            return up if httpx.get(f"{url}/health", timeout=SAY_S).is_success else None
         except httpx.TimeoutException:
             pass
         except httpx.HTTPError:
-            return False
+            return None
         if time.monotonic() - said >= SAY_S:
             said = time.monotonic()
             logger.warning(
                 "waiting for %s: `kinoloop up` (process %d) runs, but its Prefect server has not "
                 "answered for %.0f s",
                 url,
-                owner.pid,
+                up.pid,
                 said - began,
             )
-    return False
+    return None
 
 
 def leave_note(environment: Environment) -> Path:

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from cli import stack
+from cli.backends import LOGS
 from cli.servers import Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
@@ -45,7 +46,7 @@ def demo(
     _tell_progress()
     environment = Environment()
     steps = Steps(Console(highlight=False))
-    with Servers(environment.state_dir / "logs") as servers:
+    with Servers(environment.state_dir / LOGS) as servers:
         check_port(stack.service(environment))  # better now than when all the work is done
         with steps.step("Start Prefect and MLflow, pull the sample"):
             stack.start_backends(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from cli.backends import is_up, prefect_url
+from cli.backends import find_up, prefect_url
 from cli.finding import Finding, State, existing
 from cli.servers import check_port
 from cli.stack import mlflow_server, prefect_server, service
@@ -22,7 +22,7 @@ from kinoloop.redaction import without_credentials
 
 def ports(environment: Environment) -> Iterator[Finding]:
     """Ports are free, or held by our own servers."""
-    if is_up(environment):
+    if find_up(environment):
         yield Finding("Ports", State.OK, f"kinoloop is up, Prefect at {prefect_url(environment)}")
         return
     for server in (service(environment), mlflow_server(environment), prefect_server(environment)):

@@ -19,7 +19,7 @@ from cli.access import (
     prefect_server_variables,
     token_file,
 )
-from cli.backends import leave_note, mlflow_url, prefect_url, server_variables
+from cli.backends import LOGS, leave_note, mlflow_url, prefect_url, server_variables
 from cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
@@ -41,7 +41,7 @@ def up() -> None:
     """
     environment = Environment()
     console = Console()
-    with Servers(environment.state_dir / "logs") as servers:
+    with Servers(environment.state_dir / LOGS) as servers:
         start_backends(servers, environment, console)
         console.print("Deploying the flows and their schedules …")
         deploy(environment)

@@ -1,7 +1,10 @@
 """When: one Prefect flow a file, named after what it does; composes tasks, computes nothing."""
 
-from kinoloop.ownership import end_with_owner
+import os
+
+from kinoloop.ownership import end_with_owner, end_without
 from kinoloop.telemetry import switch_off
 
 switch_off()
 end_with_owner()
+end_without(os.environ.get("PREFECT_API_URL"))

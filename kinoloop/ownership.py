@@ -9,12 +9,14 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 OWNER = "KINOLOOP_OWNER"
 WATCH_S = 2.0
+REFUSED_S = 120.0
 GRACE_S = 20.0  # for tasks to clean up; then the process ends whatever they do
 
 
@@ -104,13 +107,48 @@ def end_with_owner() -> None:
     """Let this process end soon after its owner is gone; a process that belongs to nobody stays."""
     owner = Owner.of(dict(os.environ))
     if owner is not None:
-        threading.Thread(target=_watch, args=(owner,), name="owner", daemon=True).start()
+        threading.Thread(target=_watch_owner, args=(owner,), name="owner", daemon=True).start()
 
 
-def _watch(owner: Owner) -> None:
+def end_without(server: str | None) -> None:
+    """Let this process end when a server has refused connections for `REFUSED_S`.
+
+    A client that tries each of its last messages again and again would keep it for many minutes.
+    A server that is slow, or one that starts anew, refuses nothing for so long.
+
+    Args:
+        server: Its URL; None: there is none.
+    """
+    if server is not None:
+        threading.Thread(target=_watch_server, args=(server,), name="server", daemon=True).start()
+
+
+def _watch_owner(owner: Owner) -> None:
     while owner.lives:
         time.sleep(WATCH_S)
-    sys.stderr.write(f"kinoloop up (process {owner.pid}) is gone: this run ends with it\n")
+    _end_this(f"`kinoloop up` (process {owner.pid}) is gone: this run ends with it")
+
+
+def _watch_server(server: str) -> None:
+    url = urlsplit(server)
+    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    answered = time.monotonic()
+    while time.monotonic() - answered < REFUSED_S:
+        try:
+            socket.create_connection(address, timeout=REFUSED_S).close()
+        except ConnectionRefusedError:
+            pass
+        except OSError:  # slow, or the network is; no sign that nobody is there
+            answered = time.monotonic()
+        else:
+            answered = time.monotonic()
+        time.sleep(WATCH_S)
+    _end_this(f"{server} has refused connections for {REFUSED_S:.0f} s: this run ends")
+
+
+def _end_this(why: str) -> None:
+    """Ask this process to end, and end it when it does not."""
+    sys.stderr.write(f"{why}. What was committed is kept; start it again.\n")
     sys.stderr.flush()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)

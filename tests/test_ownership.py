@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ def test_run_ends_when_its_owner_is_killed(owner):
     process.wait()
     _, said = run.communicate(timeout=60)
     assert run.returncode != 0
-    assert f"kinoloop up (process {process.pid}) is gone: this run ends with it" in said
+    assert f"`kinoloop up` (process {process.pid}) is gone: this run ends with it" in said
 
 
 def test_run_ends_although_it_does_not_heed_a_termination(owner):
@@ -76,3 +77,25 @@ def test_owner_survives_the_environment(owner):
     assert Owner.of(mine.variable) == mine
     assert Owner.of({}) is None
     assert Owner.of({OWNER: "half:"}) is None
+
+
+def test_run_ends_when_its_server_refuses_connections(tmp_path):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/api"
+        watching = RUN.replace("end_with_owner()", f"end_without({url!r})").replace(
+            "ownership.WATCH_S,", "ownership.REFUSED_S, ownership.WATCH_S,"
+        )
+        watching = watching.replace("= 0.1, 1.0", "= 0.5, 0.1, 1.0")
+        run = subprocess.Popen(
+            [sys.executable, "-c", watching], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert run.stdout.readline() == "begun\n"
+        server.accept()[0].close()
+        assert run.poll() is None
+    _, said = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert f"{url} has refused connections for 0 s: this run ends" in said
+    assert "start it again" in said

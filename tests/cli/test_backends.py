@@ -1,3 +1,4 @@
+import contextlib
 import http.server
 import json
 import os
@@ -5,8 +6,9 @@ import threading
 
 import pytest
 
-from cli import backends
+from cli import access, backends
 from kinoloop.environment import Environment
+from kinoloop.ownership import Owner
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def server(monkeypatch):
 
 
 def test_without_servers_prefect_gets_a_home_of_ours_and_no_server(environment, tmp_path):
-    assert not backends.is_up(environment)
+    assert backends.find_up(environment) is None
     backends.connect(environment)
     assert os.environ["PREFECT_HOME"] == str(tmp_path / "state" / "prefect")
     assert "PREFECT_API_URL" not in os.environ
@@ -47,8 +49,9 @@ def test_without_servers_prefect_gets_a_home_of_ours_and_no_server(environment, 
 def test_commands_join_the_servers_that_are_up(environment, server):
     environment = Environment()
     backends.leave_note(environment)
-    assert backends.is_up(environment)
+    assert backends.find_up(environment).pid == os.getpid()
     joined = backends.connect(environment)
+    assert Owner.of(dict(os.environ)) == Owner.me(environment.state_dir / "logs")
     assert os.environ["PREFECT_API_URL"] == f"http://127.0.0.1:{server.server_port}/api"
     assert joined.tracking_uri == "http://127.0.0.1:5000"
 
@@ -58,16 +61,43 @@ def test_a_note_of_a_process_that_is_gone_counts_for_nothing(environment, server
     note = backends.leave_note(environment)
     content = json.loads(note.read_text())
     note.write_text(json.dumps(content | {"since": 1.0}))
-    assert not backends.is_up(environment)
+    assert backends.find_up(environment) is None
     note.write_text("{half")
-    assert not backends.is_up(environment)
+    assert backends.find_up(environment) is None
 
 
 def test_a_server_that_does_not_answer_is_not_up(environment, monkeypatch):
     monkeypatch.setenv("KINOLOOP_PREFECT_PORT", "1")
     environment = Environment()
     backends.leave_note(environment)
-    assert not backends.is_up(environment)
+    assert backends.find_up(environment) is None
+
+
+def test_slow_server_is_waited_for_while_its_up_runs(environment, server, monkeypatch, caplog):
+    monkeypatch.setattr(backends, "SAY_S", 0.05)
+    backends.leave_note(Environment())
+    answer, slow = server.RequestHandlerClass.do_GET, threading.Event()
+
+    def late(handler):
+        if not slow.wait(timeout=0.2):
+            slow.set()
+        with contextlib.suppress(BrokenPipeError):
+            answer(handler)
+
+    monkeypatch.setattr(server.RequestHandlerClass, "do_GET", late)
+    assert backends.find_up(Environment()) is not None
+    assert "but its Prefect server has not answered" in caplog.text
+
+
+def test_token_is_for_our_own_servers_only(environment, monkeypatch):
+    backends.connect(environment)
+    token = access.load_token(environment)
+    assert os.environ["PREFECT_API_AUTH_STRING"] == token
+    assert os.environ["PREFECT_SERVER_API_AUTH_STRING"] == token  # also the server of one flow
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING")
+    monkeypatch.setenv("PREFECT_API_URL", "https://prefect.example.org/api")
+    backends.connect(environment)
+    assert "PREFECT_API_AUTH_STRING" not in os.environ
 
 
 def test_variables_of_the_user_win(environment, monkeypatch):
