@@ -69,7 +69,7 @@ class Contest:
 
 
 @contextmanager
-def one_promotion(environment: Environment, *, timeout_s: float = 600) -> Iterator[None]:
+def one_promotion(environment: Environment, *, timeout_s: float = 21_600) -> Iterator[None]:
     """Let one promotion run at a time on this machine; a rollback never waits for it.
 
     Raises:

@@ -63,7 +63,7 @@ class ExtractConfig(Config):
         default=24, ge=0, description="Replaced files stay so long: a run may still read them."
     )
     lock_wait_s: float = Field(
-        default=60.0, ge=0, description="How long to wait for another extraction to end."
+        default=21_600.0, ge=0, description="How long to wait for another extraction to end."
     )
     encoders: tuple[dict[str, Any], ...] = Field(
         default=DEFAULT_ENCODERS, description="One a modality; `kind` names the class."

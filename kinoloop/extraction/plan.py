@@ -122,9 +122,11 @@ def planned(
 @contextmanager
 def _alone(state_dir: Path, wait_s: float) -> Iterator[None]:
     state_dir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(state_dir / "extract.lock", timeout=wait_s)
+    lock = filelock.FileLock(state_dir / "extract.lock", timeout=wait_s)  # dies with its owner
     try:
-        lock.acquire()
+        if not _at_once(lock):
+            logger.warning("another extraction runs; waiting for it, at most %.0f s", wait_s)
+            lock.acquire()
     except filelock.Timeout as err:
         raise DataError(
             f"another extraction holds {state_dir / 'extract.lock'} for more than "
@@ -134,3 +136,12 @@ def _alone(state_dir: Path, wait_s: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _at_once(lock: filelock.BaseFileLock) -> bool:
+    """Take a lock if nobody holds it."""
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return False
+    return True

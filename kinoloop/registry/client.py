@@ -194,7 +194,7 @@ class ModelRegistry:
         return target
 
     @contextmanager
-    def moving_aliases(self, state_dir: Path, *, timeout_s: float = 60) -> Iterator[None]:
+    def moving_aliases(self, state_dir: Path, *, timeout_s: float = 600) -> Iterator[None]:
         """Hold the lock under which aliases move; it dies with its owner, however that ends.
 
         Raises:

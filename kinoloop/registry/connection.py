@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from kinoloop.errors import RegistryError
 from kinoloop.redaction import without_credentials
@@ -33,6 +33,7 @@ FAIL_FAST = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 EXPERIMENT = "kinoloop"
+LOCK_WAIT_S = 600.0  # making the tables takes seconds, on a busy machine a minute
 
 
 class Connection:
@@ -71,9 +72,17 @@ class Connection:
         if self.database is None:
             return MlflowClient(self.tracking_uri, self.tracking_uri)
         self.database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.database}.lock", timeout=60):  # making the client makes tables
-            client = MlflowClient(self.tracking_uri, self.tracking_uri)
-            client.search_registered_models(max_results=1)  # its store is made at the first use
+        lock = FileLock(f"{self.database}.lock", timeout=LOCK_WAIT_S)
+        try:
+            with lock:  # making the client makes tables
+                client = MlflowClient(self.tracking_uri, self.tracking_uri)
+                client.search_registered_models(max_results=1)  # its store is made at first use
+        except Timeout as err:
+            raise RegistryError(
+                f"another process has been making the tables of {self.database} for "
+                f"{LOCK_WAIT_S:.0f} s (lock {lock.lock_file}); wait for it, or stop it, and try "
+                "again"
+            ) from err
         return client
 
     @property

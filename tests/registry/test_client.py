@@ -5,9 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry, prune
+from kinoloop.registry.connection import Connection
 from kinoloop.release.release import Release
 
 
@@ -147,6 +149,15 @@ def test_aliases_move_one_at_a_time(registry, tmp_path):
     for thread in threads:
         thread.join()
     assert overlaps == 0
+
+
+def test_a_store_that_another_process_makes_for_ever_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("kinoloop.registry.connection.LOCK_WAIT_S", 0.1)
+    with (
+        FileLock(tmp_path / "fresh.db.lock"),
+        pytest.raises(RegistryError, match=r"has been making the tables of .*fresh\.db"),
+    ):
+        _ = Connection(f"sqlite:///{tmp_path / 'fresh.db'}").client
 
 
 def test_a_held_lock_is_named(registry, tmp_path):
