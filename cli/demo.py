@@ -6,8 +6,6 @@ the servers, finds nothing new, and shows the slates.
 
 import logging
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,16 +86,16 @@ def pull(console: Console) -> None:
     if BATCHES.is_dir():
         console.print("  the sample is there already")
         return
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "pull", "--quiet"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0 or not BATCHES.is_dir():
-        said = (done.stderr or done.stdout).strip()
+    from tasks.dvc import dvc
+
+    try:
+        dvc(Environment(), "pull", "--quiet", cwd=Path.cwd())
+        said = "it said nothing"
+    except DataError as err:
+        said = str(err)
+    if not BATCHES.is_dir():
         raise DataError(
-            f"`dvc pull` did not bring {BATCHES}: {said or 'it said nothing'}. "
+            f"`dvc pull` did not bring {BATCHES}: {said}. "
             "Run from the checkout, or make the sample: kinoloop sample data/sample"
         )
 

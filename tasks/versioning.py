@@ -7,19 +7,19 @@ version is a hash over the committed files of every table, so that lineage never
 
 import hashlib
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import deltalake
 import yaml
 from prefect import task
 
+from kinoloop import durable
 from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.schema import TABLES
+from tasks.dvc import dvc
 
 logger = logging.getLogger(__name__)
 
@@ -65,23 +65,43 @@ def version_data(environment: Environment) -> str:
         The dataset version, see `dataset_version`.
 
     Raises:
-        DataError: DVC failed; the message ends with what it said.
+        DataError: DVC failed; the message says what is committed all the same, and ends with what
+            DVC said. The next ingest, extract or prune pins and pushes what is waiting.
     """
     data_dir = environment.data_dir.resolve()
     if _dvc_root(data_dir) is None:
         logger.warning("%s is in no DVC repository: its version is a hash of the tables", data_dir)
     else:
-        _dvc("add", data_dir.name, cwd=data_dir.parent)
-        remote = environment.dvc_push_remote
-        if remote:
-            _dvc("push", "-r", remote, f"{data_dir.name}.dvc", cwd=data_dir.parent)
-    unversioned(Tables(data_dir)).unlink(missing_ok=True)
+        _pin(environment, data_dir)
+    durable.remove(unversioned(Tables(data_dir)))
     return dataset_version(environment)
 
 
 def is_versioned(environment: Environment) -> bool:
-    """Whether the dataset version has every committed batch; a killed ingest may leave one out."""
+    """Whether the dataset version has all that is committed; a killed run may leave some out."""
     return not unversioned(Tables(environment.data_dir)).exists()
+
+
+def _pin(environment: Environment, data_dir: Path) -> None:
+    try:
+        dvc(environment, "add", data_dir.name, cwd=data_dir.parent)
+    except DataError as err:
+        raise DataError(
+            f"everything is committed to {data_dir}, but it is not pinned as a dataset version "
+            f"yet; mend what DVC says and run `kinoloop ingest`, which pins it: {err}"
+        ) from err
+    remote = environment.dvc_push_remote
+    if remote is None:
+        return
+    try:
+        arguments = ("push", "-r", remote, f"{data_dir.name}.dvc")
+        dvc(environment, *arguments, cwd=data_dir.parent)
+    except DataError as err:
+        raise DataError(
+            f"everything is committed to {data_dir} and pinned as {dataset_version(environment)}, "
+            f"but it is not in the remote {remote} yet; mend what DVC says and run `kinoloop "
+            f"ingest`, which pushes it: {err}"
+        ) from err
 
 
 def _pointer(data_dir: Path) -> Path:
@@ -91,14 +111,6 @@ def _pointer(data_dir: Path) -> Path:
 
 def _dvc_root(path: Path) -> Path | None:
     return next((p for p in path.parents if (p / ".dvc").is_dir()), None)
-
-
-def _dvc(*arguments: str, cwd: Path) -> None:
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
-        raise DataError(f"`dvc {' '.join(arguments)}` in {cwd} failed: {said}")
 
 
 def _tables_hash(tables: Tables) -> str:

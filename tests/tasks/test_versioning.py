@@ -5,9 +5,11 @@ import deltalake
 import polars as pl
 import pytest
 
+from kinoloop.data.commit import unversioned
+from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
-from tasks.versioning import UNVERSIONED, dataset_version, version_data
+from tasks.versioning import UNVERSIONED, dataset_version, is_versioned, version_data
 
 
 @pytest.fixture
@@ -69,3 +71,35 @@ def test_refuses_a_dvc_file_without_a_hash(environment, tmp_path):
     (tmp_path / "data.dvc").write_text("outs: []\n")
     with pytest.raises(DataError, match="not a DVC file with one output"):
         dataset_version(environment)
+
+
+def test_what_is_committed_but_not_pinned_is_said_and_pinned_by_the_next_run(environment, tmp_path):
+    dvc("init", "--no-scm", "-q", cwd=tmp_path)
+    write_table(environment.data_dir, ["a"])
+    unversioned(Tables(environment.data_dir)).parent.mkdir()
+    unversioned(Tables(environment.data_dir)).touch()
+    ignored = tmp_path / ".dvcignore"
+    ignored.write_text("data\n")
+    with pytest.raises(DataError, match=r"is committed to .*not pinned .*`kinoloop ingest`, which"):
+        version_data.fn(environment)
+    assert not is_versioned(environment)
+    ignored.unlink()
+    assert version_data.fn(environment).endswith(".dir")
+    assert is_versioned(environment)
+
+
+def test_what_is_pinned_but_not_pushed_is_said_and_pushed_by_the_next_run(
+    environment, tmp_path, monkeypatch
+):
+    dvc("init", "--no-scm", "-q", cwd=tmp_path)
+    monkeypatch.setenv("KINOLOOP_DVC_PUSH_REMOTE", "mine")
+    write_table(environment.data_dir, ["a"])
+    unversioned(Tables(environment.data_dir)).parent.mkdir()
+    unversioned(Tables(environment.data_dir)).touch()
+    with pytest.raises(DataError, match=r"pinned as .*\.dir, but it is not in the remote mine yet"):
+        version_data.fn(Environment())
+    assert not is_versioned(environment)
+    dvc("remote", "add", "-q", "mine", str(tmp_path / "mine"), cwd=tmp_path)
+    version_data.fn(Environment())
+    assert is_versioned(environment)
+    assert any((tmp_path / "mine").rglob("*.dir"))
