@@ -49,9 +49,9 @@ def promote(*, force: bool = False) -> dict[str, Any]:
                 "refused_by": known,
             }
         decision = weigh(contest)
+        record_decision(contest, decision)  # first: no champion is without its record
         if decision.promoted:
             move_champion(contest)
-        record_decision(contest, decision)
         prune_cache(environment)
     outcome = "promoted" if decision.promoted else "refused"
     logger.info("version %s is %s", version, outcome)

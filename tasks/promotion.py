@@ -148,30 +148,35 @@ def move_champion(contest: Contest) -> None:
     with registry.moving_aliases(contest.environment.state_dir):
         champion = registry.champion()
         now = champion and champion.version
-        if now == contest.challenger.version:
-            return  # an earlier attempt of this task got that far
-        if now != weighed:
+        if now not in {weighed, contest.challenger.version}:
             raise RegistryError(
                 f"the champion changed from version {weighed} to {now} while "
                 f"version {contest.challenger.version} was weighed; promote again"
             )
-        aliases.promote(registry, contest.challenger.version)
+        if now != contest.challenger.version:  # else an earlier attempt of this task got that far
+            aliases.promote(registry, contest.challenger.version)
+        registry.set_tag(contest.challenger.version, PROMOTED, contest.evidence)
     logger.info("version %s is champion", contest.challenger.version)
 
 
 @task(name="record decision", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 def record_decision(contest: Contest, decision: Decision) -> None:
-    """Keep the record in MLflow (with the challenger's run) and as a Prefect artifact."""
+    """Keep the record in MLflow (with the challenger's run) and as a Prefect artifact.
+
+    It is written before an alias moves: killed in between, a decision stands there that was not
+    carried out (the version lacks the tag `promoted`) and the next promote decides anew; the other
+    way round a champion would be in service for which nobody could say why.
+    """
     page = to_markdown(decision)
     runs, run_id = Runs(contest.environment.tracking_uri), contest.challenger.run_id
     name = f"decisions/{decision.decided_at:%Y%m%dT%H%M%S}"
     runs.log_text(run_id, decision.model_dump_json(indent=2), f"{name}.json")
     runs.log_text(run_id, page, f"{name}.md")
     verdict = PROMOTED if decision.promoted else REFUSED
-    if decision.refusals:
+    if not decision.promoted:
         reasons = "\n".join(decision.refusals)[:TAG_LENGTH]
         contest.registry.set_tag(contest.challenger.version, REFUSED_BECAUSE, reasons)
-    contest.registry.set_tag(contest.challenger.version, verdict, contest.evidence)
+        contest.registry.set_tag(contest.challenger.version, REFUSED, contest.evidence)
     create_markdown_artifact(
         key="decision", markdown=page, description=f"Version {contest.challenger.version} {verdict}"
     )
@@ -192,8 +197,8 @@ def restore_previous(environment: Environment) -> tuple[ModelVersion, ModelVersi
     with registry.moving_aliases(environment.state_dir):
         champion, previous = aliases.to_restore(registry)
         _open(registry, previous, environment).check()
+        _record_rollback(environment, champion, previous)  # first, as in `record_decision`
         aliases.roll_back(registry)
-    _record_rollback(environment, champion, previous)
     return champion, previous
 
 

@@ -10,6 +10,7 @@ from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.registry import aliases
 from kinoloop.release.decision import Decision
 from tasks.promotion import one_promotion
 from tests.flows.conftest import SETTINGS
@@ -57,6 +58,30 @@ def test_the_first_challenger_that_passes_the_gates_becomes_champion(environment
     decision = Decision.model_validate(done["decision"])
     assert decision.gain is None
     assert all(gate.passed for gate in decision.gates)
+
+
+class Killed(BaseException):
+    """Ends the process: nothing cleans up behind it."""
+
+
+def test_a_champion_has_its_record_though_promotion_was_killed_as_the_alias_moved(
+    environment, registry, monkeypatch
+):
+    version = retrain()["version"]
+    promoted = aliases.promote
+
+    def move_and_die(*args):
+        promoted(*args)
+        raise Killed
+
+    monkeypatch.setattr(aliases, "promote", move_and_die)
+    with pytest.raises(Killed):
+        promote()
+    assert registry.champion().version == version
+    (page,) = [text for path, text in _decisions(environment, version).items() if path[-2:] == "md"]
+    assert f"Version {version} promoted to champion" in page
+    monkeypatch.undo()
+    assert promote()["outcome"] == "nothing to do"
 
 
 def test_a_better_challenger_replaces_the_champion_and_rollback_undoes_it(
