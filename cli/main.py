@@ -13,7 +13,20 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune
+from cli import (
+    data,
+    demo,
+    doctor,
+    drift,
+    evaluate,
+    media,
+    models,
+    sample,
+    serve,
+    stack,
+    tune,
+    verify,
+)
 from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
@@ -47,7 +60,8 @@ def options(
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request of Prefect's client
 
 
-for verbs in (data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune):
+VERBS = (data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune, verify)
+for verbs in VERBS:
     verbs.register(app)
 
 

@@ -13,7 +13,7 @@ from tasks.content import find_duplicates, label_videos
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
 from tasks.sharding import a_shard_takes, make_shard, plan_extraction, ray_runner
-from tasks.versioning import dataset_version, version_data
+from tasks.versioning import dataset_version, is_versioned, version_data
 
 
 @flow(
@@ -38,7 +38,8 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
     report["duplicates"] = find_duplicates(environment)
     changed = report["done"] + report["labels"]["done"] + report["duplicates"]["compared"] > 0
     with exclusive(Tables(environment.data_dir)):
-        version = version_data(environment) if changed else dataset_version(environment)
+        known = not changed and is_versioned(environment)
+        version = dataset_version(environment) if known else version_data(environment)
     show_extraction(report, version)
     return {**report, "dataset_version": version}
 

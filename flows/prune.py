@@ -9,7 +9,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
 from tasks.pruning import prune_vectors
-from tasks.versioning import dataset_version, version_data
+from tasks.versioning import dataset_version, is_versioned, version_data
 
 
 @flow(name="prune", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -25,5 +25,6 @@ def prune() -> dict[str, Any]:
     environment = Environment()
     deleted = prune_vectors(environment)
     with exclusive(Tables(environment.data_dir)):
-        version = version_data(environment) if deleted else dataset_version(environment)
+        known = is_versioned(environment)
+        version = dataset_version(environment) if known else version_data(environment)
     return {"deleted": deleted, "dataset_version": version}

@@ -155,8 +155,10 @@ def _room(path: Path) -> Iterator[Path]:
     try:
         yield room
     finally:
-        shutil.rmtree(room, ignore_errors=True)
-        os.close(descriptor)
+        try:
+            shutil.rmtree(room, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 def _locked_room(path: Path) -> tuple[Path, int]:

@@ -60,7 +60,7 @@ def validate_batch(
             tables,
             pseudonyms=load_pseudonyms(environment),
             config=config,
-            directory=commit.workspace(tables) / "staging" / name,
+            directory=tables.workspace / "staging" / name,
             now=now,
             observe=report,
             any_volume=any_volume,

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinoloop.data.checksums import check
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
@@ -91,8 +92,11 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
 
     Raises:
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
-            length.
+            length; or a file of the tables is damaged.
     """
+    check(tables, ("videos", "labels", "duplicates"))
+    if fingerprints is None or fingerprints:
+        check(tables, ("features",))
     videos = _read_videos(tables)
     ids = IdMap(videos["video_id"])
     published_at = videos.select(_MICROSECONDS).to_series().to_numpy()
@@ -118,6 +122,7 @@ def _read_videos(tables: Tables) -> pl.DataFrame:
 
 def load_thumbnails(tables: Tables) -> pl.DataFrame:
     """Read the thumbnails of all videos that have one: columns `video_id`, `thumbnail` (JPEG)."""
+    check(tables, ("media",))
     return (
         tables.scan("media")
         .filter(pl.col("thumbnail").is_not_null())

@@ -1,11 +1,12 @@
 """Commit a staged batch whole or not at all, across the tables videos, events, quarantine, batches.
 
 Delta commits are atomic for one table, not for four. So a journal with the versions before is
-written first; each table then gets one Delta commit; the ledger `batches` comes last and is what
-makes the batch count. Whoever takes the lock next finds a journal that a killed writer left: if the
-ledger has the batch, the work was done; if not, each table goes back to its version and the files
-of the batch are removed. Lock, journal and staging live beside the data directory (`.data.ingest/`)
-so that DVC does not pin them, on the same filesystem so that publishing is a rename.
+written first; each table then gets one Delta commit, which names the batch; the ledger `batches`
+comes last and is what makes the batch count; all is flushed before the journal goes. Whoever takes
+the lock next finds a journal that a killed writer left: if the ledger has the batch, the work was
+done; if not, what the batch committed is taken out of each table (`undo`). Lock, journal and
+staging live beside the data directory (`.data.ingest/`) so that DVC does not pin them, on the same
+filesystem so that publishing is a rename.
 """
 
 import json
@@ -22,12 +23,15 @@ import deltalake
 import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 
 from kinoloop import durable
 from kinoloop.data.batch import Staged, check_balance
+from kinoloop.data.checksums import drop_torn, seal, unsealed
 from kinoloop.data.deduplicate import shards_of
 from kinoloop.data.key import remember_key
 from kinoloop.data.tables import Tables
+from kinoloop.data.undo import of_batch, undo
 from kinoloop.errors import DataError
 from kinoloop.schema import BATCHES, TABLES
 
@@ -36,26 +40,34 @@ logger = logging.getLogger(__name__)
 COMMITTED = ("videos", "events", "quarantine", "batches")
 """Tables of one batch, in the order of their commits; the last one makes it count."""
 
+JOURNAL = "journal.json"
 PARTITIONS = {"events": ["date"]}
 LOCK_TIMEOUT_S = 600.0
 
 
-def workspace(tables: Tables) -> Path:
-    """Directory beside the data directory for lock, journal and staging."""
-    root = tables.root.resolve()
-    return root.with_name(f".{root.name}.ingest")
+class Journal(BaseModel):
+    """What is about to be committed.
+
+    Attributes:
+        batch_id: The batch.
+        versions: Of each table before it.
+    """
+
+    batch_id: str
+    versions: dict[str, int]
 
 
 def unversioned(tables: Tables) -> Path:
-    """A file that is there while committed batches wait for their dataset version."""
-    return workspace(tables) / "unversioned"
+    """A file that is there while something committed waits for its dataset version."""
+    return tables.workspace / "unversioned"
 
 
 @contextmanager
 def exclusive(tables: Tables, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Be the only writer of the ingested tables; undo first what a killed writer left half done.
+    """Be the only writer of the tables; undo first what a killed writer left half done.
 
-    The lock is the operating system's and dies with its owner.
+    What was committed inside is on the disk, with its checksums, when the block has ended. The
+    lock is the operating system's and dies with its owner.
 
     Args:
         tables: The tables to write.
@@ -64,39 +76,60 @@ def exclusive(tables: Tables, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[
     Raises:
         DataError: Another writer holds the lock for longer than that.
     """
-    place = workspace(tables)
-    place.mkdir(parents=True, exist_ok=True)
+    place = tables.workspace
+    durable.make_folder(place)
+    lock = FileLock(place / "lock", timeout=timeout_s)
     try:
-        with FileLock(place / "lock", timeout=timeout_s):
-            recover(tables)
-            yield
+        lock.acquire()
     except Timeout as err:
         raise DataError(
             f"another ingest has been writing to {tables.root} for {timeout_s:.0f} s "
             f"(lock {place / 'lock'}); run again when it has finished"
         ) from err
+    try:
+        recover(tables)
+        yield
+        seal_all(tables)
+    finally:
+        lock.release()
 
 
 def recover(tables: Tables) -> str | None:
-    """Undo a commit that was interrupted, and sweep leftovers of staging; call with the lock held.
+    """Undo a commit that was interrupted, and sweep leftovers; call with the lock held.
+
+    It may be interrupted itself, at any point and any number of times: what it has undone already
+    is found undone by the next.
 
     Returns:
         The batch that was undone, None where there was nothing to undo.
+
+    Raises:
+        DataError: The journal is damaged.
     """
-    place = workspace(tables)
-    journal = place / "journal.json"
+    place = tables.workspace
+    for name in TABLES:
+        drop_torn(tables, name)
+    found = _read_journal(place / JOURNAL)
     undone = None
-    if journal.exists():
-        found = json.loads(journal.read_text(encoding="utf-8"))
-        batch_id: str = found["batch_id"]
-        if not _has_batch(tables, batch_id):
-            for name in reversed(COMMITTED):
-                _undo(tables, name, version=found["versions"][name], batch_id=batch_id)
-            undone = batch_id
-            logger.warning("batch %s was interrupted while committing: undone", batch_id)
-        journal.unlink()
+    if found is not None and not _has_batch(tables, found.batch_id):
+        for name in reversed(COMMITTED):
+            undo(tables, name, version=found.versions[name], batch_id=found.batch_id)
+        undone = found.batch_id
+        logger.warning("batch %s was interrupted while committing: undone", undone)
+    seal_all(tables)
+    durable.remove(place / JOURNAL)
     shutil.rmtree(place / "staging", ignore_errors=True)
+    for folder in (place, tables.root, *(tables.path(name) for name in TABLES)):
+        durable.sweep(folder)
     return undone
+
+
+def seal_all(tables: Tables) -> None:
+    """Flush what was committed and note its checksums; such tables wait for a dataset version."""
+    for name in TABLES:
+        if unsealed(tables, name):
+            durable.write_text(unversioned(tables), "")
+            seal(tables, name)
 
 
 def commit(staged: Staged, tables: Tables, *, now: datetime) -> bool:
@@ -126,23 +159,43 @@ def commit(staged: Staged, tables: Tables, *, now: datetime) -> bool:
     for name in COMMITTED:
         _create(tables, name)
     remember_key(tables, staged.key_id)
-    journal = workspace(tables) / "journal.json"
-    versions = {name: tables.version(name) for name in COMMITTED}
-    durable.write_json(journal, {"batch_id": staged.batch_id, "versions": versions})
+    seal_all(tables)
+    journal = Journal(
+        batch_id=staged.batch_id, versions={name: tables.version(name) for name in COMMITTED}
+    )
+    durable.write_json(tables.workspace / JOURNAL, journal.model_dump())
     for name in COMMITTED:
         _publish(staged, tables, name, now=now)
-    unversioned(tables).touch()
-    journal.unlink()
+    seal_all(tables)
+    durable.remove(tables.workspace / JOURNAL)
     shutil.rmtree(staged.directory, ignore_errors=True)
     logger.info("batch %s committed: %d rows", staged.batch_id, staged.total("accepted"))
     return True
+
+
+def _read_journal(path: Path) -> Journal | None:
+    if not path.exists():
+        return None
+    try:
+        return Journal.model_validate_json(path.read_bytes())
+    except ValidationError as err:
+        raise DataError(
+            f"{path} is damaged, so a commit that was interrupted cannot be undone. Restore the "
+            "tables with `dvc checkout`, then delete that file and run `kinoloop ingest`: files "
+            "that the restored ledger does not have are ingested again"
+        ) from err
 
 
 def _publish(staged: Staged, tables: Tables, name: str, *, now: datetime) -> None:
     """One table's part of the batch, as one Delta commit."""
     if name == "batches":
         ledger = _ledger(staged, now)
-        deltalake.write_deltalake(str(tables.path(name)), ledger.to_arrow(), mode="append")
+        deltalake.write_deltalake(
+            str(tables.path(name)),
+            ledger.to_arrow(),
+            mode="append",
+            commit_properties=of_batch(staged.batch_id),
+        )
     elif name == "videos" and shards_of(staged.directory, "replaced"):
         _merge_videos(staged, tables)
     else:
@@ -161,7 +214,11 @@ def _append(staged: Staged, tables: Tables, name: str) -> None:
     if actions:
         table = deltalake.DeltaTable(str(tables.path(name)))
         table.create_write_transaction(
-            actions, mode="append", schema=table.schema(), partition_by=PARTITIONS.get(name)
+            actions,
+            mode="append",
+            schema=table.schema(),
+            partition_by=PARTITIONS.get(name),
+            commit_properties=of_batch(staged.batch_id),
         )
 
 
@@ -171,7 +228,13 @@ def _merge_videos(staged: Staged, tables: Tables) -> None:
     rows = pl.scan_parquet(shards).collect().to_arrow()
     table = deltalake.DeltaTable(str(tables.path("videos")))
     (
-        table.merge(rows, "old.video_id = new.video_id", source_alias="new", target_alias="old")
+        table.merge(
+            rows,
+            "old.video_id = new.video_id",
+            source_alias="new",
+            target_alias="old",
+            commit_properties=of_batch(staged.batch_id),
+        )
         .when_matched_update_all()
         .when_not_matched_insert_all()
         .execute()
@@ -233,19 +296,3 @@ def _create(tables: Tables, name: str) -> None:
 def _has_batch(tables: Tables, batch_id: str) -> bool:
     mine = tables.scan("batches").filter(pl.col("batch_id") == batch_id)
     return bool(mine.select(pl.len()).collect().item())
-
-
-def _undo(tables: Tables, name: str, *, version: int, batch_id: str) -> None:
-    """Bring a table back to `version`; where somebody appended since, take out only the batch."""
-    table = deltalake.DeltaTable(str(tables.path(name)))
-    if table.version() == version + 1:
-        table.restore(version)
-    elif table.version() > version and name != "videos":
-        table.delete(f"batch_id = '{batch_id}'")
-    elif table.version() > version:
-        raise DataError(
-            f"table {name} went from version {version} to {table.version()} while the commit of "
-            f"batch {batch_id} was interrupted. Restore it: DeltaTable.restore({version})"
-        )
-    for orphan in tables.path(name).rglob(f"{batch_id}-*.parquet"):
-        orphan.unlink()

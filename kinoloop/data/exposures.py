@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinoloop.data.checksums import check
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS
@@ -72,7 +73,11 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
 
     Returns:
         Sorted by (timestamp, pseudonym, video).
+
+    Raises:
+        DataError: A file of the table is damaged.
     """
+    check(tables, ("events",))
     index = pl.LazyFrame(
         {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
         schema={"video_id": pl.String, "video": pl.Int32},

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from kinoloop.data.checksums import check
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
@@ -66,7 +67,11 @@ def load_histories(
 
     Returns:
         One row a user who has an interaction, sorted by pseudonym; oldest first, ties by index.
+
+    Raises:
+        DataError: A file of the tables is damaged.
     """
+    check(tables, ("events", "videos"))
     events = _events(tables, since, until)
     users = events.select("user_id").unique().collect(engine="streaming").sort("user_id")
     users = users.with_row_index("user")

@@ -24,6 +24,12 @@ class Tables:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def workspace(self) -> Path:
+        """Directory beside the data directory for lock, journal and staging."""
+        root = self.root.resolve()
+        return root.with_name(f".{root.name}.ingest")
+
     def path(self, name: str) -> Path:
         """Directory of a table.
 

@@ -39,24 +39,29 @@ class Zone:
             path.write_text(content)
         return path
 
-    def ingest(self, config=None, *, pseudonyms=KEY, observe=nobody, any_volume=False):
+    def stage(self, config=None, *, pseudonyms=KEY, observe=nobody, any_volume=False):
+        """Stage what is new; None where nothing is. Call it with the lock held."""
+        arrivals = look(str(self.landing), self.tables)
+        if not arrivals.new:
+            return None
+        return stage_batch(
+            open_landing(str(self.landing))[0],
+            arrivals.new,
+            self.tables,
+            pseudonyms=pseudonyms,
+            config=config or IngestConfig(),
+            directory=self.tables.workspace / "staging" / "batch",
+            now=NOW,
+            observe=observe,
+            any_volume=any_volume,
+        )
+
+    def ingest(self, config=None, **options):
         """Stage and commit what is new; the staged batch, or None."""
         with commit.exclusive(self.tables):
-            arrivals = look(str(self.landing), self.tables)
-            if not arrivals.new:
-                return None
-            staged = stage_batch(
-                open_landing(str(self.landing))[0],
-                arrivals.new,
-                self.tables,
-                pseudonyms=pseudonyms,
-                config=config or IngestConfig(),
-                directory=commit.workspace(self.tables) / "staging" / "batch",
-                now=NOW,
-                observe=observe,
-                any_volume=any_volume,
-            )
-            commit.commit(staged, self.tables, now=NOW)
+            staged = self.stage(config, **options)
+            if staged is not None:
+                commit.commit(staged, self.tables, now=NOW)
             return staged
 
     def rows(self, table: str) -> pl.DataFrame:

@@ -1,7 +1,3 @@
-import shutil
-import signal
-import subprocess
-import sys
 import threading
 
 import deltalake
@@ -11,25 +7,9 @@ import pytest
 from kinoloop.data import commit
 from kinoloop.data.batch import FileCounts, check_balance
 from kinoloop.data.key import key_id_of
-from kinoloop.data.landing import look, open_landing
-from kinoloop.data.rule import IngestConfig
-from kinoloop.data.staging import stage_batch
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.privacy.pseudonyms import Pseudonyms
-from tests.data.landing_zone import EVENTS, KEY, NOW, Zone
-
-
-def staged_batch(zone):
-    directory = commit.workspace(zone.tables) / "staging" / "batch"
-    return stage_batch(
-        open_landing(str(zone.landing))[0],
-        look(str(zone.landing), zone.tables).new,
-        zone.tables,
-        pseudonyms=KEY,
-        config=IngestConfig(),
-        directory=directory,
-        now=NOW,
-    )
+from tests.data.landing_zone import EVENTS, KEY, NOW
 
 
 def test_ingesting_the_same_files_again_changes_nothing(filled):
@@ -41,7 +21,7 @@ def test_ingesting_the_same_files_again_changes_nothing(filled):
 
 def test_committing_a_batch_that_the_ledger_has_changes_nothing(filled):
     with commit.exclusive(filled.tables):
-        staged = staged_batch(filled)
+        staged = filled.stage()
         assert commit.commit(staged, filled.tables, now=NOW)
         before = filled.versions()
         assert not commit.commit(staged, filled.tables, now=NOW)
@@ -58,7 +38,7 @@ def test_ledger_has_one_row_a_file_with_its_counts(filled):
 
 def test_nothing_of_a_batch_is_left_beside_the_data(filled):
     filled.ingest()
-    place = commit.workspace(filled.tables)
+    place = filled.tables.workspace
     assert {p.name for p in place.iterdir()} <= {"lock", "unversioned", "staging"}
     assert not list(place.rglob("*.parquet"))
 
@@ -79,7 +59,7 @@ def test_events_are_partitioned_by_day_and_readable_by_delta(filled):
 
 def test_counts_that_do_not_add_up_are_never_committed(filled):
     with commit.exclusive(filled.tables):
-        staged = staged_batch(filled)
+        staged = filled.stage()
         staged.files[0].accepted += 1
         with pytest.raises(DataError, match=r"2 rows in, but 3 accepted \+ 0 quarantined"):
             commit.commit(staged, filled.tables, now=NOW)
@@ -92,7 +72,7 @@ def test_balance_holds_for_a_file_of_nothing():
 
 def test_a_table_that_changed_since_staging_refuses_the_commit(filled):
     with commit.exclusive(filled.tables):
-        staged = staged_batch(filled)
+        staged = filled.stage()
         staged.against["events"] = 7
         with pytest.raises(DataError, match="table events is at version -1, but the batch was"):
             commit.commit(staged, filled.tables, now=NOW)
@@ -135,41 +115,6 @@ def test_a_second_writer_waits_and_then_says_who_is_there(filled):
     other.join()
 
 
-def killed(root, step):
-    """Ingest in another process that kills itself after `step` steps; whether it was killed."""
-    command = [sys.executable, "-m", "tests.data.killed_commit", str(root), str(step)]
-    code = subprocess.run(command, check=False, capture_output=True).returncode
-    assert code in {0, -signal.SIGKILL}
-    return code != 0
-
-
-@pytest.mark.parametrize("step", [2, 3, 5, 6, 9, 10, 11])
-def test_a_commit_killed_at_any_step_is_undone_and_done_again(tmp_path, step):
-    template = Zone(tmp_path / "a")
-    template.put("videos/a.csv", "video_id,title\nv1,One\nv2,Two\n")
-    template.put("events/a.csv", EVENTS)
-    template.ingest()
-    template.put("videos/b.csv", "video_id,title\nv1,Uno\nv3,Three\n")
-    template.put("events/b.csv", EVENTS.replace("anna", "clara") + "x,v3,2025-12-31,stare,1\n")
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    template.ingest()
-    zone = Zone(tmp_path / "b")
-    before = {name: zone.rows(name).sort(pl.all()) for name in ("videos", "events")}
-
-    assert killed(tmp_path / "b", step)
-    with commit.exclusive(zone.tables):
-        if not zone.rows("batches")["file"].str.contains("b.csv").any():
-            for name, rows in before.items():
-                assert zone.rows(name).sort(pl.all()).equals(rows)
-            assert zone.rows("quarantine").is_empty()
-    zone.ingest()
-    for name in ("videos", "events"):
-        assert zone.rows(name).sort(pl.all()).equals(template.rows(name).sort(pl.all()))
-    assert zone.reasons() == template.reasons() == [["event_kind_unknown"]]
-    files = [str(p) for p in zone.tables.path("events").rglob("*.parquet")]
-    assert len(files) == len(deltalake.DeltaTable(str(zone.tables.path("events"))).file_uris())
-
-
 def test_undoing_keeps_what_others_appended_meanwhile(filled, monkeypatch):
     filled.put("events/b.csv", EVENTS + "x,v1,2025-12-31,stare,1\n")
     monkeypatch.setattr(commit, "_ledger", lambda *_: 1 / 0)
@@ -184,15 +129,31 @@ def test_undoing_keeps_what_others_appended_meanwhile(filled, monkeypatch):
         assert filled.rows("events").is_empty()
 
 
-def test_videos_that_somebody_else_wrote_meanwhile_are_not_undone_blindly(filled, monkeypatch):
+def test_undoing_videos_keeps_what_others_wrote_meanwhile(filled, monkeypatch):
+    filled.ingest()
+    changed = "video_id,title,tags\nv1,Uno,a|b\nv2,Dos,\nv3,Three,c\n"
+    filled.put("videos/b.csv", changed)
     monkeypatch.setattr(commit, "_ledger", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         filled.ingest()
     monkeypatch.undo()
+    theirs = filled.rows("videos").with_columns(
+        title=pl.when(video_id="v2").then(pl.lit("Zwei")).otherwise("title")
+    )
     path = str(filled.tables.path("videos"))
-    deltalake.write_deltalake(path, filled.rows("videos").to_arrow(), mode="append")
+    deltalake.write_deltalake(path, theirs.to_arrow(), mode="overwrite")
+    with commit.exclusive(filled.tables):
+        titles = dict(filled.rows("videos").select("video_id", "title").iter_rows())
+        assert titles == {"v1": "One", "v2": "Zwei"}
+    filled.ingest()
+    assert filled.rows("videos").sort("video_id")["title"].to_list() == ["Uno", "Dos", "Three"]
+
+
+def test_a_damaged_journal_says_how_to_go_on(filled):
+    filled.ingest()
+    (filled.tables.workspace / "journal.json").write_text("{")
     with (
-        pytest.raises(DataError, match=r"Restore it: DeltaTable.restore\(0\)"),
+        pytest.raises(DataError, match=r"dvc checkout.*delete that file"),
         commit.exclusive(filled.tables),
     ):
         pass

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kinoloop.data.commit import workspace
 from kinoloop.data.rule import IngestConfig
 from kinoloop.errors import BatchError
 from kinoloop.privacy.pseudonyms import Pseudonyms
@@ -149,7 +148,7 @@ def test_a_bad_file_refuses_the_whole_batch_and_changes_nothing(filled, name, co
     with pytest.raises(BatchError, match=message):
         filled.ingest()
     assert set(filled.versions().values()) == {-1}
-    assert not (workspace(filled.tables) / "staging" / "batch").exists()
+    assert not (filled.tables.workspace / "staging" / "batch").exists()
 
 
 def test_unreadable_columns_that_only_warn_do_not_refuse_the_batch(filled):

@@ -1,0 +1,82 @@
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from kinoloop.environment import Environment
+from kinoloop.release.bundle import write_bundle
+from tasks.dvc import dvc
+from tasks.versioning import version_data
+from tests.data.landing_zone import EVENTS, VIDEOS, Zone
+from tests.data.test_checksums import flip
+from tests.release.tiny import catalogue, fitted, histories
+
+
+@pytest.fixture
+def zone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KINOLOOP_PSEUDONYM_KEY", (b"k" * 32).hex())
+    zone = Zone(tmp_path)
+    zone.put("videos/a.csv", VIDEOS)
+    zone.put("events/a.csv", EVENTS)
+    zone.ingest()
+    return zone
+
+
+def verify():
+    done = CliRunner().invoke(app, ["verify"])
+    return done.exit_code, done.output
+
+
+def test_says_that_all_is_whole(zone):
+    code, said = verify()
+    assert (code, said.split("\n")[:4]) == (
+        0,
+        ["tables: whole", "pseudonym key: whole", "releases: whole", "state: whole"],
+    )
+
+
+def test_says_that_nothing_is_there_yet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert verify()[0] == 0
+
+
+def test_names_the_damaged_file_and_dvc_brings_it_back(zone, tmp_path):
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], check=True)
+    version_data.fn(Environment())
+    path = sorted(zone.tables.path("events").glob("date=*/*.parquet"))[0]
+    flip(path, 1000)
+    code, said = verify()
+    assert code == 1
+    assert "tables: 1 damaged" in said
+    name = os.path.relpath(path)
+    assert f"damaged: {name}: its SHA-256 is" in said
+    assert "lost: 1 rows of table events" in said
+    assert f"next: `rm {name} && dvc checkout {name}`" in said
+    path.unlink()
+    dvc(Environment(), "checkout", name, cwd=tmp_path)
+    assert verify()[0] == 0
+
+
+def test_names_a_damaged_release_database_and_key(zone, tmp_path, monkeypatch):
+    state = tmp_path / ".kinoloop"
+    fresh, videos = state / "releases" / "fresh", catalogue()
+    info = write_bundle(fresh, recommender=fitted(videos), catalogue=videos, histories=histories())
+    bundle = fresh.rename(fresh.with_name(info.digest))
+    assert verify()[0] == 0
+    flip(bundle / "videos.parquet", 500)
+    with sqlite3.connect(state / "live.db") as database:
+        database.execute("CREATE TABLE live (x)")
+    database.close()
+    (state / "live.db").write_bytes(b"\0" * 50 + (state / "live.db").read_bytes()[50:])
+    monkeypatch.setenv("KINOLOOP_PSEUDONYM_KEY", (b"x" * 32).hex())
+    code, said = verify()
+    assert code == 1
+    assert "releases: 1 damaged" in said
+    assert f"next: `rm -r .kinoloop/releases/{bundle.name}`: it is fetched" in said
+    assert "state: 1 damaged" in said
+    assert "pseudonym key: 1 damaged" in said
