@@ -29,8 +29,9 @@ from rich.table import Table
 from kinoloop.errors import MediaError
 from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
-from kinoloop.media.guard import DecoderPool, GuardConfig, Job
+from kinoloop.media.guard import DecoderPool, Job
 from kinoloop.media.passes import FORMATS
+from kinoloop.media.process import GuardConfig
 from kinoloop.media.scan import choose_streams
 from kinoloop.testing.clips import bar_clip
 

@@ -35,10 +35,11 @@ def main() -> None:
     seen, popular = watched(environment.data_dir / "sample" / "batches")
     found: dict[str, list[float]] = {}
     for user in list(seen)[: arguments.users]:
-        history = release.history_of(pseudonyms.of(user))
+        name = pseudonyms.of(user)
+        history, met = release.history_of(name), release.seen_by(name)
         slates = {
-            "with the ranker": release.recommend(history, top_k=TOP_K),
-            "without": release.recommend(history, top_k=TOP_K, budget_ms=WITHOUT_MS),
+            "with the ranker": release.recommend(history, top_k=TOP_K, seen=met),
+            "without": release.recommend(history, top_k=TOP_K, seen=met, budget_ms=WITHOUT_MS),
         }
         shown = {name: [place.video_id for place in slate] for name, slate in slates.items()}
         shown["most popular"] = [video for video in popular if video not in seen[user]][:TOP_K]

@@ -107,7 +107,12 @@ def _measure(config: ExtractConfig, clips: list[Path], folder: Path) -> dict[str
     tables = Tables(folder / "data")
     pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tables.path("videos")))
     with _measured(costs, WHOLE):
-        report = extract(tables, config, roots=Roots(()), state_dir=folder / "state")
+        report = extract(
+            tables,
+            config,
+            roots=Roots(tuple({clip.parent for clip in clips})),
+            state_dir=folder / "state",
+        )
     assert report.done == len(clips), dict(report.outcomes)
     return costs
 

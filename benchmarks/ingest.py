@@ -73,9 +73,12 @@ def ingest() -> dict[str, float]:
     environment = Environment()
     started = time.perf_counter()
     with exclusive(Tables(environment.data_dir)):
-        arrivals = collect_landing.fn(environment)
+        config = IngestConfig()
+        arrivals, standing = collect_landing.fn(environment, config)
         collected = time.perf_counter()
-        staged = validate_batch.fn(environment, arrivals, IngestConfig(), any_volume=False)
+        staged = validate_batch.fn(
+            environment, arrivals, config, any_volume=False, standing=standing
+        )
         validated = time.perf_counter()
         commit_batch.fn(environment, staged)
         committed = time.perf_counter()

@@ -21,8 +21,9 @@ from rich.progress import track
 from rich.table import Table
 
 from kinoloop.media.decoded import DecodeConfig
-from kinoloop.media.guard import DecoderPool, GuardConfig
+from kinoloop.media.guard import DecoderPool
 from kinoloop.media.probe import Probe, probe
+from kinoloop.media.process import GuardConfig
 from kinoloop.testing.clips import bar_clip
 
 WALL_S = 20.0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from cli.tables import show
 
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     importer: str = typer.Argument(
-        metavar="FORMAT", help="movielens, microlens, kuairand or tables."
+        metavar="FORMAT", help="movielens, microlens, kuairand, kuairec, recbole or tables."
     ),
     path: Path = typer.Argument(help="The unpacked folder."),
     landing: str | None = typer.Option(
@@ -33,6 +34,7 @@ def import_(
     from kinoloop.data.importers.tables import import_tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError, DataError
+    from kinoloop.media.access import remember_folder
 
     run = IMPORTERS.get(importer)
     if map_file is not None and importer != "tables":
@@ -46,6 +48,7 @@ def import_(
             run(path, target)
         else:
             import_tables(path, target, mapping=map_file)
+    remember_folder(Environment().state_dir, path)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
         "next: kinoloop ingest",
@@ -58,7 +61,10 @@ def ingest(
         False, "--any-volume", help="Accept a batch with far fewer rows than those before it."
     ),
 ) -> None:
-    """Validate, commit and version whatever is new in the landing zone."""
+    """Validate, commit and version whatever is new in the landing zone.
+
+    Files that break their contract are set aside, each told once; the exit status is 1 then.
+    """
     from cli.backends import connect
 
     connect()
@@ -66,6 +72,8 @@ def ingest(
 
     done = flow(any_volume=any_volume)
     console = Console(highlight=False)
+    for line in _lines(done, "standing"):
+        console.print(f"[dim]still aside:[/dim] {escape(line)}", soft_wrap=True)
     if not done["files"]:
         console.print(f"Nothing new; dataset version {done['dataset_version']}.")
         return
@@ -75,9 +83,20 @@ def ingest(
     assert isinstance(findings, dict)
     for rule, count in findings.items():
         console.print(f"  {count:>9,}  {rule}")
-    warnings = done["warnings"]
-    assert isinstance(warnings, list)
-    for warning in warnings:
-        console.print(f"  [yellow]{warning}[/yellow]")
+    for warning in _lines(done, "warnings"):
+        console.print(f"  [yellow]{escape(warning)}[/yellow]")
     console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
     console.print(f"validation report {done['data_docs']}", soft_wrap=True)
+    aside = _lines(done, "set_aside")
+    for line in aside:
+        Console(stderr=True, highlight=False).print(
+            f"[red]set aside:[/red] {escape(line)}", soft_wrap=True
+        )
+    if aside:
+        raise typer.Exit(1)
+
+
+def _lines(done: dict[str, object], name: str) -> list[str]:
+    lines = done[name]
+    assert isinstance(lines, list)
+    return lines

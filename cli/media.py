@@ -12,6 +12,9 @@ from rich.markup import escape
 
 from cli.tables import show
 
+WALL_PER_CPU = 10
+"""A busy machine takes longer for the same work."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -52,6 +55,12 @@ def extract(
     for title, key in (("media", "outcomes"), ("not read", "reasons")):
         counts = ", ".join(f"{n} {name}" for name, n in sorted(report[key].items()))
         console.print(f"{title}: {counts or 'none'}")
+    if report["left_out"]:
+        console.print(
+            f"{report['left_out']} videos were left out: a server, a disk or this machine was too "
+            "slow or away; the next run tries again",
+            soft_wrap=True,
+        )
     labels, duplicates = report["labels"], report["duplicates"]
     console.print(
         f"labelled {labels['done']} videos; {duplicates['grouped']} videos in "
@@ -81,7 +90,9 @@ def prune() -> None:
 
 def probe(
     paths: list[Path] = typer.Argument(help="Files, media or subtitles; a folder: all in it."),
-    timeout_s: float | None = typer.Option(None, min=0.1, help="Wall and CPU time a file."),
+    timeout_s: float | None = typer.Option(
+        None, min=0.1, help="CPU time a file, and how long it may be stuck; wall time 10 times it."
+    ),
     memory_mb: int | None = typer.Option(None, min=256, help="Address space of a worker."),
 ) -> None:
     """Read files as extraction would, and print one JSON line each; nothing is written.
@@ -97,7 +108,11 @@ def probe(
     config = read_section("extract", ExtractConfig, Environment().settings_file)
     limits: dict[str, Any] = {}
     if timeout_s is not None:
-        limits |= {"timeout_s": timeout_s, "cpu_s": math.ceil(timeout_s)}
+        limits |= {
+            "cpu_s": math.ceil(timeout_s),
+            "stuck_s": timeout_s,
+            "timeout_s": WALL_PER_CPU * timeout_s,
+        }
     if memory_mb is not None:
         limits["memory_bytes"] = memory_mb << 20
     with DecoderPool(config.decode, config.guard.model_copy(update=limits)) as pool:

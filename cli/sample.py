@@ -23,6 +23,8 @@ def sample(
     Catalogue and events are equal on every machine; the bytes of the encoded clips depend on the
     build of the codecs.
     """
+    from kinoloop.environment import Environment
+    from kinoloop.media.access import remember_folder
     from kinoloop.sample import SampleConfig, write_sample
 
     given = {"seed": seed, "videos": videos, "users": users}
@@ -32,4 +34,5 @@ def sample(
         world = write_sample(
             out, config, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
+    remember_folder(Environment().state_dir, out)
     Console().print(f"{len(world.videos)} clips, {len(world.user_ids)} users in {out}")

@@ -99,20 +99,22 @@ def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[st
     from kinoloop.privacy.pseudonyms import load_pseudonyms
     from kinoloop.settings import read_section
     from serving.config import ServingConfig
-    from serving.history import history_of
+    from serving.history import past_of
     from serving.startup import open_champion
     from serving.state import LiveState
 
     current = open_champion(environment)
     config = read_section("serving", ServingConfig, environment.settings_file)
-    history = history_of(
+    state = LiveState(environment.state_dir / "serving" / "live.db")
+    past = past_of(
         load_pseudonyms(environment).of(user),
         current,
-        LiveState(environment.state_dir / "serving" / "live.db"),
+        state,
         read_section("interest", InterestConfig, environment.settings_file),
         limit=config.history_length,
     )
-    slate = current.release.recommend(history, top_k=top_k)
+    state.shut()
+    slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen)
     return {
         "model_version": current.model_version,
         "dataset_version": current.dataset_version,

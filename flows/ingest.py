@@ -17,6 +17,7 @@ from tasks.ingestion import (
     commit_batch,
     nothing_new,
     report_batch,
+    tell_set_aside,
     validate_batch,
 )
 from tasks.versioning import dataset_version, is_versioned, version_data
@@ -38,21 +39,32 @@ def ingest(*, any_volume: bool = False) -> dict[str, object]:
 
     Returns:
         `files`, `rows`, `accepted`, `quarantined`, `duplicates`, `findings`, `dataset_version`;
-        `files` is 0 where nothing was new and nothing was changed.
+        `files` is 0 where nothing was new and nothing was changed. `set_aside` tells the files that
+        broke their contract, once; `standing` those that were told before.
 
     Raises:
-        BatchError: The batch is refused; nothing was changed.
+        BatchError: Every new file was set aside; nothing was changed.
     """
     environment = Environment()
     config = read_section("ingest", IngestConfig, environment.settings_file)
     with exclusive(Tables(environment.data_dir)):
-        arrivals = collect_landing(environment)
+        arrivals, standing = collect_landing(environment, config)
         if not arrivals.new:
             logger.info("nothing new in %s", without_credentials(environment.landing))
-            known = is_versioned(environment)
-            version = dataset_version(environment) if known else version_data(environment)
-            return nothing_new(arrivals, version)
-        staged = validate_batch(environment, arrivals, config, any_volume=any_volume)
-        commit_batch(environment, staged)
-        version = version_data(environment)
-    return report_batch(environment, arrivals, staged, version)
+            return nothing_new(arrivals, _version(environment), standing)
+        staged = validate_batch(
+            environment, arrivals, config, any_volume=any_volume, standing=standing
+        )
+        if staged.files:
+            commit_batch(environment, staged)
+            version = version_data(environment)
+        news = tell_set_aside(environment, staged, config, standing=standing)
+        if not staged.files:
+            return nothing_new(arrivals, _version(environment), [*standing, *staged.set_aside])
+    return report_batch(environment, arrivals, staged, version, news=news, standing=standing)
+
+
+def _version(environment: Environment) -> str:
+    """The dataset version where nothing was committed; a kill may have left it unmade."""
+    known = is_versioned(environment)
+    return dataset_version(environment) if known else version_data(environment)

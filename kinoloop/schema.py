@@ -107,7 +107,7 @@ BATCHES: Final[Schema] = {
 MEDIA: Final[Schema] = {
     "video_id": pl.String,
     "content_hash": pl.String,  # SHA-256 of media file and subtitle file
-    "outcome": pl.String,  # ok, partial, quarantined
+    "outcome": pl.String,  # ok, partial, quarantined; waiting: read in the next run
     "reason": pl.String,
     "duration_s": pl.Float64,  # measured, not believed
     "width": pl.Int32,

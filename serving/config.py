@@ -13,7 +13,10 @@ class ServingConfig(Config):
         5.0, gt=0, description="How often a worker asks the registry for the champion, seconds."
     )
     budget_ms: float = Field(
-        20.0, gt=0, description="A slate that would take longer with re-ranking goes without, ms."
+        0.0,
+        ge=0,
+        description="A slate that would take longer with re-ranking goes without and says so, ms; "
+        "0: every slate is re-ranked.",
     )
     history_length: int = Field(
         200, ge=1, le=10_000, description="Newest videos of a user that a request counts."

@@ -3,18 +3,22 @@
 Live events weigh exactly as in training (`kinoloop.data.interest`): many events with one video
 become one interaction, the strongest signal counts, the last explicit word wins. A test holds the
 two together. Of the release and the live state, the live state wins where both know a video.
+
+Two things are asked of a history, and only one has a bound. What a recommender reads is a window:
+the newest videos. What must not come again is everything that was ever met, however long ago.
 """
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.data.interest import EXPLICIT, NO_INTERACTION, InterestConfig
+from kinoloop.data.interest import EXPLICIT, InterestConfig
+from kinoloop.data.ties import oldest_first
 from kinoloop.schema import EVENT_KINDS
 from serving.state import LiveEvent, LiveState
 
@@ -25,9 +29,21 @@ _KIND = {kind: code for code, kind in enumerate(EVENT_KINDS)}
 _VIEW = _KIND["view"]
 
 
-def history_of(
+class Past(NamedTuple):
+    """What a user did.
+
+    Attributes:
+        history: The newest videos, oldest first.
+        seen: (n,) int32, every video that was ever met; some may be there twice.
+    """
+
+    history: list[Interaction]
+    seen: NDArray[np.int32]
+
+
+def past_of(
     user: str, current: "InService", state: LiveState, config: InterestConfig, *, limit: int
-) -> list[Interaction]:
+) -> Past:
     """What is known of a user.
 
     Args:
@@ -35,24 +51,39 @@ def history_of(
         current: The release in service.
         state: Live events.
         config: How they weigh.
-        limit: Newest videos that count.
+        limit: Newest videos that a recommender reads.
 
     Returns:
-        Oldest first.
+        The window, and all that was met.
     """
-    events = state.events_of(user, limit)
-    since = live(events, current.release.catalogue.ids, current.durations, config)
-    return merged(current.release.history_of(user), since, limit)
+    release = current.release
+    ids, stored = release.catalogue.ids, release.history_of(user)
+    events = state.events_of(user, at_most=limit)
+    if events is None:  # then what is older than the window is read for its videos only
+        since = state.videos_of(user)
+        met, firsts = ids.indices(since), np.fromiter(since.values(), dtype=np.int64)
+        met, firsts = met[met >= 0], firsts[met >= 0]
+        newest = met[oldest_first(user, ids.keys[met], firsts)[-limit:]]
+        events = state.events_with(user, ids.externals(newest))
+    else:
+        met = ids.indices(event.video_id for event in events)
+        met = met[met >= 0]
+    if not len(met):
+        return Past(stored[-limit:], release.seen_by(user))
+    fresh = live(events, ids, current.durations, config)
+    both = merged(stored, fresh, user=user, ids=ids)[-limit:]
+    return Past(both, np.concatenate([release.seen_by(user), met]))
 
 
-def told(video_ids: Iterable[str], ids: IdMap) -> list[Interaction]:
+def told(video_ids: Iterable[str], ids: IdMap) -> Past:
     """The history that a request brings along, as full views; unknown ids are left out."""
     known = [index for index in map(ids.index, video_ids) if index >= 0]
     now = round(time.time() * 1e6)
-    return [
+    history = [
         Interaction(index, 1.0, now - 1_000_000 * (len(known) - position), _VIEW)
         for position, index in enumerate(known)
     ]
+    return Past(history, np.array(known, dtype=np.int32))
 
 
 def live(
@@ -64,38 +95,35 @@ def live(
     """What live events say, one interaction a video.
 
     Args:
-        events: Of one user, oldest first.
+        events: Of one user; impressions and searches are none.
         ids: Of the release; events of other videos are left out.
         durations: (n_videos,) seconds, NaN where unknown.
         config: How events weigh.
 
     Returns:
-        Oldest first.
+        In no order.
     """
     by_video: dict[int, list[LiveEvent]] = {}
     for event in events:
         index = ids.index(event.video_id)
-        if index >= 0 and event.event not in NO_INTERACTION:
+        if index >= 0:
             by_video.setdefault(index, []).append(event)
-    interactions = [
+    return [
         _one(index, of_video, float(durations[index]), config)
         for index, of_video in by_video.items()
     ]
-    interactions.sort(key=lambda interaction: (interaction.timestamp, interaction.video))
-    return interactions
 
 
 def merged(
-    known: Sequence[Interaction], since: Sequence[Interaction], limit: int
+    stored: Sequence[Interaction], since: Sequence[Interaction], *, user: str, ids: IdMap
 ) -> list[Interaction]:
-    """Both histories in one, oldest first, at most the newest `limit`; `since` wins."""
-    if not since:
-        return list(known[-limit:])
+    """Both histories of a user in one, oldest first as in training; `since` wins."""
     newer = {interaction.video for interaction in since}
-    both = [interaction for interaction in known if interaction.video not in newer]
+    both = [interaction for interaction in stored if interaction.video not in newer]
     both.extend(since)
-    both.sort(key=lambda interaction: interaction.timestamp)
-    return both[-limit:]
+    videos = np.fromiter((one.video for one in both), dtype=np.int32)
+    times = np.fromiter((one.timestamp for one in both), dtype=np.int64)
+    return [both[at] for at in oldest_first(user, ids.keys[videos], times).tolist()]
 
 
 def _one(

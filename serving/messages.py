@@ -69,16 +69,28 @@ class SearchRequest(Body):
 
 
 class FeedbackEvent(BaseModel):
-    """One event; documentation only, serving/feedback.py checks each event by itself."""
+    """One event; documentation only, serving/event_check.py checks each event by itself."""
 
     user_id: str
-    video_id: str
+    video_id: str | None = Field(None, description="Only a search may be without.")
     event: str = Field(description="impression, view, like, dislike, comment, share, save, …")
     watch_s: float | None = Field(None, description="Seconds watched.")
     value: float | None = Field(None, description="Stars of a rating.")
     timestamp: str | float | None = Field(
         None, description="ISO 8601 (UTC where no zone is given) or seconds since 1970; now."
     )
+    text: str | None = Field(None, description="What was searched or written.")
+    surface: str | None = Field(None, description="Where; service where it is not said.")
+    device: str | None = Field(None, description="On what.")
+    event_id: str | None = Field(
+        None, description="Names the event: again on the same day, it is the same event."
+    )
+    duration_s: float | None = Field(
+        None, description="Of the video as the client knows it, seconds: checked, not kept."
+    )
+    logged_date: str | None = Field(None, description="Of the client: checked, not kept.")
+    logged_hour: float | None = Field(None, description="Of the client: checked, not kept.")
+    utc_offset_h: float | None = Field(None, description="Of the client: checked, not kept.")
 
 
 _EVENTS = {
@@ -86,7 +98,7 @@ _EVENTS = {
     "minItems": 1,
     "items": {
         "type": "object",
-        "required": ["user_id", "video_id", "event"],
+        "required": ["user_id", "event"],
         "properties": FeedbackEvent.model_json_schema()["properties"],
     },
     "example": [{"user_id": "u1", "video_id": "v1", "event": "like"}],
@@ -119,6 +131,11 @@ class Slate(bentoml.IODescriptor):
     model_version: str
     dataset_version: str
     slate: list[SlateVideo]
+    reranked: bool | None = Field(
+        None,
+        description="Whether the ranker ordered the slate; false where [serving] budget_ms left it "
+        "no time, not there where no ranker was to be asked.",
+    )
 
 
 class RejectedEvent(BaseModel):
@@ -126,7 +143,7 @@ class RejectedEvent(BaseModel):
 
     position: int = Field(description="In the request, from 0.")
     field: str
-    reason: str
+    reason: str = Field(description="The rule that it breaks, as in the table `quarantine`.")
     expected: str
 
 

@@ -6,15 +6,17 @@ the same order under the same name: the file is byte for byte what it was, and i
 files by digest and events by `event_id`, changes nothing. One exporter works at a time, under a
 file lock that dies with its owner.
 
-The raw user id is kept from acceptance to export and then deleted (SQLite overwrites the bytes):
-the landing zone is the one place that carries raw ids, and ingest pseudonymises what it takes.
+The raw user id and what the user wrote are kept from acceptance to export and then deleted (SQLite
+overwrites the bytes, and its log is emptied): the landing zone is the one place that carries raw
+ids, and ingest pseudonymises what it takes.
 """
 
 import hashlib
 import json
 import logging
-import sqlite3
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +26,7 @@ from serving.state import LiveState
 logger = logging.getLogger(__name__)
 
 FOLDER = "events/feedback"
-SURFACE = "service"
+SURFACE = "service"  # where an event came from that does not say so itself
 
 
 class Outbox:
@@ -41,7 +43,7 @@ class Outbox:
         self.max_rows = max_rows
         self._files, self._root = open_landing(landing)
         sweep(self._files, f"{self._root}/{FOLDER}")
-        self._lock = FileLock(state.path.with_suffix(".export.lock"))
+        self._lock = FileLock(state.path.with_suffix(".export.lock"), mode=0o600)
 
     def pending(self) -> int:
         """Events that wait."""
@@ -54,6 +56,8 @@ class Outbox:
                 done = 0
                 while rows := self._export_batch():
                     done += rows
+                if done:
+                    self.state.wipe()
                 return done
         except Timeout:
             return 0
@@ -62,11 +66,14 @@ class Outbox:
         batch = self._claim()
         if batch is None:
             return 0
-        rows = self.state.connection.execute(
-            "SELECT user_id, video_id, timestamp, event, watch_s, value, event_id"
+        found = self.state.connection.execute(
+            "SELECT user_id, video_id, timestamp, event, watch_s, value, text, surface, device,"
+            " coalesce(given_id, event_id) AS event_id, duration_s"
             " FROM outbox JOIN live USING (event_id) WHERE batch = ? ORDER BY seq",
             (batch,),
-        ).fetchall()
+        )
+        names = [column[0] for column in found.description]
+        rows = [dict(zip(names, row, strict=True)) for row in found]
         content = "".join(map(_line, rows)).encode()
         write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content)
         with self.state.transaction() as connection:
@@ -98,17 +105,19 @@ def _batch_name(event_ids: list[str]) -> str:
     return f"feedback-{digest}"
 
 
-def _line(row: sqlite3.Row | tuple[object, ...]) -> str:
-    user_id, video_id, timestamp, event, watch_s, value, event_id = row
-    moment = datetime.fromtimestamp(int(str(timestamp)) / 1e6, UTC)
+def _line(row: dict[str, Any]) -> str:
+    """One event as a line of the landing zone, all columns in each: a file may have one line."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=row["timestamp"])
     document = {
-        "user_id": user_id,
-        "video_id": video_id,
+        **row,
+        "video_id": row["video_id"] or None,
         "timestamp": moment.isoformat(timespec="microseconds"),
-        "event": event,
-        "watch_s": watch_s,
-        "value": value,
-        "surface": SURFACE,
-        "event_id": event_id,
+        "surface": SURFACE if row["surface"] is None else row["surface"],
     }
-    return json.dumps(document, ensure_ascii=False) + "\n"
+    told = {name: _told(value) for name, value in document.items()}
+    return json.dumps(told, ensure_ascii=False) + "\n"
+
+
+def _told(value: Any) -> Any:  # noqa: ANN401 (what SQLite holds)
+    """JSON has no word for infinity; landing reads it as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

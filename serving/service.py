@@ -6,9 +6,11 @@ takes a millisecond or two, less than handing it to a thread and back would cost
 """
 
 import json
+import math
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # and when polars is
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +18,7 @@ import bentoml
 from starlette.responses import Response
 
 from kinoloop.data.interest import InterestConfig
+from kinoloop.data.rule import IngestConfig
 from kinoloop.environment import Environment
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
@@ -25,8 +28,9 @@ from serving.border import Border
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
-from serving.feedback import FeedbackWriter, check_events
-from serving.history import history_of, told
+from serving.event_check import EventCheck
+from serving.feedback import FeedbackWriter
+from serving.history import past_of, told
 from serving.housekeeping import Housekeeping
 from serving.lineage import Lineage
 from serving.observe import Observe
@@ -36,6 +40,7 @@ from serving.site import build_site, paths
 from serving.state import LiveState
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
+    from kinoloop.release.slate import Slate
     from serving.champion import InService
 
 environment = Environment()
@@ -66,6 +71,11 @@ class Kinoloop:
         folder = environment.state_dir / "serving"
         self._interest = read_section("interest", InterestConfig, environment.settings_file)
         self._pseudonyms = load_pseudonyms(environment)
+        self._check = EventCheck(
+            read_section("ingest", IngestConfig, environment.settings_file),
+            pseudonym=self._pseudonyms.of,
+            clock_skew_s=config.clock_skew_s,
+        )
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state)
         self._lineage = Lineage(
@@ -105,6 +115,7 @@ class Kinoloop:
         self._champion.close()
         self._writer.close()
         self._housekeeping.close()
+        self._state.shut()
 
     @bentoml.api(input_spec=messages.RecommendRequest, output_spec=messages.Slate)
     @answered
@@ -119,16 +130,16 @@ class Kinoloop:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
         if history is not None:
-            interactions = told(history, current.release.catalogue.ids)
+            past = told(history, current.release.catalogue.ids)
         else:
             user, limit = self._pseudonyms.of(user_id), config.history_length
-            interactions = history_of(user, current, self._state, self._interest, limit=limit)
+            past = past_of(user, current, self._state, self._interest, limit=limit)
         slate = current.release.recommend(
-            interactions,
+            past.history,
             top_k=top_k,
             exclude=exclude,
-            include_seen=include_seen,
-            budget_ms=config.budget_ms,
+            seen=() if include_seen else past.seen,
+            budget_ms=config.budget_ms or math.inf,
         )
         return self._answer("recommend", current, slate)
 
@@ -155,19 +166,18 @@ class Kinoloop:
         if len(events) > config.max_events:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
-        good, user_ids, rejections = check_events(
-            events,
-            pseudonym=self._pseudonyms.of,
-            known_video=current.release.catalogue.ids.__contains__ if current else lambda _: True,
-            clock_skew_s=config.clock_skew_s,
+        taken, parcels, rejections = (
+            self._check.sort_out(events, current.release.catalogue.ids, current.durations)
+            if current
+            else self._check.sort_out(events, None, None)
         )
-        if good:
-            await self._writer.write(good, user_ids)
-        for outcome, count in (("accepted", len(good)), ("rejected", len(rejections))):
+        if taken:
+            await self._writer.write(taken, parcels)
+        for outcome, count in (("accepted", len(taken)), ("rejected", len(rejections))):
             metrics.FEEDBACK.labels(outcome).inc(count)
         reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
         return messages.FeedbackReceipt(
-            accepted=len(good), rejected=len(rejections), reasons=reasons
+            accepted=len(taken), rejected=len(rejections), reasons=reasons
         )
 
     @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)
@@ -181,13 +191,14 @@ class Kinoloop:
             raise no_release()
         return current
 
-    def _answer(self, endpoint: str, current: "InService", slate: list[Any]) -> Response:
+    def _answer(self, endpoint: str, current: "InService", slate: "Slate") -> Response:
         videos = [place.video_id for place in slate]
         body = {
             "request_id": self._lineage.record(endpoint, videos, current.versions),
             "model_version": current.model_version,
             "dataset_version": current.dataset_version,
             "slate": [place._asdict() for place in slate],
+            **({} if slate.reranked is None else {"reranked": slate.reranked}),
         }  # what messages.Slate describes, without the price of making and dumping its models
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         return Response(text, media_type="application/json")

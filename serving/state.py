@@ -3,10 +3,15 @@
 Why SQLite: an acknowledged event must survive the process and the power (`synchronous=FULL`, one
 fsync a commit), every worker must see it in the very next request, and a platform on one machine
 should need no further server. A read of one user costs about 20 µs beside writers, which WAL never
-makes wait. Users are pseudonyms here; the raw id lives only in the outbox (serving/outbox.py), in
-the same file because an event and its export are one transaction.
+makes wait. Users are pseudonyms here; what only the landing zone needs (the raw user id, what was
+written or searched) lives in the outbox (serving/outbox.py), in the same file because an event and
+its export are one transaction, and goes with the export.
+
+What was shown or searched says nothing about one video: it is kept, so that it reaches the landing
+zone once, and never read as history. An index over the rest answers "which videos, since when".
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,9 +21,13 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
+from kinoloop.data.interest import NO_INTERACTION
+
 BUSY_TIMEOUT_S = 20.0  # four workers with an fsync a commit on a busy disk waited over 5 s
 
-_SCHEMA = """
+_INTERACTION = f"event NOT IN ({', '.join(repr(kind) for kind in NO_INTERACTION)})"
+_HISTORY = f"live INDEXED BY live_interactions WHERE user = ? AND {_INTERACTION}"
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS live (
   event_id TEXT PRIMARY KEY,
   user TEXT NOT NULL,
@@ -29,6 +38,8 @@ CREATE TABLE IF NOT EXISTS live (
   timestamp INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS live_by_user ON live (user, timestamp);
+CREATE INDEX IF NOT EXISTS live_interactions ON live (user, video_id, timestamp, event)
+  WHERE {_INTERACTION};
 CREATE INDEX IF NOT EXISTS live_by_time ON live (timestamp);
 CREATE TABLE IF NOT EXISTS outbox (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,15 +50,18 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_by_batch ON outbox (batch);
 """
+_LATER_COLUMNS = {"given_id": "TEXT", "text": "TEXT", "surface": "TEXT", "device": "TEXT",
+                  "duration_s": "REAL"}  # fmt: skip
+_MODE, _FOLDER_MODE = 0o600, 0o700
 
 
 class LiveEvent(NamedTuple):
     """One accepted event.
 
     Attributes:
-        event_id: Hash of everything below; the same event twice is one event.
+        event_id: Names the event here; the same event twice is one event.
         user: Pseudonym.
-        video_id: External id.
+        video_id: External id; empty for a search that names none.
         event: One of `schema.EVENT_KINDS`.
         watch_s: Seconds watched, None where unknown.
         value: Stars of a rating, None elsewhere.
@@ -63,22 +77,47 @@ class LiveEvent(NamedTuple):
     timestamp: int
 
 
+class Parcel(NamedTuple):
+    """What the landing zone is told of an event beyond what counts here.
+
+    Attributes:
+        user_id: Raw.
+        given_id: The `event_id` that the client gave; None where it gave none.
+        text: What was written or searched.
+        surface: Where.
+        device: On what.
+        duration_s: Of the video, as it was known when the watch time was checked.
+    """
+
+    user_id: str
+    given_id: str | None = None
+    text: str | None = None
+    surface: str | None = None
+    device: str | None = None
+    duration_s: float | None = None
+
+
 class LiveState:
     """The store; one object may be used from many threads, each gets its own connection.
 
     Args:
-        path: The database file; its folder is made.
+        path: The database file; its folder is made. Both are for this account only.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: set[sqlite3.Connection] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(_FOLDER_MODE)
         # Workers start together, and SQLite does not wait its turn to switch to WAL.
-        with FileLock(path.with_suffix(".lock")), self.transaction() as connection:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            path.chmod(0o600)
+        with FileLock(path.with_suffix(".lock"), mode=_MODE):
+            _keep_private(path)
+            with self.transaction() as connection:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                _add_columns(connection)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -86,6 +125,8 @@ class LiveState:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
+            with self._lock:
+                self._connections.add(connection)
         return connection
 
     @contextmanager
@@ -104,36 +145,55 @@ class LiveState:
             raise
         connection.execute("COMMIT")
 
-    def record(self, events: Sequence[LiveEvent], user_ids: Sequence[str]) -> int:
+    def record(self, events: Sequence[LiveEvent], parcels: Sequence[Parcel]) -> int:
         """Keep events and put them in the outbox, in one durable commit.
 
         Args:
             events: What happened.
-            user_ids: The raw user id of each, for the landing zone.
+            parcels: What the landing zone is told of each beside it.
 
         Returns:
             How many were new; an event that is known already is kept once.
         """
         with self.transaction() as connection:
             new = [
-                (event.event_id, event.user, user_id)
-                for event, user_id in zip(events, user_ids, strict=True)
+                (event.event_id, event.user, *parcel)
+                for event, parcel in zip(events, parcels, strict=True)
                 if connection.execute(
                     "INSERT OR IGNORE INTO live VALUES (?, ?, ?, ?, ?, ?, ?)", event
                 ).rowcount
             ]
             connection.executemany(
-                "INSERT OR IGNORE INTO outbox (event_id, user, user_id) VALUES (?, ?, ?)", new
+                "INSERT OR IGNORE INTO outbox (event_id, user, user_id, given_id, text, surface,"
+                " device, duration_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                new,
             )
         return len(new)
 
-    def events_of(self, user: str, limit: int) -> list[LiveEvent]:
-        """The newest events of a pseudonym, oldest first."""
+    def videos_of(self, user: str) -> dict[str, int]:
+        """Every video that a pseudonym did something with, and when first (µs), in no order."""
+        newest_first = self.connection.execute(
+            f"SELECT video_id, timestamp FROM {_HISTORY} ORDER BY video_id DESC, timestamp DESC",  # noqa: S608
+            (user,),
+        )
+        return dict(newest_first.fetchall())  # of one video the last row counts; 2 × GROUP BY
+
+    def events_of(self, user: str, *, at_most: int) -> list[LiveEvent] | None:
+        """All that a pseudonym did, in no order, impressions left out; None where it is more."""
         rows = self.connection.execute(
-            "SELECT * FROM live WHERE user = ? ORDER BY timestamp DESC, event_id LIMIT ?",
-            (user, limit),
+            f"SELECT * FROM {_HISTORY} LIMIT ?",  # noqa: S608
+            (user, at_most + 1),
         ).fetchall()
-        return [LiveEvent(*row) for row in reversed(rows)]
+        return None if len(rows) > at_most else [LiveEvent(*row) for row in rows]
+
+    def events_with(self, user: str, video_ids: Sequence[str]) -> list[LiveEvent]:
+        """What a pseudonym did with some videos, in no order; impressions are left out."""
+        marks = ", ".join("?" * len(video_ids))
+        rows = self.connection.execute(
+            f"SELECT * FROM {_HISTORY} AND video_id IN ({marks})",  # noqa: S608
+            (user, *video_ids),
+        ).fetchall()
+        return [LiveEvent(*row) for row in rows]
 
     def forget_before(self, timestamp: int) -> int:
         """Delete events older than `timestamp` (µs) that have left the outbox; how many."""
@@ -148,19 +208,63 @@ class LiveState:
         """Erase a pseudonym, exported or not; how many events."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE user = ?", (user,))
-            return connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
+            erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
+        self.wipe()
+        return erased
+
+    def wipe(self) -> None:
+        """Empty the write-ahead log, where deleted rows stay readable until it is.
+
+        Where another connection is reading, the next call does it.
+        """
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the connection of this thread."""
-        connection = getattr(self._local, "connection", None)
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
-            connection.close()
             self._local.connection = None
+            self._discard(connection)
+
+    def shut(self) -> None:
+        """Close the connections of all threads, which use it no more, and leave no log behind."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            self._discard(connection)
+        self._local = threading.local()
+        self.wipe()
+        self.close()
+
+    def _discard(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        with self._lock:
+            self._connections.discard(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,  # `shut` closes what threads that have ended leave
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")  # an erased user id leaves no bytes behind
         connection.execute("PRAGMA mmap_size = 67108864")
         return connection
+
+
+def _keep_private(path: Path) -> None:
+    """Make the database 0600 before SQLite opens it: its log takes the mode of the database."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+    for file in path.parent.glob(f"{path.name}*"):
+        file.chmod(_MODE)
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Bring the outbox of an older version up to date."""
+    present = {row[1] for row in connection.execute("PRAGMA table_info(outbox)")}
+    for name, kind in _LATER_COLUMNS.items():
+        if name not in present:
+            connection.execute(f"ALTER TABLE outbox ADD COLUMN {name} {kind}")

@@ -25,10 +25,16 @@ def extract_features(environment: Environment, *, retry: bool = False) -> dict[s
     from kinoloop.extraction.inventory import Roots
     from kinoloop.extraction.run import extract
 
+    config = read_section("extract", ExtractConfig, environment.settings_file)
     report = extract(
         Tables(environment.data_dir),
-        read_section("extract", ExtractConfig, environment.settings_file),
-        roots=Roots.of(environment.landing, environment.data_dir),
+        config,
+        roots=Roots.of(
+            environment.landing,
+            environment.data_dir,
+            access=config.access,
+            state_dir=environment.state_dir,
+        ),
         state_dir=environment.state_dir,
         retry=retry,
     )
@@ -69,7 +75,8 @@ def as_markdown(report: dict[str, Any], version: str) -> str:
     return (
         f"# Extraction\n\n{report['done']} of {report['videos']} videos were new or changed; "
         f"{report['seconds']} s, {report['rate']} videos a second, {report['hashed']} files "
-        f"hashed. Dataset version `{version}`.\n\n"
+        f"hashed. {report['left_out']} were left out and are tried again in the next run. "
+        f"Dataset version `{version}`.\n\n"
         f"| media | videos |\n|---|---|\n{outcomes}\n"
         f"| what could not be read | videos |\n|---|---|\n{reasons}\n"
         "| modality | encoder | fingerprint | rows written | of them missing |\n"

@@ -12,10 +12,10 @@ from kinoloop.data.batch import Staged, batch_id_of
 from kinoloop.data.landing import Arrivals, look, open_landing
 from kinoloop.data.rule import IngestConfig, Limits
 from kinoloop.data.rules import RULES
+from kinoloop.data.set_aside import SetAside, hold_back, remember
 from kinoloop.data.staging import stage_batch
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from kinoloop.errors import BatchError
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from tasks.expectations import ValidationReport
 
@@ -25,14 +25,23 @@ COUNTS = ("rows", "accepted", "quarantined", "duplicates")
 
 
 @task(name="collect landing files", retries=2, retry_delay_seconds=5, timeout_seconds=3600)
-def collect_landing(environment: Environment) -> Arrivals:
-    """List the landing zone and find what the ledger does not have."""
-    return look(environment.landing, Tables(environment.data_dir))
+def collect_landing(
+    environment: Environment, config: IngestConfig
+) -> tuple[Arrivals, list[SetAside]]:
+    """List the landing zone: what the ledger does not have, and what stands aside unchanged."""
+    tables = Tables(environment.data_dir)
+    arrivals = look(environment.landing, tables)
+    return arrivals, hold_back(arrivals, _record(tables), config)
 
 
 @task(name="validate batch", timeout_seconds=6 * 3600)
 def validate_batch(
-    environment: Environment, arrivals: Arrivals, config: IngestConfig, *, any_volume: bool
+    environment: Environment,
+    arrivals: Arrivals,
+    config: IngestConfig,
+    *,
+    any_volume: bool,
+    standing: list[SetAside],
 ) -> Staged:
     """Stream the new files through the rules into staging, and build the Data Docs.
 
@@ -41,39 +50,37 @@ def validate_batch(
         arrivals: What to ingest.
         config: Section `ingest`.
         any_volume: Accept a collapse of volume.
+        standing: Files that were set aside before.
 
     Returns:
-        The staged batch.
-
-    Raises:
-        BatchError: The batch is refused; the Data Docs show what was checked until then.
+        The staged batch; where every file was set aside, the Data Docs show what was checked.
     """
     tables = Tables(environment.data_dir)
     files, _ = open_landing(environment.landing)
     name = batch_id_of(arrivals.new)
     now = datetime.now(UTC)
-    report = ValidationReport(environment.state_dir, Limits(config, now))
-    try:
-        staged = stage_batch(
-            files,
-            arrivals.new,
-            tables,
-            pseudonyms=load_pseudonyms(environment),
-            config=config,
-            directory=tables.workspace / "staging" / name,
-            now=now,
-            observe=report,
-            any_volume=any_volume,
-        )
-    except BatchError as err:
-        report.write(f"refused-{name[:12]}", now)
-        create_markdown_artifact(
-            key="ingest-refused",
-            markdown=f"# Batch refused\n\n{err}\n\n{_docs_line(environment)}",
-            description="Why the newest batch was refused",
-        )
-        raise
-    report.write(name[:12], now)
+    reports: list[ValidationReport] = []
+
+    def report() -> ValidationReport:
+        reports.append(ValidationReport(environment.state_dir, Limits(config, now)))
+        return reports[-1]
+
+    staged = stage_batch(
+        files,
+        arrivals.new,
+        tables,
+        pseudonyms=load_pseudonyms(environment),
+        config=config,
+        directory=tables.workspace / "staging" / name,
+        now=now,
+        observer=report,
+        any_volume=any_volume,
+        standing=standing,
+    )
+    if staged.files:
+        reports[-1].write(staged.batch_id[:12], now)
+    else:
+        reports[0].write(f"refused-{name[:12]}", now)
     return staged
 
 
@@ -83,13 +90,42 @@ def commit_batch(environment: Environment, staged: Staged) -> None:
     commit.commit(staged, Tables(environment.data_dir), now=datetime.now(UTC))
 
 
-def nothing_new(arrivals: Arrivals, dataset_version: str) -> dict[str, object]:
+@task(name="tell what was set aside")
+def tell_set_aside(
+    environment: Environment, staged: Staged, config: IngestConfig, *, standing: list[SetAside]
+) -> list[SetAside]:
+    """Remember what was set aside, and leave an artifact of what was not told before.
+
+    Returns:
+        What was not told before.
+
+    Raises:
+        BatchError: Nothing is left of the batch, and that was not told before.
+    """
+    news = remember(standing, staged.set_aside, _record(Tables(environment.data_dir)), config)
+    if news:
+        lines = ["# Set aside", *[f"- {one.told}" for one in news], _docs_line(environment)]
+        create_markdown_artifact(
+            key="ingest-set-aside",
+            markdown="\n\n".join(lines),
+            description="Files that were not ingested, and why",
+        )
+    if news and not staged.files:
+        raise news[0].as_error(len(staged.set_aside) - 1)
+    return news
+
+
+def nothing_new(
+    arrivals: Arrivals, dataset_version: str, standing: list[SetAside]
+) -> dict[str, object]:
     """What the flow returns where nothing was new."""
     return {
         "files": 0,
         **dict.fromkeys(COUNTS, 0),
         "findings": {},
         "warnings": [],
+        "set_aside": [],
+        "standing": [one.told for one in standing],
         "ignored": arrivals.ignored,
         "dataset_version": dataset_version,
     }
@@ -97,14 +133,29 @@ def nothing_new(arrivals: Arrivals, dataset_version: str) -> dict[str, object]:
 
 @task(name="report batch")
 def report_batch(
-    environment: Environment, arrivals: Arrivals, staged: Staged, dataset_version: str
+    environment: Environment,
+    arrivals: Arrivals,
+    staged: Staged,
+    dataset_version: str,
+    *,
+    news: list[SetAside],
+    standing: list[SetAside],
 ) -> dict[str, object]:
     """Leave the Prefect artifact of a batch.
+
+    Args:
+        environment: Where things are.
+        arrivals: What arrived.
+        staged: What was committed of it.
+        dataset_version: After the commit.
+        news: Files of this batch that were set aside, unless that was told before.
+        standing: Files that stand aside since earlier.
 
     Returns:
         Counts and findings of the batch, and the dataset version.
     """
     totals = {count: staged.total(count) for count in COUNTS}
+    standing = [*standing, *(one for one in staged.set_aside if one not in news)]
     findings = staged.findings()
     lines = [
         f"# Batch {staged.batch_id[:12]}: {totals['accepted']} of {totals['rows']} rows accepted",
@@ -115,6 +166,8 @@ def report_batch(
         "## Findings",
         _table(("rule", "rows", "what happens", "why"), _explained(findings, staged)),
         *[f"- {warning}" for warning in staged.warnings],
+        *[f"- {one.told}" for one in news],
+        *[f"- still aside: {one.file} ({one.check})" for one in standing],
         *[f"- ignored: {name} (neither Parquet, CSV nor JSONL)" for name in arrivals.ignored],
         *[f"- the same content again: {name}" for name in arrivals.repeated],
         *[
@@ -132,9 +185,15 @@ def report_batch(
         **totals,
         "findings": findings,
         "warnings": staged.warnings,
+        "set_aside": [one.told for one in news],
+        "standing": [one.told for one in standing],
         "dataset_version": dataset_version,
         "data_docs": str(_docs(environment)),
     }
+
+
+def _record(tables: Tables) -> Path:
+    return tables.workspace / "set-aside.json"
 
 
 def _docs(environment: Environment) -> Path:

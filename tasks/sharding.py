@@ -41,10 +41,16 @@ def plan_extraction(
     environment: Environment, *, retry: bool = False
 ) -> AbstractContextManager[Plan]:
     """Find what is missing; the plan holds the lock of the extraction."""
+    config = read_section("extract", ExtractConfig, environment.settings_file)
     return planned(
         Tables(environment.data_dir),
-        read_section("extract", ExtractConfig, environment.settings_file),
-        roots=Roots.of(environment.landing, environment.data_dir),
+        config,
+        roots=Roots.of(
+            environment.landing,
+            environment.data_dir,
+            access=config.access,
+            state_dir=environment.state_dir,
+        ),
         state_dir=environment.state_dir,
         retry=retry,
     )

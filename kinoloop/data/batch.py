@@ -1,4 +1,4 @@
-"""What a batch is, and when the whole of it is refused."""
+"""What a batch is, and when a file of it is set aside."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from kinoloop.data.conform import parsed_columns
 from kinoloop.data.landing import Kind, LandingFile
 from kinoloop.data.rule import IngestConfig
 from kinoloop.data.rules import RULES
+from kinoloop.data.set_aside import WAITS_FOR_VIDEOS, SetAside, source_of
 from kinoloop.errors import BatchError, DataError
 
 
@@ -22,6 +23,7 @@ class FileCounts(BaseModel):
         unreadable: Text values by the column whose type they do not have.
         first_unreadable: What is wrong with the first of them, by column.
         filled: Values that are not null, by column, for the share of `unreadable`.
+        promised: Rows of videos that stand in a file that is set aside.
         ignored_columns: Columns that the landing format does not know and tables do not keep.
     """
 
@@ -36,6 +38,7 @@ class FileCounts(BaseModel):
     unreadable: dict[str, int] = {}
     first_unreadable: dict[str, str] = {}
     filled: dict[str, int] = {}
+    promised: int = 0
     ignored_columns: list[str] = []
 
     def add(self, counts: dict[str, int], to: str) -> None:
@@ -52,7 +55,8 @@ class Staged(BaseModel):
     Attributes:
         batch_id: Hash of the digests of its files.
         directory: Where it is staged.
-        files: Counts, one a file.
+        files: Counts, one a file; none where every file was set aside.
+        set_aside: Files that break their contract; no row of them is staged.
         warnings: Findings about the batch as a whole, for people.
         severities: What happened to rows that break a rule, by rule.
         against: Versions of the tables that it was staged against.
@@ -62,6 +66,7 @@ class Staged(BaseModel):
     batch_id: str
     directory: Path
     files: list[FileCounts]
+    set_aside: list[SetAside] = []
     warnings: list[str] = []
     severities: dict[str, str] = {}
     against: dict[str, int]
@@ -104,8 +109,20 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
     """Refuse a file of which too much is wrong to be a matter of single rows.
 
     Raises:
-        BatchError: A column is text of another type, or most rows would be quarantined.
+        BatchError: A column is text of another type, most rows would be quarantined, or some
+            because their videos are set aside.
     """
+    if source_of(counts.file, config.row_by_row):
+        return
+    if counts.promised:
+        raise BatchError(
+            file=counts.file,
+            column="video_id",
+            check=WAITS_FOR_VIDEOS,
+            count=counts.promised,
+            hint="The videos of these rows stand in a file that is set aside. Mend that file; this "
+            "one goes in with it.",
+        )
     judged = {rule.name for rule in RULES if config.severity(rule) == "quarantine"}
     for column in parsed_columns(counts.kind):
         if f"{counts.kind[:-1]}_{column}_unreadable" not in judged:

@@ -51,9 +51,18 @@ def check_columns(columns: Iterable[str], *, kind: str, file: str) -> None:
             column=missing[0],
             check="column_exists",
             count=len(missing),
-            hint=f"Missing: {', '.join(missing)}; the file has {', '.join(present)}. "
+            hint=f"Missing: {', '.join(missing)}; {_there(present, kind)} "
             "Name the columns as in docs/your-data.md.",
         )
+
+
+def _there(present: list[str], kind: str) -> str:
+    """Which columns a file has; where none is known they may be values, and name somebody."""
+    if any(name in EXPECTED[kind] for name in present):
+        return f"the file has {', '.join(present)}."
+    if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
+        return "its cells are not separated by commas."
+    return f"none of its {len(present)} columns has a name that is known: is its header missing?"
 
 
 def unknown_columns(columns: Iterable[str], kind: str) -> list[str]:

@@ -8,7 +8,7 @@ from kinoloop.data.rule_kinds import before_epoch, in_future, missing, outside, 
 from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS
 
 _positive = pl.col("duration_s") > 0
-_duration = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
+DURATION = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
 _watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
 _offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
 _local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
@@ -80,9 +80,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is more durations of the video than `max_rewatches` allows",
         severity="quarantine",
-        breaks=lambda limits: (
-            (_duration > 0) & (_watched > _duration * limits.config.max_rewatches)
-        ),
+        breaks=lambda limits: (DURATION > 0) & (_watched > DURATION * limits.config.max_rewatches),
     ),
     Rule(
         name="event_watch_over_duration",
@@ -90,7 +88,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         column="watch_s",
         reason="watch_s is longer than the video: a rewatch, or a wrong duration",
         severity="warn",
-        breaks=lambda _: (_duration > 0) & (_watched > _duration),
+        breaks=lambda _: (DURATION > 0) & (_watched > DURATION),
     ),
     Rule(
         name="event_duration_not_positive",

@@ -1,9 +1,13 @@
 """External ids (str) and internal indices (int) are different types that cross in one place."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kinoloop.data.ties import name_keys
 
 
 class IdMap:
@@ -29,7 +33,12 @@ class IdMap:
 
     def indices(self, externals: Iterable[str]) -> NDArray[np.int32]:
         """Internal indices, (n,) int32; -1 where an id is unknown."""
-        return np.fromiter((self._index.get(e, -1) for e in externals), dtype=np.int32)
+        return np.fromiter(map(self._index.get, externals, repeat(-1)), dtype=np.int32)
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(n,) what breaks ties between videos, see `kinoloop.data.ties`."""
+        return name_keys(self.ids)
 
     def externals(self, indices: Sequence[int] | NDArray[np.integer]) -> list[str]:
         """External ids at the given indices."""

@@ -20,6 +20,7 @@ from kinoloop.data.checksums import check
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
+from kinoloop.data.ties import name_keys, tie_keys
 from kinoloop.schema import EVENT_KINDS
 from kinoloop.settings import Config
 
@@ -66,7 +67,8 @@ def load_histories(
         until: Events at or after it are left out (UTC).
 
     Returns:
-        One row a user who has an interaction, sorted by pseudonym; oldest first, ties by index.
+        One row a user who has an interaction, sorted by pseudonym; oldest first, ties as
+        `kinoloop.data.ties` breaks them.
 
     Raises:
         DataError: A file of the tables is damaged.
@@ -82,8 +84,13 @@ def load_histories(
         .group_by("user", "video")
         .agg(*_strongest())
         .collect(engine="streaming")
-        .sort("user", "timestamp", "video")
     )
+    ties = tie_keys(
+        name_keys(users["user_id"])[interactions["user"].to_numpy()],
+        ids.keys[interactions["video"].to_numpy()],
+        interactions["timestamp"].to_physical().to_numpy(),
+    )
+    interactions = interactions.with_columns(tie=ties).sort("user", "timestamp", "tie", "video")
     present, lengths = np.unique(interactions["user"].to_numpy(), return_counts=True)
     logger.info("%d interactions of %d users", len(interactions), len(present))
     return Histories(

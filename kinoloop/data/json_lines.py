@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any
 
@@ -73,14 +73,18 @@ def jsonl_columns(file: IO[bytes], lines: int) -> list[str]:
     return list(first.frame.columns) if first is not None else []
 
 
-def _chunk(rows: list[dict[str, Any]], malformed: list[int]) -> Chunk:
+def as_texts(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """JSON rows as a frame of text columns; a key that a row lacks is null."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     frame = pl.DataFrame(
         [pl.Series(key, [_text(row.get(key)) for row in rows], dtype=pl.String) for key in keys]
     )
     frame.columns = column_names(keys)
-    return Chunk(frame, malformed, dict.fromkeys(malformed, NO_OBJECT))
+    return frame
+
+
+def _chunk(rows: list[dict[str, Any]], malformed: list[int]) -> Chunk:
+    return Chunk(as_texts(rows), malformed, dict.fromkeys(malformed, NO_OBJECT))
 
 
 def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON holds)

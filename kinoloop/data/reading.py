@@ -85,9 +85,9 @@ def read_chunks(
 @contextmanager
 def _opened(files: fsspec.AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
     """Open a file; what damaged content raises becomes a BatchError."""
-    if not files.size(path):
-        raise _empty(path)
     try:
+        if not files.size(path):
+            raise _empty(path)
         with files.open(path, "rb") as file:
             yield file
     except NotATableError as err:

@@ -4,6 +4,7 @@ import hashlib
 
 import polars as pl
 
+from kinoloop.privacy.addresses import redact
 from kinoloop.schema import LANDING_EVENTS, VIDEOS
 
 EVENT_ID_BYTES = 16
@@ -39,7 +40,10 @@ def row_text(columns: tuple[str, ...]) -> pl.Expr:
 
 
 def as_json(frame: pl.DataFrame) -> pl.Series:
-    """Each row as a JSON object; what JSON has no word for (NaN, bytes, times) is text."""
+    """Each row as a JSON object; what JSON has no word for (NaN, bytes, times) is text.
+
+    Addresses are shown without what could open them.
+    """
     if not frame.width:
         return pl.Series("row", ["{}"] * frame.height, dtype=pl.String)
     values = [_json_value(frame[name]) for name in frame.columns]
@@ -65,5 +69,7 @@ def _json_value(column: pl.Series) -> pl.Series:
         return column.cast(pl.String) if odd else column
     if dtype == pl.Binary:
         return column.bin.encode("base64")
+    if dtype == pl.String and column.str.contains("://", literal=True).any():
+        return column.map_elements(redact, return_dtype=pl.String)
     plain = dtype.is_integer() or dtype.is_nested() or dtype in {pl.String, pl.Boolean}
     return column if plain else column.cast(pl.String)

@@ -27,7 +27,7 @@ class IngestConfig(Config):
         0.5, gt=0, le=1, description="More unreadable text than that: the column's type is wrong."
     )
     max_quarantined_share: float = Field(
-        0.5, gt=0, le=1, description="A file that loses more rows than that refuses the batch."
+        0.5, gt=0, le=1, description="A file that loses more rows than that is set aside."
     )
     quarantined_share_min_rows: int = Field(
         100, ge=1, description="Files with fewer rows are not judged by that share."
@@ -36,10 +36,19 @@ class IngestConfig(Config):
     volume_min_batches: int = Field(3, ge=1, description="With fewer there is no mean to hold to.")
     volume_min_mean: float = Field(1000.0, ge=0, description="Smaller means are noise, not volume.")
     volume_min_share: float = Field(
-        0.1, ge=0, le=1, description="A batch below this share of the mean is a collapse: refused."
+        0.1,
+        ge=0,
+        le=1,
+        description="A batch below this share of the mean is a collapse: set aside.",
     )
     volume_warn_share: float = Field(
         0.5, ge=0, le=1, description="A batch below this share of the mean is warned of."
+    )
+    whole: tuple[str, ...] = Field(
+        (), description="Sources (folders or patterns) of which all new files commit, or none."
+    )
+    row_by_row: tuple[str, ...] = Field(
+        ("events/feedback",), description="Sources that no share of bad rows or volume holds up."
     )
     rules: dict[str, Severity] = Field(
         default_factory=dict, description="Other severity of single rules: quarantine, warn or off."
@@ -80,7 +89,7 @@ class Rule:
         kind: `videos`, `events` or `volume` (one row a folder).
         column: The column that it is about.
         reason: What is wrong with a row that breaks it, for people.
-        severity: `quarantine`, `warn`, or `refuse` (the whole batch); settings may say otherwise.
+        severity: `quarantine`, `warn`, or `refuse` (the files of a folder); settings may differ.
         breaks: Mask of the rows that break it; null counts as False.
         expectation: What checks it in Great Expectations; None: the mask itself.
     """

@@ -37,6 +37,18 @@ def masks(kind: str, limits: Limits) -> list[pl.Expr]:
     ]
 
 
+def judged(frame: pl.DataFrame, kind: str, limits: Limits) -> pl.DataFrame:
+    """Rows with the verdict on them: one `breaks_<rule>` a rule in force, and `reasons`.
+
+    Args:
+        frame: As `conform` gives it; events with `known` and `known_duration_s` of their video.
+        kind: `videos` or `events`.
+        limits: Settings and the present time.
+    """
+    frame = frame.with_columns(masks(kind, limits))
+    return frame.with_columns(reasons=reasons(kind, limits.config))
+
+
 def reasons(kind: str, config: IngestConfig) -> pl.Expr:
     """Names of the quarantining rules that a row breaks, from its masks: `List(String)`."""
     named = [

@@ -13,8 +13,9 @@ from kinoloop.data.chunk import Chunk
 from kinoloop.data.conform import conform, parsed_columns, unknown_columns
 from kinoloop.data.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.data.rule import Limits
-from kinoloop.data.rules import masks, reasons, rules_of
+from kinoloop.data.rules import judged, rules_of
 from kinoloop.data.times import shown, why_unreadable
+from kinoloop.data.video_rules import ADDRESSES, with_credentials
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.schema import (
     EVENT_CHECKS,
@@ -28,7 +29,11 @@ from kinoloop.schema import (
 MALFORMED = "malformed_row"
 
 _DURATION = pl.col("duration_s")
-_STORED_DURATION = pl.when(_DURATION.is_finite() & (_DURATION > 0)).then(_DURATION)
+_STORED = (
+    pl.when(_DURATION.is_finite() & (_DURATION > 0)).then(_DURATION),
+    *(pl.when(~with_credentials(name)).then(pl.col(name)) for name in ADDRESSES),
+)
+"""Columns of a video of which some values are stored as unknown, see `video_rules`."""
 
 Observe = Callable[[str, pl.DataFrame], None]
 """Receives (kind, checked chunk): typed columns, pseudonyms, one `breaks_…` column a rule."""
@@ -45,6 +50,7 @@ class Stage:
         pseudonyms: Of the users.
         observe: Sees every checked chunk.
         known: Videos that events may name: `video_id`, `known_duration_s`.
+        promised: Ids of videos whose file is set aside.
         dates: Accepted events by day, over the whole batch.
         firsts: `video_id` and `first` (hash of its first usable row) by index of the video file.
     """
@@ -55,6 +61,7 @@ class Stage:
     pseudonyms: Pseudonyms
     observe: Observe
     known: pl.DataFrame
+    promised: pl.Series
     dates: dict[date, int] = field(default_factory=dict)
     firsts: dict[int, pl.DataFrame] = field(default_factory=dict)
     shards: int = 0
@@ -79,7 +86,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         index: Of its file in the batch.
     """
     frame = conform(chunk.frame, kind="videos", file=counts.file)
-    frame = _masked(stage, _with_conflicts(stage, frame, index), "videos")
+    frame = judged(_with_conflicts(stage, frame, index), "videos", stage.limits)
     _account(stage, chunk, frame, kind="videos", counts=counts)
     _quarantine(stage, chunk.frame, frame, kind="videos", counts=counts)
     good = frame.filter(pl.col("reasons").list.len() == 0)
@@ -90,7 +97,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
             pl.lit(stage.batch_id).alias("batch_id"),
             "row_hash",
             pl.lit(index, pl.Int32).alias("file_index"),
-        ).with_columns(_STORED_DURATION),
+        ).with_columns(*_STORED),
     )
 
 
@@ -107,7 +114,10 @@ def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         how="left",
         maintain_order="left",
     ).with_columns(pl.col("known").fill_null(value=False))
-    frame = _masked(stage, frame, "events")
+    frame = judged(frame, "events", stage.limits)
+    if len(stage.promised):
+        lost = frame.filter(pl.col("reasons").list.contains("event_video_unknown"))["video_id"]
+        counts.promised += int(lost.is_in(stage.promised.implode()).sum())
     _account(stage, chunk, frame, kind="events", counts=counts)
     _quarantine(stage, _shown(chunk.frame, frame["user_id"]), frame, kind="events", counts=counts)
     good = frame.filter(pl.col("reasons").list.len() == 0).select(*LANDING_EVENTS)
@@ -141,7 +151,7 @@ def _with_conflicts(stage: Stage, frame: pl.DataFrame, index: int) -> pl.DataFra
     """Add `row_hash`, and `conflict` where the file's first row of a video says something else."""
     unreadable = [pl.col(f"unreadable_{name}") for name in parsed_columns("videos")]
     usable = pl.col("video_id").is_not_null() & ~pl.any_horizontal(unreadable)
-    stored = frame.with_columns(_STORED_DURATION).select(row_text(VIDEO_IDENTITY).hash())
+    stored = frame.with_columns(*_STORED).select(row_text(VIDEO_IDENTITY).hash())
     frame = frame.with_columns(stored.to_series().alias("row_hash"))
     here = frame.filter(usable).select("video_id", first="row_hash")
     firsts = pl.concat([stage.firsts.get(index, here.clear()), here]).unique(
@@ -151,11 +161,6 @@ def _with_conflicts(stage: Stage, frame: pl.DataFrame, index: int) -> pl.DataFra
     return frame.join(firsts, on="video_id", how="left", maintain_order="left").with_columns(
         conflict=usable & (pl.col("row_hash") != pl.col("first"))
     )
-
-
-def _masked(stage: Stage, frame: pl.DataFrame, kind: str) -> pl.DataFrame:
-    frame = frame.with_columns(masks(kind, stage.limits))
-    return frame.with_columns(reasons=reasons(kind, stage.limits.config))
 
 
 def _account(

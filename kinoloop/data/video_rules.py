@@ -3,9 +3,35 @@
 import polars as pl
 
 from kinoloop.data.conform import parsed_columns
-from kinoloop.data.rule import Expectation, Rule
+from kinoloop.data.rule import Expectation, Limits, Rule
 from kinoloop.data.rule_kinds import before_epoch, in_future, missing, unreadable
+from kinoloop.privacy.addresses import QUERY_PATTERN, USER_PATTERN
 from kinoloop.schema import MAX_ID_CHARACTERS
+
+ADDRESSES = ("media", "subtitles")
+"""Columns that name files or addresses."""
+
+
+def with_credentials(column: str) -> pl.Expr:
+    """Whether an address carries a password, a key or a signature."""
+    user = pl.col(column).str.contains(USER_PATTERN)
+    return (user | pl.col(column).str.contains(QUERY_PATTERN)).fill_null(value=False)
+
+
+def _credentials(column: str) -> Rule:
+    def breaks(_: Limits) -> pl.Expr:
+        return with_credentials(column)
+
+    return Rule(
+        name=f"video_{column}_with_credentials",
+        kind="videos",
+        column=column,
+        reason=f"{column} carries a password, key or signature; it is stored as unknown: name the "
+        "plain address, and give access by the environment or the network",
+        severity="warn",
+        breaks=breaks,
+    )
+
 
 VIDEO_RULES: tuple[Rule, ...] = (
     missing("video_id_missing", "videos", "video_id"),
@@ -35,6 +61,7 @@ VIDEO_RULES: tuple[Rule, ...] = (
             lambda _: {"min_value": 0, "strict_min": True, "max_value": 1e300},
         ),
     ),
+    *(_credentials(column) for column in ADDRESSES),
     before_epoch("video_published_before_epoch", "videos", "published_at", "warn"),
     in_future(
         "video_published_in_future", "videos", "published_at", "warn", maybe=" (a planned release?)"

@@ -14,6 +14,7 @@ from kinoloop.extraction.products import Product, decoding_for, make_products
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Shard, make
 from kinoloop.extraction.speech import Transcriber, transcriber
+from kinoloop.media.fetch import Fetcher
 from kinoloop.media.guard import DecoderPool
 
 
@@ -42,7 +43,7 @@ def make_apart(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> 
     if not shard.decodes:
         return _make(shard, iter([None] * len(shard.tasks)), products, config)
     items = [task.item for task in shard.tasks]
-    with DecoderPool(decoding_for(config), config.guard) as pool:
+    with DecoderPool(decoding_for(config), config.guard, Fetcher(config.access)) as pool:
         listener = _listener(config.speech.model_dump_json())
         decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
         return _make(shard, decoded, products, config)

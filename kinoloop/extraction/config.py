@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from kinoloop.media.access import AccessConfig
 from kinoloop.media.decoded import DecodeConfig
-from kinoloop.media.guard import GuardConfig
+from kinoloop.media.process import GuardConfig
 from kinoloop.settings import Config
 
 DEFAULT_ENCODERS: tuple[dict[str, Any], ...] = (
@@ -72,5 +73,8 @@ class ExtractConfig(Config):
     ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')
     speech: SpeechConfig = Field(
         default=SpeechConfig(), description="Who listens where there are no words."
+    )
+    access: AccessConfig = Field(
+        default=AccessConfig(), description="Where media and subtitles may come from."
     )
     guard: GuardConfig = Field(default=GuardConfig(), description="What a decoder may use.")

@@ -8,7 +8,7 @@ from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.speech import Transcriber
 from kinoloop.media.decoded import DecodedMedia, nothing
-from kinoloop.media.guard import DecoderPool, Job
+from kinoloop.media.guard import DecoderPool, Job, without_subtitles
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,23 @@ def _decode(pool: DecoderPool, items: Sequence[Item], ahead: int) -> Iterator[De
         if isinstance(result, MediaError):
             yield Decoded(_words_only(pool, item), result)
         elif item.media and item.media_at is None:
-            reason, _, detail = item.fault.partition(": ")
-            yield Decoded(result, MediaError(reason, detail))
+            yield Decoded(result, _fault(item.fault))
+        elif item.subtitles and item.subtitles_at is None:
+            yield _without_subtitles(item, result)
         else:
             yield Decoded(result, None)
+
+
+def _without_subtitles(item: Item, found: DecodedMedia) -> Decoded:
+    fault = _fault(item.subtitles_fault)
+    if item.media is None:
+        return Decoded(found, fault)
+    return Decoded(without_subtitles(found, fault), None)
+
+
+def _fault(said: str) -> MediaError:
+    reason, _, detail = said.partition(": ")
+    return MediaError(reason, detail)
 
 
 def _words_only(pool: DecoderPool, item: Item) -> DecodedMedia:

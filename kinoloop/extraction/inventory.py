@@ -5,16 +5,24 @@ The catalogue passes by in slices: of a video that misses nothing no more is kep
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
 from kinoloop.data.tables import Tables
 from kinoloop.errors import MediaError
+from kinoloop.media.access import (
+    STORES,
+    AccessConfig,
+    is_remote,
+    remembered_folders,
+    resolve,
+)
 from kinoloop.media.hashes import HashCache
 from kinoloop.media.prints import PRINTS_VERSION
-from kinoloop.media.source import is_remote, resolve
+from kinoloop.media.reasons import LEFT_OUT
 
 COLUMNS = ("video_id", "title", "description", "tags", "category", "media", "subtitles")
 MAX_TEXT_CHARACTERS = 24_000
@@ -28,37 +36,48 @@ ROW_VERSION = 2
 
 @dataclass(frozen=True)
 class Roots:
-    """Where relative references are looked for, in this order.
+    """Where references may lead, and where relative ones are looked for.
 
     Attributes:
-        folders: The landing zone where it is a folder, the data directory, the working directory.
-        remote: The landing zone where it is a URL; last resort.
+        folders: Files lie below one of these, in the order in which relative paths are looked for:
+            the landing zone where it is a folder, the data directory, those of the settings, those
+            that were imported from.
+        remote: The landing zone where it is a URL; last resort of relative paths.
+        here: Relative paths are looked for here too; the file must lie in one of the folders.
+        access: Which buckets and hosts may be named.
     """
 
     folders: tuple[Path, ...]
     remote: str | None = None
+    here: Path | None = None
+    access: AccessConfig = field(default_factory=AccessConfig)
 
     @classmethod
-    def of(cls, landing: str, data_dir: Path) -> "Roots":
+    def of(cls, landing: str, data_dir: Path, *, access: AccessConfig, state_dir: Path) -> Self:
         """The roots of one environment."""
+        named = (*map(Path, access.folders), *remembered_folders(state_dir))
         if "://" in landing:
-            return cls((data_dir, Path.cwd()), landing.rstrip("/"))
-        return cls((Path(landing), data_dir, Path.cwd()))
+            return cls((data_dir, *named), landing.rstrip("/"), Path.cwd(), access)
+        return cls((Path(landing), data_dir, *named), None, Path.cwd(), access)
 
     def locate(self, reference: str) -> Path | str:
         """Find what a reference means: a path, or a URL.
 
         Raises:
-            MediaError: It means nothing that can be read.
+            MediaError: It means nothing that may be read.
         """
         if is_remote(reference):
+            if reference.partition("://")[0].lower() in STORES:
+                self.access.check_bucket(reference, self.remote)
             return reference
         try:
-            return resolve(reference, self.folders).absolute()
+            return resolve(reference, self.folders, here=self.here)
         except MediaError as err:
             if self.remote is None or err.reason != "not_found" or Path(reference).is_absolute():
                 raise
-            return f"{self.remote}/{reference}"
+        place = f"{self.remote}/{reference}"
+        self.access.check_bucket(place, self.remote)
+        return place
 
 
 @dataclass(frozen=True)
@@ -71,12 +90,14 @@ class Item:
         media: Reference as the catalogue has it; None for words only.
         subtitles: Likewise.
         media_at: Where the media is; None where there is none or it was not found.
-        subtitles_at: Likewise; the bare reference where it was not found.
+        subtitles_at: Likewise.
         content_hash: Of media and subtitles; "" where the catalogue names neither.
         media_hash: Of these, of who listens where there are no subtitles, and of the version of the
             media row; "" likewise.
         text_hash: Of all words of the video.
-        fault: Why the media was not found or not hashed; "" else.
+        fault: Why the media was not found or may not be read; "" else.
+        subtitles_fault: Likewise of the subtitles.
+        unreachable: Whether it is not known what its files are now, since a server does not answer.
     """
 
     video_id: str
@@ -89,6 +110,8 @@ class Item:
     media_hash: str
     text_hash: str
     fault: str
+    subtitles_fault: str = ""
+    unreachable: bool = False
 
     @property
     def has_content(self) -> bool:
@@ -143,7 +166,7 @@ def _item(
     video_id, title, description, tags, category, media, subtitles = row
     text = _join_words(title, description, category, tags)
     media_at, media_hash, fault = _look_up(media, located, hashed)
-    subtitles_at, subtitles_hash, _ = _look_up(subtitles, located, hashed)
+    subtitles_at, subtitles_hash, subtitles_fault = _look_up(subtitles, located, hashed)
     content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
     heard = speech if media and not subtitles else ""
     words_hash = _digest(content_hash, heard) if heard else content_hash
@@ -154,11 +177,15 @@ def _item(
         media=str(media) if media else None,
         subtitles=str(subtitles) if subtitles else None,
         media_at=media_at,
-        subtitles_at=subtitles_at or (Path(str(subtitles)) if subtitles else None),
+        subtitles_at=subtitles_at,
         content_hash=content_hash,
         media_hash=_digest(content_hash, made_by) if content_hash else "",
         text_hash=_digest(text, words_hash),
         fault=fault,
+        subtitles_fault=subtitles_fault,
+        unreachable=any(
+            part.startswith(f"!{why} ") for part in (media_hash, subtitles_hash) for why in LEFT_OUT
+        ),
     )
 
 

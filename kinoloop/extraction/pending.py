@@ -12,9 +12,22 @@ import polars as pl
 from kinoloop.data.tables import Tables
 from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.products import Product
+from kinoloop.media.reasons import LEFT_OUT, PASSING
 
-PASSING = ("timeout", "memory", "crashed")
-"""Reasons that may pass: a busy machine, a limit that was raised, a decoder that was mended."""
+
+@dataclass(frozen=True)
+class Pending:
+    """What is to be done.
+
+    Attributes:
+        videos: How many there are.
+        tasks: In the order of the inventory.
+        unreachable: Videos that stay as they are, since it is not known what their files are now.
+    """
+
+    videos: int
+    tasks: "list[Task]"
+    unreachable: int
 
 
 @dataclass(frozen=True)
@@ -48,19 +61,19 @@ def find_pending(
     products: Sequence[Product],
     *,
     retry: bool = False,
-) -> tuple[int, list[Task]]:
+) -> Pending:
     """Compare the inventory with the tables.
+
+    What a former run left out for want of time is never done; what a server does not tell about and
+    a former run read stays as it is.
 
     Args:
         tables: What is done.
         slices: What there is.
         products: All that is made of a video.
-        retry: Whether media that failed for a reason in `PASSING` count as not done.
-
-    Returns:
-        How many videos there are, and the tasks in the order of the inventory.
+        retry: Whether media that failed for a reason in `PASSING` count as not done, too.
     """
-    again = pl.col("reason").is_in(PASSING) if retry else pl.lit(value=False)
+    again = pl.col("reason").is_in([*LEFT_OUT, *(PASSING if retry else ())])
     media = (
         tables.scan("media")
         .select("video_id", media="content_hash", again=again)
@@ -68,14 +81,16 @@ def find_pending(
         .unique("video_id", keep="last")
     )
     done = [_done(tables, i, product) for i, product in enumerate(products)]
-    videos, tasks = 0, []
+    videos, unreachable, tasks = 0, 0, []
     for items in slices:
         videos += len(items)
         frame = _hashes(items, products).join(media, on="video_id", how="left")
         for there in done:
             frame = frame.join(there, on="video_id", how="left")
-        tasks += _tasks(items, frame.sort("position"), len(products))
-    return videos, _with_words(tables, tasks)
+        kept = pl.col("unreachable") & pl.col("media").is_not_null()
+        unreachable += frame.filter(kept).height
+        tasks += _tasks(items, frame.filter(~kept).sort("position"), len(products))
+    return Pending(videos, _with_words(tables, tasks), unreachable)
 
 
 def _hashes(items: Sequence[Item], products: Sequence[Product]) -> pl.DataFrame:
@@ -83,7 +98,11 @@ def _hashes(items: Sequence[Item], products: Sequence[Product]) -> pl.DataFrame:
         f"wanted{i}": [product.hash_of(item) for item in items]
         for i, product in enumerate(products)
     }
-    facts = {"video_id": [i.video_id for i in items], "content": [i.media_hash for i in items]}
+    facts = {
+        "video_id": [item.video_id for item in items],
+        "content": [item.media_hash for item in items],
+        "unreachable": [item.unreachable for item in items],
+    }
     return pl.DataFrame({**facts, **wanted}, orient="col").with_row_index("position")
 
 

@@ -22,6 +22,7 @@ from kinoloop.extraction.pending import find_pending
 from kinoloop.extraction.products import Product, make_products
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made, Shard, cut
+from kinoloop.media.fetch import Fetcher
 from kinoloop.media.hashes import HashCache
 
 WRITER_WAIT_S = 3600.0
@@ -42,6 +43,7 @@ class Plan:
         products: All that is made of a video.
         shards: What to make, in the order of the commits.
         report: What was done so far.
+        fetcher: Reads what is remote; knows which servers failed in this run.
         progress: Called with (videos done, videos to do) after each commit.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     products: list[Product]
     shards: list[Shard]
     report: ExtractReport
+    fetcher: Fetcher
     progress: Progress | None = None
     _started: float = field(default_factory=time.monotonic)
 
@@ -100,23 +103,34 @@ def planned(
     started = time.monotonic()
     with _alone(state_dir, config.lock_wait_s):
         products = make_products(config)
-        hashes = HashCache(state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes)
+        fetcher = Fetcher(config.access)
+        hashes = HashCache(
+            state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes, fetcher=fetcher
+        )
         heard = speech.identify(config.speech)
         slices = take_inventory(tables, roots, hashes, speech=heard)
-        videos, tasks = find_pending(tables, slices, products, retry=retry)
+        found = find_pending(tables, slices, products, retry=retry)
+        videos, tasks = found.videos, found.tasks
         logger.info("%d videos, %d to extract (%d hashed)", videos, len(tasks), hashes.computed)
         report = ExtractReport.start(videos, len(tasks), products, hashed=hashes.computed)
+        report.unreachable = found.unreachable
         if tasks:
             with exclusive(tables, timeout_s=WRITER_WAIT_S):
                 store.record_encoders(tables, products)
         shards = cut(tasks, products, sizes=(config.shard_texts, config.shard_videos))
-        yield Plan(tables, config, products, shards, report, progress)
+        yield Plan(tables, config, products, shards, report, fetcher, progress)
         if shards:
             with exclusive(tables, timeout_s=WRITER_WAIT_S):
                 for name in sorted({"media", *(product.table for product in products)}):
                     store.compact(tables, name, files=config.compact_files)
         report.seconds = time.monotonic() - started
     logger.info("extracted %d videos in %.1f s", report.done, report.seconds)
+    if report.left_out:
+        logger.warning(
+            "%d videos were left out: a server, a disk or this machine was too slow or away; the "
+            "next run tries again",
+            report.left_out,
+        )
 
 
 @contextmanager

@@ -33,6 +33,9 @@ ENCODER_FAULTS = (ValueError, RuntimeError, IndexError, ZeroDivisionError, Float
 """What an odd video makes libraries raise."""
 
 
+SPECIMEN_SIDE, SPECIMEN_RATE = 224, 16_000
+
+
 class Product(ABC):
     """One kind of row that is made of a video.
 
@@ -98,11 +101,13 @@ class Space(Product):
         """Encode a batch.
 
         Raises:
-            ValueError: A vector has values that are not finite.
+            ValueError: A vector has values that are not finite, or is all zero.
         """
         vectors, present = self.encoder.encode(contents)
         if not np.isfinite(vectors).all():
             raise ValueError("a vector has values that are not finite")
+        if not vectors[present].any(axis=1).all():
+            raise ValueError("a vector is all zero: it is like everything and like nothing")
         return [
             {**self.blank(), "present": bool(there), "vector": vector if there else None}
             for vector, there in zip(vectors, present, strict=True)
@@ -159,7 +164,7 @@ def make_safely(
         A row a video, and why by position for those that failed; these are blank.
 
     Raises:
-        RuntimeError: Every video fails: then it is not the videos.
+        RuntimeError: Every video fails, and noise does, too: then it is not the videos.
     """
     try:
         return product.make(contents), {}
@@ -172,9 +177,26 @@ def make_safely(
         except ENCODER_FAULTS as err:
             failed[i] = f"encoder_failed: {product.name}: {err}"
             rows.append(product.blank())
-    if len(failed) == len(contents) > 1:
-        raise RuntimeError(f"every video of a batch fails: {failed[0]}")
+    if len(failed) == len(contents):
+        _check_with_noise(product, failed[0])
     return rows, failed
+
+
+def _check_with_noise(product: Product, said: str) -> None:
+    """Whether the model is to blame: give it what any model can take."""
+    noise = np.random.default_rng(0)
+    specimen = VideoContent(
+        video_id="",
+        text="a video of noise",
+        frames=noise.integers(0, 256, (2, SPECIMEN_SIDE, SPECIMEN_SIDE, 3), dtype=np.uint8),
+        frame_times_s=np.array([0.0, 1.0]),
+        audio=noise.uniform(-0.5, 0.5, 2 * SPECIMEN_RATE).astype(np.float32),
+        sample_rate=SPECIMEN_RATE,
+    )
+    try:
+        product.make([specimen])
+    except ENCODER_FAULTS as err:
+        raise RuntimeError(f"{product.name} fails for every video, and for noise: {said}") from err
 
 
 def _with_decoding(modality: str, encoder: str, decode: DecodeConfig) -> str:

@@ -20,7 +20,8 @@ class ExtractReport:
         pending: Of these, how many missed something.
         done: How many were brought up to date.
         hashed: Files whose hash was not known.
-        outcomes: Decoded media by outcome: ok, partial, quarantined.
+        unreachable: Of the videos, how many stay as they were: a server did not say what is new.
+        outcomes: Decoded media by outcome: ok, partial, quarantined, waiting.
         reasons: Of partial and quarantined media.
         features: Rows written by modality; a missing modality is a row too.
         missing: Of these, how many say that the video has nothing of the modality.
@@ -33,6 +34,7 @@ class ExtractReport:
     pending: int = 0
     done: int = 0
     hashed: int = 0
+    unreachable: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     features: Counter[str] = field(default_factory=Counter)
@@ -66,6 +68,11 @@ class ExtractReport:
             self.missing.update(features.filter(~pl.col("present"))["modality"])
 
     @property
+    def left_out(self) -> int:
+        """Videos that were not read for want of time or of a server; the next run tries again."""
+        return self.unreachable + self.outcomes["waiting"]
+
+    @property
     def rate(self) -> float:
         """Videos a second."""
         return self.done / self.seconds if self.seconds else 0.0
@@ -76,4 +83,5 @@ class ExtractReport:
             name: dict(value) if isinstance(value, dict) else value
             for name, value in vars(self).items()
         }
+        facts["left_out"] = self.left_out
         return {**facts, "rate": round(self.rate, 2), "seconds": round(self.seconds, 2)}

@@ -9,6 +9,8 @@ from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.products import Product
 from kinoloop.extraction.store import now
 from kinoloop.media.decoded import DecodedMedia
+from kinoloop.media.reasons import LEFT_OUT
+from kinoloop.privacy.addresses import redact
 
 Row = dict[str, Any]
 
@@ -27,10 +29,15 @@ class Decoded:
 
     @property
     def outcome(self) -> str:
-        """`ok`, `partial` or `quarantined`."""
+        """`ok`, `partial`, `quarantined`, or `waiting` where the next run tries again."""
         if self.error is not None:
-            return "quarantined"
+            return "waiting" if self.waits else "quarantined"
         return "partial" if self.found.reason else "ok"
+
+    @property
+    def waits(self) -> bool:
+        """Whether not the file is to blame that it was not read."""
+        return self.error is not None and self.error.reason in LEFT_OUT
 
     @property
     def reason(self) -> str:
@@ -63,13 +70,18 @@ def media_row(item: Item, decoded: Decoded) -> Row:
 
 def quarantine_row(item: Item, reasons: list[str]) -> Row:
     """The row of table `quarantine`; the content hash keeps a second run from adding it again."""
-    reference = {"media": item.media, "subtitles": item.subtitles, "content": item.content_hash}
+    media, subtitles = redact(item.media or ""), redact(item.subtitles or "")
+    reference = {
+        "media": media or None,
+        "subtitles": subtitles or None,
+        "content": item.content_hash,
+    }
     return {
         "kind": "media",
         "key": item.video_id,
-        "reasons": reasons,
+        "reasons": [redact(reason) for reason in reasons],
         "row": json.dumps(reference, ensure_ascii=False),
-        "file": item.media or item.subtitles or "",
+        "file": media or subtitles,
         "batch_id": "",
         "quarantined_at": now(),
     }

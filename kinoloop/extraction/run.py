@@ -58,7 +58,7 @@ def extract(
         config: What to take and which encoders to run.
         roots: Where relative media references are looked for.
         state_dir: Where hashes are remembered and the lock is.
-        retry: Whether to decode again what failed for a reason that may pass (`pending.PASSING`).
+        retry: Whether to decode again what failed for a reason that may pass (`reasons.PASSING`).
         progress: Called with (videos done, videos to do) after each shard.
 
     Returns:
@@ -93,7 +93,7 @@ def _make_all(plan: Plan, stack: ExitStack) -> Iterator[Made]:
     items = [task.item for shard in plan.shards if shard.decodes for task in shard.tasks]
     decoded: Iterator[Decoded] = iter(())
     if items:
-        pool = stack.enter_context(DecoderPool(decoding_for(config), config.guard))
+        pool = stack.enter_context(DecoderPool(decoding_for(config), config.guard, plan.fetcher))
         listener = transcriber(config.speech)
         decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
     for shard in plan.shards:

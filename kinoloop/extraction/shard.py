@@ -113,7 +113,7 @@ def make(
         for task, found in window:
             if task.media_row and found is not None:
                 rows.setdefault("media", []).append(media_row(task.item, found))
-                if found.error is not None:
+                if found.error is not None and not found.waits:
                     faults.append((task.item, str(found.error)))
     read = [i for i, product in enumerate(products) if not product.needs_decoding]
     faults += _make(shard.tasks, texts, products, read, rows)

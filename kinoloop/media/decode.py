@@ -30,7 +30,11 @@ DECODE_VERSION = 3
 
 
 def decode_media(
-    media: Path | None, subtitles: Path | None = None, config: DecodeConfig | None = None
+    media: Path | None,
+    subtitles: Path | None = None,
+    config: DecodeConfig | None = None,
+    *,
+    without: str = "",
 ) -> DecodedMedia:
     """Decode a video and the subtitle file beside it.
 
@@ -38,6 +42,7 @@ def decode_media(
         media: The media file; None where a video is words only.
         subtitles: Subtitle file; it wins over embedded tracks.
         config: What to take.
+        without: `sound`, `words` (of embedded tracks) or `pictures` that are not read.
 
     Returns:
         What could be read; `reason` tells if that is not all.
@@ -52,7 +57,7 @@ def decode_media(
         said = read_subtitles(subtitles)
         words_only = replace(nothing(config), duration_s=said.duration_s, streams=(said.format,))
         return _with_words(words_only, said)
-    found, fps = _decode_file(media, config)
+    found, fps = _decode_file(media, config, without)
     if subtitles is None:
         return found
     try:
@@ -70,10 +75,12 @@ def _with_words(found: DecodedMedia, said: Subtitles) -> DecodedMedia:
     return found
 
 
-def _decode_file(path: Path, config: DecodeConfig) -> tuple[DecodedMedia, float | None]:
+def _decode_file(
+    path: Path, config: DecodeConfig, without: str
+) -> tuple[DecodedMedia, float | None]:
     sound = SoundReader(config.sample_rate, config.audio_s, config.silence_rms)
     with open_regular(path, max_bytes=config.max_bytes) as file:
-        reading = read_streams(file, path, sound=sound, config=config)
+        reading = read_streams(file, path, sound=sound, config=config, without=without)
         encrypted = is_encrypted(file)
     audio = sound.finish()
     pictures, (width, height) = reading.pictures, reading.size

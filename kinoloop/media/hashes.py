@@ -16,7 +16,8 @@ from pathlib import Path
 from stat import S_ISREG
 
 from kinoloop.errors import MediaError
-from kinoloop.media.source import check_regular, digest, remote_token
+from kinoloop.media.fetch import Fetcher
+from kinoloop.media.source import check_regular, digest
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,12 @@ class HashCache:
     Args:
         path: Of the SQLite file; made when missing, made again when damaged.
         max_bytes: Larger files are not read.
+        fetcher: Asks for the version of what is remote.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int) -> None:
+    def __init__(self, path: Path, *, max_bytes: int, fetcher: Fetcher | None = None) -> None:
         self._path, self._max_bytes = path, max_bytes
+        self._fetcher = fetcher or Fetcher()
         self._known: dict[str, tuple[int, int, str]] = {}
         self._fresh: dict[Key, str] = {}
         self.computed = 0
@@ -75,7 +78,7 @@ class HashCache:
     def _hash(self, place: Path | str) -> str:
         try:
             if isinstance(place, str):
-                return hashlib.sha256(f"{place}|{remote_token(place)}".encode()).hexdigest()
+                return hashlib.sha256(f"{place}|{self._fetcher.token(place)}".encode()).hexdigest()
             return self._hash_file(place)
         except MediaError as err:
             return f"!{err.reason}"

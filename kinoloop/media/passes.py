@@ -71,7 +71,12 @@ class Reading:
 
 
 def read_streams(
-    file: IO[bytes], path: Path, *, sound: SoundReader, config: DecodeConfig
+    file: IO[bytes],
+    path: Path,
+    *,
+    sound: SoundReader,
+    config: DecodeConfig,
+    without: str = "",
 ) -> Reading:
     """Read pictures, sound and embedded subtitles.
 
@@ -80,13 +85,14 @@ def read_streams(
         path: Its path, for what errors say.
         sound: Receives the sound.
         config: What to take.
+        without: `sound`, `words` or `pictures` that are not read.
 
     Raises:
         MediaError: It can not be opened, or has neither picture nor sound.
     """
     outline, reading = None, None
     with _open(file, path, config) as container:
-        streams = choose_streams(container)
+        streams = choose_streams(container, without=without)
         unread = unreadable_streams(container, streams)
         if streams.video is None and streams.audio is None:
             reason = "unsupported_codec" if unread else "no_streams"
@@ -99,7 +105,7 @@ def read_streams(
         if outline is None or not _unclear(outline, config):
             reading = _read(container, streams, outline, sound=sound, config=config)
     if reading is None:
-        reading = _look_first(file, path, sound=sound, config=config)
+        reading = _look_first(file, path, sound=sound, config=config, without=without)
     reading.codecs, reading.claimed_s, reading.unread = codecs, claimed_s, unread
     better = _second_look(reading, config)
     if better is not None:
@@ -136,14 +142,14 @@ def _unclear(outline: Outline, config: DecodeConfig) -> bool:
 
 
 def _look_first(
-    file: IO[bytes], path: Path, *, sound: SoundReader, config: DecodeConfig
+    file: IO[bytes], path: Path, *, sound: SoundReader, config: DecodeConfig, without: str
 ) -> Reading:
     with _open(file, path, config) as container:
         video = choose_streams(container).video
         assert video is not None
         outline = measured_outline(container, video)
     with _open(file, path, config) as container:
-        streams = choose_streams(container)
+        streams = choose_streams(container, without=without)
         return _read(container, streams, outline, sound=sound, config=config)
 
 

@@ -86,16 +86,21 @@ class Scan:
         return tick_s
 
 
-def choose_streams(container: InputContainer) -> Streams:
-    """FFmpeg's best picture and best sound, and the first subtitles that are text."""
+def choose_streams(container: InputContainer, *, without: str = "") -> Streams:
+    """FFmpeg's best picture and best sound, and the first subtitles that are text.
+
+    Args:
+        container: The file.
+        without: `sound`, `words` or `pictures` that are not chosen.
+    """
     video, audio = container.streams.best("video"), container.streams.best("audio")
     chosen = Streams()
     # FFmpeg may name a stream the best that it has no decoder for
     if isinstance(video, av.VideoStream) and codec_name(video) and not _is_cover(video):
-        chosen.video = video
+        chosen.video = video if without != "pictures" else None
     if isinstance(audio, av.AudioStream) and codec_name(audio):
-        chosen.audio = audio
-    if chosen.video or chosen.audio:
+        chosen.audio = audio if without != "sound" else None
+    if (chosen.video or chosen.audio) and without != "words":
         chosen.subtitles = next(
             (s for s in container.streams.subtitles if codec_name(s) in TEXT_SUBTITLES), None
         )

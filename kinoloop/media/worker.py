@@ -1,9 +1,9 @@
-"""The process in which untrusted media is decoded; started by `kinoloop.media.guard`.
+"""The process in which untrusted media is decoded; started by `kinoloop.media.process`.
 
     python -m kinoloop.media.worker '{"decode": {…}, "memory_bytes": …, "cpu_s": …}'
 
-One job a line on standard input, `{"media": path | null, "subtitles": path | null}`; one answer
-each on standard output (see `wire`). It may not write files, not outlive its parent, not use more
+One job a line on standard input (see `process.Order`); one answer each on standard output (see
+`wire`). It may not write files, not outlive its parent, not use more
 memory than it is given, and not more CPU time a file.
 """
 
@@ -50,6 +50,7 @@ def _answer(answers: BinaryIO, job: dict[str, str | None], config: DecodeConfig)
             None if media is None else Path(media),
             None if subtitles is None else Path(subtitles),
             config,
+            without=job["without"] or "",
         )
     except MediaError as err:
         err.peak_memory_mb = _peak_mb()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
 from kinoloop.release.release import Release
@@ -47,18 +48,24 @@ class KinoloopModel(PythonModel):
         slates = []
         for row in model_input.to_dict(orient="records"):
             top_k = row.get("top_k")
+            history, seen = self._past(row)
             slate = self.release.recommend(
-                self._history(row), top_k=TOP_K if top_k is None or pd.isna(top_k) else int(top_k)
+                history,
+                top_k=TOP_K if top_k is None or pd.isna(top_k) else int(top_k),
+                seen=seen,
             )
             slates.append(([p.video_id for p in slate], [p.score for p in slate]))
         return pd.DataFrame(slates, columns=["video_ids", "scores"])
 
-    def _history(self, row: dict[Any, Any]) -> list[Interaction]:
+    def _past(self, row: dict[Any, Any]) -> tuple[list[Interaction], NDArray[np.integer] | None]:
+        """A history, and what was seen where that is more."""
         history, user_id = row.get("history"), row.get("user_id")
         if isinstance(history, list | tuple | np.ndarray):
             ids = self.release.catalogue.ids
-            return [Interaction(ids.index(video_id)) for video_id in history]
-        return self.release.history_of(user_id) if isinstance(user_id, str) else []
+            return [Interaction(ids.index(video_id)) for video_id in history], None
+        if not isinstance(user_id, str):
+            return [], None
+        return self.release.history_of(user_id), self.release.seen_by(user_id)
 
 
 set_model(KinoloopModel())

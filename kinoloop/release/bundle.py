@@ -7,7 +7,7 @@
     published_at.npy     (n_videos,) int64
     vectors/             per modality: vectors, mask, and what similarity needs
     lexical/             inverted tf-idf index of titles, tags and descriptions
-    histories/           pseudonym → newest interactions
+    histories/           pseudonym → newest interactions, and the videos of older ones
     thumbnails/          one packed file and its table
     golden.json          requests with expected answers
 
@@ -38,7 +38,7 @@ from kinoloop.release.user_histories import write_histories
 logger = logging.getLogger(__name__)
 
 HISTORY_LIMIT = 200
-"""Interactions a user that a bundle keeps; recommenders look back less far."""
+"""Newest interactions a user that a bundle keeps whole; recommenders look back less far."""
 
 SHOWN = (
     "video_id",

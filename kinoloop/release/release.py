@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,10 +29,12 @@ from kinoloop.release.golden import (
     write_golden,
 )
 from kinoloop.release.info import BundleInfo, check_files, read_info
+from kinoloop.release.premieres import ALL_OUT, Premieres, now
 from kinoloop.release.ranking import best
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
 from kinoloop.release.similarity import Similarity
+from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.twins import Twins
 from kinoloop.release.user_histories import UserHistories
@@ -40,22 +42,7 @@ from kinoloop.release.user_histories import UserHistories
 logger = logging.getLogger(__name__)
 
 GOLDEN_TOP_K = 10
-
-
-class Recommendation(NamedTuple):
-    """One place of a slate.
-
-    Attributes:
-        video_id: External id.
-        score: Of the recommender, the similarity or the search; higher is better.
-        title: What to show.
-        reason: Why it is there, for people.
-    """
-
-    video_id: str
-    score: float
-    title: str
-    reason: str
+NONE = np.empty(0, dtype=np.intp)
 
 
 class Release:
@@ -69,7 +56,7 @@ class Release:
         ranker: Loaded with `catalogue`; None where the release has none.
 
     Attributes:
-        reranking: Orders slates where there is a ranker and time.
+        reranking: Orders slates; None without a ranker.
     """
 
     def __init__(
@@ -89,6 +76,7 @@ class Release:
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
+        self._premieres = Premieres(catalogue.published_at)
         self._twins = Twins(column(catalogue, "group_id") or [])
 
     @classmethod
@@ -130,53 +118,53 @@ class Release:
         """What a user had done when the release was made, oldest first; empty where unknown."""
         return self._histories.of(pseudonym)
 
+    def seen_by(self, pseudonym: str) -> NDArray[np.int32]:
+        """Every video that a user had met when the release was made, (n,) int32."""
+        return self._histories.seen_by(pseudonym)
+
     def recommend(
         self,
         history: Sequence[Interaction],
         *,
         top_k: int,
         exclude: Collection[str] = (),
-        include_seen: bool = False,
+        seen: Collection[int] | NDArray[np.integer] | None = None,
         moment: int | None = None,
         budget_ms: float = math.inf,
-    ) -> list[Recommendation]:
-        """The best videos for a history.
+    ) -> Slate:
+        """The best videos for a history, of those that are published.
 
-        Where the release has a ranker it orders the best of them, if that fits into the budget.
+        Where the release has a ranker it orders the best of them.
 
         Args:
             history: Oldest first; unknown videos (index outside the catalogue) are passed over,
                 of several interactions with one video the last counts.
             top_k: How many; fewer where fewer are left.
             exclude: External ids that must not appear, nor what shows the same.
-            include_seen: Whether videos of the history may appear, and what shows the same.
-            moment: µs since the epoch, for answers that must not depend on the clock. None is now.
-            budget_ms: How long the slate may take; without the time for it, it is not re-ranked.
+            seen: Indices of videos that must not appear again, nor what shows the same; None: those
+                of the history, which may be no more than its newest part.
+            moment: When the answer is given, µs since the epoch; None is now.
+            budget_ms: How long the slate may take; without the time for it, it is not re-ranked,
+                and says so.
 
         Returns:
             Best first; never two videos that show the same.
         """
         started = time.perf_counter()
         known = self._known(history)
-        row = Histories.from_rows([known])
-        scores = self.recommender.score(row)[0]
-        hidden = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
-        if not include_seen:
-            hidden += [event.video for event in known]
-        self._hide(scores, hidden)
-        if self.reranking is None:
-            top = best(scores, top_k)
-            return self._slate(top, scores[top], self._reasons(row, top))
-        top, ranked = self.reranking.best(
-            row,
-            scores,
-            top_k,
-            moment=time.time_ns() // 1000 if moment is None else moment,
-            left_ms=budget_ms - 1e3 * (time.perf_counter() - started),
+        hidden = [event.video for event in known] if seen is None else seen
+        excluded = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
+        at = now(moment)
+        return self._recommend(
+            known,
+            np.concatenate([excluded, hidden]).astype(np.intp),
+            self._premieres.ahead(at),
+            top_k=top_k,
+            moment=at,
+            deadline=started + budget_ms / 1e3,
         )
-        return self._slate(top, ranked, self._reasons(row, top))
 
-    def similar(self, video_id: str, *, top_k: int) -> list[Recommendation]:
+    def similar(self, video_id: str, *, top_k: int, moment: int | None = None) -> Slate:
         """Videos like one video, but not the same: by its vectors, or by its words without them.
 
         Raises:
@@ -189,11 +177,11 @@ class Release:
             scores = self._similarity.score(video)
         else:
             scores = self._search.by_words(self._titles[video])
-        self._hide(scores, [video])
+        self._hide(scores, np.array([video]), self._premieres.ahead(now(moment)))
         top = best(scores, top_k)
         return self._slate(top, scores[top], [f"Similar to “{self._titles[video]}”"] * len(top))
 
-    def search(self, query: str, *, top_k: int) -> list[Recommendation]:
+    def search(self, query: str, *, top_k: int, moment: int | None = None) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.
 
         Videos that match in no way are left out, and of those that show the same all but one.
@@ -202,7 +190,7 @@ class Release:
         """
         scores, lexical = self._search.score(query)
         scores = np.where(scores > 0, scores, np.float32(-np.inf))
-        self._hide(scores)
+        self._hide(scores, NONE, self._premieres.ahead(now(moment)))
         top = best(scores, top_k)
         reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
         return self._slate(top, scores[top], reasons)
@@ -229,9 +217,16 @@ class Release:
     def _ask(self, request: dict[str, Any]) -> list[tuple[str, float]]:
         if request["ask"] == "recommend":
             history = history_from_json(request["history"], self.catalogue.ids)
-            slate = self.recommend(history, top_k=GOLDEN_TOP_K, moment=self._golden_moment)
+            known = self._known(history)
+            slate = self._recommend(
+                known,
+                np.array([event.video for event in known], dtype=np.intp),
+                NONE,
+                top_k=GOLDEN_TOP_K,
+                moment=self._golden_moment,
+            )
         elif request["ask"] == "similar":
-            slate = self.similar(request["video_id"], top_k=GOLDEN_TOP_K)
+            slate = self.similar(request["video_id"], top_k=GOLDEN_TOP_K, moment=ALL_OUT)
         else:
             scores = self._search.by_words(request["query"])
             top = best(scores, GOLDEN_TOP_K)
@@ -243,9 +238,35 @@ class Release:
         """A moment that is the same wherever the release is opened."""
         return 0 if self.reranking is None else self.reranking.ranker.knowledge.counts.newest
 
-    def _hide(self, scores: NDArray[np.float32], hidden: Sequence[int] = ()) -> None:
-        """Hide, in place, videos with their twins, and of other twins all but the best."""
-        scores[[*hidden, *self._twins.of(hidden)]] = -np.inf
+    def _recommend(
+        self,
+        known: Sequence[Interaction],
+        hidden: NDArray[np.intp],
+        ahead: NDArray[np.intp],
+        *,
+        top_k: int,
+        moment: int,
+        deadline: float = math.inf,
+    ) -> Slate:
+        row = Histories.from_rows([known])
+        scores = self.recommender.score(row)[0]
+        self._hide(scores, hidden, ahead)
+        if self.reranking is None:
+            top = best(scores, top_k)
+            return self._slate(top, scores[top], self._reasons(row, top))
+        left_ms = 1e3 * (deadline - time.perf_counter())
+        top, ranked, reranked = self.reranking.best(
+            row, scores, top_k, moment=moment, left_ms=left_ms
+        )
+        return self._slate(top, ranked, self._reasons(row, top), reranked=reranked)
+
+    def _hide(
+        self, scores: NDArray[np.float32], hidden: NDArray[np.intp], ahead: NDArray[np.intp]
+    ) -> None:
+        """Hide, in place, videos with their twins, what lies ahead, of twins all but the best."""
+        scores[hidden] = -np.inf
+        scores[self._twins.of(hidden)] = -np.inf
+        scores[ahead] = -np.inf  # and not its twins: what is out already may be shown
         self._twins.keep_best(scores)
 
     def _known(self, history: Sequence[Interaction]) -> list[Interaction]:
@@ -265,10 +286,15 @@ class Release:
         ]
 
     def _slate(
-        self, top: NDArray[np.intp], scores: NDArray[np.float32], reasons: Sequence[str]
-    ) -> list[Recommendation]:
-        ids, titles = self.catalogue.ids.ids, self._titles
-        return [
-            Recommendation(ids[video], score, titles[video], reason)
-            for video, score, reason in zip(top.tolist(), scores.tolist(), reasons, strict=True)
-        ]
+        self,
+        top: NDArray[np.intp],
+        scores: NDArray[np.float32],
+        reasons: Sequence[str],
+        *,
+        reranked: bool | None = None,
+    ) -> Slate:
+        videos = top.tolist()
+        ids = self.catalogue.ids.externals(videos)
+        titles = [self._titles[video] for video in videos]
+        places = zip(ids, scores.tolist(), titles, reasons, strict=True)
+        return Slate(map(Recommendation._make, places), reranked=reranked)

@@ -1,10 +1,11 @@
-"""Re-ranking inside one answer: within the latency budget, or not at all.
+"""Re-ranking inside one answer: always, or within a latency budget where one is set.
 
-What re-ranking costs is measured at every request that does it. A request whose retrieval has used
-up so much of the budget that re-ranking would not fit goes without: a plain slate in time is worth
-more than a better one too late. After a while without, it is tried again.
+What re-ranking costs is measured at every request that does it. Under a budget, a request whose
+retrieval has used up so much of it that re-ranking would not fit goes without, and is told so: the
+answer, the metrics and the log say what was left out. After a while without, it is tried again.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,8 +17,11 @@ from kinoloop.data.histories import Histories
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.ranking import best
 
+logger = logging.getLogger(__name__)
+
 FORGET = 0.95  # what is left of the expected cost after each request that went without
 SMOOTH = 0.8  # share of the old expectation after each one that did not
+LOG_EVERY_S = 60.0  # a line a skipped slate would be a flood on the machine that is busy already
 
 
 class Reranking:
@@ -34,6 +38,8 @@ class Reranking:
         self.ranker = ranker
         self.tell: Callable[[str], None] = _unheard
         self._expected_ms = 0.0
+        self._untold = 0
+        self._told_at = -math.inf
 
     def best(
         self,
@@ -43,8 +49,8 @@ class Reranking:
         *,
         moment: int,
         left_ms: float = math.inf,
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """The best videos, and their scores in that order.
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], bool]:
+        """The best videos, their scores in that order, and whether the ranker ordered them.
 
         Args:
             history: One row.
@@ -54,18 +60,17 @@ class Reranking:
             left_ms: How long re-ranking may take.
 
         Returns:
-            Positions, best first, and their scores: those of the ranker's order where there was
-            time for it, those of retrieval where not.
+            Positions, best first, and their scores: those of the ranker and True, or those of
+            retrieval and False where there was no time.
         """
         if self._expected_ms > left_ms:
-            self.tell("skipped")
-            self._expected_ms *= FORGET
+            self._skip()
             top = best(scores, top_k)
-            return top, scores[top]
+            return top, scores[top], False
         started = time.perf_counter()
         found = best(scores, max(self.ranker.config.candidates, top_k))
         if not len(found):
-            return found, scores[found]
+            return found, scores[found], True
         ranked = self.ranker.rank(
             history, found[None], scores[found][None], moments=np.array([moment])
         )[0]
@@ -74,7 +79,20 @@ class Reranking:
         self.tell("taken")
         smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
         self._expected_ms = smoothed if self._expected_ms else took_ms
-        return found[order], ranked[order].astype(np.float32)
+        return found[order], ranked[order].astype(np.float32), True
+
+    def _skip(self) -> None:
+        self.tell("skipped")
+        self._untold += 1
+        if time.monotonic() - self._told_at >= LOG_EVERY_S:
+            logger.warning(
+                "%d slates since the last such line were not re-ranked: %.1f ms did not fit into "
+                "what was left of the budget; raise [serving] budget_ms or set it to 0",
+                self._untold,
+                self._expected_ms,
+            )
+            self._untold, self._told_at = 0, time.monotonic()
+        self._expected_ms *= FORGET
 
 
 def _unheard(outcome: str) -> None:

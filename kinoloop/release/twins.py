@@ -1,6 +1,6 @@
 """Videos that show the same: a slate has one of them at most, and none that the user has seen."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,14 @@ class Twins:
         self._members = members[np.argsort(self._group[members], kind="stable")]
         self._starts = np.searchsorted(self._group[self._members], np.arange(len(names) + 1))
 
-    def of(self, videos: Collection[int]) -> list[int]:
+    def of(self, videos: NDArray[np.integer]) -> NDArray[np.intp]:
         """All videos that show what these show, themselves left out where they have no twin."""
-        if not len(self._members):
-            return []
-        wanted = {int(self._group[video]) for video in videos} - {-1}
-        return [
-            video
-            for group in sorted(wanted)
-            for video in self._members[self._starts[group] : self._starts[group + 1]].tolist()
-        ]
+        if not len(self._members) or not len(videos):
+            return self._members[:0]
+        wanted = np.zeros(len(self._starts), dtype=np.bool_)  # −1, no group, is its last place
+        wanted[self._group[videos]] = True
+        wanted[-1] = False
+        return self._members[wanted[self._group[self._members]]]
 
     def keep_best(self, scores: NDArray[np.float32]) -> None:
         """Hide, in place, all but the best of each group; of equals the first stays."""

@@ -2,6 +2,9 @@
 
 A service that starts knows every user of the training tables without loading them: ten million
 users are 320 MB of sorted pseudonyms on disk, of which a look-up touches a few pages.
+
+Of each user the newest interactions are kept whole: more than recommenders read. Of older ones only
+the videos are, so that none of them comes again.
 """
 
 from dataclasses import fields
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError
@@ -28,19 +32,29 @@ class UserHistories:
         self._users = open_array(directory / "users.npy")
         arrays: dict[str, Any] = {name: open_array(directory / f"{name}.npy") for name in _ARRAYS}
         self._arrays = Histories(**arrays)
+        self._older_offsets = self._older = np.empty(0, dtype=np.int32)
+        if (directory / "older_offsets.npy").exists():  # releases of version 0.1.0 have none
+            self._older_offsets = open_array(directory / "older_offsets.npy")
+            self._older = open_array(directory / "older.npy")
 
     def __len__(self) -> int:
         return len(self._users)
 
     def of(self, pseudonym: str) -> list[Interaction]:
         """The newest interactions of one user, oldest first; empty where unknown."""
-        key = pseudonym.encode()
-        if not len(self) or len(key) > self._users.dtype.itemsize:
-            return []
-        row = int(np.searchsorted(self._users, np.array(key, dtype=self._users.dtype)))
-        if row == len(self) or self._users[row] != key:
-            return []
-        return self.row(row)
+        row = self._find(pseudonym)
+        return [] if row is None else self.row(row)
+
+    def seen_by(self, pseudonym: str) -> NDArray[np.int32]:
+        """Every video that one user has met, (n,) int32; empty where unknown."""
+        row = self._find(pseudonym)
+        if row is None:
+            return np.empty(0, dtype=np.int32)
+        newest = self._arrays.videos[self._arrays.row(row)]
+        if not len(self._older_offsets):
+            return newest
+        older = self._older[self._older_offsets[row] : self._older_offsets[row + 1]]
+        return np.concatenate([older, newest])
 
     def row(self, row: int) -> list[Interaction]:
         """The interactions of one row, oldest first."""
@@ -54,9 +68,21 @@ class UserHistories:
         )
         return [Interaction(*values) for values in zip(*columns, strict=True)]
 
+    def _find(self, pseudonym: str) -> int | None:
+        key = pseudonym.encode()
+        if not len(self) or len(key) > self._users.dtype.itemsize:
+            return None
+        row = int(np.searchsorted(self._users, np.array(key, dtype=self._users.dtype)))
+        return None if row == len(self) or self._users[row] != key else row
+
 
 def write_histories(directory: Path, histories: Histories, *, limit: int) -> int:
-    """Write the newest `limit` events of every user that has a pseudonym and an event.
+    """Write the histories of every user that has a pseudonym and an event.
+
+    Args:
+        directory: Where to.
+        histories: All that is known.
+        limit: Newest interactions that are kept whole; of older ones the videos are.
 
     Returns:
         How many users were written.
@@ -69,8 +95,11 @@ def write_histories(directory: Path, histories: Histories, *, limit: int) -> int
     order = kept[np.argsort(users[kept], kind="stable")]
     if len(order) and (users[order][1:] == users[order][:-1]).any():
         raise BundleError("two histories carry one pseudonym; merge them before the bundle")
-    stored = histories.rows(order).last(limit)
+    whole = histories.rows(order)
+    stored, older = whole.last(limit), whole.select(whole.ages >= limit)
     write_array(directory / "users.npy", users[order] if len(order) else np.empty(0, "S1"))
     for name in _ARRAYS:
         write_array(directory / f"{name}.npy", getattr(stored, name))
+    write_array(directory / "older_offsets.npy", older.offsets)
+    write_array(directory / "older.npy", older.videos)
     return len(order)

@@ -77,3 +77,17 @@ def test_ingest_prints_counts_findings_and_where_the_report_is(
         main()
     assert ended.value.code == 1
     assert "events/b.csv failed not_empty" in capsys.readouterr().err
+
+    zone.put("events/c.csv", EVENTS.replace("T1", "T2"))
+    zone.put("events/d.jsonl", '[{"user_id": "anna"}]')
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert "set aside: events/d.jsonl was set aside: json_lines" in told.err
+    assert "still aside: events/b.csv" in told.out
+    assert "1 files  2" in told.out
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.count("still aside:") == 2

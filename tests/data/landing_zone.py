@@ -52,15 +52,15 @@ class Zone:
             config=config or IngestConfig(),
             directory=self.tables.workspace / "staging" / "batch",
             now=NOW,
-            observe=observe,
+            observer=lambda: observe,
             any_volume=any_volume,
         )
 
     def ingest(self, config=None, **options):
-        """Stage and commit what is new; the staged batch, or None."""
+        """Stage and commit what is new and not set aside; the staged batch, or None."""
         with commit.exclusive(self.tables):
             staged = self.stage(config, **options)
-            if staged is not None:
+            if staged is not None and staged.files:
                 commit.commit(staged, self.tables, now=NOW)
             return staged
 

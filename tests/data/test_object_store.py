@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from kinoloop.data.landing import look, open_landing, write
 from kinoloop.errors import ConfigError
 from serving.outbox import Outbox
-from serving.state import LiveEvent, LiveState
+from serving.state import LiveEvent, LiveState, Parcel
 from tests.data.landing_zone import EVENTS, VIDEOS, Zone
 
 LANDING = "s3://zone/landing"
@@ -53,7 +53,7 @@ def test_an_object_store_is_ingested_and_takes_feedback_back(zone, tmp_path):
     assert zone.ingest() is None
     state = LiveState(tmp_path / "live.db")
     moment = 1_767_100_000_000_000  # 2025-12-30
-    state.record([LiveEvent("e1", "p", "v1", "view", 1.5, None, moment)], ["anna"])
+    state.record([LiveEvent("e1", "p", "v1", "view", 1.5, None, moment)], [Parcel("anna")])
     assert Outbox(state, LANDING, max_rows=10).export() == 1
     assert zone.ingest().total("accepted") == 1
     assert zone.rows("events").height == 3

@@ -1,4 +1,5 @@
 import json
+import re
 
 import polars as pl
 import pytest
@@ -6,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kinoloop.data.rule import IngestConfig
-from kinoloop.errors import BatchError
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from tests.data.landing_zone import EVENTS, KEY, NOW, VIDEOS, Zone
 
@@ -49,6 +49,25 @@ def test_zero_durations_are_stored_as_unknown(zone):
     staged = zone.ingest()
     assert staged.findings() == {"video_duration_not_positive": 3}
     assert zone.rows("videos")["duration_s"].to_list() == [None] * 3
+
+
+def test_addresses_with_credentials_are_stored_as_unknown_and_shown_nowhere(zone):
+    zone.put(
+        "videos/a.csv",
+        "video_id,title,media,subtitles\n"
+        "v1,One,https://me:hunter2@host/a.mp4,b.srt\n"
+        "v2,Two,https://host/a.mp4?v=2,https://host/a.srt?X-Amz-Signature=hunter2\n"
+        ",Three,https://host/a.mp4?token=hunter2,\n",
+    )
+    staged = zone.ingest()
+    assert staged.findings()["video_media_with_credentials"] == 2
+    assert staged.findings()["video_subtitles_with_credentials"] == 1
+    videos = zone.rows("videos").sort("video_id")
+    assert videos["media"].to_list() == [None, "https://host/a.mp4?v=2"]
+    assert videos["subtitles"].to_list() == ["b.srt", None]
+    assert len(zone.rows("quarantine")) == 1
+    for name in ("videos", "quarantine"):
+        assert "hunter2" not in str(zone.rows(name).to_dicts())
 
 
 def test_two_rows_of_one_video_in_a_file_keep_the_first(zone):
@@ -129,26 +148,92 @@ def test_small_chunks_give_the_same_tables_as_large_ones(tmp_path):
         (
             "events/b.csv",
             "user_id,video_id,event\na,v1,view\n",
-            "column 'timestamp' failed column_",
+            "column 'timestamp', was set aside: column_exists",
         ),
-        ("events/b.csv", HEADER, "events/b.csv failed not_empty"),
-        ("events/b.csv", HEADER + "a,v1,2025-12-30,view,much\n", "'watch_s' failed column_type"),
-        ("videos/b.csv", "video_id\nv1\n", "videos/b.csv, column 'title' failed column_exists"),
+        ("events/b.csv", HEADER, "events/b.csv was set aside: not_empty"),
+        ("events/b.csv", HEADER + "a,v1,2025-12-30,view,much\n", "'watch_s', was .* column_type"),
+        ("videos/b.csv", "video_id\nv1\n", "videos/b.csv, column 'title', was .* column_exists"),
+        ("videos/b.csv", "video_id,title,title\nv1,a,b\n", "'title', was .* column_unique"),
+        ("events/b.jsonl", '[{"user_id": "a"},\n{"user_id": "b"}]\n', "json_lines .*JSON array"),
+        ("events/b.csv", "clara,v1,2025-12-30,view\n", "is its header missing"),
+        ("events/b.csv", "user_id;video_id;timestamp;event\n", "not separated by commas"),
+        ("events/b.parquet", "no parquet", "readable"),
         (
             "events/b.parquet",
             pl.DataFrame(
                 {"user_id": ["a"], "video_id": ["v1"], "timestamp": [1], "event": ["view"]}
             ),
-            r"'timestamp' failed column_type \(1 found\).* first: '1' is a number whose unit",
+            r"'timestamp', was .*column_type \(1 found\).* first: '1' is a number whose unit",
+        ),
+        (
+            "events/b.csv",
+            HEADER + "".join(f"u{i},v9,2025-12-30,view,1\n" for i in range(100)),
+            r"column 'video_id', was set aside: event_video_unknown \(100 ",
         ),
     ],
 )
-def test_a_bad_file_refuses_the_whole_batch_and_changes_nothing(filled, name, content, message):
+def test_a_file_that_breaks_its_contract_is_set_aside_and_the_others_commit(
+    filled, name, content, message
+):
     filled.put(name, content)
-    with pytest.raises(BatchError, match=message):
-        filled.ingest()
+    staged = filled.ingest()
+    (aside,) = staged.set_aside
+    assert re.search(message, aside.told)
+    assert "clara" not in aside.told
+    assert (aside.file, staged.total("accepted"), staged.total("quarantined")) == (name, 4, 0)
+    assert filled.rows("events").height == filled.rows("videos").height == 2
+    assert filled.rows("batches")["file"].sort().to_list() == ["events/a.csv", "videos/a.csv"]
+
+
+def test_a_batch_of_which_nothing_is_left_changes_nothing(zone):
+    zone.put("videos/a.csv", "video_id\nv1\n")
+    zone.put("events/a.csv", "user_id\na\n")
+    staged = zone.ingest()
+    assert [one.file for one in staged.set_aside] == ["videos/a.csv", "events/a.csv"]
+    assert staged.files == []
+    assert set(zone.versions().values()) == {-1}
+    assert not (zone.tables.workspace / "staging" / "batch").exists()
+
+
+def test_events_whose_videos_are_set_aside_wait_for_them_and_others_do_not(filled):
+    bad = "video_id,title,duration_s\nv3,Three,long\n"
+    filled.put("videos/b.csv", bad)
+    filled.put("events/b.csv", HEADER + "a,v3,2025-12-30,view,1\na,v1,2025-12-30,view,1\n")
+    filled.put("events/c.csv", HEADER + "a,v9,2025-12-30,view,1\na,v2,2025-12-30,view,1\n")
+    staged = filled.ingest()
+    assert {one.file: one.check for one in staged.set_aside} == {
+        "videos/b.csv": "column_type",
+        "events/b.csv": "waits_for_videos",
+    }
+    assert (staged.total("accepted"), filled.reasons()) == (5, [["event_video_unknown"]])
+    filled.put("videos/b.csv", bad.replace("long", "30"))
+    assert filled.ingest().total("accepted") == 3
+
+
+def test_a_source_that_is_named_commits_whole_or_not_at_all(filled):
+    filled.put("events/shop/a.csv", HEADER + "a,v1,2025-12-30,view,1\n")
+    filled.put("events/shop/b.csv", "user_id\na\n")
+    staged = filled.ingest(IngestConfig(whole=("events/shop",)))
+    assert {one.file: one.check for one in staged.set_aside} == {
+        "events/shop/a.csv": "whole_source",
+        "events/shop/b.csv": "column_exists",
+    }
+    assert staged.total("accepted") == 4
+
+
+def test_a_pattern_makes_the_whole_landing_zone_one_source(filled):
+    filled.put("events/b.csv", HEADER + "a,v1,2025-12-30,view,much\n")
+    staged = filled.ingest(IngestConfig(whole=("*",)))
+    assert (staged.files, len(staged.set_aside)) == ([], 3)
     assert set(filled.versions().values()) == {-1}
-    assert not (filled.tables.workspace / "staging" / "batch").exists()
+
+
+def test_what_the_service_acknowledged_is_judged_row_by_row(filled):
+    rows = [f"u{i},v1,2025-12-30,view,{9e8 if i else 1}\n" for i in range(200)]
+    filled.put("events/feedback/b.csv", HEADER + "".join(rows))
+    staged = filled.ingest()
+    assert staged.set_aside == []
+    assert (staged.total("accepted"), staged.total("quarantined")) == (5, 199)
 
 
 def test_unreadable_columns_that_only_warn_do_not_refuse_the_batch(filled):
@@ -157,36 +242,21 @@ def test_unreadable_columns_that_only_warn_do_not_refuse_the_batch(filled):
     assert filled.ingest().findings() == {"event_logged_hour_unreadable": 1}
 
 
-def test_one_error_names_all_files_that_lack_a_column(filled):
-    filled.put("events/b.csv", "user_id\na\n")
-    filled.put("events/c.csv", "video_id\na\n")
-    with pytest.raises(BatchError, match=r"Refused too: events/c.csv: column_exists user_id"):
-        filled.ingest()
-
-
-def test_a_file_that_would_lose_most_rows_refuses_the_batch(filled):
-    filled.put("events/b.csv", HEADER + "".join(f"u{i},v9,2025-12-30,view,1\n" for i in range(100)))
-    with pytest.raises(BatchError, match=r"column 'video_id' failed event_video_unknown \(100 "):
-        filled.ingest()
-
-
-def test_a_batch_is_accepted_once_the_bad_file_is_gone(filled):
-    bad = filled.put("events/b.csv", "user_id\na\n")
-    with pytest.raises(BatchError):
-        filled.ingest()
-    bad.unlink()
-    assert filled.ingest().total("accepted") == 4
-
-
-def test_a_file_that_grows_while_it_is_read_refuses_the_batch(filled):
+def test_a_file_that_grows_or_goes_while_it_is_read_is_set_aside(filled):
     path = filled.landing / "events/a.csv"
+    gone = filled.put("events/b.csv", HEADER + "a,v1,2025-12-30,view,1\n")
 
     def write(kind, frame):
         if kind == "events":
             path.write_text(EVENTS + EVENTS)
+            gone.unlink(missing_ok=True)
 
-    with pytest.raises(BatchError, match=r"events/a.csv failed unchanged"):
-        filled.ingest(observe=write)
+    staged = filled.ingest(observe=write)
+    assert {one.file: one.check for one in staged.set_aside} == {
+        "events/a.csv": "unchanged",
+        "events/b.csv": "readable",
+    }
+    assert staged.total("accepted") == 2
 
 
 def test_events_of_an_earlier_batch_s_videos_are_known(filled):

@@ -1,7 +1,8 @@
+import re
+
 import pytest
 
 from kinoloop.data.rule import IngestConfig
-from kinoloop.errors import BatchError
 from tests.data.landing_zone import VIDEOS
 
 CONFIG = IngestConfig(volume_min_batches=2, volume_min_mean=50)
@@ -21,13 +22,22 @@ def steady(zone):
     return zone
 
 
-def test_a_collapse_refuses_the_batch_and_changes_nothing(steady):
-    before = steady.versions()
+def test_a_collapse_sets_the_files_of_its_folder_aside_and_no_other(steady):
     put(steady, "events/shop/3.csv", 9, 3)
-    message = r"events/shop/ failed volume_collapsed \(9 found\).* 9% of the mean .*--any-volume"
-    with pytest.raises(BatchError, match=message):
-        steady.ingest(CONFIG)
-    assert steady.versions() == before
+    put(steady, "events/club/3.csv", 7, 3)
+    staged = steady.ingest(CONFIG)
+    (aside,) = staged.set_aside
+    message = (
+        r"events/shop/3.csv was set aside: volume_collapsed \(9 .* 9% of the mean .*--any-volume"
+    )
+    assert re.match(message, aside.told)
+    assert (staged.total("accepted"), len(staged.files)) == (7, 1)
+
+
+def test_a_trickle_of_feedback_is_not_held_to_a_volume(steady):
+    config = CONFIG.model_copy(update={"row_by_row": ("events/shop",)})
+    put(steady, "events/shop/3.csv", 9, 3)
+    assert steady.ingest(config).total("accepted") == 9
 
 
 def test_a_collapse_is_accepted_when_asked(steady):

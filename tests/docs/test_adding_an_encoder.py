@@ -8,7 +8,7 @@ from kinoloop.encoders.base import ENCODERS
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.run import extract
-from kinoloop.media.guard import GuardConfig
+from kinoloop.media.process import GuardConfig
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
 from kinoloop.testing.encoder_contract import EncoderContract

@@ -7,7 +7,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.run import extract
-from kinoloop.media.guard import GuardConfig
+from kinoloop.media.process import GuardConfig
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
 from tests.encoders import tiny_models
@@ -57,7 +57,7 @@ class World:
 
     def extract(self, *, retry=False, progress=None, **options):
         config = self.config.model_copy(update=options)
-        roots = Roots((self.landing, self.root / "data"))
+        roots = Roots((self.landing, self.root / "data"), access=config.access)
         state_dir = self.root / "state"
         return extract(
             self.tables, config, roots=roots, state_dir=state_dir, retry=retry, progress=progress

@@ -46,9 +46,38 @@ def test_one_video_that_an_encoder_refuses_harms_no_other(quietly):
 
 
 def test_encoder_that_takes_nothing_is_an_error_and_not_a_mask():
-    everything = {video.video_id for video in sample_videos()}
-    with pytest.raises(RuntimeError, match="every video of a batch fails: encoder_failed"):
+    everything = {"", *(video.video_id for video in sample_videos())}
+    said = "visual fails for every video, and for noise: encoder_failed"
+    with pytest.raises(RuntimeError, match=said):
         make_safely(space(Fussy(everything)), sample_videos())
+
+
+def test_batch_of_odd_videos_only_is_a_mask_and_does_not_end_an_extraction():
+    everything = {video.video_id for video in sample_videos()}
+    rows, failed = make_safely(space(Fussy(everything)), sample_videos())
+    assert not any(row["present"] for row in rows)
+    assert len(failed) == len(rows)
+
+
+class Flat(Fussy):
+    """Says that it sees something, and gives nothing but zeros for some videos."""
+
+    def encode(self, contents):
+        vectors, present = super().encode(contents)
+        for i, content in enumerate(contents):
+            if content.video_id in self.flat:
+                vectors[i] = 0.0
+        return vectors, present
+
+
+def test_vector_that_is_all_zero_is_refused_and_harms_no_other():
+    encoder = Flat(set())
+    encoder.flat = {"red"}
+    rows, failed = make_safely(space(encoder), sample_videos())
+    names = [video.video_id for video in sample_videos()]
+    assert list(failed) == [names.index("red")]
+    assert "all zero" in failed[names.index("red")]
+    assert rows[names.index("red")]["vector"] is None
 
 
 def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it():

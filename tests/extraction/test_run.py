@@ -9,7 +9,10 @@ import pytest
 from kinoloop.data.catalogue import load_catalogue, load_thumbnails
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.extraction.inventory import Roots
+from kinoloop.media.access import AccessConfig, remember_folder
+from kinoloop.media.process import GuardConfig
 from kinoloop.media.sampling import Uniform
+from tests.media.hostile_server import hostile_server
 
 
 def test_extracts_words_pictures_and_sound(world):
@@ -208,16 +211,27 @@ def test_quarantine_is_not_repeated_and_a_mended_file_is_read(bad_world):
     assert bad_world.features()["gone", "visual"]["present"]
 
 
-def test_what_timed_out_is_tried_again_when_asked(world):
-    from kinoloop.media.guard import GuardConfig
-
-    world.put(a=("red fox", world.clip("a.mp4")))
-    hurried = world.extract(guard=GuardConfig(workers=1, timeout_s=0.0001))
-    assert dict(hurried.reasons) == {"timeout": 1}
+def test_what_needed_too_much_is_tried_again_when_asked(world):
+    world.put(a=("red fox", world.clip("a.mp4", size=(3840, 2160), seconds=0.2, tone_hz=None)))
+    narrow = world.extract(guard=GuardConfig(workers=1, memory_bytes=256 << 20))
+    assert dict(narrow.reasons) == {"memory": 1}
     assert world.extract().done == 0
     assert dict(world.extract(retry=True).outcomes) == {"ok": 1}
     assert world.features()["a", "visual"]["present"]
     assert world.extract(retry=True).done == 0
+
+
+def test_what_was_left_out_for_want_of_time_is_read_in_the_next_run(world):
+    world.put(a=("red fox", world.clip("a.mp4")))
+    hurried = world.extract(guard=GuardConfig(workers=1, timeout_s=0.0001))
+    assert (dict(hurried.outcomes), hurried.left_out) == ({"waiting": 1}, 1)
+    assert hurried.to_dict()["left_out"] == 1
+    assert world.media()["a"]["reason"] == "stuck"
+    assert len(world.rows("quarantine")) == 0  # it is not the file's fault
+    report = world.extract()
+    assert (dict(report.outcomes), report.left_out) == ({"ok": 1}, 0)
+    assert world.features()["a", "visual"]["present"]
+    assert world.extract().done == 0
 
 
 def test_text_only_catalogue_needs_no_media_table(world):
@@ -240,17 +254,126 @@ def test_remote_media_is_read_through_fsspec(world):
         target.write((world.landing / "a.mp4").read_bytes())
     (world.landing / "a.mp4").unlink()
     world.put(a=("red fox", "memory://landing/a.mp4"), b=("dog", "a.mp4"))
-    report = world.extract()
+    report = world.extract(access=AccessConfig(buckets=("memory://landing",)))
     assert world.media()["a"]["outcome"] == "ok"
     assert world.media()["b"]["reason"] == "not_found"
     assert report.done == 2
 
 
+@pytest.fixture
+def web(world):
+    """A web server with a clip, that the settings name."""
+    with hostile_server() as server:
+        server.body = (world.landing / world.clip("a.mp4")).read_bytes()
+        access = AccessConfig(
+            hosts=(f"127.0.0.1:{server.port}",), networks=("127.0.0.1/32",), stall_s=2.0
+        )
+        world.config = world.config.model_copy(update={"access": access})
+        yield server
+
+
+def test_no_row_of_the_catalogue_ends_an_extraction(world, web):
+    rows = {
+        "bracket": "http://[::1",
+        "port": "http://host:abc/a.mp4",
+        "smiley": "http://\N{GRINNING FACE}/a.mp4",
+        "long": "a" * 5000,
+        "zero": "a\0b",
+        "silent": web.url("silent"),
+        "short": web.url("short"),
+        "gone": web.url("gone"),
+        "loop": web.url("loop"),
+        "bucket": "s3://bucket/a.mp4",
+    }
+    world.put(
+        **{name: ("jazz", reference) for name, reference in rows.items()},
+        good=("red fox", web.url("good")),
+        words=("red fox", "a.mp4", web.url("short")),
+    )
+    report = world.extract()
+    assert report.done == len(rows) + 2
+    reasons = {video: row["reason"] for video, row in world.media().items()}
+    assert reasons == {
+        "bracket": "bad_name",
+        "port": "bad_name",
+        "smiley": "bad_name",
+        "long": "bad_name",
+        "zero": "bad_name",
+        "silent": "unreachable",
+        "short": "unreachable",
+        "gone": "not_found",
+        "loop": "not_found",
+        "bucket": "not_allowed",
+        "good": "",
+        "words": "unreachable",
+    }
+    assert report.left_out == 2
+
+
+def test_server_that_is_away_costs_no_vector(world, web):
+    world.put(a=("red fox", web.url("good")))
+    world.extract()
+    before, media = world.features(), world.media()
+    web.stop()
+    report = world.extract()
+    assert (report.done, report.unreachable, report.left_out) == (0, 1, 1)
+    assert (world.features(), world.media()) == (before, media)
+
+
+def test_nothing_is_read_outside_of_what_the_settings_name(world, web):
+    secret = world.root / "secret.srt"
+    secret.write_text(srt_of("hunter2"))
+    (world.landing / "link.srt").symlink_to(secret)
+    web.location, web.body = "http://localhost/", secret.read_bytes()
+    world.put(
+        absolute=("jazz", None, str(secret)),
+        climbing=("jazz", None, "../secret.srt"),
+        linked=("jazz", None, "link.srt"),
+        loopback=("jazz", None, f"http://localhost:{web.port}/good"),
+        redirected=("jazz", None, web.url("moved")),
+        beside=("jazz", world.clip("b.mp4"), str(secret)),
+    )
+    world.extract()
+    media = world.media()
+    assert {row["words"] for row in media.values()} == {""}
+    assert media["beside"]["reason"] == "subtitles_unreadable"
+    del media["beside"]
+    assert {row["reason"] for row in media.values()} == {"not_allowed"}
+
+
+def test_credentials_in_addresses_reach_no_table_of_extraction(world, web):
+    world.put(
+        user=("jazz", "https://me:hunter2@host/a.mp4"),
+        signed=("jazz", f"{web.url('good')}?X-Amz-Signature=hunter2", "s3://id:hunter2@b/a.srt"),
+    )
+    report = world.extract()
+    assert dict(report.reasons) == {"credentials": 2}
+    for name in ("media", "quarantine", "features"):
+        assert "hunter2" not in str(world.rows(name).to_dicts())
+
+
 def test_relative_reference_in_a_remote_landing_zone(tmp_path):
-    roots = Roots.of("s3://bucket/landing/", tmp_path)
+    roots = Roots.of(
+        "s3://bucket/landing/", tmp_path, access=AccessConfig(), state_dir=tmp_path / "state"
+    )
     assert roots.locate("media/a.mp4") == "s3://bucket/landing/media/a.mp4"
+    assert roots.locate("s3://bucket/landing/media/a.mp4") == "s3://bucket/landing/media/a.mp4"
     (tmp_path / "a.mp4").touch()
     assert roots.locate("a.mp4") == tmp_path / "a.mp4"
+
+
+def test_clips_of_an_import_are_read_where_they_lie(tmp_path):
+    clips = tmp_path / "elsewhere"
+    clips.mkdir()
+    (clips / "a.mp4").touch()
+    remember_folder(tmp_path / "state", clips)
+    roots = Roots.of(
+        str(tmp_path / "landing"),
+        tmp_path / "data",
+        access=AccessConfig(),
+        state_dir=tmp_path / "state",
+    )
+    assert roots.locate(str(clips / "a.mp4")) == clips / "a.mp4"
 
 
 def test_small_files_are_compacted(world):

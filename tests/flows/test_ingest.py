@@ -43,8 +43,16 @@ def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_
     assert not left_by_a_kill.exists()
     assert (again["files"], again["dataset_version"]) == (0, done["dataset_version"])
 
-    zone.put("events/b.csv", "user_id\nanna\n")
-    with pytest.raises(BatchError, match=r"events/b\.csv, column 'video_id' failed column_exists"):
+    zone.put("events/b.csv", "user_id,video_id\nanna,v1\n")
+    with pytest.raises(BatchError, match=r"events/b\.csv, column 'timestamp' failed column_exists"):
         ingest()
-    assert "events/b.csv" in artifact("ingest-refused")
+    assert "events/b.csv" in artifact("ingest-set-aside")
+    told_once = ingest()
+    assert (told_once["files"], told_once["set_aside"], len(told_once["standing"])) == (0, [], 1)
+
+    zone.put("events/c.csv", EVENTS.replace("T1", "T2"))
+    zone.put("events/d.csv", "user_id,user_id\nanna,v1\n")
+    done = ingest()
+    assert (done["accepted"], len(done["set_aside"]), len(done["standing"])) == (2, 1, 1)
+    assert "events/d.csv, column 'user_id', was set aside" in artifact("ingest-batch")
     assert ingest.name == "ingest"

@@ -6,8 +6,9 @@ import wave
 
 import pytest
 
-from kinoloop.media.guard import DecoderPool, GuardConfig
+from kinoloop.media.guard import DecoderPool
 from kinoloop.media.probe import probe
+from kinoloop.media.process import GuardConfig
 from kinoloop.testing.clips import bar_clip
 
 WALL_S = 20.0

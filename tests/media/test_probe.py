@@ -5,8 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from kinoloop.media.guard import DecoderPool, GuardConfig
+from kinoloop.media.guard import DecoderPool
 from kinoloop.media.probe import list_files, probe
+from kinoloop.media.process import GuardConfig
 from kinoloop.testing.clips import bar_clip
 
 SRT = "1\n00:00:00,000 --> 00:00:02,000\nhello there, how are you today?\n"

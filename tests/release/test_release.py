@@ -53,7 +53,7 @@ def test_seen_and_excluded_videos_stay_away(release):
     assert set(_ids(release.recommend(history, top_k=8, exclude=["v2", "gone"]))) == {
         "v3", "v4", "v5", "v6", "v7",
     }  # fmt: skip
-    assert "v0" in _ids(release.recommend(history, top_k=8, include_seen=True))
+    assert "v0" in _ids(release.recommend(history, top_k=8, seen=()))
 
 
 def test_unknown_videos_in_a_history_are_passed_over(release):
@@ -68,7 +68,7 @@ def test_of_two_interactions_with_one_video_the_last_counts(release):
 
 
 def test_equal_scores_keep_catalogue_order(release):
-    slate = release.recommend([Interaction(0)], top_k=8, include_seen=True)
+    slate = release.recommend([Interaction(0)], top_k=8, seen=())
     silent = [p.video_id for p in slate if p.score == 0]
     assert silent == sorted(silent)
 

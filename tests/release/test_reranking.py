@@ -73,10 +73,11 @@ def test_without_time_the_slate_is_that_of_retrieval(world, release):
     scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
     row = Histories.from_rows([[Interaction(0)]])
     plain = np.argsort(-scores, kind="stable")[:5]
-    top, kept = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
+    top, kept, reranked = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
     np.testing.assert_array_equal(top, plain)
     np.testing.assert_array_equal(kept, scores[plain])
     assert heard == ["skipped"]
+    assert not reranked
 
 
 def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, release):
@@ -96,9 +97,34 @@ def test_an_answer_within_its_budget_is_reranked_and_one_that_has_none_is_not(re
     heard = []
     release.reranking.tell = heard.append
     history = [Interaction(0)]
-    release.recommend(history, top_k=3, budget_ms=60_000.0)
-    release.recommend(history, top_k=3, budget_ms=0.0)
+    assert release.recommend(history, top_k=3, budget_ms=60_000.0).reranked is True
+    assert release.recommend(history, top_k=3, budget_ms=0.0).reranked is False
     assert heard == ["taken", "skipped"]
+
+
+def test_without_a_budget_every_slate_is_reranked_however_long_it_takes(release, monkeypatch):
+    heard = []
+    release.reranking.tell = heard.append
+    monkeypatch.setattr(release.reranking, "_expected_ms", 1e9)  # a very busy machine
+    slates = [release.recommend([Interaction(0)], top_k=3, moment=NOW) for _ in range(3)]
+    assert heard == ["taken"] * 3
+    assert all(slate.reranked for slate in slates)
+    assert slates[0] == slates[1] == slates[2]
+
+
+def test_what_was_left_out_is_in_the_log_once_a_while_with_its_count(release, caplog, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(release.reranking, "_untold", 0)
+    monkeypatch.setattr(release.reranking, "_told_at", -np.inf)
+    monkeypatch.setattr("kinoloop.release.reranking.time.monotonic", lambda: clock[0])
+    for second in (0, 1, 2, 61):
+        clock[0] = float(second)
+        release.recommend([Interaction(0)], top_k=3, budget_ms=0.0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert lines[0].startswith("1 slates")
+    assert lines[1].startswith("3 slates")
+    assert "budget_ms" in lines[1]
 
 
 def test_promotion_measures_slates_as_they_are_served(world, release, tmp_path):

@@ -1,4 +1,6 @@
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import deltalake
 import numpy as np
@@ -7,11 +9,11 @@ import pytest
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interest import NO_INTERACTION, InterestConfig, load_histories
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
-from serving.history import live, merged, told
-from serving.state import LiveEvent
+from serving.history import live, merged, past_of, told
+from serving.state import LiveEvent, LiveState, Parcel
 
 IDS = IdMap(["a", "b", "c"])
 DURATIONS = np.array([10.0, 40.0, np.nan])
@@ -25,7 +27,7 @@ def event(video, kind, timestamp, watch_s=None, value=None, user="p"):
 
 def test_one_interaction_a_video_at_the_time_of_its_first_event():
     events = [event("b", "view", 1), event("a", "view", 2), event("b", "like", 3)]
-    first, second = live(events, IDS, DURATIONS, InterestConfig())
+    first, second = merged([], live(events, IDS, DURATIONS, InterestConfig()), user="p", ids=IDS)
     assert (first.video, first.timestamp, first.weight, first.kind) == (1, 1, 2.0, LIKE)
     assert (second.video, second.timestamp, second.kind) == (0, 2, VIEW)
 
@@ -38,9 +40,8 @@ def test_the_last_explicit_word_wins():
     assert live(forgiven, IDS, DURATIONS, config)[0].weight == config.like
 
 
-def test_impressions_searches_and_unknown_videos_are_no_interactions():
-    events = [event("a", "impression", 1), event("b", "search", 2), event("z", "like", 3)]
-    assert live(events, IDS, DURATIONS, InterestConfig()) == []
+def test_unknown_videos_are_no_interactions():
+    assert live([event("z", "like", 3)], IDS, DURATIONS, InterestConfig()) == []
 
 
 def test_live_events_weigh_as_in_training(tmp_path):
@@ -60,8 +61,8 @@ def test_live_events_weigh_as_in_training(tmp_path):
     expected = load_histories(_tables(tmp_path, events), IDS, InterestConfig())
     assert len(expected) == 60
     for row, user in enumerate(expected.user_ids):
-        mine = sorted((e for e in events if e.user == user), key=lambda e: e.timestamp)
-        got = live(mine, IDS, DURATIONS, InterestConfig())
+        mine = [e for e in events if e.user == user and e.event not in NO_INTERACTION]
+        got = merged([], live(mine, IDS, DURATIONS, InterestConfig()), user=user, ids=IDS)
         part = expected.row(row)
         assert [i.video for i in got] == expected.videos[part].tolist()
         assert [i.timestamp for i in got] == expected.timestamps[part].tolist()
@@ -110,17 +111,86 @@ def _tables(folder, events) -> Tables:
 def test_of_a_video_that_both_know_the_live_state_wins():
     known = [Interaction(0, 1.0, 10), Interaction(1, 1.0, 20), Interaction(2, 1.0, 30)]
     since = [Interaction(1, -2.0, 40)]
-    assert merged(known, since, 10) == [known[0], known[2], since[0]]
+    assert merged(known, since, user="p", ids=IDS) == [known[0], known[2], since[0]]
 
 
-def test_the_newest_count_where_there_are_too_many():
-    known = [Interaction(0, 1.0, 10), Interaction(1, 1.0, 20)]
-    assert merged(known, [Interaction(2, 1.0, 15)], 2) == [Interaction(2, 1.0, 15), known[1]]
-    assert merged(known, [], 1) == [known[1]]
+MANY = IdMap([f"v{n:04d}" for n in range(1200)])
+
+
+class Stored(NamedTuple):
+    """The part of a release that histories come from."""
+
+    catalogue: Any
+    history: list[Interaction]
+    seen: list[int]
+
+    def history_of(self, user):
+        return self.history if user == "p" else []
+
+    def seen_by(self, user):
+        return np.array(self.seen if user == "p" else [], dtype=np.int32)
+
+
+def ask(state, *, history=(), seen=(), user="p", limit=200):
+    release = Stored(SimpleNamespace(ids=MANY), list(history), list(seen))
+    current = SimpleNamespace(release=release, durations=np.full(len(MANY), np.nan))
+    return past_of(user, current, state, InterestConfig(), limit=limit)
+
+
+@pytest.fixture
+def state(tmp_path):
+    return LiveState(tmp_path / "live.db")
+
+
+def record(state, events):
+    state.record(events, [Parcel("raw")] * len(events))
+
+
+@pytest.mark.parametrize("shown", ["impression", "search"])
+def test_what_was_shown_does_not_push_out_what_was_watched(state, shown):
+    watched = [event(f"v{n:04d}", "view", n) for n in range(3)]
+    record(state, watched + [event(f"v{n:04d}", shown, 100 + n) for n in range(220)])
+    past = ask(state)
+    assert [one.video for one in past.history] == [0, 1, 2]
+    assert sorted(past.seen) == [0, 1, 2]
+
+
+def test_many_events_of_one_video_do_not_push_out_others(state):
+    rewatched = [event("v0001", "view", 100 + n) for n in range(300)]
+    record(state, [event("v0000", "like", 1), *rewatched])
+    assert [one.video for one in ask(state).history] == [0, 1]
+
+
+@pytest.mark.parametrize("n", [199, 200, 201, 1200])
+def test_the_window_is_bounded_and_the_seen_mask_is_complete(state, n):
+    record(state, [event(f"v{i:04d}", "view", i) for i in range(n)])
+    past = ask(state)
+    assert [one.video for one in past.history] == list(range(n))[-200:]
+    assert sorted(set(past.seen.tolist())) == list(range(n))
+
+
+def test_seen_is_what_is_stored_and_what_is_live(state):
+    record(state, [event("v0007", "view", 50), event("gone", "view", 60)])
+    stored = [Interaction(3, 1.0, 10), Interaction(4, 1.0, 20)]
+    past = ask(state, history=stored, seen=[1, 2, 3, 4], limit=2)
+    assert [one.video for one in past.history] == [4, 7]
+    assert sorted(past.seen) == [1, 2, 3, 4, 7]
+    alone = ask(state, history=stored, seen=[1, 2, 3, 4], user="q")
+    assert (alone.history, len(alone.seen)) == ([], 0)
+
+
+def test_events_of_one_moment_are_in_the_order_of_training(tmp_path, state):
+    tied = [event(v, "view", 1_790_000_000_000_000, user=u) for u in ("p", "q") for v in "abc"]
+    expected = load_histories(_tables(tmp_path, tied), IDS, InterestConfig())
+    for row, user in enumerate(expected.user_ids):
+        mine = [e for e in tied if e.user == user]
+        got = merged([], live(mine, IDS, DURATIONS, InterestConfig()), user=user, ids=IDS)
+        assert [one.video for one in got] == expected.videos[expected.row(row)].tolist()
 
 
 def test_a_told_history_is_oldest_first_and_passes_over_unknown_ids():
-    history = told(["b", "gone", "a"], IDS)
+    history, seen = told(["b", "gone", "a"], IDS)
+    assert seen.tolist() == [1, 0]
     assert [i.video for i in history] == [1, 0]
     assert history[0].timestamp < history[1].timestamp
     assert all(i.weight == pytest.approx(1.0) and i.kind == VIEW for i in history)

@@ -95,18 +95,46 @@ def test_feedback_says_what_is_wrong_with_each_event(service):
         {**good, "timestamp": "yesterday"},
         {"video_id": "v001", "event": "view"},
         "not an object",
+        {**good, "watch_s": 9e8},
+        {**good, "liked": True},
     ]
     body = service.ask("/feedback", {"events": [good, *wrong]}).body
-    assert (body["accepted"], body["rejected"]) == (1, 7)
+    assert (body["accepted"], body["rejected"]) == (1, 9)
     assert [(r["position"], r["field"], r["reason"]) for r in body["reasons"]] == [
-        (1, "event", "unknown_event"),
-        (2, "video_id", "unknown_video"),
-        (3, "watch_s", "negative"),
-        (4, "timestamp", "in_the_future"),
-        (5, "timestamp", "unparsable"),
-        (6, "user_id", "missing"),
+        (1, "event", "event_kind_unknown"),
+        (2, "video_id", "event_video_unknown"),
+        (3, "watch_s", "event_watch_out_of_range"),
+        (4, "timestamp", "event_in_future"),
+        (5, "timestamp", "event_timestamp_unreadable"),
+        (6, "user_id", "event_user_missing"),
         (7, "event", "not_an_object"),
+        (8, "watch_s", "event_watch_out_of_range"),
+        (9, "liked", "unknown_field"),
     ]
+
+
+def test_impressions_and_searches_leave_a_history_as_it_is(service):
+    user = {"user_id": "window-shopper"}
+    seen = ["v001", "v003", "v005"]
+    watched = [{**user, "video_id": v, "event": "view", "watch_s": 30} for v in seen]
+    assert service.ask("/feedback", {"events": watched}).body["accepted"] == 3
+    before = service.ask("/recommend", {**user, "top_k": 40}).body["slate"]
+    shown = [
+        {
+            **user,
+            "video_id": f"v{n % 40:03d}",
+            "event": "impression",
+            "timestamp": f"2026-01-{1 + n // 40:02d}",
+        }
+        for n in range(240)
+    ]
+    searches = [{**user, "event": "search", "text": f"soup {n}", "device": "tv"} for n in range(10)]
+    for first in range(0, 250, 50):
+        events = [*shown, *searches][first : first + 50]
+        assert service.ask("/feedback", {"events": events}).body["accepted"] == 50
+    after = service.ask("/recommend", {**user, "top_k": 40}).body["slate"]
+    assert after == before
+    assert not set(seen) & {place["video_id"] for place in after}
 
 
 def test_feedback_reaches_the_landing_zone_once(service):

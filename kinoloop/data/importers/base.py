@@ -5,6 +5,7 @@ where ingestion names it. It streams, so memory does not grow with the source, a
 shard under a hidden name first and renames it, so that ingestion never reads half a file.
 """
 
+import codecs
 import hashlib
 import io
 import logging
@@ -13,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import fsspec
 import polars as pl
 
 from kinoloop.data.landing import open_landing, sweep, write
+from kinoloop.data.reading import read_chunks
 from kinoloop.data.times import Unit, read_times, why_unreadable
 from kinoloop.errors import DataError
 from kinoloop.plugins import Plugins
@@ -90,17 +93,75 @@ def require(source: Path, names: tuple[str, ...], importer: str) -> list[Path]:
     return found
 
 
+def whole_rows(
+    path: Path, *, hint: str = "mend the file, or fetch it again"
+) -> Iterator[pl.DataFrame]:
+    """Stream a CSV, Parquet or JSONL file; an importer drops no rows, so each must be one.
+
+    Args:
+        path: The file.
+        hint: What to do about a line that is no row.
+
+    Raises:
+        DataError: A line is no row; names its number.
+        BatchError: The file is no table, or not in the encoding that it claims.
+    """
+    for chunk in read_chunks(fsspec.filesystem("file"), str(path), rows=CHUNK_ROWS):
+        if chunk.malformed:
+            raise DataError(
+                f"{path}: line {chunk.malformed[0]} is no row (another number of fields than the "
+                f"header, a stray quote, or broken JSON); an importer drops no rows: {hint}"
+            )
+        yield chunk.frame
+
+
+def encoding_of(path: Path, *, documented: str | None = None) -> str:
+    """The encoding of a text file: UTF-8 where all of it is that, else what its format documents.
+
+    Args:
+        path: The file; it is read once.
+        documented: Encoding of releases that are not UTF-8; None: the format has none.
+
+    Raises:
+        DataError: It is not UTF-8, and the format documents no other encoding.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while block := file.read(BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as err:
+            if documented is None:
+                raise DataError(
+                    f"{path} is not UTF-8, the encoding of this format ({err.reason}); "
+                    "write it again as UTF-8, or fetch it again"
+                ) from err
+            return documented
+    return "utf-8-sig"
+
+
 def delimited(
-    path: Path, separator: str, columns: tuple[str, ...], *, encoding: str = "utf-8"
+    path: Path, separator: str, columns: tuple[str, ...], *, documented: str | None = None
 ) -> Iterator[pl.DataFrame]:
     """Stream an unquoted delimited file without header, as text columns, in blocks of lines.
 
     Lines with fewer fields get nulls, further fields are ignored; no line is left out.
+
+    Args:
+        path: The file.
+        separator: Between fields.
+        columns: Names of the fields, in order.
+        documented: See `encoding_of`.
+
+    Raises:
+        DataError: The file is in no encoding that this format has.
     """
+    encoding = encoding_of(path, documented=documented)
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             block += file.readline()
-            text = block.decode(encoding, "replace").replace("\r\n", "\n")
+            text = block.decode(encoding).replace("\r\n", "\n")
             lines = pl.Series("line", text.rstrip("\n").split("\n"), dtype=pl.String)
             fields = lines.str.split(separator)
             yield pl.DataFrame(
@@ -108,12 +169,12 @@ def delimited(
             )
 
 
-def as_time(column: pl.Series, unit: Unit) -> pl.Series:
+def as_time(column: pl.Series, unit: Unit | None) -> pl.Series:
     """Epoch numbers as times; where a value is no time, ISO text beside the value as it was.
 
     Args:
         column: Numbers, or text that should be numbers.
-        unit: Of the numbers.
+        unit: Of the numbers; None: told by their size.
 
     Raises:
         DataError: A number can only be an epoch in another unit, or the type holds no times.

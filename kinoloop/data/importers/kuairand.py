@@ -20,7 +20,6 @@ Source: https://kuairand.com, CIKM 2022, doi 10.1145/3511808.3557624.
 """
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,14 +27,14 @@ import fsspec
 import polars as pl
 
 from kinoloop.data.importers.base import (
-    CHUNK_ROWS,
     IMPORTERS,
     Landing,
     as_number,
     as_time,
     spaced_times,
+    whole_rows,
 )
-from kinoloop.data.reading import format_of, read_chunks, read_columns
+from kinoloop.data.reading import format_of, read_columns
 from kinoloop.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -78,13 +77,13 @@ def import_kuairand(source: Path, landing: Landing) -> None:
             f"with the columns {', '.join(sorted(columns))}. Name the unpacked folder."
         )
     features = min(kinds["features"], key=lambda path: (len(_columns(path)), path.name))
-    for frame in _frames(features):
+    for frame in whole_rows(features):
         landing.write("videos", _videos(frame))
     for path in kinds["history"]:
-        for frame in _frames(path):
+        for frame in whole_rows(path):
             landing.write("events", _history(frame))
     for path in kinds["log"]:
-        for frame in _frames(path):
+        for frame in whole_rows(path):
             landing.write("events", _log(frame))
 
 
@@ -105,16 +104,6 @@ def _sorted_out(source: Path) -> dict[str, list[Path]]:
 
 def _columns(path: Path) -> list[str]:
     return read_columns(fsspec.filesystem("file"), str(path))
-
-
-def _frames(path: Path) -> Iterator[pl.DataFrame]:
-    for chunk in read_chunks(fsspec.filesystem("file"), str(path), rows=CHUNK_ROWS):
-        if chunk.malformed:
-            raise DataError(
-                f"{path}: line {chunk.malformed[0]} has another number of fields than the header; "
-                "an importer drops no rows: mend the file, or fetch it again"
-            )
-        yield chunk.frame
 
 
 def _videos(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,8 @@
-"""MovieLens: ml-100k (`u.data`, `u.item`), ml-1m (`*.dat`) and ml-latest (`*.csv`).
+"""MovieLens: ml-100k (`u.data`, `u.item`), ml-1m and ml-10m (`*.dat`), ml-20m and later (`*.csv`).
 
 Ratings become events `rating` with the stars as `value`; genres become `tags`, the first one the
-`category`. Ids are text as they stand in the files.
+`category`; what stands for "none" (`(no genres listed)`, `unknown`) is none. Ids are text as they
+stand in the files. ml-100k and ml-1m are in Latin-1, the others in UTF-8: the file decides.
 
 Source: https://grouplens.org/datasets/movielens/ and the README in each archive.
 """
@@ -9,7 +10,6 @@ Source: https://grouplens.org/datasets/movielens/ and the README in each archive
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import polars as pl
 
 from kinoloop.data.importers.base import (
@@ -19,8 +19,8 @@ from kinoloop.data.importers.base import (
     as_time,
     delimited,
     require,
+    whole_rows,
 )
-from kinoloop.data.reading import read_chunks
 from kinoloop.errors import DataError
 
 GENRES_100K = (
@@ -29,6 +29,9 @@ GENRES_100K = (
     *("Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 """In the order of the 19 flags of `u.item`, as `u.genre` lists them."""
+
+NO_GENRES = ("(no genres listed)", "unknown")
+DOCUMENTED = "latin-1"  # of the releases that are not UTF-8
 
 RATING = ("user_id", "video_id", "value", "timestamp")
 RATING_CSV = {
@@ -44,24 +47,26 @@ def import_movielens(source: Path, landing: Landing) -> None:
     """Import whichever release is in `source`.
 
     Raises:
-        DataError: None of the three is there.
+        DataError: None of the three kinds is there.
     """
     if (source / "u.data").is_file():
         data, items = require(source, ("u.data", "u.item"), "movielens")
-        ratings, movies = delimited(data, "\t", RATING), _movies_100k(items)
+        ratings = delimited(data, "\t", RATING, documented=DOCUMENTED)
+        movies = _movies_100k(items)
     elif (source / "ratings.dat").is_file():
         data, items = require(source, ("ratings.dat", "movies.dat"), "movielens")
         columns = ("video_id", "title", "genres")
-        ratings = delimited(data, "::", RATING, encoding="latin-1")
-        movies = delimited(items, "::", columns, encoding="latin-1")
+        ratings = delimited(data, "::", RATING, documented=DOCUMENTED)
+        movies = delimited(items, "::", columns, documented=DOCUMENTED)
     elif (source / "ratings.csv").is_file():
         data, items = require(source, ("ratings.csv", "movies.csv"), "movielens")
         ratings = _csv(data, RATING_CSV)
         movies = _csv(items, {"movieId": "video_id", "title": "title", "genres": "genres"})
     else:
         raise DataError(
-            f"{source} does not look like movielens: neither u.data (ml-100k), ratings.dat (ml-1m) "
-            "nor ratings.csv (ml-latest) is there. Name the unpacked folder."
+            f"{source} does not look like movielens: neither u.data (ml-100k), ratings.dat (ml-1m, "
+            "ml-10m) nor ratings.csv (ml-20m, ml-25m, ml-32m, ml-latest) is there. "
+            "Name the unpacked folder."
         )
     for frame in movies:
         landing.write("videos", _videos(frame))
@@ -70,8 +75,9 @@ def import_movielens(source: Path, landing: Landing) -> None:
 
 
 def _videos(movies: pl.DataFrame) -> pl.DataFrame:
-    genres = pl.col("genres").str.split("|").list.drop_nulls()
-    tags = pl.when(pl.col("genres").is_not_null()).then(genres)
+    listed = pl.col("genres").str.split("|")
+    genres = listed.list.eval(pl.element().filter(~pl.element().is_in(["", *NO_GENRES])))
+    tags = pl.when(genres.list.len() > 0).then(genres)
     return movies.with_columns(tags=tags, category=tags.list.first()).drop("genres")
 
 
@@ -86,7 +92,7 @@ def _events(ratings: pl.DataFrame) -> pl.DataFrame:
 def _movies_100k(path: Path) -> Iterator[pl.DataFrame]:
     flags = tuple(f"flag{i}" for i in range(len(GENRES_100K)))
     for frame in delimited(
-        path, "|", ("video_id", "title", "released", "_", "url", *flags), encoding="latin-1"
+        path, "|", ("video_id", "title", "released", "_", "url", *flags), documented=DOCUMENTED
     ):
         named = [
             pl.when(pl.col(flag) == "1").then(pl.lit(genre))
@@ -107,13 +113,8 @@ def _filled(column: str) -> pl.Expr:
 
 
 def _csv(path: Path, names: dict[str, str]) -> Iterator[pl.DataFrame]:
-    for chunk in read_chunks(fsspec.filesystem("file"), str(path)):
-        if chunk.malformed:
-            raise DataError(
-                f"{path}: line {chunk.malformed[0]} has another number of fields than the header; "
-                "an importer drops no rows: mend the file, or fetch it again"
-            )
-        missing = [name for name in names if name not in chunk.frame.columns]
+    for frame in whole_rows(path):
+        missing = [name for name in names if name not in frame.columns]
         if missing:
             raise DataError(f"{path} has no column {missing[0]!r}; it is not that of ml-latest")
-        yield chunk.frame.select(list(names)).rename(names)
+        yield frame.select(list(names)).rename(names)

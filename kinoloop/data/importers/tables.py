@@ -15,21 +15,22 @@ A pattern is empty where one of its columns is. Columns that the map does not na
 
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import polars as pl
 from pydantic import Field, ValidationError
 
 from kinoloop.data.conform import REQUIRED
-from kinoloop.data.importers.base import CHUNK_ROWS, IMPORTERS, Landing, as_time
-from kinoloop.data.reading import FORMATS, format_of, read_chunks
+from kinoloop.data.importers.base import IMPORTERS, Landing, as_time, whole_rows
+from kinoloop.data.reading import FORMATS, format_of
 from kinoloop.data.times import Unit
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.settings import Config, first_fault
 
 ROOT = "root"
+MEND = (
+    "mend the line. Or copy the file into the landing zone as it is: ingest quarantines such lines"
+)
 _FIELD = re.compile(r"{(\w+)}")
 
 
@@ -76,7 +77,7 @@ def import_tables(source: Path, landing: Landing, *, mapping: Path | None = None
         )
     for kind, paths in found.items():
         for path in paths:
-            for frame in _frames(path):
+            for frame in whole_rows(path, hint=MEND):
                 landing.write(kind, _mapped(frame, getattr(maps, kind), kind, path, source))
 
 
@@ -104,17 +105,6 @@ def _files(source: Path, kind: str, table: TableMap) -> list[Path]:
         return paths
     candidates = [*source.glob(f"{kind}.*"), *(source / kind).rglob("*")]
     return sorted(path for path in candidates if path.is_file() and format_of(path.name))
-
-
-def _frames(path: Path) -> Iterator[pl.DataFrame]:
-    for chunk in read_chunks(fsspec.filesystem("file"), str(path), rows=CHUNK_ROWS):
-        if chunk.malformed:
-            raise DataError(
-                f"{path}: line {chunk.malformed[0]} is no row (another number of fields than the "
-                "header, or broken JSON); an importer drops no rows: mend the line. Or copy the "
-                "file into the landing zone as it is: ingest quarantines such lines"
-            )
-        yield chunk.frame
 
 
 def _mapped(

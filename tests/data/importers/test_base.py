@@ -7,7 +7,14 @@ from kinoloop.errors import ConfigError
 
 
 def test_every_format_is_registered():
-    assert IMPORTERS.names() == ["kuairand", "microlens", "movielens", "tables"]
+    assert IMPORTERS.names() == [
+        "kuairand",
+        "kuairec",
+        "microlens",
+        "movielens",
+        "recbole",
+        "tables",
+    ]
 
 
 def test_an_unknown_format_is_an_error_that_lists_the_known():

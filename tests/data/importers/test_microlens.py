@@ -43,5 +43,20 @@ def test_a_folder_without_pairs_or_with_two_is_an_error(source):
 
 def test_titles_of_another_shape_are_an_error(source):
     (source / "X_titles.csv").write_text("id,name\n1,A\n")
-    with pytest.raises(DataError, match="is not a CSV of item,title"):
+    with pytest.raises(DataError, match="is not a CSV of item,title: it has no column 'item'"):
         imported("microlens", source)
+
+
+def test_real_times_are_used_where_a_release_has_them(tmp_path):
+    (tmp_path / "X_pairs.csv").write_text("user,item,timestamp\n1,10,1583378629552\n1,11,soon\n")
+    (tmp_path / "X_pairs.tsv").write_text("1\t10 11\n")
+    (tmp_path / "X_title_en.csv").write_text('item,title\n10,"A"\n11,"B"\n')
+    (tmp_path / "X_title.csv").write_text('item,title\n10,"甲"\n11,"乙"\n')
+    videos, events = imported("microlens", tmp_path)
+    assert videos["title"].to_list() == ["A", "B"]
+    assert events["timestamp"].to_list() == ["2020-03-05T03:23:49.552000+00:00", "soon"]
+
+
+def test_made_up_times_are_told(source, caplog):
+    imported("microlens", source)
+    assert "X_pairs.tsv has no times; they are made up" in caplog.text

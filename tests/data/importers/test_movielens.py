@@ -55,7 +55,7 @@ def test_bad_values_arrive_as_they_were(tmp_path):
 def test_a_broken_line_of_a_csv_is_an_error_that_names_it(tmp_path):
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,3\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n3,A,B\n")
-    with pytest.raises(DataError, match="line 2 has another number of fields"):
+    with pytest.raises(DataError, match="line 2 is no row"):
         imported("movielens", tmp_path)
 
 
@@ -72,3 +72,30 @@ def test_a_folder_of_something_else_is_an_error(tmp_path):
     (tmp_path / "u.data").write_text("1\t2\t3\t4\n")
     with pytest.raises(DataError, match=r"u.item is missing; there is u.data"):
         imported("movielens", tmp_path)
+
+
+def test_ml_10m_is_in_utf_8_and_has_half_stars(tmp_path):
+    (tmp_path / "ratings.dat").write_text("1::122::4.5::881250949\n")
+    (tmp_path / "movies.dat").write_text("122::Amélie (Le fabuleux destin)::Drama\n", "utf-8")
+    videos, events = imported("movielens", tmp_path)
+    assert videos["title"].to_list() == ["Amélie (Le fabuleux destin)"]
+    assert events["value"].to_list() == [4.5]
+
+
+def test_what_stands_for_no_genre_is_none(tmp_path):
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,3,4.5,881250949\n")
+    (tmp_path / "movies.csv").write_text(
+        "movieId,title,genres\n3,A,(no genres listed)\n4,B,\n5,C,Comedy|Drama\n"
+    )
+    videos, _ = imported("movielens", tmp_path)
+    assert videos["tags"].to_list() == [None, None, ["Comedy", "Drama"]]
+    assert videos["category"].to_list() == [None, None, "Comedy"]
+
+
+def test_the_flag_unknown_of_ml_100k_is_no_genre(tmp_path):
+    flags = "1|" + "|".join("0" * 18)
+    (tmp_path / "u.data").write_text("1\t2\t3\t881250949\n")
+    (tmp_path / "u.item").write_text(f"2|unknown||||{flags}\n")
+    videos, _ = imported("movielens", tmp_path)
+    assert videos["title"].to_list() == ["unknown"]
+    assert videos["category"].to_list() == [None]

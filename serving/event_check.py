@@ -1,0 +1,210 @@
+"""Which events of a request are taken: by the rules of ingestion, run by the same code.
+
+An event is a row of a landing file that comes over HTTP. What is accepted here is therefore
+accepted there, and what is refused here names the rule that the quarantine would name. Nothing is
+passed over in silence: a field is carried to the landing zone, or refused by its name.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data import times
+from kinoloop.data.conform import conform
+from kinoloop.data.event_rules import DURATION
+from kinoloop.data.ids import IdMap
+from kinoloop.data.json_lines import as_texts
+from kinoloop.data.rule import IngestConfig, Limits
+from kinoloop.data.rules import RULES, judged
+from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS
+from serving.state import LiveEvent, Parcel
+
+FIELDS = (*LANDING_EVENTS, *EVENT_CHECKS)
+MAX_CHARACTERS = 256
+BOUNDED = ("user_id", "video_id", "event", "event_id", "surface", "device", "timestamp")
+MAX_ECHO = 120
+
+_COLUMN_OF = {rule.name: rule.column for rule in RULES}
+_NEEDED = (
+    "event_user_missing",
+    "event_video_missing",
+    "event_timestamp_missing",
+    "event_timestamp_unreadable",
+    "event_kind_missing",
+    "event_kind_unknown",
+)  # live state can not do without them, whatever `[ingest] rules` says
+
+
+class Rejection(NamedTuple):
+    """Why one event was not taken.
+
+    Attributes:
+        position: In the request, from 0.
+        field: What is wrong with it.
+        reason: Name of the rule that it breaks, such as `event_video_unknown`, or of a fault of
+            its form.
+        expected: What would have been right.
+    """
+
+    position: int
+    field: str
+    reason: str
+    expected: str
+
+
+class Checked(NamedTuple):
+    """A request's events, sorted out.
+
+    Attributes:
+        events: What counts from now on.
+        parcels: What the landing zone is told of each beside it.
+        rejections: What was not taken, in the order of the request.
+    """
+
+    events: list[LiveEvent]
+    parcels: list[Parcel]
+    rejections: list[Rejection]
+
+
+class EventCheck:
+    """Checks the events of requests.
+
+    Args:
+        config: Section `[ingest]`: its limits, and its severities.
+        pseudonym: Of a user id.
+        clock_skew_s: How far in the future a timestamp may lie, where ingestion allows as much.
+    """
+
+    def __init__(
+        self, config: IngestConfig, *, pseudonym: Callable[[str], str], clock_skew_s: float
+    ) -> None:
+        self._pseudonym = pseudonym
+        self._config = config.model_copy(
+            update={
+                "future_tolerance_s": min(clock_skew_s, config.future_tolerance_s),
+                "rules": {**config.rules, **dict.fromkeys(_NEEDED, "quarantine")},
+            }
+        )
+        self._expected = _expected(config)
+
+    def sort_out(
+        self, events: Sequence[Any], ids: IdMap | None, durations: NDArray[Any] | None
+    ) -> Checked:
+        """Split events into good ones and rejections.
+
+        Args:
+            events: As they came, parsed JSON.
+            ids: Videos of the release in service; None where there is none, and no id is unknown.
+            durations: (n_videos,) seconds, NaN where unknown.
+        """
+        now = datetime.now(UTC)
+        rows: dict[int, dict[str, Any]] = {}
+        rejections: list[Rejection] = []
+        for position, event in enumerate(events):
+            fault = _fault(event)
+            if fault is None:
+                rows[position] = {"timestamp": now.isoformat(), **_filled(event)}
+            else:
+                rejections.append(Rejection(position, *fault))
+        if not rows:
+            return Checked([], [], rejections)
+        frame = conform(as_texts(list(rows.values())), kind="events", file="feedback")
+        frame = judged(_with_known(frame, ids, durations), "events", Limits(self._config, now))
+        for position, reasons in zip(rows, frame["reasons"].to_list(), strict=True):
+            if reasons:
+                field = _COLUMN_OF[reasons[0]]
+                rejections.append(Rejection(position, field, reasons[0], self._expected[field]))
+        good = frame.filter(pl.col("reasons").list.len() == 0)
+        taken = [self._take(row) for row in good.select(_TAKEN).iter_rows(named=True)]
+        return Checked(
+            [event for event, _ in taken], [parcel for _, parcel in taken], sorted(rejections)
+        )
+
+    def _take(self, row: dict[str, Any]) -> tuple[LiveEvent, Parcel]:
+        what = LiveEvent(
+            "",
+            self._pseudonym(row["user_id"]),
+            row["video_id"] or "",
+            row["event"],
+            row["watch_s"],
+            row["value"],
+            row["timestamp"],
+        )
+        told = (row["text"], row["surface"], row["device"])
+        given = row["event_id"]
+        # As ingestion has it: a name counts for one day, and without one all that is said does.
+        identity = (*what, *told) if given is None else (given, row["timestamp"] // 86_400_000_000)
+        event_id = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
+        duration = None if row["watch_s"] is None else row["checked_against"]
+        return what._replace(event_id=event_id), Parcel(row["user_id"], given, *told, duration)
+
+
+_TAKEN = [
+    *(name for name in LANDING_EVENTS if name != "timestamp"),
+    pl.col("timestamp").to_physical(),
+    DURATION.fill_nan(math.inf).alias("checked_against"),
+]
+
+
+def _fault(event: object) -> tuple[str, str, str] | None:
+    """What is wrong with the form of an event: (field, reason, expected); None where nothing is."""
+    if not isinstance(event, Mapping):
+        return "event", "not_an_object", 'an object like {"user_id": …}'
+    for name, value in event.items():
+        if name not in FIELDS:
+            return name[:MAX_ECHO], "unknown_field", f"one of {', '.join(FIELDS)}"
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            return name, "not_text_or_number", "text or a number"
+        if name in BOUNDED and isinstance(value, str) and len(value) > MAX_CHARACTERS:
+            return name, "too_long", f"at most {MAX_CHARACTERS} characters"
+        if isinstance(value, str) and not _is_unicode(value):
+            return name, "not_unicode", "text without lone surrogates"
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _filled(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def _with_known(
+    frame: pl.DataFrame, ids: IdMap | None, durations: NDArray[Any] | None
+) -> pl.DataFrame:
+    """Add `known` and `known_duration_s`, which ingestion takes from the tables."""
+    if ids is None or durations is None:
+        return frame.with_columns(known=True, known_duration_s=pl.lit(None, pl.Float64))
+    at = ids.indices(name or "" for name in frame["video_id"].to_list())
+    seconds = [float(durations[index]) if index >= 0 else None for index in at.tolist()]
+    return frame.with_columns(
+        known=pl.Series(at >= 0),
+        known_duration_s=pl.Series(seconds, dtype=pl.Float64).fill_nan(None),
+    )
+
+
+def _expected(config: IngestConfig) -> dict[str, str]:
+    """What is right, field by field."""
+    return {
+        "user_id": "a non-empty text",
+        "video_id": "a video of the dataset in service; only a search may be without",
+        "event": f"one of {', '.join(EVENT_KINDS)}",
+        "timestamp": f"{times.EXPECTED}; not ahead",
+        "watch_s": f"seconds watched, 0 to {config.max_watch_s:g}, and no more than "
+        f"{config.max_rewatches:g} durations of the video",
+        "value": "the stars of a rating, a number",
+        "duration_s": "seconds, more than 0",
+        "logged_date": "the day of timestamp in your time zone, such as 2026-01-31",
+        "logged_hour": "the hour of timestamp in your time zone, 0 to 23",
+        "utc_offset_h": "hours that your time zone is ahead of UTC",
+    }

@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kinoloop.data.histories import Interaction
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.premieres import ALL_OUT, Premieres
+from kinoloop.release.release import Release
+from tests.release import tiny
+
+OUT_AT = 40_000 * tiny.DAY  # in 2079
+UNKNOWN, BEFORE_1970 = 0, -62_135_596_800_000_000
+
+
+@pytest.fixture
+def release(tmp_path):
+    """v1 and v5 come out at `OUT_AT`, v3 never does in our time, of v2 nobody knows when."""
+    catalogue = tiny.catalogue()
+    times = catalogue.published_at.copy()
+    times[[1, 5]], times[2], times[3], times[4] = OUT_AT, UNKNOWN, 253_402_300_799_000_000, -5
+    catalogue = replace(catalogue, published_at=times)
+    write_bundle(
+        tmp_path / "bundle",
+        recommender=tiny.fitted(catalogue),
+        catalogue=catalogue,
+        histories=tiny.histories(),
+    )
+    return Release.open(tmp_path / "bundle")
+
+
+def shown(release, moment):
+    history = [Interaction(0)]
+    slates = [
+        release.recommend(history, top_k=8, moment=moment),
+        release.similar("v0", top_k=8, moment=moment),
+        release.search("fox jazz bread sourdough piano", top_k=8, moment=moment),
+    ]
+    return [{place.video_id for place in slate} for slate in slates]
+
+
+def test_nothing_is_shown_before_it_is_published(release):
+    for slate in shown(release, OUT_AT - 1):
+        assert slate
+        assert not slate & {"v1", "v3", "v5"}
+
+
+def test_a_video_appears_from_its_moment_on_in_the_release_that_was_open_before(release):
+    for slate in shown(release, OUT_AT):
+        assert {"v1", "v5"} <= slate
+        assert "v3" not in slate
+
+
+def test_the_moment_is_now_where_none_is_given(release):
+    assert {p.video_id for p in release.recommend([], top_k=8)} == {"v0", "v2", "v4", "v6", "v7"}
+
+
+def test_a_video_without_a_date_and_one_from_before_1970_are_out(release):
+    assert {"v2", "v4"} <= shown(release, 1)[0]
+
+
+def test_golden_requests_do_not_depend_on_the_clock(release):
+    release.check()
+
+
+def test_a_twin_that_is_out_is_shown_while_the_other_is_not(tmp_path):
+    catalogue = tiny.catalogue()
+    times = np.where(np.arange(len(catalogue)) == 0, OUT_AT, 0)
+    videos = catalogue.videos.with_columns(group_id=pl.Series(["g", "g", *[None] * 6]))
+    catalogue = replace(catalogue, published_at=times, videos=videos)
+    write_bundle(
+        tmp_path / "bundle",
+        recommender=tiny.fitted(catalogue),
+        catalogue=catalogue,
+        histories=tiny.histories(),
+    )
+    release = Release.open(tmp_path / "bundle")
+    assert "v1" in {p.video_id for p in release.recommend([], top_k=8, moment=1)}
+
+
+def test_ahead_are_exactly_the_later_ones_in_any_order():
+    ahead = Premieres(np.array([30, UNKNOWN, 10, BEFORE_1970]))
+    assert ahead.ahead(29).tolist() == [0]
+    assert sorted(ahead.ahead(0)) == [0, 2]
+    assert ahead.ahead(ALL_OUT).tolist() == []
