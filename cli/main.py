@@ -51,7 +51,7 @@ def options(
 ) -> None:
     """Options before the verb."""
     handler = RichHandler(console=Console(stderr=True), show_path=False)
-    handler.addFilter(_without_traceback if verbose else _not_of_prefect)
+    handler.addFilter(_without_traceback if verbose else _told_once)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
@@ -65,8 +65,14 @@ for verbs in VERBS:
     verbs.register(app)
 
 
-def _not_of_prefect(record: logging.LogRecord) -> bool:
-    """Leave out what Prefect logs of its runs: it says each error three times, with tracebacks."""
+_next_steps: list[str] = []  # of the flows that failed, the innermost first
+
+
+def _told_once(record: logging.LogRecord) -> bool:
+    """Leave out what the runs log of a failure: the error that ends the command says it."""
+    if step := getattr(record, "next_step", None):
+        _next_steps.append(step)
+        return False
     return not record.name.startswith("prefect.")
 
 
@@ -83,7 +89,8 @@ def main() -> None:
     try:
         app()
     except KinoloopError as err:
-        Console(stderr=True).print(
-            f"[red]error:[/red] {escape(str(err))}", highlight=False, soft_wrap=True
-        )
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/red] {escape(str(err))}")
+        if _next_steps:
+            console.print(f"[bold]next:[/bold] {escape(_next_steps[0])}")
         sys.exit(1)

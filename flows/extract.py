@@ -10,6 +10,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.extraction.shard import Made
 from tasks.content import find_duplicates, label_videos
+from tasks.due import extraction_input, note_extraction
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
 from tasks.sharding import a_shard_takes, make_shard, plan_extraction, ray_runner
@@ -32,6 +33,7 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
         Counts, rate and fingerprints, `labels`, `duplicates` and `dataset_version`.
     """
     environment = Environment()
+    seen = extraction_input(environment)
     on_ray = runs_on_ray(environment)
     report = (extract_on_ray if on_ray else extract_features)(environment, retry=retry)
     report["labels"] = label_videos(environment)
@@ -40,6 +42,7 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
     with exclusive(Tables(environment.data_dir)):
         known = not changed and is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
+    note_extraction(environment, seen)
     show_extraction(report, version)
     return {**report, "dataset_version": version}
 

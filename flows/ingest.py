@@ -10,7 +10,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.redaction import without_credentials
 from kinoloop.settings import read_section
-from tasks.announce import announce_completion
+from tasks.announce import announce_videos
 from tasks.failures import explain_failure
 from tasks.ingestion import (
     collect_landing,
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @flow(
     name="ingest",
-    on_completion=[announce_completion],
+    on_completion=[announce_videos],
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )

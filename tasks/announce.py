@@ -11,6 +11,15 @@ from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import emit_event
 
+from kinoloop.environment import Environment
+from tasks.due import is_extraction_due
+
+
+def announce_videos(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
+    """Emit `kinoloop.ingest.completed` where extraction has work; ingest's `on_completion` hook."""
+    if flow_run.deployment_id is not None and is_extraction_due(Environment()):
+        announce_completion(flow, flow_run, state)
+
 
 def announce_completion(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:  # noqa: ARG001 (Prefect's signature)
     """Emit `kinoloop.<flow>.completed`; flows name it as their `on_completion` hook.

@@ -34,7 +34,7 @@ def explain_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> No
     """Leave the reason and the next step of a failed run where people look."""
     reason = (state.message or state.name or "no reason was given").strip()
     step = NEXT_STEP.get(flow.name, f"Read the log of the run, then start {flow.name} again.")
-    logger.error("%s failed: %s Next step: %s", flow.name, reason, step)
+    logger.error("%s failed: %s Next step: %s", flow.name, reason, step, extra={"next_step": step})
     markdown = (
         f"## {flow.name} failed\n\n> {reason}\n\n**Next step.** {step}\n\nRun: `{flow_run.name}`\n"
     )

@@ -1,8 +1,11 @@
 """The command as a whole; each verb has its own test under tests/cli/."""
 
 import logging
+import os
 import subprocess
 import sys
+
+import pytest
 
 from cli import main
 from kinoloop.errors import DataError
@@ -54,8 +57,28 @@ def _failed(name: str, error: Exception) -> logging.LogRecord:
 
 
 def test_what_prefect_says_of_a_failed_run_is_left_to_the_last_line():
-    assert not main._not_of_prefect(_failed("prefect.flow_runs", DataError("no")))
-    assert main._not_of_prefect(_failed("kinoloop.data.commit", DataError("no")))
+    assert not main._told_once(_failed("prefect.flow_runs", DataError("no")))
+    assert main._told_once(_failed("kinoloop.data.commit", DataError("no")))
+
+
+@pytest.mark.slow
+def test_refused_batch_is_told_once_with_the_next_step(tmp_path):
+    events = tmp_path / "landing" / "events"
+    events.mkdir(parents=True)
+    (events / "a.csv").write_text("user_id\nanna\n")
+    places = {
+        f"KINOLOOP_{name}": str(tmp_path / name.lower())
+        for name in ("DATA_DIR", "STATE_DIR", "LANDING", "SETTINGS_FILE")
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "ingest"],
+        env=os.environ | places, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert said.count("column_exists") == 1, said
+    assert said.count("run `kinoloop ingest`") == 1, said
+    assert "Traceback" not in said
 
 
 def test_errors_on_purpose_are_logged_without_traceback_and_others_with():

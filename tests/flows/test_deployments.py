@@ -14,7 +14,7 @@ import yaml
 from flows.ingest import ingest
 from flows.retrain import retrain
 from kinoloop.testing.drifting import make_world, write_landing
-from tasks.announce import announce_completion
+from tasks.announce import announce_completion, announce_videos
 
 REPOSITORY = Path(__file__).parents[2]
 FLOWS = ["ingest", "extract", "drift", "retrain", "promote", "loop"]
@@ -52,10 +52,11 @@ def test_every_flow_has_a_deployment_that_never_runs_twice_at_once():
 def test_every_trigger_waits_for_an_event_that_a_flow_announces():
     deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
     triggers = [trigger for d in deployments for trigger in d.get("triggers", [])]
-    for trigger, flow in zip(triggers, (ingest, retrain), strict=True):
+    announced = ((ingest, announce_videos), (retrain, announce_completion))
+    for trigger, (flow, hook) in zip(triggers, announced, strict=True):
         assert trigger["expect"] == [f"kinoloop.{flow.name}.completed"]
         assert trigger["match"] == {"prefect.resource.id": f"kinoloop.{flow.name}"}
-        assert announce_completion in flow.on_completion_hooks
+        assert hook in flow.on_completion_hooks
 
 
 def test_prefect_yaml_names_no_machine():

@@ -6,8 +6,10 @@ from typer.testing import CliRunner
 
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
+from tasks.due import is_extraction_due
 from tests.encoders import tiny_models
 
 
@@ -42,7 +44,9 @@ def test_flow_extracts_versions_and_leaves_an_artifact(landing):
 
     from flows.extract import extract
 
+    assert is_extraction_due(Environment())
     report = extract()
+    assert not is_extraction_due(Environment())
     assert report["outcomes"] == {"ok": 1, "quarantined": 1}
     assert report["reasons"] == {"not_media": 1}
     assert report["dataset_version"].startswith("tables-")
