@@ -12,7 +12,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
-from kinoloop.data.commit import workspace
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 
@@ -33,7 +32,7 @@ def extraction_input(environment: Environment) -> dict[str, str | int]:
 def is_extraction_due(environment: Environment) -> bool:
     """Whether there are videos, and the last completed extraction saw others or other settings."""
     now = extraction_input(environment)
-    note = workspace(Tables(environment.data_dir)) / NOTE
+    note = Tables(environment.data_dir).workspace / NOTE
     try:
         seen = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -44,6 +43,6 @@ def is_extraction_due(environment: Environment) -> bool:
 @task(name="note extraction", cache_policy=NO_CACHE)
 def note_extraction(environment: Environment, seen: dict[str, str | int]) -> None:
     """Remember what an extraction that has completed saw when it began."""
-    place = workspace(Tables(environment.data_dir))
+    place = Tables(environment.data_dir).workspace
     place.mkdir(parents=True, exist_ok=True)
     durable.write_json(place / NOTE, seen)
