@@ -3,6 +3,9 @@
 An event is a row of a landing file that comes over HTTP. What is accepted here is therefore
 accepted there, and what is refused here names the rule that the quarantine would name. Nothing is
 passed over in silence: a field is carried to the landing zone, or refused by its name.
+
+One event costs some milliseconds and a thousand little more: requests that wait together are
+checked together (serving/feedback.py).
 """
 
 import hashlib
@@ -11,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
@@ -21,17 +25,17 @@ from kinoloop.data.ids import IdMap
 from kinoloop.data.json_lines import as_texts
 from kinoloop.data.rule import IngestConfig, Limits
 from kinoloop.data.rules import RULES, judged
-from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS
+from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, MAX_ID_CHARACTERS
 from serving.state import LiveEvent, Parcel
 
 FIELDS = (*LANDING_EVENTS, *EVENT_CHECKS)
-MAX_CHARACTERS = 256
-BOUNDED = ("user_id", "video_id", "event", "event_id", "surface", "device", "timestamp")
+BOUNDED = ("video_id", "event", "event_id", "surface", "device", "timestamp")
 MAX_ECHO = 120
 
 _COLUMN_OF = {rule.name: rule.column for rule in RULES}
 _NEEDED = (
     "event_user_missing",
+    "event_user_too_long",
     "event_video_missing",
     "event_timestamp_missing",
     "event_timestamp_unreadable",
@@ -58,17 +62,31 @@ class Rejection(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A request's events, sorted out.
+    """Events, sorted out; all in the order that they came in.
 
     Attributes:
         events: What counts from now on.
         parcels: What the landing zone is told of each beside it.
-        rejections: What was not taken, in the order of the request.
+        positions: Where each was.
+        rejections: What was not taken.
     """
 
     events: list[LiveEvent]
     parcels: list[Parcel]
+    positions: list[int]
     rejections: list[Rejection]
+
+
+class Videos(NamedTuple):
+    """What the release in service knows.
+
+    Attributes:
+        ids: External ids.
+        durations: (n_videos,) seconds, NaN where unknown.
+    """
+
+    ids: IdMap
+    durations: NDArray[np.float64]
 
 
 class EventCheck:
@@ -92,15 +110,12 @@ class EventCheck:
         )
         self._expected = _expected(config)
 
-    def sort_out(
-        self, events: Sequence[Any], ids: IdMap | None, durations: NDArray[Any] | None
-    ) -> Checked:
+    def sort_out(self, events: Sequence[Any], videos: Videos | None) -> Checked:
         """Split events into good ones and rejections.
 
         Args:
             events: As they came, parsed JSON.
-            ids: Videos of the release in service; None where there is none, and no id is unknown.
-            durations: (n_videos,) seconds, NaN where unknown.
+            videos: Of the release in service; None where there is none, and no id is unknown.
         """
         now = datetime.now(UTC)
         rows: dict[int, dict[str, Any]] = {}
@@ -112,17 +127,23 @@ class EventCheck:
             else:
                 rejections.append(Rejection(position, *fault))
         if not rows:
-            return Checked([], [], rejections)
+            return Checked([], [], [], rejections)
         frame = conform(as_texts(list(rows.values())), kind="events", file="feedback")
-        frame = judged(_with_known(frame, ids, durations), "events", Limits(self._config, now))
+        frame = judged(_with_known(frame, videos), "events", Limits(self._config, now))
+        positions: list[int] = []
         for position, reasons in zip(rows, frame["reasons"].to_list(), strict=True):
             if reasons:
                 field = _COLUMN_OF[reasons[0]]
                 rejections.append(Rejection(position, field, reasons[0], self._expected[field]))
+            else:
+                positions.append(position)
         good = frame.filter(pl.col("reasons").list.len() == 0)
         taken = [self._take(row) for row in good.select(_TAKEN).iter_rows(named=True)]
         return Checked(
-            [event for event, _ in taken], [parcel for _, parcel in taken], sorted(rejections)
+            [event for event, _ in taken],
+            [parcel for _, parcel in taken],
+            positions,
+            sorted(rejections),
         )
 
     def _take(self, row: dict[str, Any]) -> tuple[LiveEvent, Parcel]:
@@ -160,8 +181,8 @@ def _fault(event: object) -> tuple[str, str, str] | None:
             return name[:MAX_ECHO], "unknown_field", f"one of {', '.join(FIELDS)}"
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
             return name, "not_text_or_number", "text or a number"
-        if name in BOUNDED and isinstance(value, str) and len(value) > MAX_CHARACTERS:
-            return name, "too_long", f"at most {MAX_CHARACTERS} characters"
+        if name in BOUNDED and isinstance(value, str) and len(value) > MAX_ID_CHARACTERS:
+            return name, "too_long", f"at most {MAX_ID_CHARACTERS} characters"
         if isinstance(value, str) and not _is_unicode(value):
             return name, "not_unicode", "text without lone surrogates"
     return None
@@ -179,14 +200,13 @@ def _filled(event: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _with_known(
-    frame: pl.DataFrame, ids: IdMap | None, durations: NDArray[Any] | None
-) -> pl.DataFrame:
-    """Add `known` and `known_duration_s`, which ingestion takes from the tables."""
-    if ids is None or durations is None:
+def _with_known(frame: pl.DataFrame, videos: Videos | None) -> pl.DataFrame:
+    """Add what ingestion knows of raw user ids, and by the tables of videos."""
+    frame = frame.with_columns(long_user_id=pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS)
+    if videos is None:
         return frame.with_columns(known=True, known_duration_s=pl.lit(None, pl.Float64))
-    at = ids.indices(name or "" for name in frame["video_id"].to_list())
-    seconds = [float(durations[index]) if index >= 0 else None for index in at.tolist()]
+    at = videos.ids.indices(name or "" for name in frame["video_id"].to_list())
+    seconds = [float(videos.durations[index]) if index >= 0 else None for index in at.tolist()]
     return frame.with_columns(
         known=pl.Series(at >= 0),
         known_duration_s=pl.Series(seconds, dtype=pl.Float64).fill_nan(None),
@@ -196,7 +216,7 @@ def _with_known(
 def _expected(config: IngestConfig) -> dict[str, str]:
     """What is right, field by field."""
     return {
-        "user_id": "a non-empty text",
+        "user_id": f"a non-empty text of at most {MAX_ID_CHARACTERS} characters",
         "video_id": "a video of the dataset in service; only a search may be without",
         "event": f"one of {', '.join(EVENT_KINDS)}",
         "timestamp": f"{times.EXPECTED}; not ahead",

@@ -1,8 +1,8 @@
 """Feedback: what is accepted (serving/event_check.py) is on the disk before the answer.
 
-Accepting costs one fsync. Requests that arrive while one commit is under way share the next (group
-commit), so that sixteen clients pay about two fsyncs and not sixteen; a thread does it, and the
-event loop goes on serving slates.
+Checking costs some milliseconds and accepting one fsync. Requests that arrive while others are at
+it share the next round (group commit), so that sixteen clients pay for about two and not sixteen;
+a thread does it, and the event loop goes on serving slates.
 """
 
 import asyncio
@@ -10,39 +10,58 @@ import logging
 import queue
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from serving.state import LiveEvent, LiveState, Parcel
+from serving.event_check import Checked, EventCheck, Rejection, Videos
+from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
 
-GROUP = 256  # requests in one commit at most, to bound what a commit holds up
+GROUP, GROUP_EVENTS = 256, 4096  # in one commit at most, to bound what a commit holds up
+
+
+class Receipt(NamedTuple):
+    """What became of a request's events.
+
+    Attributes:
+        accepted: How many are on the disk.
+        rejections: Of the others.
+    """
+
+    accepted: int
+    rejections: list[Rejection]
 
 
 class FeedbackWriter:
-    """Commits accepted feedback in groups, from a thread of its own.
+    """Checks feedback and commits what is accepted, in groups, from a thread of its own.
 
     Args:
         state: Where to.
+        check: What is accepted.
     """
 
-    def __init__(self, state: LiveState) -> None:
-        self._state = state
+    def __init__(self, state: LiveState, check: EventCheck) -> None:
+        self._state, self._check = state, check
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
         self._thread.start()
 
-    async def write(self, events: Sequence[LiveEvent], parcels: Sequence[Parcel]) -> None:
-        """Return when the events are on the disk.
+    async def take(self, events: Sequence[Any], videos: Videos | None) -> Receipt:
+        """Return when the events are checked, and the good ones on the disk.
+
+        Args:
+            events: As they came, parsed JSON.
+            videos: Of the release in service; None without one.
 
         Raises:
             sqlite3.Error: They could not be written; nothing of this request was.
         """
         loop = asyncio.get_running_loop()
-        written: asyncio.Future[None] = loop.create_future()
-        self._waiting.put(_Waiting(events, parcels, loop, written))
-        await written
+        done: asyncio.Future[Receipt] = loop.create_future()
+        self._waiting.put(_Waiting(events, videos, loop, done))
+        return await done
 
     def close(self) -> None:
         """Commit what waits and end the thread."""
@@ -53,39 +72,72 @@ class FeedbackWriter:
         open_ = True
         while open_:
             group = [self._waiting.get()]
-            while len(group) < GROUP and not self._waiting.empty():
+            while not self._waiting.empty() and not _full(group):
                 group.append(self._waiting.get())
             open_ = None not in group
-            requests = [request for request in group if request is not None]
-            if requests:
-                self._commit(requests)
+            of_release: dict[int, list[_Waiting]] = {}
+            for request in filter(None, group):
+                key = 0 if request.videos is None else id(request.videos.ids)
+                of_release.setdefault(key, []).append(request)
+            for requests in of_release.values():
+                self._handle(requests)
         self._state.close()
 
-    def _commit(self, requests: "list[_Waiting]") -> None:
-        error: sqlite3.Error | None = None
+    def _handle(self, requests: "list[_Waiting]") -> None:
+        """Check and commit requests that were made of one release."""
+        events = [event for request in requests for event in request.events]
         try:
-            self._state.record(
-                [event for request in requests for event in request.events],
-                [parcel for request in requests for parcel in request.parcels],
-            )
-        except sqlite3.Error as err:
+            checked = self._check.sort_out(events, requests[0].videos)
+            if checked.events:
+                self._state.record(checked.events, checked.parcels)
+        except sqlite3.Error as error:
             logger.exception("%d feedback requests could not be written", len(requests))
-            error = err
-        for request in requests:
-            request.loop.call_soon_threadsafe(_settle, request.written, error)
+            for request in requests:
+                _settle(request, error)
+        except Exception as error:
+            if len(requests) == 1:
+                logger.exception("a feedback request could not be checked")
+                _settle(requests[0], error)
+                return
+            for request in requests:  # what is wrong with one is no matter of the others
+                self._handle([request])
+        else:
+            _give_out(requests, checked)
 
 
 class _Waiting(NamedTuple):
-    events: Sequence[LiveEvent]
-    parcels: Sequence[Parcel]
+    events: Sequence[Any]
+    videos: Videos | None
     loop: asyncio.AbstractEventLoop
-    written: "asyncio.Future[None]"
+    done: "asyncio.Future[Receipt]"
 
 
-def _settle(written: "asyncio.Future[None]", error: sqlite3.Error | None) -> None:
-    if written.cancelled():
-        return
-    if error is None:
-        written.set_result(None)
-    else:
-        written.set_exception(error)
+def _full(group: "Sequence[_Waiting | None]") -> bool:
+    return len(group) >= GROUP or sum(len(one.events) for one in group if one) >= GROUP_EVENTS
+
+
+def _give_out(requests: "Sequence[_Waiting]", checked: Checked) -> None:
+    """Tell each request its part of what came of all together."""
+    wrong_at = [rejection.position for rejection in checked.rejections]
+    start = 0
+    for request in requests:
+        stop = start + len(request.events)
+        accepted = bisect_left(checked.positions, stop) - bisect_left(checked.positions, start)
+        wrong = checked.rejections[bisect_left(wrong_at, start) : bisect_left(wrong_at, stop)]
+        mine = [one._replace(position=one.position - start) for one in wrong]
+        _settle(request, Receipt(accepted, mine))
+        start = stop
+
+
+def _settle(request: _Waiting, outcome: Receipt | Exception) -> None:
+    """Tell a request, in its own loop, what came of it."""
+
+    def tell() -> None:
+        if request.done.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            request.done.set_exception(outcome)
+        else:
+            request.done.set_result(outcome)
+
+    request.loop.call_soon_threadsafe(tell)

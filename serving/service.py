@@ -28,7 +28,7 @@ from serving.border import Border
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
-from serving.event_check import EventCheck
+from serving.event_check import EventCheck, Videos
 from serving.feedback import FeedbackWriter
 from serving.history import past_of, told
 from serving.housekeeping import Housekeeping
@@ -71,13 +71,13 @@ class Kinoloop:
         folder = environment.state_dir / "serving"
         self._interest = read_section("interest", InterestConfig, environment.settings_file)
         self._pseudonyms = load_pseudonyms(environment)
-        self._check = EventCheck(
+        check = EventCheck(
             read_section("ingest", IngestConfig, environment.settings_file),
             pseudonym=self._pseudonyms.of,
             clock_skew_s=config.clock_skew_s,
         )
         self._state = LiveState(folder / "live.db")
-        self._writer = FeedbackWriter(self._state)
+        self._writer = FeedbackWriter(self._state, check)
         self._lineage = Lineage(
             folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
         )
@@ -166,18 +166,13 @@ class Kinoloop:
         if len(events) > config.max_events:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
-        taken, parcels, rejections = (
-            self._check.sort_out(events, current.release.catalogue.ids, current.durations)
-            if current
-            else self._check.sort_out(events, None, None)
-        )
-        if taken:
-            await self._writer.write(taken, parcels)
-        for outcome, count in (("accepted", len(taken)), ("rejected", len(rejections))):
+        videos = Videos(current.release.catalogue.ids, current.durations) if current else None
+        accepted, rejections = await self._writer.take(events, videos)
+        for outcome, count in (("accepted", accepted), ("rejected", len(rejections))):
             metrics.FEEDBACK.labels(outcome).inc(count)
         reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
         return messages.FeedbackReceipt(
-            accepted=len(taken), rejected=len(rejections), reasons=reasons
+            accepted=accepted, rejected=len(rejections), reasons=reasons
         )
 
     @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.checksums import check
+from kinoloop.data.durations import with_durations
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
@@ -94,7 +95,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
             length; or a file of the tables is damaged.
     """
-    check(tables, ("videos", "labels", "duplicates"))
+    check(tables, ("videos", "labels", "duplicates", "media"))
     if fingerprints is None or fingerprints:
         check(tables, ("features",))
     videos = _read_videos(tables)
@@ -111,7 +112,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
 def _read_videos(tables: Tables) -> pl.DataFrame:
     labels = tables.scan("labels").select("video_id", "labels", "free_tags", "summary")
     groups = tables.scan("duplicates").select("video_id", "group_id")
-    videos = tables.scan("videos").select(SHOWN)
+    videos = with_durations(tables.scan("videos").select(SHOWN), tables)
     return (
         videos.join(labels, on="video_id", how="left")
         .join(groups, on="video_id", how="left")

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from kinoloop.data.batch import FileCounts
+from kinoloop.data.durations import with_durations
 from kinoloop.data.row_text import VIDEO_IDENTITY, row_text
 from kinoloop.data.stage_rows import Stage
 from kinoloop.data.tables import Tables
@@ -25,7 +26,8 @@ PUBLISH = "publish"
 
 def known_videos(tables: Tables) -> pl.DataFrame:
     """Videos of the table: `video_id`, `known_duration_s`."""
-    return tables.scan("videos").select("video_id", known_duration_s="duration_s").collect()
+    videos = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
+    return videos.rename({"duration_s": "known_duration_s"}).collect()
 
 
 def publish_videos(stage: Stage, tables: Tables, files: Sequence[FileCounts]) -> None:
@@ -67,7 +69,11 @@ def publish_videos(stage: Stage, tables: Tables, files: Sequence[FileCounts]) ->
         ):
             chosen = frame.join(part.select("position"), on="position", how="semi")
             stage.write(f"{PUBLISH}/{folder}", chosen.select(*VIDEOS))
-    fresh = kept.select("video_id", "known_duration_s")
+    fresh = (
+        with_durations(kept.lazy().select("video_id", duration_s="known_duration_s"), tables)
+        .rename({"duration_s": "known_duration_s"})
+        .collect()
+    )
     stage.known = pl.concat([stage.known.join(fresh, on="video_id", how="anti"), fresh])
 
 

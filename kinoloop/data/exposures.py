@@ -94,9 +94,11 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
             shown.any().alias("shown"),
             pl.lit(2, pl.Int64).pow(kind.unique()).sum().cast(pl.Int64).alias("kinds"),
             pl.col("watch_s").max().cast(pl.Float32),
-            pl.col("value").filter(event == "rating").last().cast(pl.Float32).alias("rating"),
-            pl.col("surface").drop_nulls().first(),
+            # of rows that a table holds in any order, and reads in any
+            _in_time("value").filter(_in_time("event") == "rating").last().alias("rating"),
+            _in_time("surface").drop_nulls().first(),
         )
+        .with_columns(pl.col("rating").cast(pl.Float32))
         .collect(engine="streaming")
         .sort("timestamp", "user_id", "video")
     )
@@ -120,6 +122,11 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
         user_ids=user_ids,
         surface_names=surfaces,
     )
+
+
+def _in_time(name: str) -> pl.Expr:
+    """A column of a group, oldest first."""
+    return pl.col(name).sort_by("timestamp", "event_id")
 
 
 def _codes(column: pl.Series, names: tuple[str, ...]) -> NDArray[np.int64]:

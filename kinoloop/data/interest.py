@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from kinoloop.data.checksums import check
+from kinoloop.data.durations import with_durations
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
@@ -60,7 +61,7 @@ def load_histories(
     """Read what users did with the videos of a catalogue.
 
     Args:
-        tables: Tables `events` and `videos` (for durations) are read.
+        tables: Tables `events`, `videos` and `media` (for durations) are read.
         ids: External ids of the catalogue; events of other videos are left out.
         config: How events weigh.
         since: Events before it are left out (UTC).
@@ -73,7 +74,7 @@ def load_histories(
     Raises:
         DataError: A file of the tables is damaged.
     """
-    check(tables, ("events", "videos"))
+    check(tables, ("events", "videos", "media"))
     events = _events(tables, since, until)
     users = events.select("user_id").unique().collect(engine="streaming").sort("user_id")
     users = users.with_row_index("user")
@@ -119,7 +120,7 @@ def _videos(tables: Tables, ids: IdMap) -> pl.LazyFrame:
         {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
         schema={"video_id": pl.String, "video": pl.Int32},
     )
-    durations = tables.scan("videos").select("video_id", "duration_s")
+    durations = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
     return index.join(durations, on="video_id", how="left")
 
 

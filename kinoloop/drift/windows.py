@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 import polars as pl
 from pydantic import Field
 
+from kinoloop.data.durations import with_durations
 from kinoloop.data.tables import Tables
 from kinoloop.settings import Config
 
@@ -176,7 +177,8 @@ def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int
     codes = pl.LazyFrame(
         {"user_id": panel, "user": pl.int_range(len(panel), dtype=pl.UInt32, eager=True)}
     )
-    videos = tables.scan("videos").select("video_id", "category", "language", "duration_s")
+    columns = ("video_id", "category", "language", "duration_s")
+    videos = with_durations(tables.scan("videos").select(columns), tables)
     share = (pl.col("watch_s") / pl.col("duration_s")).clip(0, 1)
     return (
         events.join(codes, on="user_id")
@@ -191,7 +193,7 @@ def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int
 def _videos(tables: Tables, periods: tuple[Span, ...]) -> pl.DataFrame:
     columns = ("category", "language", "duration_s", "title", "description", "tags", "media")
     return (
-        tables.scan("videos")
+        with_durations(tables.scan("videos"), tables)
         .with_columns(period=number_of("published_at", periods))
         .filter(pl.col("period").is_not_null())
         .select("period", "video_id", *columns)

@@ -46,6 +46,29 @@ def exposures(tmp_path):
     return load_exposures(tables, IdMap(["v2", "v1"]))
 
 
+def test_the_last_rating_and_the_first_surface_are_those_in_time_whatever_the_order_of_rows(
+    tmp_path,
+):
+    rows = [(9, 1.0, "tv"), (8, 5.0, None), (7, 2.0, "home"), (10, 4.0, "feed"), (6, 3.0, None)]
+    frame = pl.DataFrame(
+        [
+            {"user_id": "a", "video_id": "v1", "event": "rating", "event_id": str(n),
+             "timestamp": DAY.replace(hour=hour), "surface": surface, "value": value}
+            for n, (hour, value, surface) in enumerate(rows)
+        ],
+        schema_overrides={"timestamp": EVENTS["timestamp"]},
+    ).with_columns(date=pl.col("timestamp").dt.date())  # fmt: skip
+    full = [
+        (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
+        for c, t in EVENTS.items()
+    ]
+    tables = Tables(tmp_path)
+    frame.select(full).write_delta(str(tables.path("events")))
+    found = load_exposures(tables, IdMap(["v1"]))
+    assert found.ratings.tolist() == [4.0]
+    assert [found.surface_names[code] for code in found.surfaces] == ["home"]
+
+
 def test_an_exposure_is_a_user_with_a_video_on_a_day(exposures):
     assert [exposures.user_ids[u] for u in exposures.users] == ["b", "a", "a", "b", "a"]
     assert exposures.videos.tolist() == [1, 0, 1, 1, 0]

@@ -4,12 +4,13 @@ import shutil
 import numpy as np
 import pytest
 
-from kinoloop.data.histories import Interaction
+from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.files import digests
 from kinoloop.release.info import Lineage, write_info
 from kinoloop.release.release import Release
+from kinoloop.release.user_histories import UserHistories, write_histories
 from tests.release import tiny
 
 
@@ -82,6 +83,28 @@ def test_stored_histories_come_back(release):
     assert [e.video for e in release.history_of(tiny.USERS[2])] == [0, 1, 4]
     assert release.history_of("f" * 32) == []
     assert release.history_of("f" * 99) == []
+
+
+def test_what_is_older_than_the_window_is_known_as_seen(tmp_path):
+    rows = [[0, 1, 2], [3], [0, 1, 4, 5, 6]]
+    histories = Histories.from_rows(
+        [[Interaction(v, timestamp=n) for n, v in enumerate(row)] for row in rows],
+        user_ids=["c" * 32, "b" * 32, "a" * 32],
+    )
+    write_histories(tmp_path, histories, limit=2)
+    stored = UserHistories(tmp_path)
+    for user, row in zip(histories.user_ids, rows, strict=True):
+        assert [e.video for e in stored.of(user)] == row[-2:]
+        assert sorted(stored.seen_by(user)) == row
+    assert stored.seen_by("f" * 32).tolist() == []
+    for part in ("older.npy", "older_offsets.npy"):  # a bundle of before there was more
+        (tmp_path / part).unlink()
+    assert UserHistories(tmp_path).seen_by("a" * 32).tolist() == [5, 6]
+
+
+def test_seen_videos_beyond_the_history_stay_away_too(release):
+    slate = _ids(release.recommend([Interaction(0)], top_k=8, seen=np.array([0, 3, 5, 3])))
+    assert set(slate) == {"v1", "v2", "v4", "v6", "v7"}
 
 
 def test_similar_prefers_the_same_topic_and_never_itself(release):

@@ -14,13 +14,13 @@ from kinoloop.data.event_rules import EVENT_RULES
 from kinoloop.data.ids import IdMap
 from kinoloop.data.rule import EPOCH, IngestConfig
 from kinoloop.schema import EVENT_KINDS
-from serving.event_check import EventCheck
+from serving.event_check import EventCheck, Videos
 from serving.outbox import Outbox
 from serving.state import LiveState
 from tests.data.landing_zone import KEY, Zone
 
 GOOD = {"user_id": "u", "video_id": "v1", "event": "view"}
-VIDEOS = {"v1": 10.0, "v2": None, " v 3 ": 60.0, "ünï/çødé?x=1#f": 3.0, "L" * 256: 60.0}
+VIDEOS = {"v1": 10.0, "v2": None, " v 3 ": 60.0, "ünï/çødé?x=1#f": 3.0, "L" * 2048: 60.0}
 
 
 def check(*events, config=None, clock_skew_s=60.0, videos=VIDEOS, pseudonym=None):
@@ -30,15 +30,17 @@ def check(*events, config=None, clock_skew_s=60.0, videos=VIDEOS, pseudonym=None
         clock_skew_s=clock_skew_s,
     )
     if videos is None:
-        return checker.sort_out(events, None, None)
+        return checker.sort_out(events, None)
     durations = np.array([np.nan if d is None else d for d in videos.values()])
-    return checker.sort_out(events, IdMap(videos), durations)
+    return checker.sort_out(events, Videos(IdMap(videos), durations))
 
 
 def test_a_good_event_keeps_the_pseudonym_and_hands_on_all_that_was_said():
     said = {"text": "wow", "surface": "tv", "device": "remote", "event_id": "e-7", "duration_s": 12}
-    events, parcels, rejections = check({**GOOD, "watch_s": 3, "timestamp": 1_790_000_000, **said})
-    assert rejections == []
+    events, parcels, positions, rejections = check(
+        {**GOOD, "watch_s": 3, "timestamp": 1_790_000_000, **said}
+    )
+    assert (positions, rejections) == ([0], [])
     (event,), (parcel,) = events, parcels
     assert (event.user, event.video_id, event.event, event.watch_s) == ("p-u", "v1", "view", 3.0)
     assert event.timestamp == 1_790_000_000_000_000
@@ -48,7 +50,7 @@ def test_a_good_event_keeps_the_pseudonym_and_hands_on_all_that_was_said():
 
 def test_a_search_needs_no_video_and_everything_else_does():
     search = {"user_id": "u", "event": "search", "text": "soup"}
-    events, parcels, rejections = check(search, {"user_id": "u", "event": "view"})
+    events, parcels, _, rejections = check(search, {"user_id": "u", "event": "view"})
     assert [(e.event, e.video_id) for e in events] == [("search", "")]
     assert parcels[0].text == "soup"
     assert [(r.position, r.reason) for r in rejections] == [(1, "event_video_missing")]
@@ -110,7 +112,8 @@ def test_a_clock_may_run_ahead_as_far_as_both_settings_allow():
         ({**GOOD, "user_id": "  "}, "user_id", "event_user_missing"),
         ({**GOOD, "user_id": True}, "user_id", "not_text_or_number"),
         ({**GOOD, "user_id": ["u"]}, "user_id", "not_text_or_number"),
-        ({**GOOD, "user_id": "u" * 257}, "user_id", "too_long"),
+        ({**GOOD, "user_id": "u" * 2049}, "user_id", "event_user_too_long"),
+        ({**GOOD, "surface": "u" * 2049}, "surface", "too_long"),
         ({**GOOD, "user_id": "\ud800"}, "user_id", "not_unicode"),
         ({**GOOD, "video_id": None}, "video_id", "event_video_missing"),
         ({**GOOD, "video_id": "gone"}, "video_id", "event_video_unknown"),
