@@ -30,6 +30,8 @@ EXPECTED: dict[str, Schema] = {
 REQUIRED = {"videos": REQUIRED_VIDEO_COLUMNS, "events": REQUIRED_EVENT_COLUMNS}
 IDS = ("user_id", "video_id", "event", "event_id")
 TAG_SEPARATOR = "|"
+_DECIMAL = r"^[0-9]+\.0+$"
+_EXACT = 2**53  # floats hold every whole number up to that
 
 
 def parsed_columns(kind: str) -> list[str]:
@@ -80,8 +82,9 @@ def conform(raw: pl.DataFrame, *, kind: str, file: str) -> pl.DataFrame:
 
     Returns:
         The columns of the landing schema (and `extra` for videos, the check columns for events),
-        then one boolean `unreadable_<column>` for each column of `parsed_columns`. Rows and their
-        order are those of `raw`.
+        then one boolean `unreadable_<column>` for each column of `parsed_columns`, and
+        `decimal_id`: an id is a whole number written as 1.0. Rows and their order are those of
+        `raw`.
 
     Raises:
         BatchError: A column has a type that can not be read as what it should be.
@@ -98,7 +101,9 @@ def conform(raw: pl.DataFrame, *, kind: str, file: str) -> pl.DataFrame:
             unread = (source.is_not_null() & column.is_null()).alias(f"unreadable_{name}")
             flags.append(unread)
     extra = [_extra(raw, file)] if kind == "videos" else []
-    return pl.DataFrame([*typed, *extra, *flags])
+    ids = [name for name in ("user_id", "video_id") if name in EXPECTED[kind]]
+    decimal = pl.any_horizontal(pl.col(ids).str.contains(_DECIMAL)).fill_null(value=False)
+    return pl.DataFrame([*typed, *extra, *flags]).with_columns(decimal_id=decimal)
 
 
 def _nulls(name: str, height: int) -> pl.Series:
@@ -113,6 +118,8 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
     if isinstance(have, pl.Categorical | pl.Enum):
         source, have = source.cast(pl.String), pl.String()
     if dtype == pl.String:
+        if have.is_float() and source.name in (*IDS, "creator_id"):
+            return _whole(source)
         return _word(source) if have == pl.String or have.is_integer() else None
     if dtype == pl.Float64:
         return _number(source)
@@ -124,11 +131,21 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
 
 
 def _word(source: pl.Series) -> pl.Series:
-    """Text as it is; an id of nothing but spaces is no id."""
+    """Text as it is; ids without the spaces around them, and one of nothing else is no id."""
     text = source.cast(pl.String)
     if text.name not in IDS:
         return text
-    return text.set(text.str.strip_chars() == "", None)
+    text = text.str.strip_chars()
+    return text.set(text == "", None)
+
+
+def _whole(source: pl.Series) -> pl.Series | None:
+    """Ids that became floats, as in a frame with gaps; None where one is no whole number."""
+    numbers = source.cast(pl.Float64).fill_nan(None)
+    exact = numbers.cast(pl.Int64, strict=False)
+    if not ((exact == numbers) & (numbers.abs() <= _EXACT)).all():
+        return None
+    return exact.cast(pl.String)
 
 
 def _number(source: pl.Series) -> pl.Series | None:

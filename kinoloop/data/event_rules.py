@@ -125,4 +125,12 @@ EVENT_RULES: tuple[Rule, ...] = (
         severity="warn",
         breaks=lambda _: pl.col("logged_hour") != _local.dt.hour(),
     ),
+    Rule(
+        name="event_id_decimal",
+        kind="events",
+        column="user_id",
+        reason="an id is a whole number written as 1.0, which is another id than 1",
+        severity="warn",
+        breaks=lambda _: pl.col("decimal_id"),
+    ),
 )

@@ -74,4 +74,12 @@ VIDEO_RULES: tuple[Rule, ...] = (
         severity="quarantine",
         breaks=lambda _: pl.col("conflict"),
     ),
+    Rule(
+        name="video_id_decimal",
+        kind="videos",
+        column="video_id",
+        reason="an id is a whole number written as 1.0, which is another id than 1",
+        severity="warn",
+        breaks=lambda _: pl.col("decimal_id"),
+    ),
 )

@@ -78,6 +78,29 @@ def test_whole_numbers_are_ids_and_blank_ids_are_none():
     assert events(user_id=["  "])["user_id"].to_list() == [None]
 
 
+def test_spaces_around_ids_are_no_part_of_them():
+    frame = events(user_id=[" u1 "], video_id=["v2\u00a0"], event=[" view"], event_id=["e "])
+    found = frame.select("user_id", "video_id", "event", "event_id").rows()
+    assert found == [("u1", "v2", "view", "e")]
+
+
+def test_whole_numbers_of_a_float_column_are_ids():
+    floats = pl.Series([7.0, float("nan"), None])
+    raw = {"user_id": floats, "video_id": ["v"] * 3, "timestamp": [AT] * 3, "event": ["view"] * 3}
+    frame = conform(pl.DataFrame(raw), kind="events", file="f")
+    assert frame["user_id"].to_list() == ["7", None, None]
+    with pytest.raises(BatchError, match="'user_id' failed column_type"):
+        events(user_id=[2.0**60])
+
+
+def test_whole_numbers_written_with_a_point_are_flagged_and_stay_what_they_are():
+    assert events(user_id=["1.0"])["user_id"].to_list() == ["1.0"]
+    for columns in ({"user_id": ["1.0"]}, {"video_id": ["2.00"]}):
+        assert events(**columns)["decimal_id"].to_list() == [True]
+    for name in ("1", "1.5", "v1.0"):
+        assert events(user_id=[name])["decimal_id"].to_list() == [False]
+
+
 def test_missing_optional_columns_are_null():
     assert events()["watch_s"].to_list() == [None]
 

@@ -44,6 +44,14 @@ def test_columns_of_events_that_nobody_knows_are_named_and_not_kept(filled):
     assert "x@y" not in filled.rows("quarantine")["row"][0]
 
 
+def test_ids_that_differ_only_by_spaces_are_one_user_and_decimal_ones_are_warned_of(filled):
+    rows = ["anna ,v1,2025-12-30,view,1", "anna, v2 ,2025-12-29,view,1", "1.0,v1,2025-12-30,view,1"]
+    filled.put("events/b.csv", HEADER + "\n".join(rows) + "\n")
+    staged = filled.ingest()
+    assert (staged.total("accepted"), staged.findings()) == (7, {"event_id_decimal": 1})
+    assert set(filled.rows("events")["user_id"]) == {KEY.of(i) for i in ("anna", "bert", "1.0")}
+
+
 def test_zero_durations_are_stored_as_unknown(zone):
     zone.put("videos/a.csv", "video_id,title,duration_s\nv1,One,0\nv2,Two,-3\nv3,Three,nan\n")
     staged = zone.ingest()
