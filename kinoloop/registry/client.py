@@ -190,6 +190,7 @@ class ModelRegistry:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(cache_dir / f".{version.digest}.lock"):
             if not target.exists():
+                durable.sweep(cache_dir)
                 self._fetch(version, target)
         return target
 
@@ -216,7 +217,7 @@ class ModelRegistry:
 
     def _fetch(self, version: ModelVersion, target: Path) -> None:
         with (
-            tempfile.TemporaryDirectory(dir=target.parent) as scratch,
+            durable.appearing(target) as fresh,
             self._connection.speaking(f"download version {version.version}"),
         ):
             from mlflow.artifacts import download_artifacts
@@ -224,7 +225,7 @@ class ModelRegistry:
             uri = f"runs:/{version.run_id}/{_BUNDLE_IN_MODEL}"
             fetched = Path(
                 download_artifacts(
-                    artifact_uri=uri, dst_path=scratch, tracking_uri=self.tracking_uri
+                    artifact_uri=uri, dst_path=str(fresh.parent), tracking_uri=self.tracking_uri
                 )
             )
             info = read_info(fetched)
@@ -234,7 +235,7 @@ class ModelRegistry:
                     f"{version.digest}; the artifact store was changed, register again"
                 )
             check_files(fetched, info)
-            durable.move(fetched, target)
+            fetched.rename(fresh)
         logger.info("fetched version %s to %s", version.version, target)
 
 
