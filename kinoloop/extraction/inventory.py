@@ -30,8 +30,12 @@ MAX_TEXT_CHARACTERS = 24_000
 
 SLICE_VIDEOS = 10_000
 
-ROW_VERSION = 2
+ROW_VERSION = 3
 """Raised whenever a row of `media` says more of the same files: only that is then made anew."""
+
+
+WORDS_VERSION = 2
+"""Raised whenever other words are read of the same files: only words are then encoded anew."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _item(
     subtitles_at, subtitles_hash, subtitles_fault = _look_up(subtitles, located, hashed)
     content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
     heard = speech if media and not subtitles else ""
-    words_hash = _digest(content_hash, heard) if heard else content_hash
+    words_hash = _digest(content_hash, f"{WORDS_VERSION} {heard}") if content_hash else ""
     made_by = f"{ROW_VERSION} {PRINTS_VERSION} {heard}"
     return Item(
         video_id=str(video_id),

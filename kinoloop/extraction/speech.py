@@ -25,10 +25,11 @@ from kinoloop.errors import ConfigError
 from kinoloop.extraction.config import SpeechConfig
 from kinoloop.extraction.products import ENCODER_FAULTS
 from kinoloop.extraction.rows import Decoded
+from kinoloop.media.captions import clean
 from kinoloop.media.decoded import DecodedMedia
 from kinoloop.media.language import detect_language
 from kinoloop.media.subtitle_formats import Cue
-from kinoloop.media.subtitles import clean, first_cues, join_lines
+from kinoloop.media.subtitles import first_cues, join_lines
 
 CODE_VERSION = 1
 CHUNK_S = 30.0

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kinoloop.errors import MediaError
+from kinoloop.media.captions import unroll
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia, nothing
 from kinoloop.media.diagnosis import is_encrypted
 from kinoloop.media.passes import read_streams
@@ -25,7 +26,7 @@ from kinoloop.media.sound import SoundReader
 from kinoloop.media.source import open_regular
 from kinoloop.media.subtitles import Subtitles, first_cues, join_lines, read_subtitles
 
-DECODE_VERSION = 3
+DECODE_VERSION = 4
 """Raised whenever this module starts to give other frames or samples for the same file."""
 
 
@@ -95,6 +96,7 @@ def _decode_file(
         said = f"{path}: no picture and no sound in it"
         raise MediaError(reason or "no_frames", f"{said}; {detail}" if detail else said)
     size = (config.thumbnail_width, config.thumbnail_height)
+    cues = tuple(unroll(reading.scan.cues))
     print_times_s, picture_print = reading.prints.finish()
     found = DecodedMedia(
         frames=stack_pictures(pictures) if pictures else nothing(config).frames,
@@ -102,9 +104,9 @@ def _decode_file(
         audio=audio,
         sample_rate=config.sample_rate,
         sound_s=sound.seconds,
-        words=join_lines(cue.text for cue in reading.scan.cues),
-        cues=first_cues(reading.scan.cues),
-        cue_count=len(reading.scan.cues),
+        words=join_lines(cue.text for cue in cues),
+        cues=first_cues(cues),
+        cue_count=len(cues),
         duration_s=max(reading.scan.end_s, 0.0),
         width=width,
         height=height,
@@ -125,8 +127,9 @@ def _shortfall(
     """Why what was read is not all: (reason, detail), empty where it is."""
     if scan.too_long:
         return "too_long", f"it was read up to {config.max_duration_s:.0f} s, the limit"
-    if scan.cut or scan.end_s < 0.9 * claimed_s - 0.5:
-        return "truncated", f"it ends at {scan.end_s:.1f} s, its header claims {claimed_s:.1f} s"
+    if scan.cut or scan.corrupt or scan.end_s < 0.9 * claimed_s - 0.5:
+        claim = f"its header claims {claimed_s:.1f} s" if claimed_s else "parts of it are missing"
+        return "truncated", f"it ends at {scan.end_s:.1f} s, {claim}"
     if scan.errors:
         return "decode_errors", f"{scan.errors} packets are damaged; {scan.first_error}"
     if missing_pictures:

@@ -8,8 +8,9 @@ import av
 import av.logging
 
 _MAGIC = {
+    b"RIFF": "AVI, WAV or WebP",
+    b"GIF8": "GIF",
     b"\x1aE\xdf\xa3": "Matroska or WebM",
-    b"RIFF": "AVI or WAV",
     b"OggS": "Ogg",
     b"FLV": "FLV",
     b"fLaC": "FLAC",
@@ -17,6 +18,9 @@ _MAGIC = {
     b"\x00\x00\x01\xba": "MPEG",
     b"\x30\x26\xb2\x75": "ASF",
 }
+_STILLS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+"""PNG, JPEG, BMP, TIFF."""
+
 _BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"free", b"wide", b"skip", b"sidx", b"pnot")
 
 
@@ -36,6 +40,15 @@ def why_unreadable(file: IO[bytes], err: Exception) -> tuple[str, str]:
     said = str(err).split(":", 1)[0]
     if head[4:8] in _BOXES:
         return _inspect_boxes(file, said)
+    if head.startswith(b"RIFF"):
+        form = head[8:12].decode("latin-1").strip()
+        if form not in {"AVI", "WAVE", "WEBP"}:
+            return (
+                "not_media",
+                f"it is a RIFF file of type {form!r}, and no video or sound ({said})",
+            )
+    if head.startswith(_STILLS):
+        return "not_media", f"it is a still picture, and no video ({said})"
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
     if not kind:
         return "not_media", f"its first bytes {head[:8]!r} are of no known container ({said})"
@@ -69,6 +82,29 @@ def _inspect_boxes(file: IO[bytes], said: str) -> tuple[str, str]:
     if b"moov" not in kinds:
         return "truncated", f"it has no 'moov' box, which tells where its samples are ({said})"
     return "damaged", f"it is an MP4 or MOV file but can not be opened ({said})"
+
+
+_NO_LENGTH = (0, 1 << 31, 1 << 32)
+"""What programs write that do not know yet how much sound comes, give or take a header."""
+
+
+def has_no_length(file: IO[bytes]) -> bool:
+    """Whether a WAV was written to a pipe: its header names no length, it ends where it ends."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return False
+    at, end = 12, file.seek(0, 2)
+    for _ in range(100):
+        file.seek(at)
+        kind, size = file.read(4), int.from_bytes(file.read(4), "little")
+        if kind == b"data":
+            near = any(abs(size - unknown) <= 1 << 13 for unknown in _NO_LENGTH)
+            return near and (size == 0 or at + 8 + size > end)
+        if len(kind) < 4:
+            break
+        at += 8 + size + size % 2
+    return False
 
 
 def is_encrypted(file: IO[bytes]) -> bool:

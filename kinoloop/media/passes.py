@@ -14,8 +14,9 @@ import av
 from av.container import InputContainer
 
 from kinoloop.errors import MediaError
+from kinoloop.media.animation import is_webp, read_webp
 from kinoloop.media.decoded import DecodeConfig
-from kinoloop.media.diagnosis import why_no_memory, why_unreadable
+from kinoloop.media.diagnosis import has_no_length, why_no_memory, why_unreadable
 from kinoloop.media.picture_reader import Outline, PictureReader
 from kinoloop.media.pictures import Picture
 from kinoloop.media.prints import PictureTaker
@@ -34,11 +35,16 @@ from kinoloop.media.scan import (
     unreadable_streams,
 )
 from kinoloop.media.sound import SoundReader
+from kinoloop.media.timeline import Timeline
 
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,wav,mp3,aac,flac,mpegvideo"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,asf,wav,mp3,aac,flac,mpegvideo,"
+    "gif,apng"
 )
 """Containers that may be read; playlists (hls, concat, dash) can name other files and may not."""
+
+STILLS = ("gif", "apng")
+"""Formats of pictures that may move, or not."""
 
 
 @dataclass
@@ -91,6 +97,10 @@ def read_streams(
         MediaError: It can not be opened, or has neither picture nor sound.
     """
     outline, reading = None, None
+    if is_webp(file):
+        found = read_webp(file, path, config)
+        return Reading(**vars(found), codecs=("webp",))
+    endless = has_no_length(file)
     with _open(file, path, config) as container:
         streams = choose_streams(container, without=without)
         unread = unreadable_streams(container, streams)
@@ -98,7 +108,8 @@ def read_streams(
             reason = "unsupported_codec" if unread else "no_streams"
             said = f"no decoder for {unread}" if unread else "neither picture nor sound"
             raise MediaError(reason, f"{path}: it has {said}")
-        claimed_s = (container.duration or 0) / av.time_base
+        claimed_s = 0.0 if endless else (container.duration or 0) / av.time_base
+        pictures_only = container.format.name in STILLS
         codecs = tuple(codec_name(stream) or "unknown" for stream in container.streams)
         if streams.video is not None:
             outline = claimed_outline(container, streams.video)
@@ -106,7 +117,13 @@ def read_streams(
             reading = _read(container, streams, outline, sound=sound, config=config)
     if reading is None:
         reading = _look_first(file, path, sound=sound, config=config, without=without)
+    if pictures_only and reading.scan.pictures == 1:
+        raise MediaError("not_media", f"{path}: it is a still picture, and no video")
     reading.codecs, reading.claimed_s, reading.unread = codecs, claimed_s, unread
+    if endless:
+        reading.scan.corrupt.clear()  # its last packet is shorter than it could be
+    if reading.scan.jumps:
+        reading.claimed_s = 0.0  # it counts from the first clock to the last
     better = _second_look(reading, config)
     if better is not None:
         _read_again(file, path, reading, outline=better, config=config)
@@ -198,7 +215,10 @@ def _demux(
 ) -> None:
     kinds = (streams.video, streams.audio, streams.subtitles)
     chosen = [stream for stream in kinds if stream is not None]
+    timeline = Timeline(container)
     for packet in cast("Iterator[av.Packet[Any]]", container.demux(chosen)):
+        timeline.straighten(packet)
+        scan.jumps = timeline.jumps
         scan.measure(packet)
         if scan.end_s > config.max_duration_s:
             scan.too_long = True

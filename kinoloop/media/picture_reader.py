@@ -77,19 +77,14 @@ class PictureReader:
         self._step_s = 1 / float(video.average_rate or 25)
         self._time_s = -self._step_s
         self._converter = Converter(config.frame_side, float(video.sample_aspect_ratio or 1))
-        self._picker: _Picker
+        self._picker = picker_for(self._converter, config, outline.end_s)
         self._keys: Nearest[Packet] | None = None
         self._key_frames_only = isinstance(config.sampling, KeyFrames)
         if isinstance(config.sampling, Uniform | Interval):
             wanted = wanted_times(config.sampling, outline.end_s)
-            self._picker = _ByTime(self._converter, wanted)
             if outline.key_frames >= 2 * len(wanted):
                 grid = uniform_times(PRINTED_KEY_FRAMES, outline.end_s)
                 self._keys = Nearest(sorted({*wanted, *grid}))
-        elif isinstance(config.sampling, Scenes):
-            self._picker = _Scenes(self._converter, config.sampling)
-        else:
-            self._picker = _KeyFrames(self._converter, config.sampling)
 
     @property
     def skips(self) -> bool:
@@ -146,7 +141,7 @@ def _seconds(packet: Packet) -> float:
     return 0.0 if at is None or packet.time_base is None else float(at * packet.time_base)
 
 
-class _Picker:
+class Picker:
     """Chooses among decoded frames; converts only what is chosen."""
 
     def __init__(self, converter: Converter) -> None:
@@ -154,16 +149,27 @@ class _Picker:
         self._pictures: list[Picture] = []
 
     def offer(self, time_s: float, frame: av.VideoFrame) -> None:
+        """Look at the next frame, in order of time."""
         raise NotImplementedError
 
     def finish(self) -> list[Picture]:
+        """Those that were chosen."""
         return self._pictures
 
     def _take(self, chosen: Iterator[Timed]) -> None:
         self._pictures += [self._converter.picture(*timed) for timed in chosen]
 
 
-class _ByTime(_Picker):
+def picker_for(converter: Converter, config: DecodeConfig, end_s: float) -> Picker:
+    """Who chooses among the frames of a video that ends at `end_s`, as the settings say."""
+    if isinstance(config.sampling, Uniform | Interval):
+        return _ByTime(converter, wanted_times(config.sampling, end_s))
+    if isinstance(config.sampling, Scenes):
+        return _Scenes(converter, config.sampling)
+    return _KeyFrames(converter, config.sampling)
+
+
+class _ByTime(Picker):
     def __init__(self, converter: Converter, wanted_s: list[float]) -> None:
         super().__init__(converter)
         self._nearest: Nearest[av.VideoFrame] = Nearest(wanted_s)
@@ -177,7 +183,7 @@ class _ByTime(_Picker):
         return self._pictures
 
 
-class _KeyFrames(_Picker):
+class _KeyFrames(Picker):
     def __init__(self, converter: Converter, sampling: KeyFrames) -> None:
         super().__init__(converter)
         self._thinned: Thinned[Picture] = Thinned(sampling.max_frames)
@@ -192,7 +198,7 @@ class _KeyFrames(_Picker):
         return self._thinned.kept
 
 
-class _Scenes(_Picker):
+class _Scenes(Picker):
     """Takes the first frame and those that change much.
 
     The change is the smaller of how far a frame is from the one before and how much that distance

@@ -8,10 +8,11 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.subtitles.stream import SubtitleStream
 
+from kinoloop.media.captions import clean
 from kinoloop.media.picture_reader import Outline
 from kinoloop.media.sound import SoundReader
 from kinoloop.media.subtitle_formats import MAX_CUES, Cue
-from kinoloop.media.subtitles import clean
+from kinoloop.media.timeline import Timeline
 
 TEXT_SUBTITLES = ("mov_text", "subrip", "srt", "webvtt", "ass", "ssa", "text")
 
@@ -36,21 +37,27 @@ class Scan:
         start_s: Time stamp that counts as 0 s.
         video_end_s: End of the last picture, seconds from the start.
         audio_end_s: End of the last sound.
+        pictures: Packets of pictures.
         key_frames: Pictures that can be decoded alone.
+        jumps: How often a stream started a new clock.
         errors: Packets that could not be decoded.
         first_error: What was said of the first of them.
         cut: Whether reading ended in an error.
+        corrupt: Streams whose last packet is not whole.
         too_long: Whether reading ended because the video is longer than allowed.
-        cues: Embedded subtitles.
+        cues: Embedded subtitles, as the file has them.
     """
 
     start_s: float = 0.0
     video_end_s: float = 0.0
     audio_end_s: float = 0.0
+    pictures: int = 0
     key_frames: int = 0
+    jumps: int = 0
     errors: int = 0
     first_error: str = ""
     cut: bool = False
+    corrupt: set[int] = field(default_factory=set)
     too_long: bool = False
     cues: list[Cue] = field(default_factory=list)
     _ticks: dict[int, float] = field(default_factory=dict)
@@ -67,13 +74,17 @@ class Scan:
 
     def measure(self, packet: "av.Packet[Any]") -> None:
         """Take what a packet says of time, without decoding it."""
-        self.cut = self.cut or packet.is_corrupt
+        if packet.is_corrupt:
+            self.corrupt.add(packet.stream_index)
+        elif packet.size:
+            self.corrupt.discard(packet.stream_index)
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None:
             return
         end_s = (at + (packet.duration or 0)) * self._tick_s(packet) - self.start_s
         if packet.stream.type == "video":
             self.video_end_s = max(self.video_end_s, end_s)
+            self.pictures += packet.size > 0
             self.key_frames += packet.is_keyframe
         elif packet.stream.type == "audio":
             self.audio_end_s = max(self.audio_end_s, end_s)
@@ -147,9 +158,10 @@ def claimed_outline(container: InputContainer, video: av.VideoStream) -> Outline
 
 def measured_outline(container: InputContainer, video: av.VideoStream) -> Outline:
     """Read every packet of a stream without decoding any: how long it is, how many key frames."""
-    scan = Scan(start_s=start_of(container))
+    scan, timeline = Scan(start_s=start_of(container)), Timeline(container)
     try:
         for packet in container.demux(video):
+            timeline.straighten(packet)
             scan.measure(packet)
     except av.error.FFmpegError as err:
         scan.note(err)
@@ -171,6 +183,6 @@ def read_cues(packet: "av.Packet[Any]", scan: Scan) -> None:
     lasts_s = float((packet.duration or 0) * packet.time_base)
     for cue in packet.decode():
         said = getattr(cue, "dialogue", b"") or getattr(cue, "text", b"")
-        text = clean(said.decode("utf-8", errors="replace"))
-        if text:
+        text = said.decode("utf-8", errors="replace")
+        if clean(text):
             scan.cues.append(Cue(start_s, start_s + max(0.0, lasts_s), text))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kinoloop.errors import MediaError
 from kinoloop.media.subtitle_text import tame
+from kinoloop.media.subtitle_times import close_gaps, put_right, rate_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -61,6 +62,7 @@ class Parsed:
 _STAMP = r"\d{1,3}:\d{1,2}:\d{1,2}\.\d{1,3}"
 _SBV = re.compile(rf"^[ \t]*({_STAMP})[ \t]*,[ \t]*({_STAMP})[ \t]*$", re.MULTILINE)
 _SUBVIEWER = re.compile(r"^\[(INFORMATION|SUBTITLE|TITLE|STYLE|COLF)\]", re.MULTILINE)
+_SUBSTATION = re.compile(r"^\[(Script Info|V4\+? Styles|Events)\]", re.MULTILINE)
 _XML = re.compile(r"\s*<(\?xml|!DOCTYPE|!--|([\w.-]+:)?tt[\s/>])")
 _TT = re.compile(r"<([\w.-]+:)?tt[\s/>]")
 _HEAD = 1 << 14
@@ -82,13 +84,16 @@ def parse_subtitles(text: str, *, fps: float | None = None) -> Parsed:
         return _bounded("ttml", _ttml_cues(text, fps or FRAME_RATE))
     text = tame(text).lstrip("\n")
     if text.startswith("WEBVTT"):
-        return _parse_vtt(text)
+        return _parse_vtt(close_gaps(put_right(text, point=".")[0]))
+    named_fps, text = rate_of(text)
     times = _SBV.search(text)
     if times and "-->" not in text[:_HEAD]:
         kind = "subviewer" if _SUBVIEWER.search(text[: times.start()]) else "sbv"
         text = _SBV.sub(r"\1 --> \2", text[times.start() :]).replace("[br]", "\n")
         return _parse_other(text, fps, kind=kind)
-    return _parse_other(text, fps)
+    text, timed = put_right(text, point=",")
+    kind = "srt" if timed and not _SUBSTATION.search(text[:_HEAD]) else ""
+    return _parse_other(text, named_fps or fps, kind=kind)
 
 
 def _parse_vtt(text: str) -> Parsed:
@@ -118,7 +123,8 @@ def _parse_other(text: str, fps: float | None, *, kind: str = "") -> Parsed:
             except pysubs2.exceptions.UnknownFPSError:
                 parsed = pysubs2.SSAFile.from_string(text, format_=form, fps=fps or FRAME_RATE)
     except pysubs2.exceptions.FormatAutodetectionError as err:
-        detail = f"its first line {text[:60].splitlines()[:1]} is of no known subtitle format"
+        first = [line[:40] for line in text[:200].split("\n") if line.strip()][:2]
+        detail = f"no line has times of a known subtitle format; it starts with {first}"
         raise MediaError("not_subtitles", detail) from err
     except (pysubs2.Pysubs2Error, ValueError, KeyError, IndexError, OverflowError) as err:
         detail = f"it looks like {form} but can not be read: {err or type(err).__name__}"

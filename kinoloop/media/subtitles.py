@@ -1,17 +1,15 @@
 """Words with their times, from subtitle files beside a video and tracks inside it.
 
 Files are small, bounded, in any encoding (`subtitle_text`) and of any format (`subtitle_formats`).
-Markup, sound descriptions' brackets and repeated lines (roll-up captions show each line twice) are
-dropped from the words; the cues keep their times.
+Markup, and what captions show more than once (`captions`), are dropped; the cues keep their times.
 """
 
-import html
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kinoloop.errors import MediaError
+from kinoloop.media.captions import unroll
 from kinoloop.media.source import open_regular
 from kinoloop.media.subtitle_formats import Cue, parse_subtitles
 from kinoloop.media.subtitle_text import decode_text
@@ -26,10 +24,6 @@ SUFFIXES = frozenset(
     (".srt", ".vtt", ".sbv", ".sub", ".ass", ".ssa", ".ttml", ".dfxp", ".smi", ".sami", ".mpl")
 )
 """How files are named that are subtitles and not media."""
-
-_LINE_END = re.compile(r"<br[ /]*>|\\[Nnh]", re.IGNORECASE)
-_MARKUP = re.compile(r"<[^<>\n]{0,200}>|\{\\?[^{}\n]{0,200}\}|\[END SUBTITLE\]\s*$")
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
@@ -72,18 +66,11 @@ def read_subtitles(path: Path, *, fps: float | None = None) -> Subtitles:
         parsed = parse_subtitles(decode_text(raw), fps=fps)
     except MediaError as err:
         raise MediaError(err.reason, f"{path}: {err.detail}") from err
-    cleaned = ((cue, clean(cue.text)) for cue in parsed.cues)
-    cues = tuple(Cue(cue.start_s, cue.end_s, text) for cue, text in cleaned if text)
+    cues = tuple(unroll(parsed.cues))
     if not cues and (parsed.cues or parsed.format != "vtt"):  # a WebVTT file may be only a header
         raise MediaError("no_cues", f"{path}: it is {parsed.format} and no cue says anything")
     words = join_lines(cue.text for cue in cues)
     return Subtitles(words=words, cues=cues, format=parsed.format, broken=parsed.broken)
-
-
-def clean(line: str) -> str:
-    """A cue without its markup, entities read, on one line."""
-    plain = _MARKUP.sub("", _LINE_END.sub(" ", line))
-    return _SPACE.sub(" ", html.unescape(plain)).replace("\0", "").strip()
 
 
 def join_lines(lines: Iterable[str]) -> str:

@@ -163,3 +163,29 @@ def test_damaged_packets_make_it_partial(clip, tmp_path):
     found = decode_media(broken)
     assert found.reason in {"decode_errors", "truncated"}
     assert len(found.audio) > 0
+
+
+@pytest.mark.parametrize("length", [0, 1 << 31, (1 << 32) - 1, 0x7FFFF000, (1 << 32) - 37])
+def test_sound_from_a_pipe_is_whole(tmp_path, length):
+    raw = bytearray(sound_file(tmp_path / "a.wav").read_bytes())
+    at = raw.index(b"data") + 4
+    raw[at : at + 4] = length.to_bytes(4, "little")
+    (tmp_path / "piped.wav").write_bytes(raw[:-1])
+    found = decode_media(tmp_path / "piped.wav")
+    assert (found.reason, found.duration_s) == ("", pytest.approx(1.0, abs=0.01))
+
+
+def test_sound_that_is_cut_off_is_told(tmp_path):
+    raw = sound_file(tmp_path / "a.wav", seconds=4).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(raw[: len(raw) // 2])
+    assert decode_media(tmp_path / "cut.wav").reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("without", "frames", "sound", "words"),
+    [("sound", 8, False, "hello"), ("pictures", 0, True, "hello"), ("words", 8, True, "")],
+)
+def test_part_that_is_left_out_is_not_read(tmp_path, without, frames, sound, words):
+    clip = bar_clip(tmp_path / "a.mp4", subtitles=("hello",))
+    found = decode_media(clip, without=without)
+    assert (len(found.frames), len(found.audio) > 0, found.words) == (frames, sound, words)

@@ -33,4 +33,4 @@ def test_tells_what_is_wrong(content, reason):
 def test_header_that_ends_early_is_truncated():
     found = why_unreadable(io.BytesIO(b"RIFF1234AVI "), EOFError("End of file"))
     assert found[0] == "truncated"
-    assert "AVI or WAV" in found[1]
+    assert "AVI, WAV or WebP" in found[1]

@@ -8,9 +8,8 @@ from kinoloop.media.sound import SoundReader
 
 
 def frame(samples, rate=48_000, layout="mono"):
-    block = av.AudioFrame.from_ndarray(
-        np.atleast_2d(samples).astype(np.float32), format="fltp", layout=layout
-    )
+    packed = np.atleast_2d(samples).astype(np.float32).T.reshape(1, -1)
+    block = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
     block.sample_rate, block.time_base = rate, Fraction(1, rate)
     return block
 
@@ -63,6 +62,41 @@ def test_reads_up_to_its_limit():
     reader, sound = read(frame(np.full(96_000, 0.5)), max_s=0.5)
     assert reader.full
     assert len(sound) == 8_000
+
+
+def tone(hertz=440.0, seconds=1.0):
+    return 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(48_000 * seconds)) / 48_000)
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels"),
+    [
+        ("stereo", [1, -1]),
+        ("stereo", [1, -0.9]),
+        ("quad", [1, -1, 1, -1]),
+        ("5.1", [1, -1, 0, 0, 0, 0]),
+        ("5.1", [0, 0, 1, 0, 0, 0]),
+        ("7.1", [0, 0, 1, 0, 0, 0, 0, 0]),
+        ("hexadecagonal", [0] * 15 + [1]),
+    ],
+)
+def test_sound_that_the_mix_would_lose_is_heard(layout, channels):
+    _, sound = read(frame(np.outer(channels, tone()), layout=layout))
+    assert np.abs(sound).max() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("layout", ["7.1", "hexadecagonal"])
+def test_eight_and_more_channels_are_mixed(layout):
+    n = 8 if layout == "7.1" else 16
+    _, sound = read(frame(np.tile(tone(), (n, 1)), layout=layout))
+    assert np.abs(sound).max() == pytest.approx(0.3, abs=0.02)
+    assert len(sound) == pytest.approx(16_000, abs=40)
+
+
+def test_channel_that_is_quiet_beside_others_is_mixed_in():
+    _, sound = read(frame(np.stack([tone(440), 0.5 * tone(1000)]), layout="stereo"))
+    spectrum = np.abs(np.fft.rfft(sound[:16_000]))
+    assert spectrum[1000] == pytest.approx(0.5 * spectrum[440], rel=0.1)
 
 
 def test_no_frames_give_no_sound():

@@ -4,8 +4,8 @@ import pytest
 
 from kinoloop.errors import MediaError
 from kinoloop.media import subtitle_formats
+from kinoloop.media.captions import clean
 from kinoloop.media.subtitle_formats import Cue, parse_subtitles
-from kinoloop.media.subtitles import clean
 
 TWO = (Cue(1.0, 2.5, "hello there"), Cue(3.0, 4.0, "good bye"))
 
@@ -84,7 +84,7 @@ def test_number_of_cues_is_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a letter to a friend", r"not_subtitles: its first line \['a letter to a friend'\]"),
+        ("a letter to a friend", r"not_subtitles: .*\['a letter to a friend'\]"),
         ("", "not_subtitles"),
         ("1", "not_subtitles"),
         ('{"a": 1}', "not_subtitles"),

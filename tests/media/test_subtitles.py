@@ -2,8 +2,9 @@ import pytest
 
 from kinoloop.errors import MediaError
 from kinoloop.media import subtitles
+from kinoloop.media.captions import clean
 from kinoloop.media.subtitle_formats import Cue
-from kinoloop.media.subtitles import clean, first_cues, join_lines, read_subtitles
+from kinoloop.media.subtitles import first_cues, join_lines, read_subtitles
 
 SRT = "1\n00:00:00,000 --> 00:00:01,000\n{}\n\n2\n00:00:01,000 --> 00:00:02,000\n{}\n"
 
@@ -35,7 +36,7 @@ def test_file_whose_cues_all_say_nothing_is_refused(tmp_path):
 
 
 def test_refusal_names_the_file(tmp_path):
-    with pytest.raises(MediaError, match=r"not_subtitles: .*letter\.srt: its first line"):
+    with pytest.raises(MediaError, match=r"not_subtitles: .*letter\.srt: no line has times"):
         read_subtitles(write(tmp_path, "letter.srt", "just a letter\nto a friend\n"))
 
 

@@ -1,0 +1,83 @@
+"""Put the time lines of SubRip and WebVTT into the form that their parsers know.
+
+People and programs write `00:00:20 --> 00:00:24`, `0:10,5 -> 0:14`, `00:00:10, --> 00:00:14,` and
+put blank lines between a time and its text; players read all of it.
+"""
+
+import re
+from collections.abc import Iterator
+
+_TIME = (
+    r"(?:(\d{1,3})[ \t]*:[ \t]*)?(\d{1,3})[ \t]*:[ \t]*(\d{1,2})(?:[ \t]?[.,:;][ \t]?(\d{0,9}))?"
+)
+_LINE = re.compile(rf"^[ \t]*{_TIME}[ \t]*(?:-{{1,3}}|[–—−]+)[ \t]*>[ \t]*{_TIME}(?=[ \t]|$)(.*)$")
+_RATE = re.compile(
+    r"^\s*\{[01]?\}\{[01]?\}\s*(\d{1,3}(?:[.,]\d{1,6})?)\s*(?:fps)?\s*$", re.IGNORECASE
+)
+_NO_TEXT = ("NOTE", "STYLE", "REGION")
+
+
+def put_right(text: str, *, point: str) -> tuple[str, int]:
+    """Rewrite every time line as `HH:MM:SS,mmm --> HH:MM:SS,mmm`.
+
+    Args:
+        text: Of a file, lines ended by newlines.
+        point: `,` for SubRip, `.` for WebVTT.
+
+    Returns:
+        The text, and how many time lines there are.
+    """
+    lines, count = [], 0
+    for line in text.split("\n"):
+        found = _LINE.match(line) if ">" in line else None
+        if found is None:
+            lines.append(line)
+            continue
+        parts = found.groups()
+        count += 1
+        start, end = _stamp(parts[:4], point), _stamp(parts[4:8], point)
+        lines.append(f"{start} --> {end}{parts[8]}")
+    return "\n".join(lines), count
+
+
+def close_gaps(text: str) -> str:
+    """Drop blank lines between a time line and its text; a cue without text stays without."""
+    return "\n".join(_without_gaps(text.split("\n")))
+
+
+def rate_of(text: str) -> tuple[float | None, str]:
+    """The frame rate that a MicroDVD file names in its first line, and what follows that line."""
+    first, _, rest = text.partition("\n")
+    found = _RATE.match(first)
+    if found is None:
+        return None, text
+    rate = float(found[1].replace(",", "."))
+    return (rate, rest) if 1 <= rate <= 1000 else (None, rest)
+
+
+def _without_gaps(lines: list[str]) -> Iterator[str]:
+    at = 0
+    while at < len(lines):
+        yield lines[at]
+        if _LINE.match(lines[at]):
+            text = at + 1
+            while text < len(lines) and not lines[text].strip():
+                text += 1
+            if text < len(lines) and _is_text(lines, text):
+                at = text - 1
+        at += 1
+
+
+def _is_text(lines: list[str], at: int) -> bool:
+    """Whether a line belongs to the time before it: no time, no number or name of the next cue."""
+    following = lines[at + 1] if at + 1 < len(lines) else ""
+    marked = lines[at].split(" ")[0] in _NO_TEXT
+    return not (_LINE.match(lines[at]) or _LINE.match(following) or marked)
+
+
+def _stamp(parts: tuple[str | None, ...], point: str) -> str:
+    hours, minutes, seconds, fraction = (part or "0" for part in parts)
+    total_ms = (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 1000
+    total_ms += int(fraction[:3].ljust(3, "0"))
+    minutes_in, ms = divmod(total_ms, 60_000)
+    return f"{minutes_in // 60:02d}:{minutes_in % 60:02d}:{ms // 1000:02d}{point}{ms % 1000:03d}"
