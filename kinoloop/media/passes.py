@@ -217,8 +217,9 @@ def _demux(
     chosen = [stream for stream in kinds if stream is not None]
     timeline = Timeline(container)
     for packet in cast("Iterator[av.Packet[Any]]", container.demux(chosen)):
-        timeline.straighten(packet)
-        scan.jumps = timeline.jumps
+        if timeline.possible:
+            timeline.straighten(packet)
+            scan.jumps = timeline.jumps
         scan.measure(packet)
         if scan.end_s > config.max_duration_s:
             scan.too_long = True

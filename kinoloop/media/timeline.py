@@ -33,11 +33,12 @@ class Timeline:
         container: The file; formats that can not start a new clock are left alone.
 
     Attributes:
+        possible: Whether this format can start a new clock at all.
         jumps: How often a stream started a new clock.
     """
 
     def __init__(self, container: InputContainer) -> None:
-        self._possible = bool(int(container.format.flags) & Flags.ts_discont.value)
+        self.possible = bool(Flags(container.format.flags) & Flags.ts_discont)
         self._streams: dict[int, _Stream] = {}
         self._latest_s = 0.0
         self.jumps = 0
@@ -45,7 +46,7 @@ class Timeline:
     def straighten(self, packet: "av.Packet[Any]") -> None:
         """Move a packet to where it belongs; each stream's packets in order of decoding."""
         raw = packet.dts if packet.dts is not None else packet.pts
-        if not self._possible or raw is None or packet.time_base is None:
+        if not self.possible or raw is None or packet.time_base is None:
             return
         tick_s = float(packet.time_base)
         stream = self._streams.get(packet.stream_index)
