@@ -29,6 +29,9 @@ EXCESS = 1.5
 """More arrivals than that for each request finished is overload; clients that each wait for their
 answer before they ask again stay below it."""
 
+CALM = 16
+"""Arrivals in a row that find nobody waiting, after which an overload is over."""
+
 UNDER_WAY = 256
 """Requests that have started and wait for something, such as the disk, at most."""
 
@@ -46,7 +49,7 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._under_way = 0
         self._turn_taken = False
-        self._arrived = self._finished = 0
+        self._arrived = self._finished = self._calm = 0
         self.overloaded = False
 
     @property
@@ -57,10 +60,14 @@ class Admission:
     def arrived(self) -> None:
         """Count a request that came, admitted or not."""
         self._arrived += 1
-        if self._arrived < WINDOW:
-            return
-        overloaded = self._finished * EXCESS < self._arrived
-        self._arrived = self._finished = 0
+        self._calm = 0 if self._waiting else self._calm + 1
+        if self._calm == CALM:
+            self._judge(overloaded=False)
+        elif self._arrived == WINDOW:
+            self._judge(overloaded=self._finished * EXCESS < self._arrived)
+
+    def _judge(self, *, overloaded: bool) -> None:
+        self._arrived = self._finished = self._calm = 0
         if overloaded != self.overloaded:
             self.overloaded = overloaded
             logger.warning("overload %s", "begins" if overloaded else "ends")

@@ -53,7 +53,7 @@ class ServingConfig(Config):
         64, ge=1, description="Requests that may wait in a worker; one more is refused with 503."
     )
     max_queue_overloaded: int = Field(
-        4, ge=1, description="The same while far more come than are finished."
+        2, ge=1, description="The same while far more come than are finished."
     )
     max_connections: int = Field(
         1000,

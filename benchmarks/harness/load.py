@@ -55,7 +55,7 @@ class Load:
         )
 
 
-class _Client(asyncio.Protocol):
+class Client(asyncio.Protocol):
     """One keep-alive connection, one request at a time."""
 
     def __init__(self) -> None:
@@ -65,14 +65,17 @@ class _Client(asyncio.Protocol):
         self.closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits for an answer."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("closed"))
 
     def data_received(self, data: bytes) -> None:
+        """Find the end of the answer."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if not found or self._answer is None:
@@ -91,6 +94,7 @@ class _Client(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
+        """Close the connection."""
         if self._transport is not None:
             self._transport.close()
 
@@ -137,13 +141,13 @@ async def load(
 
     async def one(first: int) -> None:
         nonlocal failed
-        client: _Client | None = None
+        client: Client | None = None
         at = first
         while (started := time.perf_counter()) < end:
             at += clients
             try:
                 if client is None:
-                    _, client = await loop.create_connection(_Client, parts.hostname, parts.port)
+                    _, client = await loop.create_connection(Client, parts.hostname, parts.port)
                 status = await client.ask(requests[at % len(requests)])
             except OSError:
                 failed += 1

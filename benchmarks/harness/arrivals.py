@@ -1,0 +1,80 @@
+"""Requests that come at a rate, whether or not the earlier ones were answered (an open loop).
+
+A closed loop (benchmarks/harness/load.py) waits for answers and so slows down with the service;
+people do not. Run as a process of its own it prints one JSON line:
+
+    python -m benchmarks.harness.arrivals --url http://127.0.0.1:3000 --rate 500 --seconds 10
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from benchmarks.harness.load import Client, requests_for, user_ids
+
+PATIENCE_S = 60.0  # after the last one was sent
+BROKEN = 0  # status of a request whose connection broke
+
+
+async def arrive(
+    url: str, requests: Sequence[bytes], *, rate: float, seconds: float
+) -> list[tuple[float, float, int]]:
+    """Send at a rate, over as many keep-alive connections as that takes.
+
+    Returns:
+        (start on the monotonic clock, latency, status) of each request, seconds.
+    """
+    loop, parts = asyncio.get_running_loop(), urlsplit(url)
+    free: list[Client] = []
+    told: list[tuple[float, float, int]] = []
+
+    async def one(request: bytes) -> None:
+        started = time.monotonic()
+        try:
+            if free:
+                client = free.pop()
+            else:
+                _, client = await loop.create_connection(Client, parts.hostname, parts.port)
+            status = await client.ask(request)
+            if client.closing:
+                client.close()
+            else:
+                free.append(client)
+        except OSError:
+            status = BROKEN
+        told.append((started, time.monotonic() - started, status))
+
+    began, sent, under_way = time.monotonic(), 0, set()
+    while (now := time.monotonic() - began) < seconds:
+        while sent < now * rate:
+            task = loop.create_task(one(requests[sent % len(requests)]))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            sent += 1
+        await asyncio.sleep(0.001)
+    if under_way:
+        await asyncio.wait(under_way, timeout=PATIENCE_S)
+    for client in free:
+        client.close()
+    return told
+
+
+def main() -> None:
+    """Send and print one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--path", default="/recommend")
+    parser.add_argument("--rate", type=float, required=True, help="requests per second")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--users", default="user-{}", help="user ids; {} is 1 to 1000")
+    options = parser.parse_args()
+    requests = requests_for(options.url, options.path, user_ids(options.users))
+    told = asyncio.run(arrive(options.url, requests, rate=options.rate, seconds=options.seconds))
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
