@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import bentoml
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.requests import Request
 
 from kinoloop.schema import MAX_ID_CHARACTERS
@@ -18,8 +18,17 @@ PARSED = "kinoloop.body"
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 UserId = Annotated[_Id, Field(description="Whom the slate is for.", examples=["u1"])]
 VideoId = Annotated[_Id, Field(examples=["v1"])]
+
+
+def _whole(number: object) -> object:
+    """JSON has one kind of number: `10.0` is a whole one."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 TopK = Annotated[
-    int, Field(strict=True, ge=1, le=500, description="Length of the slate.", examples=[10])
+    int,
+    Field(strict=True, ge=1, le=500, description="Length of the slate.", examples=[10]),
+    BeforeValidator(_whole),
 ]
 
 
@@ -97,9 +106,15 @@ _EVENTS = {
     "type": "array",
     "minItems": 1,
     "items": {
-        "type": "object",
-        "required": ["user_id", "event"],
-        "properties": FeedbackEvent.model_json_schema()["properties"],
+        "description": "Each is judged by itself: what is no event is told of under `reasons`.",
+        "anyOf": [
+            {
+                "type": "object",
+                "required": ["user_id", "event"],
+                "properties": FeedbackEvent.model_json_schema()["properties"],
+            },
+            {},
+        ],
     },
     "example": [{"user_id": "u1", "video_id": "v1", "event": "like"}],
 }

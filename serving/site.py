@@ -13,10 +13,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 from serving import metrics
 from serving.messages import About, LineageRecord, ReleaseFacts, VideoDetails
+from serving.openapi import described
 from serving.problems import Problem, explain, no_release, unknown_video
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
-)
-_DESCRIPTION = (
-    "Multimodal video recommendation. Bodies are JSON without a wrapper; an error is "
-    "`application/problem+json` and says what was wrong, what was got, what was expected and what "
-    "to do next."
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
 
@@ -83,10 +78,8 @@ async def docs() -> FileResponse:
 
 @router.get("/docs.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
-    """BentoML's OpenAPI document of every route, introduced in our own words."""
-    document = request.app.state.served.bento_service.openapi_spec.asdict()
-    info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
-    return JSONResponse({**document, "info": info, "servers": [{"url": "/"}]})
+    """The OpenAPI document of every route."""
+    return JSONResponse(described(request.app.state.served.bento_service.openapi_spec.asdict()))
 
 
 @router.get("/page/{asset}", include_in_schema=False)

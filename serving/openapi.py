@@ -1,0 +1,104 @@
+"""The OpenAPI document of every route: BentoML's, with the errors that are really answered.
+
+BentoML describes its own error bodies, which the border never lets out, and FastAPI those of its
+validation. Here each operation gets the statuses it can end with, all in one form (RFC 9457), and
+what a client may leave `null` is said to be nullable. A test asks the running service whatever this
+document allows and forbids, and holds its answers against it.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from kinoloop import __version__
+from serving.problems import MEDIA_TYPE
+
+_DESCRIPTION = (
+    "Multimodal video recommendation. Bodies are JSON without a wrapper; an error is "
+    "`application/problem+json` and says what was wrong, what was got, what was expected and what "
+    "to do next."
+)
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What was wrong, and what to do (RFC 9457).",
+    "required": ["status", "error", "what", "got", "expected", "next_step"],
+    "properties": {
+        "status": {"type": "integer", "description": "HTTP status."},
+        "error": {"type": "string", "description": "Code that programs can branch on."},
+        "what": {"type": "string", "description": "What is wrong."},
+        "got": {"description": "The value that is wrong; long ones are cut."},
+        "expected": {"type": "string", "description": "What would have been right."},
+        "next_step": {"type": "string", "description": "What to do."},
+    },
+}
+_EVERYWHERE = {403: "Sent to another name, or by a page of another origin.",
+               503: "Nothing can be answered now; Retry-After says when."}  # fmt: skip
+_OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.",
+              413: "The body is too large.", 415: "The body is not announced as JSON.",
+              422: "A field is missing, unknown or out of bounds."}  # fmt: skip
+_UNKNOWN = {404: "There is no such thing."}
+_PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+
+
+def described(document: Mapping[str, Any]) -> dict[str, Any]:
+    """BentoML's document, introduced in our words and with our errors.
+
+    Args:
+        document: As BentoML makes it.
+    """
+    info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
+    components = dict(document["components"])
+    components["schemas"] = {**components["schemas"], "Problem": _PROBLEM}
+    paths = {
+        path: {method: _operation(path, method, operation) for method, operation in item.items()}
+        for path, item in document["paths"].items()
+    }
+    result = {
+        **document,
+        "openapi": "3.1.0",  # FastAPI's parts are; BentoML's are right in both
+        "info": info,
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": components,
+    }
+    copied: dict[str, Any] = copy.deepcopy(result)  # BentoML keeps its document
+    _say_nullable(copied)
+    return copied
+
+
+def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+    good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
+    told = {"200": good}
+    if path == "/readyz":
+        told["503"] = {"description": "There is nothing to answer with, or no future.",
+                       "content": {"text/plain": {"schema": {"type": "string"}}}}  # fmt: skip
+    if path not in _PROBES:
+        statuses = dict(_EVERYWHERE)
+        if method == "post":
+            statuses |= _OF_BODIES
+        if "{" in path or path == "/similar":
+            statuses |= _UNKNOWN
+        told |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
+        told["default"] = _answer("Any other error.")
+    described = {**operation, "responses": told}
+    if "requestBody" in operation:
+        described["requestBody"] = {**operation["requestBody"], "required": True}
+    return described
+
+
+def _answer(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _say_nullable(part: Any) -> None:  # noqa: ANN401 (any JSON)
+    """Mark what has `null` as its default: BentoML leaves that out of the type."""
+    if isinstance(part, dict):
+        if "type" in part and part.get("default", ...) is None:
+            part["type"] = [part["type"], "null"]
+        for inner in part.values():
+            _say_nullable(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            _say_nullable(inner)
