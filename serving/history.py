@@ -70,6 +70,7 @@ def past_of(
         met = met[met >= 0]
     if not len(met):
         return Past(stored[-limit:], release.seen_by(user))
+    config = config.on_scale(release.info.rating_liked_from)
     fresh = live(events, ids, current.durations, config)
     both = merged(stored, fresh, user=user, ids=ids)[-limit:]
     return Past(both, np.concatenate([release.seen_by(user), met]))
@@ -103,6 +104,7 @@ def live(
     Returns:
         In no order.
     """
+    config = config.on_scale(None)
     by_video: dict[int, list[LiveEvent]] = {}
     for event in events:
         index = ids.index(event.video_id)
@@ -165,6 +167,8 @@ def _signal(event: LiveEvent, share: float | None, config: InterestConfig) -> fl
             return config.skip
         return config.view * (0.5 + 0.5 * (1.0 if share is None else share))
     if event.event == "rating":
-        below = event.value is not None and event.value < config.rating_liked_from
+        threshold = config.rating_liked_from
+        assert threshold is not None, "the scale is filled in by `on_scale`"
+        below = event.value is not None and event.value < threshold
         return config.dislike if below else config.rating
     return float(getattr(config, event.event))

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from kinoloop import __version__, durable
 from kinoloop.data.catalogue import load_thumbnails
 from kinoloop.data.fusion import FusionConfig
+from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.environment import Environment
@@ -223,6 +224,7 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
         metrics=winner.test,
         ranker=ranker_metrics(plan),
+        rating_liked_from=found_in(plan.tables),
     )
 
 

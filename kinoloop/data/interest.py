@@ -20,6 +20,7 @@ from kinoloop.data.checksums import check
 from kinoloop.data.durations import with_durations
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
+from kinoloop.data.rating_scale import USUAL, found_in
 from kinoloop.data.tables import Tables
 from kinoloop.data.ties import name_keys, tie_keys
 from kinoloop.schema import EVENT_KINDS
@@ -45,9 +46,23 @@ class InterestConfig(Config):
     min_watch_share: float = Field(
         0.1, ge=0, le=1, description="Watched less than this share of the duration: a skip."
     )
-    rating_liked_from: float = Field(
-        3.0, description="Lowest rating that shows interest; 0 counts each, as papers do."
+    rating_liked_from: float | None = Field(
+        None,
+        description="Lowest rating that shows interest; None: from the middle of the scale that "
+        "the ratings lie on; 0 counts each, as papers do.",
     )
+
+    def on_scale(self, liked_from: float | None) -> "InterestConfig":
+        """The same with the threshold filled in where the settings leave it to the data.
+
+        Args:
+            liked_from: What the data says; None where it has no ratings.
+        """
+        if self.rating_liked_from is not None:
+            return self
+        return self.model_copy(
+            update={"rating_liked_from": USUAL if liked_from is None else liked_from}
+        )
 
 
 def load_histories(
@@ -75,6 +90,7 @@ def load_histories(
         DataError: A file of the tables is damaged.
     """
     check(tables, ("events", "videos", "media"))
+    config = config.on_scale(found_in(tables))
     events = _events(tables, since, until)
     users = events.select("user_id").unique().collect(engine="streaming").sort("user_id")
     users = users.with_row_index("user")
@@ -136,7 +152,7 @@ def _signals(config: InterestConfig) -> list[pl.Expr]:
         .otherwise(config.view * (0.5 + 0.5 * share.fill_null(1.0)))
     )
     rated = (
-        pl.when(pl.col("value") < config.rating_liked_from)
+        pl.when(pl.col("value") < pl.lit(config.rating_liked_from, pl.Float64))
         .then(config.dislike)
         .otherwise(config.rating)
     )

@@ -27,7 +27,9 @@ class LabelConfig(Config):
         "time among videos equally long, which rewards no length.",
     )
     min_watch: float = Field(0.5, ge=0, le=1, description="Lowest share or quantile that is a yes.")
-    rating_liked_from: float = Field(3.0, description="Lowest rating that is a yes.")
+    rating_liked_from: float | None = Field(
+        None, description="Lowest rating that is a yes; None: from the middle of their scale."
+    )
 
 
 class LanguageConfig(Config):

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.exposures import Exposures
+from kinoloop.data.rating_scale import USUAL, liked_from
 from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.ranking.config import LabelConfig
 
@@ -36,8 +37,12 @@ def label(
             sized = np.where(durations > 0, durations, np.nan)
             reached = np.clip(exposures.watch_s / sized, 0, 1)
         watched = viewed & (np.isnan(reached) | (reached >= policy.min_watch))
-    rated = exposures.happened("rating") & (exposures.ratings >= policy.rating_liked_from)
-    disliked = exposures.happened("rating") & (exposures.ratings < policy.rating_liked_from)
+    threshold = policy.rating_liked_from
+    if threshold is None:
+        given = exposures.ratings[np.isfinite(exposures.ratings)]
+        threshold = liked_from(float(given.min()), float(given.max())) if len(given) else USUAL
+    rated = exposures.happened("rating") & (exposures.ratings >= threshold)
+    disliked = exposures.happened("rating") & (exposures.ratings < threshold)
     yes = watched | rated
     if policy.positive:
         yes |= exposures.happened(*policy.positive)

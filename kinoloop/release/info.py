@@ -36,6 +36,7 @@ class Lineage(Config):
         fusion: Weights of the modalities in a plain similarity.
         metrics: Of the test window.
         ranker: What the ranker achieved; empty where there is none.
+        rating_liked_from: Lowest rating that is a yes on the scale of the data; None: no ratings.
     """
 
     name: str = ""
@@ -53,6 +54,7 @@ class Lineage(Config):
     fusion: FusionConfig = FusionConfig()
     metrics: dict[str, float] = Field(default_factory=dict)
     ranker: dict[str, float] = Field(default_factory=dict)
+    rating_liked_from: float | None = None
 
 
 class BundleInfo(Lineage):

@@ -109,6 +109,25 @@ def test_a_low_rating_is_a_dislike(read):
     assert read(events, InterestConfig(rating_liked_from=0)).weights.tolist() == [1.5, 1.5]
 
 
+@pytest.mark.parametrize(
+    ("ratings", "weights"),
+    [
+        ([0.5, 3.0, 5.0], [-2.0, 1.5, 1.5]),
+        ([1.0, 5.0, 6.0, 10.0], [-2.0, -2.0, 1.5, 1.5]),
+        ([0.0, 1.0], [-2.0, 1.5]),
+        ([1.0, 1.0], [1.5, 1.5]),
+        ([20.0, 80.0], [-2.0, 1.5]),
+        ([-1.0, 1.0], [-2.0, 1.5]),
+    ],
+)
+def test_what_is_liked_follows_the_scale_that_is_found(read, ratings, weights):
+    events = [
+        event("u", video, at, "rating", value=rating)
+        for at, (video, rating) in enumerate(zip("abcd", ratings, strict=False))
+    ]
+    assert read(events).weights.tolist() == weights
+
+
 def test_the_window_is_closed_at_its_start_and_open_at_its_end(read):
     events = [event("u", v, minute, "view") for v, minute in (("a", 0), ("b", 10), ("c", 20))]
     start, end = START + timedelta(minutes=10), START + timedelta(minutes=20)

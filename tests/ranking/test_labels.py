@@ -55,6 +55,13 @@ def test_unknown_duration_counts_as_watched_by_share_and_by_all_views_by_quantil
     assert not label(SEEN, unknown, LabelConfig(watch="quantile"), UNIFORM)[2]
 
 
+def test_a_rating_is_a_yes_by_the_scale_of_all_ratings():
+    ten = exposures((["rating"], NAN, 4.0), (["rating"], NAN, 6.0), (["rating"], NAN, 10.0))
+    assert label(ten, TEN[:3], LabelConfig(), UNIFORM).tolist() == [False, True, True]
+    fixed = LabelConfig(rating_liked_from=7)
+    assert label(ten, TEN[:3], fixed, UNIFORM).tolist() == [False, False, True]
+
+
 def test_the_quantile_rewards_no_length():
     rng = np.random.default_rng(0)
     durations = rng.choice([10.0, 20, 60, 120, 300], 20_000)

@@ -10,6 +10,7 @@ import pytest
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interest import NO_INTERACTION, InterestConfig, load_histories
+from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
 from serving.history import live, merged, past_of, told
@@ -44,7 +45,8 @@ def test_unknown_videos_are_no_interactions():
     assert live([event("z", "like", 3)], IDS, DURATIONS, InterestConfig()) == []
 
 
-def test_live_events_weigh_as_in_training(tmp_path):
+@pytest.mark.parametrize("stars", [5, 10])
+def test_live_events_weigh_as_in_training(tmp_path, stars):
     """The same random events through the service and through the training tables."""
     rng = np.random.default_rng(0)
     events = [
@@ -53,16 +55,18 @@ def test_live_events_weigh_as_in_training(tmp_path):
             str(rng.choice(EVENT_KINDS)),
             1_790_000_000_000_000 + int(rng.integers(10)) * 1_000_000,
             float(np.round(rng.uniform(0, 50), 1)) if rng.random() < 0.6 else None,
-            float(rng.integers(1, 6)) if rng.random() < 0.5 else None,
+            float(rng.integers(1, stars + 1)) if rng.random() < 0.5 else None,
             user=f"p{rng.integers(60):02d}",
         )
         for _ in range(600)
     ]
-    expected = load_histories(_tables(tmp_path, events), IDS, InterestConfig())
+    tables = _tables(tmp_path, events)
+    expected = load_histories(tables, IDS, InterestConfig())
+    on_scale = InterestConfig().on_scale(found_in(tables))
     assert len(expected) == 60
     for row, user in enumerate(expected.user_ids):
         mine = [e for e in events if e.user == user and e.event not in NO_INTERACTION]
-        got = merged([], live(mine, IDS, DURATIONS, InterestConfig()), user=user, ids=IDS)
+        got = merged([], live(mine, IDS, DURATIONS, on_scale), user=user, ids=IDS)
         part = expected.row(row)
         assert [i.video for i in got] == expected.videos[part].tolist()
         assert [i.timestamp for i in got] == expected.timestamps[part].tolist()
@@ -123,6 +127,7 @@ class Stored(NamedTuple):
     catalogue: Any
     history: list[Interaction]
     seen: list[int]
+    info: Any = SimpleNamespace(rating_liked_from=None)
 
     def history_of(self, user):
         return self.history if user == "p" else []
