@@ -14,6 +14,7 @@ from kinoloop.environment import Environment
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.release import Release
+from kinoloop.release.signature import load_trust
 from kinoloop.sample import Truth, build_world
 
 WITHOUT_MS = -1.0  # a budget that leaves no time for re-ranking
@@ -29,7 +30,9 @@ def main() -> None:
     version = registry.by_alias("champion") or registry.by_alias("challenger")
     if version is None:
         raise SystemExit("there is no release; run `make demo` first")
-    release = Release.open(registry.download(version, environment.state_dir / "releases"))
+    trust = load_trust(environment)
+    cache = environment.state_dir / "releases"
+    release = Release.open(registry.download(version, cache, trust=trust), trust)
     pseudonyms, truth = load_pseudonyms(environment), Truth(world)
     now: datetime = world.config.at(world.config.days)
     seen, popular = watched(environment.data_dir / "sample" / "batches")

@@ -24,6 +24,7 @@ from benchmarks.harness.load import Load
 from benchmarks.harness.service import known_key, running, synthetic_bundle
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
+from kinoloop.release.signature import signed_by
 
 SWAP_S = 60.0
 QUIET_S = 4.0
@@ -114,6 +115,7 @@ def main() -> None:
             folder / "state",
             KINOLOOP_PSEUDONYM_KEY=known_key(bundles[0], options.users),
             KINOLOOP_MLFLOW_URI=registry.tracking_uri,
+            KINOLOOP_TRUSTED_KEYS=",".join(map(signed_by, bundles)),
             KINOLOOP_SETTINGS_FILE=str(settings),
         ) as url:
             measure(url, registry, versions, options)

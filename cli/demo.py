@@ -151,10 +151,12 @@ def waiting(console: Console, what: str) -> Callable[[float], None]:
 
 
 def has_champion(environment: Environment) -> bool:
-    """Whether an earlier run came as far as a release in service."""
+    """Whether an earlier run came as far as a release that can be in service here."""
     from kinoloop.registry.client import ModelRegistry
+    from kinoloop.release.signature import load_trust
 
-    return ModelRegistry(environment.tracking_uri).champion() is not None
+    champion = ModelRegistry(environment.tracking_uri).champion()
+    return champion is not None and champion.signed_by in load_trust(environment).keys
 
 
 def land(batch: Path, landing: str) -> int:

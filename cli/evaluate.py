@@ -96,18 +96,21 @@ def _champion(
     environment: "Environment", problem: "Problem", window: str
 ) -> "dict[str, Evaluation]":
     """The release in service on the same window; nothing where none was promoted."""
-    from kinoloop.errors import RegistryError
+    from kinoloop.errors import BundleError, RegistryError
     from kinoloop.registry.client import ModelRegistry
     from kinoloop.release.decision import measure
     from kinoloop.release.release import Release
+    from kinoloop.release.signature import load_trust
 
     try:
         registry = ModelRegistry(environment.tracking_uri)
         version = registry.champion()
         if version is None:
             return {}
-        release = Release.open(registry.download(version, environment.state_dir / "releases"))
-    except RegistryError as err:
+        trust = load_trust(environment)
+        bundle = registry.download(version, environment.state_dir / "releases", trust=trust)
+        release = Release.open(bundle, trust)
+    except (BundleError, RegistryError) as err:
         Console(stderr=True).print(f"[yellow]without the champion:[/] {escape(str(err))}")
         return {}
     holdout = problem.split.test if window == "test" else problem.split.validation

@@ -31,11 +31,14 @@ def serve() -> None:
     from cli.servers import check_port
     from cli.stack import service
 
-    server = service(connect())
+    environment = connect()
+    server = service(environment)
     check_port(server)
     Console(stderr=True).print(f"Starting the service at http://{server.host}:{server.port}/ …")
     # This process becomes the server, so that Ctrl-C and SIGTERM reach it as they are.
-    os.execvpe(server.command[0], [*server.command], {**os.environ, **server.variables})  # noqa: S606
+    # Without servers the registry is the file in the state folder, as for retrain and promote.
+    variables = {**server.variables, "KINOLOOP_MLFLOW_URI": environment.tracking_uri}
+    os.execvpe(server.command[0], [*server.command], {**os.environ, **variables})  # noqa: S606
 
 
 def recommend(

@@ -20,6 +20,8 @@ class Environment(BaseSettings):
     landing: str = Field("landing", description="Folder or fsspec URL where raw input arrives.")
     state_dir: Path = Field(Path(".kinoloop"), description="Local state: keys, caches, logs.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the user pseudonyms (hex).")
+    signing_key: SecretStr | None = Field(None, description="Key that signs releases here (hex).")
+    trusted_keys: str = Field("", description="Public keys whose releases are taken, commas.")
     dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
     host: str = Field("127.0.0.1", description="Address that every server binds to.")
     allowed_hosts: str = Field(

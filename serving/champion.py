@@ -2,9 +2,10 @@
 
 A background thread asks the registry, with jitter so that workers do not ask together. Another
 version is fetched into the local cache (by content, so once for all workers), opened beside the
-one in service, checked against its digests and golden requests, warmed up, and only then one
-reference is swapped. A release that fails is refused and the old one stays; a registry that is
-away changes nothing, and a worker that starts meanwhile takes what was in service last.
+one in service, checked against its signature, digests and golden requests, warmed up, and only
+then one reference is swapped. A release that fails is refused and the old one stays; a registry
+that is away changes nothing. A worker that starts and can not take the champion within a few
+seconds, for whatever reason, takes what was in service last and goes on trying.
 
 So that no request feels it: the thread runs at low priority, the interpreter changes threads every
 half millisecond (serving/startup.py), and the old release is let go a moment after the last
@@ -12,83 +13,28 @@ request that may hold it.
 """
 
 import gc
-import json
 import logging
-import os
 import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kinoloop import durable
-from kinoloop.errors import BundleError, KinoloopError, RegistryError
+from kinoloop.errors import RegistryError
 from kinoloop.registry.client import ModelRegistry, ModelVersion
-from kinoloop.release.release import Release
-from serving import metrics
+from kinoloop.registry.copies import Served, remember, remembered
+from kinoloop.release.signature import Trust
+from serving.background import in_background, yield_to_requests
+from serving.in_service import InService, load
+from serving.problems import Waiting
 
 logger = logging.getLogger(__name__)
 
-LOADING_NICENESS = 10
 JITTER = 0.3
 RELEASE_AFTER_S = 2.0
-
-
-@dataclass(frozen=True)
-class InService:
-    """A release that passed its check.
-
-    Attributes:
-        release: Opened, checked and warm.
-        model_version: Number in the registry, or the digest of a bundle that has none.
-        run_id: Run that trained it, where known.
-        durations: (n_videos,) seconds, NaN where unknown.
-    """
-
-    release: Release
-    model_version: str
-    run_id: str | None
-    durations: NDArray[np.float64] = field(repr=False)
-
-    @property
-    def dataset_version(self) -> str:
-        """Dataset that it was trained on."""
-        return self.release.info.dataset_version
-
-    @property
-    def versions(self) -> dict[str, str | None]:
-        """What lineage remembers."""
-        return {
-            "model_version": self.model_version,
-            "dataset_version": self.dataset_version,
-            "run_id": self.run_id,
-        }
-
-
-def load(bundle: Path, *, model_version: str | None, run_id: str | None) -> InService:
-    """Open, check and warm up a bundle.
-
-    Raises:
-        BundleError: It must not serve.
-    """
-    release = Release.open(bundle)
-    release.check()
-    release.warm_up()
-    if release.reranking is not None:
-        release.reranking.tell = lambda outcome: metrics.RERANKED.labels(outcome).inc()
-    columns = release.catalogue.videos.columns
-    durations = (
-        release.catalogue.videos["duration_s"].cast(float).fill_null(float("nan")).to_numpy()
-        if "duration_s" in columns
-        else np.full(len(release.catalogue), np.nan)
-    )
-    version = model_version or f"bundle-{release.info.digest[:12]}"
-    return InService(release, version, run_id, durations)
+REFUSED_AGAIN_S = 600.0
+"""When a release that was refused is looked at again: its files may have been mended."""
 
 
 class Follower:
@@ -97,8 +43,14 @@ class Follower:
     Args:
         registry: Makes the registry when it is first asked.
         cache_dir: Where bundles are kept.
+        trust: Whose bundles are taken.
         poll_s: Seconds between two questions, on average.
+        patience_s: How long a start waits for the champion, and a question for its files, seconds.
         swapped: Is told of each release taken, and None for each refused.
+
+    Attributes:
+        current: The release in service.
+        waiting: Why there is none, while there is none.
     """
 
     def __init__(
@@ -106,27 +58,30 @@ class Follower:
         registry: Callable[[], ModelRegistry],
         cache_dir: Path,
         *,
+        trust: Trust,
         poll_s: float,
+        patience_s: float,
         swapped: Callable[[InService | None], None],
     ) -> None:
         self.current: InService | None = None
+        self.waiting = Waiting("starting")
         self._make_registry = registry
         self._registry: ModelRegistry | None = None
-        self._cache_dir, self._poll_s, self._swapped = cache_dir, poll_s, swapped
-        self._remembered = cache_dir / "in-service.json"
-        self._refused: str | None = None
-        self._away = False
-        self._stop = threading.Event()
+        self._cache_dir, self._trust, self._swapped = cache_dir, trust, swapped
+        self._poll_s, self._patience_s = poll_s, patience_s
+        self._refused: dict[str, float] = {}
+        self._arriving: tuple[str, Future[Path]] | None = None
+        self._trouble = ""
+        self._taking = threading.Lock()
+        self._asked, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
 
     def start(self) -> None:
-        """Take the champion up, or what was in service last, then follow."""
-        self.follow()
-        if self.current is None and self._away:
-            self._recall()
-        gc.collect()
-        gc.freeze()
+        """Take the champion up, or soon what was in service last, and follow."""
         self._thread.start()
+        self._asked.wait(self._patience_s)
+        if self.current is None:
+            self._recall()
 
     def close(self) -> None:
         """Stop following."""
@@ -134,46 +89,77 @@ class Follower:
 
     def follow(self) -> None:
         """Ask once and swap if there is another champion."""
-        champion: ModelVersion | None = None
         try:
             registry = self._registry = self._registry or self._make_registry()
             champion = registry.champion()
-            self._note_away(None)
-            if champion is None or champion.version in (self._refused, self._version):
-                return
-            bundle = registry.download(champion, self._cache_dir)
         except (RegistryError, OSError) as err:
-            self._note_away(err)
-        except KinoloopError as err:
-            self._refuse(champion.version if champion else "", err)
-        else:
-            if self._take(bundle, champion.version, champion.run_id):
-                self._remember(bundle, champion)
+            self._wait_for(Waiting("registry_away", detail=str(err)))
+            return
+        if champion is None:
+            self._wait_for(Waiting("no_release"))
+            return
+        if champion.version == self._version:
+            self._wait_for(None)
+            return
+        again = self._refused.get(champion.version)
+        if again is None or time.monotonic() > again:
+            self._follow_to(registry, champion)
 
     @property
     def _version(self) -> str | None:
         return self.current.model_version if self.current else None
 
     def _run(self) -> None:
-        with suppress(OSError):  # on Linux, a thread has a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOADING_NICENESS)
+        yield_to_requests()
         jitter = random.Random()  # noqa: S311 (spreads load)
-        while not self._stop.wait(self._poll_s * jitter.uniform(1 - JITTER, 1 + JITTER)):
+        while not self._stop.is_set():
             try:
                 self.follow()
             except Exception:
                 logger.exception("following the champion failed; the release in service stays")
+            self._asked.set()
+            self._stop.wait(self._poll_s * jitter.uniform(1 - JITTER, 1 + JITTER))
 
-    def _take(self, bundle: Path, version: str | None, run_id: str | None) -> bool:
-        started = time.perf_counter()
+    def _follow_to(self, registry: ModelRegistry, champion: ModelVersion) -> None:
+        """Fetch and take a champion; one whose files take long goes on arriving meanwhile."""
+        version = champion.version
+        if self._arriving is None or self._arriving[0] != version:
+            fetch = in_background(
+                lambda: registry.download(champion, self._cache_dir, trust=self._trust)
+            )
+            self._arriving = (version, fetch)
         try:
-            fresh = load(bundle, model_version=version, run_id=run_id)
-        except (BundleError, KinoloopError, OSError, ValueError) as err:
-            self._refuse(version or str(bundle), err)
-            return False
-        previous, self.current = self.current, fresh
-        self._refused = None
-        gc.freeze()
+            bundle = self._arriving[1].result(self._patience_s)
+        except TimeoutError:
+            self._wait_for(Waiting("release_arriving", version))
+            return
+        except (RegistryError, OSError) as err:
+            self._arriving = None
+            self._wait_for(Waiting("release_out_of_reach", version, str(err)))
+            return
+        except Exception as err:  # noqa: BLE001 (what can not be fetched whole must not serve)
+            self._arriving = None
+            self._refuse(version, err)
+            return
+        self._arriving = None
+        if self._take(bundle, version, champion.run_id):
+            remember(self._cache_dir, Served(champion.digest, version, champion.run_id))
+            self._wait_for(None)
+
+    def _take(
+        self, bundle: Path, version: str, run_id: str, *, unless_served: bool = False
+    ) -> bool:
+        started = time.perf_counter()
+        with self._taking:
+            if unless_served and self.current is not None:
+                return True
+            try:
+                fresh = load(bundle, self._trust, model_version=version, run_id=run_id)
+            except Exception as err:  # noqa: BLE001 (what can not be loaded must not serve)
+                self._refuse(version, err)
+                return False
+            previous, self.current = self.current, fresh
+        self._refused.clear()
         logger.info(
             "model version %s is in service after %s, loaded in %.1f s",
             fresh.model_version,
@@ -181,41 +167,47 @@ class Follower:
             time.perf_counter() - started,
         )
         self._swapped(fresh)
-        if previous is not None:
-            self._stop.wait(RELEASE_AFTER_S)  # requests under way may hold it
+        if previous is None:
+            settle_memory()
+            return True
+        self._stop.wait(RELEASE_AFTER_S)  # requests under way may hold it
+        del previous
+        gc.collect()  # of what came after `settle_memory`: a release and little else
         return True
 
     def _refuse(self, version: str, err: Exception) -> None:
-        self._refused = version
-        logger.error("model version %s is refused, %s stays: %s", version, self._version, err)
+        self._refused[version] = time.monotonic() + REFUSED_AGAIN_S
+        self._wait_for(Waiting("release_refused", version, str(err)), level=logging.ERROR)
         self._swapped(None)
 
-    def _note_away(self, err: Exception | None) -> None:
-        """Say once that the registry went away, and once that it is back."""
-        if err is not None and not self._away:
-            logger.warning("the registry is away, %s stays in service: %s", self._version, err)
-        if err is None and self._away:
-            logger.warning("the registry is back")
-        self._away = err is not None
-
-    def _remember(self, bundle: Path, champion: ModelVersion) -> None:
-        """Note what is in service, for a start without the registry."""
-        document = {
-            "bundle": bundle.name,
-            "model_version": champion.version,
-            "run_id": champion.run_id,
-        }
-        durable.write_json(self._remembered, document)
+    def _wait_for(self, waiting: Waiting | None, *, level: int = logging.WARNING) -> None:
+        """Note what keeps the champion from service; say it once, and once that it is over."""
+        if waiting is not None:
+            self.waiting = waiting
+        trouble = "" if waiting is None else waiting.what
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if waiting is None:
+            logger.warning("the registry and its champion can be reached again")
+            return
+        stays = f"version {self._version} stays in service" if self._version else "nothing serves"
+        logger.log(level, "%s; %s; next: %s", waiting.said, stays, waiting.next_step)
 
     def _recall(self) -> None:
-        try:
-            document = json.loads(self._remembered.read_text(encoding="utf-8"))
-            bundle = self._cache_dir / document["bundle"]
-            version, run_id = document["model_version"], document["run_id"]
-        except (OSError, ValueError, KeyError):
-            logger.warning("nothing was in service before; waiting for the registry")
-            return
-        self._take(bundle, version, run_id)
+        """Take what was in service last; where that is damaged, what was before it."""
+        served = remembered(self._cache_dir)
+        for one in served:
+            bundle = self._cache_dir / one.digest
+            if self._take(bundle, one.model_version, one.run_id, unless_served=True):
+                logger.warning(
+                    "version %s, in service here before, is in service again until the champion "
+                    "can be taken",
+                    self._version,
+                )
+                return
+        if not served:
+            logger.warning("nothing was in service here before; waiting: %s", self.waiting.what)
 
 
 class Fixed:
@@ -223,18 +215,31 @@ class Fixed:
 
     Args:
         bundle: Its directory.
+        trust: Who may have signed it.
 
     Raises:
         BundleError: It must not serve.
     """
 
-    def __init__(self, bundle: Path) -> None:
-        self.current: InService | None = load(bundle, model_version=None, run_id=None)
-        gc.collect()
-        gc.freeze()
+    waiting = Waiting("starting")
+
+    def __init__(self, bundle: Path, trust: Trust) -> None:
+        self.current: InService | None = load(bundle, trust)
+        settle_memory()
 
     def start(self) -> None:
         """Nothing to follow."""
 
     def close(self) -> None:
         """Nothing to stop."""
+
+
+def settle_memory() -> None:
+    """Take what is there for good out of the collector's rounds; called once a process.
+
+    Everything that is imported and loaded by then is a million objects, and a round over them
+    keeps requests waiting for a third of a second. Called after each swap it would keep every
+    release that has a cycle in it for ever.
+    """
+    gc.collect()
+    gc.freeze()

@@ -12,6 +12,11 @@ class ServingConfig(Config):
     poll_s: float = Field(
         5.0, gt=0, description="How often a worker asks the registry for the champion, seconds."
     )
+    start_s: float = Field(
+        10.0,
+        gt=0,
+        description="A start waits so long for the champion, then recalls what served last, s.",
+    )
     budget_ms: float = Field(
         0.0,
         ge=0,

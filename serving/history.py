@@ -23,7 +23,7 @@ from kinoloop.schema import EVENT_KINDS
 from serving.state import LiveEvent, LiveState
 
 if TYPE_CHECKING:
-    from serving.champion import InService
+    from serving.in_service import InService
 
 _KIND = {kind: code for code, kind in enumerate(EVENT_KINDS)}
 _VIEW = _KIND["view"]

@@ -12,8 +12,9 @@ import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from starlette.responses import Response
 
@@ -27,6 +28,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 MAX_ECHO = 120  # characters of anything that a client sent
 MEDIA_TYPE = "application/problem+json"  # RFC 9457
+
+Why = Literal[
+    "starting",
+    "no_release",
+    "registry_away",
+    "release_arriving",
+    "release_out_of_reach",
+    "release_refused",
+]
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -101,15 +111,70 @@ def unknown_video(video_id: str, dataset_version: str) -> Problem:
     )
 
 
-def no_release() -> Problem:
-    """503: nothing has been promoted yet."""
+_RETRAIN = "run `kinoloop retrain` and `kinoloop promote`"
+_BY_ITSELF = "the service takes the champion up by itself within seconds"
+_WAITING: dict[Why, tuple[str, str]] = {
+    "starting": ("the service is starting", "wait a moment"),
+    "no_release": (
+        "the registry names no champion: no release has been promoted yet",
+        f"{_RETRAIN}; {_BY_ITSELF}",
+    ),
+    "registry_away": (
+        "the registry is away, so it is not known which release is champion",
+        f"start it (`kinoloop up`) or set KINOLOOP_MLFLOW_URI; {_BY_ITSELF}",
+    ),
+    "release_arriving": ("the champion is still being fetched", "wait until it has arrived"),
+    "release_out_of_reach": (
+        "the champion's files can not be fetched",
+        f"see that the artifact store of MLflow answers; {_BY_ITSELF}",
+    ),
+    "release_refused": (
+        "the champion was refused",
+        "the log says why; run `kinoloop rollback`, or `kinoloop retrain --force` and `kinoloop "
+        "promote`",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why a service has no release, or not the champion.
+
+    Attributes:
+        why: Code that programs can branch on.
+        version: Of the champion, where it is known.
+        detail: What was seen, for the log: it may name addresses.
+    """
+
+    why: Why
+    version: str = ""
+    detail: str = ""
+
+    @property
+    def what(self) -> str:
+        """What is wrong, for a client."""
+        version = f" (version {self.version})" if self.version else ""
+        return _WAITING[self.why][0] + version
+
+    @property
+    def said(self) -> str:
+        """What is wrong, for the log."""
+        return f"{self.what}: {self.detail}" if self.detail else self.what
+
+    @property
+    def next_step(self) -> str:
+        """What to do."""
+        return _WAITING[self.why][1]
+
+
+def no_release(waiting: Waiting) -> Problem:
+    """503: nothing is in service, and why."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "no_release",
-        "no release is in service yet",
+        waiting.why,
+        f"no release is in service: {waiting.what}",
         expected="a model version with the alias `champion`",
-        next_step="run `kinoloop retrain` and `kinoloop promote`; the service takes the release "
-        "up by itself within seconds",
+        next_step=waiting.next_step,
     )
 
 

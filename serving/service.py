@@ -35,13 +35,14 @@ from serving.housekeeping import Housekeeping
 from serving.lineage import Lineage
 from serving.observe import Observe
 from serving.outbox import Outbox
-from serving.problems import answered, no_release, too_many_events, unknown_video
+from serving.problems import Waiting, answered, no_release, too_many_events, unknown_video
+from serving.readiness import Readiness
 from serving.site import build_site, paths
 from serving.state import LiveState
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
     from kinoloop.release.slate import Slate
-    from serving.champion import InService
+    from serving.in_service import InService
 
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
@@ -100,6 +101,11 @@ class Kinoloop:
     def in_service(self) -> "InService | None":
         """The release in service."""
         return self._champion.current
+
+    @property
+    def waiting(self) -> Waiting:
+        """Why there is no release in service, while there is none."""
+        return self._champion.waiting
 
     def lineage_of(self, request_id: str) -> dict[str, Any] | None:
         """What is known of an answer."""
@@ -183,7 +189,7 @@ class Kinoloop:
     def _required(self) -> "InService":
         current = self.in_service
         if current is None:
-            raise no_release()
+            raise no_release(self.waiting)
         return current
 
     def _answer(self, endpoint: str, current: "InService", slate: "Slate") -> Response:
@@ -213,3 +219,4 @@ _service.add_asgi_middleware(
     Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share, drain=drain
 )
 _service.add_asgi_middleware(Border, bodies=_BODIES, config=config, admission=admission)
+_service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)

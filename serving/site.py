@@ -17,10 +17,10 @@ from kinoloop.errors import KinoloopError
 from serving import metrics
 from serving.messages import About, LineageRecord, ReleaseFacts, VideoDetails
 from serving.openapi import described
-from serving.problems import Problem, explain, no_release, unknown_video
+from serving.problems import Problem, Waiting, explain, no_release, unknown_video
 
 if TYPE_CHECKING:
-    from serving.champion import InService
+    from serving.in_service import InService
 
 PAGE = Path(__file__).parent / "page"
 ASSETS = ("app.js", "style.css", "docs.js")
@@ -34,6 +34,10 @@ _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosni
 
 class Served(Protocol):
     """What the site asks of the service."""
+
+    @property
+    def waiting(self) -> Waiting:
+        """Why there is no release in service, while there is none."""
 
     @property
     def in_service(self) -> "InService | None":
@@ -180,7 +184,7 @@ def _find(request: Request, video_id: str) -> "tuple[InService, int]":
     served: Served = request.app.state.served
     current = served.in_service
     if current is None:
-        raise no_release()
+        raise no_release(served.waiting)
     index = current.release.catalogue.ids.index(video_id)
     if index < 0:
         raise unknown_video(video_id, current.dataset_version)

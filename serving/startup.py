@@ -11,7 +11,8 @@ from serving import metrics
 from serving.config import ServingConfig
 
 if TYPE_CHECKING:
-    from serving.champion import Fixed, Follower, InService
+    from serving.champion import Fixed, Follower
+    from serving.in_service import InService
 
 HOUSE = Path(__file__).resolve().parent.parent
 """The folder that the packages are in."""
@@ -80,6 +81,7 @@ def follow_champion(
         BundleError: The bundle that the environment names must not serve.
     """
     from kinoloop.registry.client import ModelRegistry
+    from kinoloop.release.signature import load_trust
     from serving.champion import Fixed, Follower
 
     labels: list[tuple[str, str]] = []
@@ -105,15 +107,18 @@ def follow_champion(
             )
 
     bundle = environment.bundle or packaged_bundle(HOUSE)
+    trust = load_trust(environment, beside=HOUSE)
     if bundle is not None:
-        fixed = Fixed(bundle)
+        fixed = Fixed(bundle, trust)
         taken(fixed.current)
         return fixed
 
     follower = Follower(
         lambda: ModelRegistry(environment.tracking_uri),
         environment.state_dir / "releases",
+        trust=trust,
         poll_s=config.poll_s,
+        patience_s=config.start_s,
         swapped=taken,
     )
     follower.start()
@@ -129,15 +134,17 @@ def open_champion(environment: Environment) -> "InService":
     """
     from kinoloop.errors import RegistryError
     from kinoloop.registry.client import ModelRegistry
-    from serving.champion import load
+    from kinoloop.release.signature import load_trust
+    from serving.in_service import load
 
     if environment.bundle is not None:
-        return load(environment.bundle, model_version=None, run_id=None)
+        return load(environment.bundle, load_trust(environment))
     registry = ModelRegistry(environment.tracking_uri)
     champion = registry.champion()
     if champion is None:
         raise RegistryError(
             "no release was promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
         )
-    bundle = registry.download(champion, environment.state_dir / "releases")
-    return load(bundle, model_version=champion.version, run_id=champion.run_id)
+    trust = load_trust(environment)
+    bundle = registry.download(champion, environment.state_dir / "releases", trust=trust)
+    return load(bundle, trust, model_version=champion.version, run_id=champion.run_id)

@@ -20,7 +20,7 @@ import kinoloop
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
-from kinoloop.release.info import check_files, read_info
+from kinoloop.release.signature import TRUSTED_FILE, load_trust, signed_by
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ def build_bento(environment: Environment) -> Path:
     champion = registry.champion()
     if champion is None:
         raise RegistryError("there is no champion to build a Bento from; `kinoloop promote` first")
-    bundle = registry.download(champion, environment.state_dir / "releases")
-    check_files(bundle, read_info(bundle))
+    trust = load_trust(environment)
+    bundle = registry.download(champion, environment.state_dir / "releases", trust=trust)
     home = environment.state_dir.resolve() / "bentoml"
     version = f"v{champion.version}-{champion.digest[:12]}"
     target = home / "bentos" / "kinoloop" / version
@@ -67,6 +67,7 @@ def _stage(folder: Path, bundle: Path) -> None:
         elif source.exists():
             shutil.copy(source, folder / name)
     shutil.copytree(bundle, folder / "bundle")
+    (folder / TRUSTED_FILE).write_text(f"{signed_by(bundle)}\n", encoding="ascii")
 
 
 def _build(folder: Path, version: str, home: Path) -> None:

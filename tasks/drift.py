@@ -23,8 +23,10 @@ from kinoloop.drift.detect import Drift, DriftConfig, detect
 from kinoloop.drift.report import About, facts_of, render, verdict, write
 from kinoloop.drift.windows import load_windows, why_nothing
 from kinoloop.environment import Environment
+from kinoloop.errors import BundleError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.release import Release
+from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section
 from tasks.versioning import dataset_version
 
@@ -54,12 +56,22 @@ class Found:
 
 @task(name="fetch champion", retries=2, retry_delay_seconds=10, timeout_seconds=900)
 def fetch_champion(environment: Environment) -> FetchedChampion | None:
-    """Download the champion's bundle into the local cache; None before the first promotion."""
+    """Download the champion's bundle into the local cache.
+
+    Returns:
+        None before the first promotion, and where the champion is damaged, gone or not to be
+        trusted: then the tests that need no champion are run alone.
+    """
     registry = ModelRegistry(environment.tracking_uri)
     champion = registry.champion()
     if champion is None:
         return None
-    bundle = registry.download(champion, environment.state_dir / "bundles")
+    cache, trust = environment.state_dir / "releases", load_trust(environment)
+    try:
+        bundle = registry.download(champion, cache, trust=trust)
+    except BundleError as err:
+        logger.warning("drift is looked for without the champion: %s", err)
+        return None
     return FetchedChampion(champion.version, bundle)
 
 

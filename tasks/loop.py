@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
+from kinoloop.release.signature import load_trust
 from tasks.versioning import dataset_version
 
 NO_CHAMPION = "there is no champion yet"
@@ -28,6 +29,8 @@ def reason_to_retrain(environment: Environment, *, drift_fired: bool) -> str:
     champion = ModelRegistry(environment.tracking_uri).champion()
     if champion is None:
         return NO_CHAMPION
+    if champion.signed_by not in load_trust(environment).keys:
+        return f"the champion, version {champion.version}, is not signed by a key trusted here"
     if drift_fired:
         return "drift was found"
     known, current = champion.tags.get("dataset_version", ""), dataset_version(environment)

@@ -18,15 +18,17 @@ from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.interest import InterestConfig, load_histories
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from kinoloop.errors import RegistryError
+from kinoloop.errors import BundleError, RegistryError
 from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.registry import aliases
-from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion, prune
+from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion
+from kinoloop.registry.copies import prune
 from kinoloop.registry.runs import Runs
 from kinoloop.release.decision import Decision, Sides, decide
 from kinoloop.release.gates import PromoteConfig
 from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
+from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section
 from tasks.versioning import dataset_version
 
@@ -117,9 +119,7 @@ def weigh(contest: Contest) -> Decision:
     """Measure both on the challenger's test window, cut again from the current tables."""
     environment = contest.environment
     challenger = _open(contest.registry, contest.challenger, environment)
-    champion = (
-        None if contest.champion is None else _open(contest.registry, contest.champion, environment)
-    )
+    champion, notes = _open_champion(contest)
     tables = Tables(environment.data_dir)
     ids = load_catalogue(tables, {}).ids
     known_until = challenger.info.known_until
@@ -132,9 +132,10 @@ def weigh(contest: Contest) -> Decision:
     holdout = cut(histories, SplitConfig.model_validate(challenger.info.split)).test
     versions = Sides(
         challenger=contest.challenger.version,
-        champion=contest.champion.version if contest.champion else None,
+        champion=contest.champion.version if contest.champion and champion else None,
     )
-    return decide(challenger, champion, holdout, contest.config, ids=ids, versions=versions)
+    decision = decide(challenger, champion, holdout, contest.config, ids=ids, versions=versions)
+    return decision.model_copy(update={"notes": [*decision.notes, *notes]})
 
 
 @task(name="move champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
@@ -196,7 +197,7 @@ def restore_previous(environment: Environment) -> tuple[ModelVersion, ModelVersi
     registry = ModelRegistry(environment.tracking_uri)
     with registry.moving_aliases(environment.state_dir):
         champion, previous = aliases.to_restore(registry)
-        _open(registry, previous, environment).check()
+        _open(registry, previous, environment).ask_golden()
         _record_rollback(environment, champion, previous)  # first, as in `record_decision`
         aliases.roll_back(registry)
     return champion, previous
@@ -226,8 +227,33 @@ def _record_rollback(
     )
 
 
+def _open_champion(contest: Contest) -> tuple[Release | None, list[str]]:
+    """The champion's release; a note and none where it is damaged, gone or not to be trusted.
+
+    A champion that nobody can open serves nobody, and would else stand in every successor's way.
+    """
+    champion, environment = contest.champion, contest.environment
+    if champion is None:
+        return None, []
+    why = ""
+    if champion.signed_by not in load_trust(environment).keys:  # even if its like is kept here
+        why = "it is not signed by a key that is trusted here"
+    else:
+        try:
+            return _open(contest.registry, champion, environment), []
+        except BundleError as err:
+            why = str(err)
+    note = (
+        f"The champion, version {champion.version}, can not be opened, so nothing was compared "
+        f"with it: {why}"
+    )
+    logger.warning("%s", note)
+    return None, [note]
+
+
 def _open(registry: ModelRegistry, version: ModelVersion, environment: Environment) -> Release:
-    return Release.open(registry.download(version, _cache(environment)))
+    trust = load_trust(environment)
+    return Release.open(registry.download(version, _cache(environment), trust=trust), trust)
 
 
 def _cache(environment: Environment) -> Path:

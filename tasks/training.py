@@ -40,9 +40,11 @@ from kinoloop.evaluation.fit import checkpoints_of
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage, read_info
+from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from tasks.plan import Plan
@@ -56,13 +58,22 @@ PER_USER = "per_user.parquet"
 
 @task(name="look for finished work", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 def find_finished(plan: Plan) -> ModelVersion | None:
-    """The champion or challenger that was made of the same data with the same settings."""
+    """The champion or challenger that was made of the same data with the same settings.
+
+    One that is not signed by a key that is trusted here can not serve here, so it is none.
+    """
+    trusted = load_trust(plan.environment).keys
     for alias in ("champion", "challenger"):
         known = plan.registry.by_alias(alias)
-        if known is not None and (
-            known.tags.get("dataset_version"),
-            known.tags.get("settings_hash"),
-        ) == (plan.dataset_version, plan.settings_hash):
+        if (
+            known is not None
+            and known.signed_by in trusted
+            and (
+                known.tags.get("dataset_version"),
+                known.tags.get("settings_hash"),
+            )
+            == (plan.dataset_version, plan.settings_hash)
+        ):
             return known
     return None
 
@@ -172,6 +183,7 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
             thumbnails=thumbnails.iter_rows(),
             ranker=load_ranker(plan),
         )
+    load_signer(plan.environment).sign(bundle)
     with tempfile.TemporaryDirectory() as folder:
         plot = plot_candidates(outcomes, Path(folder))
         Runs(plan.environment.tracking_uri).log_file(run_id, plot, "plots")
@@ -188,9 +200,7 @@ def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> Mode
 
 def keep_bundle(environment: Environment, bundle: Path) -> None:
     """Move a bundle to the local cache, so that it need not be downloaded here."""
-    target = environment.state_dir / "releases" / read_info(bundle).digest
-    if not target.exists():
-        durable.move(bundle, target)
+    keep_copy(bundle, environment.state_dir / "releases", read_info(bundle).digest)
 
 
 @task(name="report", cache_policy=NO_CACHE)

@@ -24,8 +24,12 @@ from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage
 from kinoloop.release.release import Release
+from kinoloop.release.signature import Signer, Trust, signed_by
 
 KEY = "5e" * 32
+SIGNING_KEY = "51" * 32
+SIGNER = Signer(bytes.fromhex(SIGNING_KEY))
+TRUST = Trust(frozenset({SIGNER.public}))
 START_US = 1_780_000_000_000_000
 READY_S = 120.0
 
@@ -54,6 +58,7 @@ def synthetic_bundle(
         histories=histories,
         lineage=lineage,
     )
+    SIGNER.sign(directory)
     return directory
 
 
@@ -84,11 +89,13 @@ def running(
         "KINOLOOP_STATE_DIR": str(state_dir),
         "KINOLOOP_LANDING": str(state_dir / "landing"),
         "KINOLOOP_PSEUDONYM_KEY": KEY,
+        "KINOLOOP_TRUSTED_KEYS": SIGNER.public,
         "BENTOML_HOME": str(state_dir / "bentoml"),
         **environment,
     }
     if bundle is not None:
         variables["KINOLOOP_BUNDLE"] = str(bundle)
+        variables["KINOLOOP_TRUSTED_KEYS"] = signed_by(bundle)
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Kinoloop"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     state_dir.mkdir(parents=True, exist_ok=True)

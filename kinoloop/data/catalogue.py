@@ -93,7 +93,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
 
     Raises:
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
-            length; or a file of the tables is damaged.
+            length, are zero or not finite; or a file of the tables is damaged.
     """
     check(tables, ("videos", "labels", "duplicates", "media"))
     if fingerprints is None or fingerprints:
@@ -160,6 +160,12 @@ def chosen_fingerprints(tables: Tables) -> dict[str, str]:
     return dict(zip(candidates["modality"], candidates["fingerprint"], strict=True))
 
 
+def unusable(vectors: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Rows whose vector should be there but is zero or not finite: it compares with nothing."""
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    return np.flatnonzero(present & ~((squares > 0) & np.isfinite(squares)))
+
+
 def _load_modality(
     tables: Tables, video_ids: pl.Series, modality: str, fingerprint: str
 ) -> Modality:
@@ -193,6 +199,13 @@ def _load_modality(
         vectors[index[later]] = flat[later]
         newest[index[later]] = written[later]
     present = newest > np.iinfo(np.int64).min
+    wrong = unusable(vectors, present)
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong)} {modality} vectors of fingerprint {fingerprint!r} are zero or not "
+            f"finite, the first of video {video_ids[int(wrong[0])]!r}; delete these rows of table "
+            "`features` and extract again"
+        )
     if not present.any() and features.limit(1).collect().is_empty():
         raise DataError(
             f"no {modality} features have the fingerprint {fingerprint!r}; run `kinoloop extract`"

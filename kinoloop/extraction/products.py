@@ -101,9 +101,15 @@ class Space(Product):
         """Encode a batch.
 
         Raises:
-            ValueError: A vector has values that are not finite, or is all zero.
+            ValueError: A vector is zero, of another length, or has values that are not finite.
         """
         vectors, present = self.encoder.encode(contents)
+        expected = (len(contents), self.encoder.dim)
+        if vectors.shape != expected or present.shape != expected[:1]:
+            raise ValueError(
+                f"vectors have the shape {vectors.shape} and marks {present.shape}, expected "
+                f"{expected} and {expected[:1]}"
+            )
         if not np.isfinite(vectors).all():
             raise ValueError("a vector has values that are not finite")
         if not vectors[present].any(axis=1).all():

@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, NotFittedError
+from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
 from kinoloop.settings import Config
 
@@ -193,11 +194,11 @@ class Recommender(ABC):
             catalogue: The catalogue that it was fitted with.
 
         Raises:
-            BundleError: The state does not fit the catalogue.
+            BundleError: The state does not fit the catalogue, is not finite, or is all zero.
         """
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         model = cls(cls.Config.model_validate(document["config"]), seed=document["seed"])
-        state = load_file(directory / "state.safetensors")
+        state = read_state(directory / "state.safetensors")
         model._catalogue = catalogue
         model._prior = state.pop("prior")
         if len(model._prior) != len(catalogue):

@@ -9,15 +9,13 @@ Source: RFC 2104 (HMAC); NIST SP 800-188 on keyed-hash pseudonyms.
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 from functools import lru_cache
 
-from kinoloop import durable
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
+from kinoloop.privacy.key_file import KEY_BYTES, secret_key
 
-KEY_BYTES = 32
 PSEUDONYM_HEX_DIGITS = 32  # 128 bits: a collision among 10^9 users has probability 10^-21
 
 
@@ -54,20 +52,4 @@ def load_pseudonyms(environment: Environment) -> Pseudonyms:
     Raises:
         ConfigError: The key is not 64 hex digits.
     """
-    if environment.pseudonym_key is not None:
-        return Pseudonyms(_parse(environment.pseudonym_key.get_secret_value(), "the variable"))
-    path = environment.private_state() / "pseudonym.key"
-    if not path.exists():
-        # of two processes that race, both read the file of the first
-        durable.write_once(path, secrets.token_hex(KEY_BYTES), mode=0o600)
-    return Pseudonyms(_parse(path.read_text(encoding="ascii").strip(), str(path)))
-
-
-def _parse(text: str, where: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as err:
-        raise ConfigError(
-            f"the pseudonym key in {where} is not hex; "
-            f"make one with `openssl rand -hex {KEY_BYTES}`"
-        ) from err
+    return Pseudonyms(secret_key(environment, "pseudonym"))

@@ -14,13 +14,14 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError
 from kinoloop.models.base import State
 from kinoloop.models.neighbours import Neighbours
+from kinoloop.models.state import read_state
 from kinoloop.ranking.calibrate import calibrate
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts
@@ -135,11 +136,11 @@ class Ranker:
         """Read what `save` wrote.
 
         Raises:
-            BundleError: It was fitted on another catalogue.
+            BundleError: It was fitted on another catalogue, is not finite, or is all zero.
         """
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         config = RankerConfig.model_validate(document)
-        state = load_file(directory / "state.safetensors")
+        state = read_state(directory / "state.safetensors", weights="head.")
         if len(state["prior"]) != len(catalogue):
             raise BundleError(
                 f"{directory}: the ranker was fitted on {len(state['prior'])} videos, got a "

@@ -20,7 +20,9 @@ from filelock import FileLock, Timeout
 from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.connection import Connection
-from kinoloop.release.info import check_files, read_info
+from kinoloop.release.info import read_info, verify
+from kinoloop.release.parts import check_digest
+from kinoloop.release.signature import Trust, signed_by
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,7 +45,7 @@ class ModelVersion:
         digest: Content digest of its bundle.
         run_id: Of the MLflow run that made it.
         created_at: When it was registered.
-        tags: Dataset version, settings hash, kind, fingerprints.
+        tags: Dataset version, settings hash, kind, fingerprints, who signed.
     """
 
     version: str
@@ -51,6 +53,11 @@ class ModelVersion:
     run_id: str
     created_at: datetime
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def signed_by(self) -> str:
+        """Public key that its bundle says it is signed with; "" of a release without."""
+        return self.tags.get("signed_by", "")
 
 
 class ModelRegistry:
@@ -103,27 +110,30 @@ class ModelRegistry:
         """Log a bundle as an MLflow model and register it; a bundle that is there stays one.
 
         Args:
-            bundle: The bundle, checked.
+            bundle: The bundle, checked and signed.
             run_id: Of the run that made it.
             tags: More of them; digest, dataset version, settings hash, kind and fingerprints are
                 taken from the bundle.
 
         Raises:
+            BundleError: The bundle is not signed.
             RegistryError: MLflow is away or refuses.
         """
         from kinoloop.registry.packaging import package
 
-        info = read_info(bundle)
+        info, signer = read_info(bundle), signed_by(bundle)
         with self._connection.speaking("register the release") as client:
             _ensure_model(client)
             known = client.search_model_versions(
                 f"name = '{NAME}' and tags.digest = '{info.digest}'"
             )
-            if known:
-                return _version(known[0])
+            same = next((v for v in map(_version, known) if v.signed_by == signer), None)
             with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
                 package(bundle, info, Path(scratch) / "model")
-                client.log_artifacts(run_id, str(Path(scratch) / "model"), "model")
+                into = run_id if same is None else same.run_id  # what was damaged there heals
+                client.log_artifacts(into, str(Path(scratch) / "model"), "model")
+            if same is not None:
+                return same
             made = client.create_model_version(
                 NAME,
                 f"runs:/{run_id}/model",
@@ -134,6 +144,7 @@ class ModelRegistry:
                     "candidate": info.name,
                     "dataset_version": info.dataset_version,
                     "settings_hash": info.settings_hash,
+                    "signed_by": signer,
                     **{f"fingerprint.{m}": f for m, f in info.fingerprints.items()},
                     **tags,
                 },
@@ -174,24 +185,30 @@ class ModelRegistry:
         with self._connection.speaking(f"tag version {version}") as client:
             client.set_model_version_tag(NAME, version, name, value)
 
-    def download(self, version: ModelVersion, cache_dir: Path) -> Path:
+    def download(self, version: ModelVersion, cache_dir: Path, *, trust: Trust) -> Path:
         """A local copy of a release's bundle, kept under its digest.
 
-        Returns at once when it is there. A fresh copy is compared with the digest that was
-        registered before it gets its name.
+        Every byte of it is hashed at every call: a copy that was damaged since is fetched again. A
+        fresh one gets its name when it is what was registered, signed by somebody who is trusted.
 
         Raises:
-            BundleError: What was downloaded is not what was registered.
+            BundleError: What was downloaded is not what was registered, or nobody trusted signed.
             RegistryError: MLflow is away or refuses.
         """
-        target = cache_dir / version.digest
-        if target.exists():
-            return target
+        digest = check_digest(version.digest, f"version {version.version} in the registry")
+        target = cache_dir / digest
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f".{version.digest}.lock"):
-            if not target.exists():
-                durable.sweep(cache_dir)
-                self._fetch(version, target)
+        with FileLock(cache_dir / f".{digest}.lock"):
+            if target.exists():
+                try:
+                    _verify(target, version, trust)
+                except BundleError as err:
+                    logger.warning("the local copy is fetched again: %s", err)
+                    shutil.rmtree(target)  # a service that has it open keeps reading it
+                else:
+                    return target
+            durable.sweep(cache_dir)
+            self._fetch(version, target, trust)
         return target
 
     @contextmanager
@@ -215,43 +232,36 @@ class ModelRegistry:
         finally:
             lock.release()
 
-    def _fetch(self, version: ModelVersion, target: Path) -> None:
+    def _fetch(self, version: ModelVersion, target: Path, trust: Trust) -> None:
         with (
             durable.appearing(target) as fresh,
-            self._connection.speaking(f"download version {version.version}"),
+            self._connection.speaking(f"download version {version.version}") as client,
         ):
             from mlflow.artifacts import download_artifacts
 
+            if not client.list_artifacts(version.run_id, _BUNDLE_IN_MODEL):
+                raise BundleError(
+                    f"version {version.version}: its files are gone from the artifact store; "
+                    "run `kinoloop rollback`, or `kinoloop retrain --force` and `kinoloop promote`"
+                )
             uri = f"runs:/{version.run_id}/{_BUNDLE_IN_MODEL}"
             fetched = Path(
                 download_artifacts(
                     artifact_uri=uri, dst_path=str(fresh.parent), tracking_uri=self.tracking_uri
                 )
             )
-            info = read_info(fetched)
-            if info.digest != version.digest:
-                raise BundleError(
-                    f"version {version.version}: downloaded {info.digest}, registered was "
-                    f"{version.digest}; the artifact store was changed, register again"
-                )
-            check_files(fetched, info)
+            _verify(fetched, version, trust)
             fetched.rename(fresh)
         logger.info("fetched version %s to %s", version.version, target)
 
 
-def prune(cache_dir: Path, keep: set[str]) -> int:
-    """Remove local copies whose digest is not in `keep`; returns how many.
-
-    A service that still has one open keeps reading it: mapped files outlive their name.
-    """
-    stale = [
-        path
-        for path in cache_dir.glob("[!.]*")
-        if path.name not in keep and (path / "bundle.json").exists()
-    ]
-    for path in stale:
-        shutil.rmtree(path)
-    return len(stale)
+def _verify(directory: Path, version: ModelVersion, trust: Trust) -> None:
+    info = verify(directory, trust)
+    if info.digest != version.digest:
+        raise BundleError(
+            f"version {version.version}: the bundle is {info.digest}, registered was "
+            f"{version.digest}; the artifact store was changed, register again"
+        )
 
 
 def _ensure_model(client: "MlflowClient") -> None:

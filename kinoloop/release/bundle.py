@@ -1,6 +1,7 @@
 """Writing a release bundle: one immutable directory with all that serving needs.
 
     bundle.json          what it is, where it comes from, SHA-256 of every other file
+    bundle.sig           who made it: a signature of bundle.json, once it leaves its machine
     model/               the recommender: config.json + state.safetensors
     ranker/              what orders its best: config.json + state.safetensors; may be missing
     videos.parquet       what the API shows and filters on
@@ -108,7 +109,7 @@ def write_bundle(
             files={},
         )
         write_info(fresh, info)
-        Release.open(fresh).write_golden()
+        Release.read(fresh, info).write_golden()
         info = info.model_copy(update={"files": digests(fresh)})
         write_info(fresh, info)
     logger.info("wrote %s: %s, %d videos, %d users", directory, info.kind, info.videos, users)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.catalogue import Catalogue, Modality, unusable
 from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError
 from kinoloop.release.files import open_array
@@ -37,7 +37,25 @@ def open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
     }
     if len(sizes) > 1:
         raise BundleError(f"{directory}: parts disagree on the number of videos: {sorted(sizes)}")
+    for name, modality in modalities.items():
+        _check_vectors(vectors / f"{name}.npy", modality)
     return Catalogue(IdMap(videos["video_id"]), published_at, videos, modalities)
+
+
+def _check_vectors(path: Path, modality: Modality) -> None:
+    """A vector that is zero, not finite, or not a row of a matrix compares with nothing."""
+    vectors, present = modality.vectors, modality.present
+    if vectors.ndim != 2 or not vectors.shape[1] or present.shape != (len(vectors),):
+        raise BundleError(
+            f"{path}: expected a matrix with one row and one mark a video, got shapes "
+            f"{vectors.shape} and {present.shape}; extract and retrain"
+        )
+    wrong = unusable(vectors, present)
+    if len(wrong):
+        raise BundleError(
+            f"{path}: {len(wrong)} vectors that should be there are zero or not finite, the first "
+            f"in row {wrong[0]}; extract and retrain"
+        )
 
 
 def column(catalogue: Catalogue, name: str) -> list[Any] | None:

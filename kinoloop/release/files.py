@@ -12,16 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.errors import BundleError
+from kinoloop.release.parts import files_of
+
+NOT_LISTED = ("bundle.json", "bundle.sig")
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file below `directory` by POSIX path, sorted; `bundle.json` is left out."""
+    """SHA-256 of every part of a bundle by POSIX path, sorted.
+
+    `bundle.json` and its signature are left out: one holds the digests, the other signs them.
+
+    Raises:
+        BundleError: Something is there that is no part of a bundle, or can not be read.
+    """
     found = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_file() and name != "bundle.json":
+    for name, path in files_of(directory).items():
+        if name in NOT_LISTED:
+            continue
+        try:
             with path.open("rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as err:
+            raise BundleError(f"{path} can not be read: {err}; fetch the bundle again") from err
     return found
 
 
@@ -39,6 +51,6 @@ def open_array(path: Path) -> NDArray[Any]:
     """
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as err:
+    except Exception as err:  # a header is parsed as Python: damage raises tokenize.TokenError too
         raise BundleError(f"{path} can not be read as an array: {err}") from err
     return array.view(np.ndarray)  # plain ndarray: memmap's Python hooks cost on every slice

@@ -11,16 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError
+from kinoloop.release.user_histories import UserHistories
+from kinoloop.settings import Config, first_fault
 
 TOLERANCE = 1e-3
 """Of a score, relative to the largest of its answer; bf16-free CPU kernels agree within 1e-5."""
 
+MIN_REQUESTS = 3
+"""A release of a single video has three."""
+
 Answer = Sequence[tuple[str, float]]
 Ask = Callable[[dict[str, Any]], Answer]
+
+
+class Case(Config):
+    """One golden request with its answer.
+
+    Attributes:
+        request: What is asked.
+        answer: Video ids with their scores, best first.
+    """
+
+    request: dict[str, Any]
+    answer: list[tuple[str, FiniteFloat]]
+
+
+_CASES = TypeAdapter(list[Case])
 
 
 def history_to_json(history: Sequence[Interaction], ids: IdMap) -> list[list[Any]]:
@@ -40,6 +61,21 @@ def history_from_json(rows: Sequence[Sequence[Any]], ids: IdMap) -> list[Interac
     ]
 
 
+def golden_requests(
+    histories: UserHistories, ids: IdMap, titles: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What to ask a release: slates of a stranger and of five users, similar videos, words."""
+    rows = np.unique(np.linspace(0, len(histories) - 1, 5).astype(int))
+    stored = [histories.row(int(row)) for row in rows] if len(histories) else []
+    requests: list[dict[str, Any]] = [
+        {"ask": "recommend", "history": history_to_json(history, ids)} for history in ([], *stored)
+    ]
+    for video in range(0, len(ids), max(1, len(ids) // 3)):
+        requests.append({"ask": "similar", "video_id": ids.ids[video]})
+        requests.append({"ask": "lexical", "query": titles[video]})
+    return requests
+
+
 def write_golden(path: Path, requests: Sequence[dict[str, Any]], ask: Ask) -> None:
     """Ask each request and write it with its answer."""
     golden = [{"request": request, "answer": [[*a] for a in ask(request)]} for request in requests]
@@ -53,18 +89,36 @@ def check_golden(path: Path, ask: Ask) -> int:
         How many were asked.
 
     Raises:
-        BundleError: An answer differs by more than the tolerance.
+        BundleError: An answer differs by more than the tolerance or is not finite, or there are
+            too few of them to prove anything.
     """
-    golden = json.loads(path.read_text(encoding="utf-8"))
+    golden = _read(path)
     for number, case in enumerate(golden):
-        expected, got = case["answer"], ask(case["request"])
-        difference = _difference(expected, got)
+        try:
+            difference = _difference(case.answer, ask(case.request))
+        except Exception as err:  # noqa: BLE001 (whatever a damaged part makes a library raise)
+            difference = f"it raises {type(err).__name__}: {err}"
         if difference:
             raise BundleError(
-                f"{path}: golden request {number} ({case['request']['ask']}): {difference}; "
+                f"{path}: golden request {number} ({case.request.get('ask')}): {difference}; "
                 "the bundle or a library under it changed, build the bundle anew"
             )
     return len(golden)
+
+
+def _read(path: Path) -> list[Case]:
+    try:
+        golden = _CASES.validate_json(path.read_bytes())
+    except (OSError, ValueError) as err:
+        reason = first_fault(err) if isinstance(err, ValidationError) else str(err)
+        raise BundleError(f"{path} can not be read: {reason}; build the bundle anew") from err
+    slates = [case for case in golden if case.request.get("ask") == "recommend" and case.answer]
+    if len(golden) < MIN_REQUESTS or not slates:
+        raise BundleError(
+            f"{path}: {len(golden)} golden requests, {len(slates)} of them with a slate; expected "
+            f"at least {MIN_REQUESTS} and one: nothing would be proven, build the bundle anew"
+        )
+    return golden
 
 
 def _difference(expected: Answer, got: Answer) -> str:
@@ -76,6 +130,8 @@ def _difference(expected: Answer, got: Answer) -> str:
     after = np.array([score for _, score in got])
     slack = TOLERANCE * max(1e-6, float(np.abs(before).max()))
     apart = np.abs(before - after)
+    if not np.isfinite(after).all():
+        return "the answer has scores that are not finite"
     if not (apart <= slack).all():
         rank = int(np.nan_to_num(apart, nan=np.inf).argmax())
         return f"expected score {before[rank]:.6g} at rank {rank + 1}, got {after[rank]:.6g}"

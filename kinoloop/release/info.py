@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from pydantic import Field, ValidationError
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.errors import BundleError
 from kinoloop.release.files import digests
+from kinoloop.release.parts import check_names
+from kinoloop.release.signature import Trust
 from kinoloop.settings import Config, first_fault
 
 FORMAT = 1
@@ -108,19 +112,54 @@ def read_info(directory: Path) -> BundleInfo:
         raise BundleError(f"{directory} is no release bundle: {err}") from err
     except ValidationError as err:
         raise BundleError(f"{path} is damaged: {first_fault(err)}") from err
-    except (ValueError, AttributeError) as err:
+    except (ValueError, TypeError, AttributeError, RecursionError) as err:
         raise BundleError(f"{path} is damaged: {err}; fetch the bundle again") from err
     if _sha256(content) != expected:
         raise BundleError(f"{path} is damaged: its checksum differs; fetch the bundle again")
     return info
 
 
+def verify(directory: Path, trust: Trust | None = None) -> BundleInfo:
+    """Hash every byte of a bundle before any of it is parsed.
+
+    Args:
+        directory: The bundle.
+        trust: Whose signature counts; None compares digests alone, for a bundle that was made here
+            and went nowhere.
+
+    Raises:
+        BundleError: It is not signed by anybody who is trusted, or not what was signed.
+    """
+    if trust is not None:
+        trust.verify(directory)
+    info = read_info(directory)
+    check_files(directory, info)
+    return info
+
+
+@contextmanager
+def no_other_error(directory: Path) -> Iterator[None]:
+    """Turn whatever the parsers of a bundle's parts raise (five, each its own) into one error.
+
+    Raises:
+        BundleError: Something was raised inside.
+    """
+    try:
+        yield
+    except BundleError:
+        raise
+    except Exception as err:
+        what = f"{directory} can not be opened: {type(err).__name__}: {err}"
+        raise BundleError(f"{what}; fetch the bundle again") from err
+
+
 def check_files(directory: Path, info: BundleInfo) -> None:
     """Compare every file with its digest.
 
     Raises:
-        BundleError: A file is missing, changed, or was added.
+        BundleError: A file is missing, changed, or was added, or is no part of a bundle at all.
     """
+    check_names(directory, info.files)
     found = digests(directory)
     for name in sorted(set(info.files) | set(found)):
         expected, got = info.files.get(name), found.get(name)

@@ -5,7 +5,6 @@ Everything that does not depend on the request is computed once, when the releas
 memory-mapped. A release is immutable and its methods may be called from several threads.
 """
 
-import logging
 import math
 import time
 from collections.abc import Collection, Sequence
@@ -13,33 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories, Interaction
-from kinoloop.errors import BundleError, ConfigError
+from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.catalogue import column, open_catalogue, titles
-from kinoloop.release.golden import (
-    check_golden,
-    history_from_json,
-    history_to_json,
-    write_golden,
-)
-from kinoloop.release.info import BundleInfo, check_files, read_info
+from kinoloop.release.golden import check_golden, golden_requests, history_from_json, write_golden
+from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.premieres import ALL_OUT, Premieres, now
 from kinoloop.release.ranking import best
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
+from kinoloop.release.signature import Trust
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.twins import Twins
 from kinoloop.release.user_histories import UserHistories
-
-logger = logging.getLogger(__name__)
 
 GOLDEN_TOP_K = 10
 NONE = np.empty(0, dtype=np.intp)
@@ -80,14 +72,26 @@ class Release:
         self._twins = Twins(column(catalogue, "group_id") or [])
 
     @classmethod
-    def open(cls, directory: Path) -> "Release":
-        """Open a bundle; call `check` before it serves.
+    def open(cls, directory: Path, trust: Trust | None = None) -> "Release":
+        """Open a bundle whose every byte was hashed first; call `ask_golden` before it serves.
+
+        Args:
+            directory: The bundle.
+            trust: Whose signature counts; None compares digests alone.
+
+        Raises:
+            BundleError: It is not what was signed, or a part does not fit the others.
+        """
+        return cls.read(directory, verify(directory, trust))
+
+    @classmethod
+    def read(cls, directory: Path, info: BundleInfo) -> "Release":
+        """Open what was verified already, or was written a moment ago.
 
         Raises:
             BundleError: A part is missing or does not fit the others.
         """
-        info = read_info(directory)
-        try:
+        with no_other_error(directory):
             catalogue = open_catalogue(directory, info)
             recommender = models.load(directory / "model", catalogue)
             folder = directory / "ranker"
@@ -95,10 +99,6 @@ class Release:
             return cls(
                 directory, info=info, catalogue=catalogue, recommender=recommender, ranker=ranker
             )
-        except BundleError:
-            raise
-        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as err:
-            raise BundleError(f"{directory} can not be opened: {err}") from err
 
     def check(self) -> None:
         """Compare every file with its digest and ask the golden requests.
@@ -107,6 +107,14 @@ class Release:
             BundleError: Something differs; the release must not serve.
         """
         check_files(self.directory, self.info)
+        self.ask_golden()
+
+    def ask_golden(self) -> None:
+        """Ask the golden requests.
+
+        Raises:
+            BundleError: An answer differs; the release must not serve.
+        """
         check_golden(self.directory / "golden.json", self._ask)
 
     def warm_up(self) -> None:
@@ -202,16 +210,7 @@ class Release:
 
     def write_golden(self) -> None:
         """Answer the golden requests for the first time; `write_bundle` calls it."""
-        ids = self.catalogue.ids
-        rows = np.unique(np.linspace(0, len(self._histories) - 1, 5).astype(int))
-        stored = [self._histories.row(int(row)) for row in rows] if len(self._histories) else []
-        requests: list[dict[str, Any]] = [
-            {"ask": "recommend", "history": history_to_json(history, ids)}
-            for history in ([], *stored)
-        ]
-        for video in range(0, len(ids), max(1, len(ids) // 3)):
-            requests.append({"ask": "similar", "video_id": ids.ids[video]})
-            requests.append({"ask": "lexical", "query": self._titles[video]})
+        requests = golden_requests(self._histories, self.catalogue.ids, self._titles)
         write_golden(self.directory / "golden.json", requests, self._ask)
 
     def _ask(self, request: dict[str, Any]) -> list[tuple[str, float]]:

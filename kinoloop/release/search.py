@@ -1,7 +1,10 @@
 """Search: how well each video answers a text, by its meaning, its words and its labels."""
 
+import json
 import logging
-from functools import cached_property
+import threading
+from collections.abc import Sequence
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,10 @@ SEMANTIC_SHARE = 0.6
 
 LABEL_SHARE = 0.2
 """What labels can add to a search score."""
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""A fast tokenizer is one object with settings inside; two threads in it at once is an error."""
 
 
 class Search:
@@ -51,7 +58,7 @@ class Search:
         lexical = self.by_words(query)
         if self._text is None or self._text_encoder is None:
             return lexical, lexical
-        encode = self._text_encoder.encode_text
+        encode = partial(_encode, self._text_encoder)
         asked = encode([query])[0]
         meaning = self._text.vectors @ asked
         scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
@@ -66,16 +73,30 @@ class Search:
             return None
         expected = self._info.fingerprints.get("text")
         try:
-            encoder = encoders.build(settings)
+            return _load(json.dumps(settings, sort_keys=True), str(expected))
         except ConfigError as err:
             fault = str(err)
-        else:
-            if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
-                return encoder
-            fault = f"the one here is {encoder.fingerprint}"
         logger.error(
             "%s: the text vectors were made by encoder %s with fingerprint %s: %s; search goes by "
             "words alone until you extract and retrain",
             *(self._name, settings.get("kind"), expected, fault),
         )
         return None
+
+
+@lru_cache(maxsize=1)
+def _load(settings: str, expected: str) -> encoders.TextEncoder:
+    """The encoder with a fingerprint, loaded once a process: a new release mostly has the old one.
+
+    Raises:
+        ConfigError: It is not here.
+    """
+    encoder = encoders.build(json.loads(settings))
+    if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
+        return encoder
+    raise ConfigError(f"the one here is {encoder.fingerprint}")
+
+
+def _encode(encoder: encoders.TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    with _ONE_AT_A_TIME:
+        return encoder.encode_text(texts)

@@ -5,6 +5,8 @@ import pytest
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.connection import Connection
+from kinoloop.release.release import Release
+from kinoloop.release.signature import load_trust
 from tests.flows.toy_tables import write_toy_tables
 
 SETTINGS = """
@@ -60,3 +62,20 @@ def environment(tmp_path, monkeypatch, settings, empty_store, prefect_server):
 @pytest.fixture
 def registry(environment):
     return ModelRegistry(environment.tracking_uri)
+
+
+def open_release(environment, version):
+    """The release of a version, verified."""
+    trust = load_trust(environment)
+    registry = ModelRegistry(environment.tracking_uri)
+    bundle = registry.download(version, environment.state_dir / "releases", trust=trust)
+    return Release.open(bundle, trust)
+
+
+def damage(environment, version, *, store=True):
+    """Change the local copy of a release, and what the registry has of it."""
+    (environment.state_dir / "releases" / version.digest / "golden.json").write_text("[]")
+    if store:
+        artifacts = environment.state_dir / "mlartifacts" / version.run_id
+        (stored,) = artifacts.glob("**/golden.json")
+        stored.write_text("[]")

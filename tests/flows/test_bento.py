@@ -19,6 +19,7 @@ from flows.promote import promote
 from flows.retrain import retrain
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.packaging import REQUIREMENTS
+from tests.flows.conftest import damage
 
 
 def test_without_a_champion_there_is_nothing_to_build(environment):
@@ -29,7 +30,7 @@ def test_without_a_champion_there_is_nothing_to_build(environment):
 def test_a_damaged_champion_is_not_built(environment, registry):
     retrain()
     promote()
-    (environment.state_dir / "releases" / registry.champion().digest / "golden.json").write_text("")
+    damage(environment, registry.champion())
     with pytest.raises(BundleError, match=r"golden\.json changed"):
         bento()
 

@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from flows.drift import drift
+from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage
+from kinoloop.release.signature import load_signer
 from kinoloop.testing.drifting import (
     START,
     champion_of,
@@ -102,6 +104,7 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
         lineage=lineage,
     )
     (home / "state").mkdir()
+    load_signer(Environment()).sign(bundle)
     uri = f"sqlite:///{home / 'state' / 'mlflow.db'}"
     registry = ModelRegistry(uri)
     run_id = Runs(uri).start("knn", key="k", params={}, tags={})

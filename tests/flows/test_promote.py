@@ -12,8 +12,9 @@ from flows.rollback import rollback
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry import aliases
 from kinoloop.release.decision import Decision
+from tasks.loop import reason_to_retrain
 from tasks.promotion import one_promotion
-from tests.flows.conftest import SETTINGS
+from tests.flows.conftest import SETTINGS, damage, open_release
 from tests.flows.toy_tables import write_toy_tables
 
 BOTH = '{ kind = "popularity" }, { kind = "item_knn" }'
@@ -173,15 +174,45 @@ def test_too_few_users_prove_nothing(environment, registry, settings):
     assert [g["name"] for g in decision["gates"] if not g["passed"]] == ["enough users"]
 
 
+def test_a_damaged_copy_of_the_challenger_heals(environment, registry):
+    retrain()
+    damage(environment, registry.by_alias("challenger"), store=False)
+    assert promote()["outcome"] == "promoted"
+
+
 def test_a_damaged_challenger_is_refused(environment, registry):
     retrain()
-    challenger = registry.by_alias("challenger")
-    stored = environment.state_dir / "releases" / challenger.digest / "golden.json"
-    stored.write_text(stored.read_text().replace("0.", "1.", 1))
-    decision = promote()["decision"]
-    failed = {g["name"]: g["measured"] for g in decision["gates"] if not g["passed"]}
-    assert "golden.json changed" in failed["bundle and golden requests"]
+    damage(environment, registry.by_alias("challenger"))
+    with pytest.raises(BundleError, match=r"golden\.json changed"):
+        promote()
     assert registry.champion() is None
+
+
+def test_training_the_same_again_heals_what_was_damaged_in_the_store(environment, registry):
+    version = retrain()["version"]
+    promote()
+    damage(environment, registry.champion())
+    assert retrain(force=True)["version"] == version
+    open_release(environment, registry.champion()).check()
+
+
+@pytest.mark.parametrize("how", ["damaged", "signed by nobody trusted"])
+def test_a_champion_that_nobody_can_open_does_not_stand_in_the_way(environment, registry, how):
+    """As one that was made before releases were signed: the loop makes another by itself."""
+    first = retrain()["version"]
+    promote()
+    if how == "damaged":
+        damage(environment, registry.champion())
+        write_toy_tables(environment.data_dir, users=10, seed=1)
+    else:
+        (environment.state_dir / "signing.key").unlink()
+        why = reason_to_retrain.fn(environment, drift_fired=False)
+        assert "not signed by a key trusted here" in why
+    second = retrain()["version"]
+    assert second != first
+    done = promote()
+    assert (done["outcome"], done["version"]) == ("promoted", second)
+    assert "can not be opened, so nothing was compared" in done["decision"]["notes"][0]
 
 
 def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
@@ -260,7 +291,7 @@ def test_rollback_refuses_a_damaged_release(crowd, registry, settings):
     second = retrain()["version"]
     promote()
     previous = registry.by_alias("previous")
-    (crowd.state_dir / "releases" / previous.digest / "golden.json").write_text("[]")
+    damage(crowd, previous)
     with pytest.raises(BundleError, match=r"golden\.json changed"):
         rollback()
     assert registry.champion().version == second

@@ -4,8 +4,7 @@ from mlflow import MlflowClient
 
 from flows.retrain import retrain
 from kinoloop.errors import ConfigError, DataError, KinoloopError, RegistryError
-from kinoloop.release.release import Release
-from tests.flows.conftest import SETTINGS
+from tests.flows.conftest import SETTINGS, open_release
 from tests.flows.toy_tables import write_toy_tables
 
 
@@ -16,7 +15,7 @@ def test_the_best_candidate_becomes_challenger_with_its_lineage(environment, reg
     assert set(done["competed"]) == {"popularity", "item_knn"}
     best = max(done["competed"], key=lambda name: done["competed"][name]["validation"])
     assert done["candidate"] == best
-    release = Release.open(registry.download(challenger, environment.state_dir / "releases"))
+    release = open_release(environment, challenger)
     release.check()
     info = release.info
     assert info.dataset_version.startswith("tables-")

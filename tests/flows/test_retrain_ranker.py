@@ -3,8 +3,7 @@ from mlflow import MlflowClient
 
 from flows.retrain import retrain
 from kinoloop.data.tables import Tables
-from kinoloop.release.release import Release
-from tests.flows.conftest import SETTINGS
+from tests.flows.conftest import SETTINGS, open_release
 
 RANKER = """
 [ranker]
@@ -20,7 +19,7 @@ def test_the_release_carries_a_ranker_as_it_does_by_default(environment, registr
     settings(WITH_RANKER)
     done = retrain()
     challenger = registry.by_alias("challenger")
-    release = Release.open(registry.download(challenger, environment.state_dir / "releases"))
+    release = open_release(environment, challenger)
     release.check()
     assert release.reranking is not None
     assert {"test/auc", "test/ece", "slates/ndcg@10", "blend"} <= set(release.info.ranker)
@@ -39,8 +38,6 @@ def test_data_without_both_labels_goes_without_a_ranker(environment, registry, s
     skipped.write_delta(path, mode="overwrite")
     settings(WITH_RANKER + '[ranker.label]\nnegative = ["view"]\n')
     assert retrain()["outcome"] == "trained"
-    release = Release.open(
-        registry.download(registry.by_alias("challenger"), environment.state_dir / "releases")
-    )
+    release = open_release(environment, registry.by_alias("challenger"))
     assert release.reranking is None
     assert release.info.ranker == {}

@@ -47,6 +47,7 @@ def make_bundle(tmp_path):
             histories=tiny.histories(),
             lineage=Lineage(name=name, **lineage),
         )
+        tiny.SIGNER.sign(directory)
         return directory
 
     return make

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,9 +9,12 @@ import pytest
 from filelock import FileLock
 
 from kinoloop.errors import BundleError, RegistryError
-from kinoloop.registry.client import ModelRegistry, prune
+from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.connection import Connection
+from kinoloop.registry.copies import Served, prune, remember, remembered
 from kinoloop.release.release import Release
+from kinoloop.release.signature import Signer, Trust
+from tests.release import tiny
 
 
 @pytest.fixture
@@ -67,17 +71,21 @@ def test_an_alias_follows_what_is_set(registry, version):
 
 def test_a_download_is_the_bundle_and_is_kept(registry, version, tmp_path):
     cache = tmp_path / "cache"
-    first = registry.download(version, cache)
+    first = registry.download(version, cache, trust=tiny.TRUST)
     Release.open(first).check()
     written = (first / "bundle.json").stat().st_mtime_ns
-    assert registry.download(version, cache) == first
+    assert registry.download(version, cache, trust=tiny.TRUST) == first
     assert (first / "bundle.json").stat().st_mtime_ns == written
     assert [p.name for p in cache.glob("[!.]*")] == [version.digest]
 
 
 def test_many_workers_download_once(registry, version, tmp_path):
     with ThreadPoolExecutor(4) as pool:
-        paths = set(pool.map(lambda _: registry.download(version, tmp_path / "c"), range(4)))
+        paths = set(
+            pool.map(
+                lambda _: registry.download(version, tmp_path / "c", trust=tiny.TRUST), range(4)
+            )
+        )
     assert len(paths) == 1
 
 
@@ -87,26 +95,72 @@ def test_a_changed_artifact_never_reaches_the_cache(registry, version, tmp_path)
     damaged[-3] ^= 1
     stored.write_bytes(damaged)
     with pytest.raises(BundleError, match=r"text\.npy changed"):
-        registry.download(version, tmp_path / "cache")
+        registry.download(version, tmp_path / "cache", trust=tiny.TRUST)
     assert list((tmp_path / "cache").glob("[!.]*")) == []
 
 
-def test_another_bundle_in_the_artifact_store_is_refused(registry, version, make_bundle, tmp_path):
-    import shutil
+@pytest.mark.parametrize("name", ["vectors/text.npy", "bundle.json", "bundle.sig", "golden.json"])
+def test_a_damaged_local_copy_heals(registry, version, tmp_path, name, caplog):
+    copy = registry.download(version, tmp_path / "cache", trust=tiny.TRUST)
+    damaged = bytearray((copy / name).read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (copy / name).write_bytes(damaged)
+    again = registry.download(version, tmp_path / "cache", trust=tiny.TRUST)
+    Release.open(again, tiny.TRUST).check()
+    assert "the local copy is fetched again" in caplog.text
+    assert [p.name for p in (tmp_path / "cache").glob("[!.]*")] == [version.digest]
 
+
+@pytest.mark.parametrize("digest", ["../../../x", " ", "/etc", "A" * 64, "0" * 63 + "\n"])
+def test_a_digest_that_is_none_never_becomes_a_path(registry, version, tmp_path, digest):
+    registry.set_tag(version.version, "digest", digest)
+    with pytest.raises(BundleError, match=r"version 1 in the registry has the digest"):
+        registry.download(registry.version("1"), tmp_path / "elsewhere", trust=tiny.TRUST)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_release_that_nobody_trusted_signed_is_not_taken(registry, version, tmp_path):
+    other = Trust(frozenset({"ab" * 32}))
+    with pytest.raises(BundleError, match=r"signed by key 3b6a.* KINOLOOP_TRUSTED_KEYS"):
+        registry.download(version, tmp_path / "cache", trust=other)
+    assert list((tmp_path / "cache").glob("[!.]*")) == []
+
+
+def test_a_bundle_without_a_signature_is_not_registered(registry, make_bundle, run_id):
+    bundle = make_bundle("unsigned")
+    (bundle / "bundle.sig").unlink()
+    with pytest.raises(BundleError, match=r"is not signed: .* run `kinoloop retrain --force`"):
+        registry.register(bundle, run_id=run_id, tags={})
+
+
+def test_the_same_bundle_under_another_key_is_another_version(
+    registry, version, make_bundle, run_id
+):
+    bundle = make_bundle("one-again").parent / "one"
+    Signer(bytes([7]) * 32).sign(bundle)
+    assert registry.register(bundle, run_id=run_id, tags={}).version != version.version
+
+
+def test_prune_keeps_what_served_last(registry, version, tmp_path):
+    cache = tmp_path / "cache"
+    registry.download(version, cache, trust=tiny.TRUST)
+    remember(cache, Served(version.digest, version.version, version.run_id))
+    assert prune(cache, set()) == 0
+    assert remembered(cache) == [Served(version.digest, version.version, version.run_id)]
+
+
+def test_another_bundle_in_the_artifact_store_is_refused(registry, version, make_bundle, tmp_path):
     (stored,) = tmp_path.glob("state/mlartifacts/**/bundle.json")
     shutil.rmtree(stored.parent)
     shutil.copytree(make_bundle("other"), stored.parent)
     with pytest.raises(BundleError, match="registered was"):
-        registry.download(version, tmp_path / "cache")
+        registry.download(version, tmp_path / "cache", trust=tiny.TRUST)
 
 
-def test_a_lost_artifact_is_a_registry_error(registry, version, tmp_path):
-    import shutil
-
+def test_a_lost_artifact_is_no_registry_that_is_away(registry, version, tmp_path):
     shutil.rmtree(tmp_path / "state" / "mlartifacts")
-    with pytest.raises(RegistryError, match=f"download version {version.version}"):
-        registry.download(version, tmp_path / "cache")
+    with pytest.raises(BundleError, match=r"gone from the artifact store; run `kinoloop rollback`"):
+        registry.download(version, tmp_path / "cache", trust=tiny.TRUST)
 
 
 def test_prune_keeps_what_is_named(registry, version, make_bundle, run_id, runs, tmp_path):
@@ -114,7 +168,7 @@ def test_prune_keeps_what_is_named(registry, version, make_bundle, run_id, runs,
     other = registry.register(make_bundle("two"), run_id=other_run, tags={})
     cache = tmp_path / "cache"
     for one in (version, other):
-        registry.download(one, cache)
+        registry.download(one, cache, trust=tiny.TRUST)
     assert prune(cache, {version.digest}) == 1
     assert [p.name for p in cache.glob("[!.]*")] == [version.digest]
 

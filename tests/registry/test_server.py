@@ -15,6 +15,7 @@ from kinoloop.errors import RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
+from tests.release import tiny
 
 
 @pytest.fixture
@@ -61,11 +62,11 @@ def test_register_promote_download_over_http_and_fail_fast_when_it_is_gone(
     version = registry.register(make_bundle("one"), run_id=run_id, tags={})
     registry.set_alias("champion", version.version)
     assert registry.champion() == version
-    Release.open(registry.download(version, tmp_path / "cache")).check()
+    Release.open(registry.download(version, tmp_path / "cache", trust=tiny.TRUST)).check()
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     started = time.monotonic()
     with pytest.raises(RegistryError, match="look up the champion"):
         registry.champion()
     assert time.monotonic() - started < 30
-    assert registry.download(version, tmp_path / "cache").exists()
+    assert registry.download(version, tmp_path / "cache", trust=tiny.TRUST).exists()

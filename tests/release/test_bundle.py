@@ -77,10 +77,10 @@ def test_one_flipped_byte_is_found(bundle, name):
 
 def test_missing_and_added_files_are_found(bundle):
     info = read_info(bundle)
-    (bundle / "extra.npy").write_bytes(b"")
+    (bundle / "lexical" / "extra.npy").write_bytes(b"")
     with pytest.raises(BundleError, match=r"extra\.npy was added"):
         check_files(bundle, info)
-    (bundle / "extra.npy").unlink()
+    (bundle / "lexical" / "extra.npy").unlink()
     (bundle / "golden.json").unlink()
     with pytest.raises(BundleError, match=r"golden\.json is missing"):
         check_files(bundle, info)

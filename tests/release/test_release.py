@@ -7,11 +7,11 @@ import pytest
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.files import digests
-from kinoloop.release.info import Lineage, write_info
+from kinoloop.release.info import Lineage
 from kinoloop.release.release import Release
 from kinoloop.release.user_histories import UserHistories, write_histories
 from tests.release import tiny
+from tests.release.test_parts import reseal
 
 
 @pytest.fixture
@@ -159,26 +159,28 @@ def test_golden_requests_notice_another_model(bundle):
     golden = json.loads((bundle / "golden.json").read_text())
     golden[1]["answer"][0][1] *= 1.5
     (bundle / "golden.json").write_text(json.dumps(golden))
-    info = Release.open(bundle).info
-    write_info(bundle, info.model_copy(update={"files": digests(bundle)}))
+    reseal(bundle)
     with pytest.raises(BundleError, match="golden request 1"):
         Release.open(bundle).check()
 
 
 def test_a_truncated_array_is_named(bundle):
     (bundle / "published_at.npy").write_bytes(b"\x93NUMPY")
+    reseal(bundle)
     with pytest.raises(BundleError, match=r"published_at\.npy can not be read"):
         Release.open(bundle)
 
 
 def test_parts_of_two_bundles_do_not_mix(bundle):
     np.save(bundle / "published_at.npy", np.zeros(3, dtype=np.int64))
+    reseal(bundle)
     with pytest.raises(BundleError, match="parts disagree"):
         Release.open(bundle)
 
 
 def test_a_missing_part_is_named(bundle):
     (bundle / "model" / "config.json").unlink()
+    reseal(bundle)
     with pytest.raises(BundleError, match="can not be opened"):
         Release.open(bundle)
 

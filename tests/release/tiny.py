@@ -10,10 +10,13 @@ from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.models.base import RECOMMENDERS, Recommender, RecommenderConfig
+from kinoloop.release.signature import Signer, Trust
 
 TITLES = ["Red fox in snow", "Fox cubs at play", "Jazz night", "Piano jazz trio",
           "Baking bread", "Sourdough basics", "猫咪跳舞视频", ""]  # fmt: skip
 USERS = ["a" * 32, "b" * 32, "c" * 32]
+SIGNER = Signer(bytes(32))
+TRUST = Trust(frozenset({SIGNER.public}))
 DAY = 86_400_000_000
 
 

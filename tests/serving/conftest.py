@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks.harness.service import KEY, running
+from benchmarks.harness.service import KEY, SIGNER, running
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
@@ -70,6 +70,7 @@ def make_bundle(
         lineage=Lineage(name=kind, dataset_version=f"data-{seed}", key_id=pseudonyms.key_id),
         thumbnails=thumbnails,
     )
+    SIGNER.sign(directory)
     return directory
 
 

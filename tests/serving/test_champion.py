@@ -3,15 +3,19 @@
 import gc
 import logging
 import shutil
+import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.service import TRUST
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
-from serving.champion import Fixed, Follower, load
+from serving.champion import Fixed, Follower
+from serving.in_service import load
 from tests.serving.conftest import make_bundle
 
 
@@ -36,6 +40,11 @@ def store(tmp_path_factory, bundle):
     return registry, versions
 
 
+def registry_files(registry):
+    """Where the artifacts of a registry on SQLite lie."""
+    return Path(registry.tracking_uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+
+
 @pytest.fixture
 def registry(store):
     yield store[0]
@@ -55,9 +64,15 @@ def taken():
 @pytest.fixture
 def follower(registry, tmp_path, taken, monkeypatch):
     monkeypatch.setattr("serving.champion.RELEASE_AFTER_S", 0.0)
-    follower = Follower(lambda: registry, tmp_path / "cache", poll_s=0.05, swapped=taken.append)
+    follower = _follower(lambda: registry, tmp_path / "cache", swapped=taken.append)
     yield follower
     follower.close()
+
+
+def _follower(registry, cache_dir, *, swapped=lambda _: None, patience_s=60.0):
+    return Follower(
+        registry, cache_dir, trust=TRUST, poll_s=0.05, patience_s=patience_s, swapped=swapped
+    )
 
 
 def test_waits_for_a_champion(follower, taken):
@@ -99,18 +114,20 @@ def test_a_damaged_release_is_refused_once_and_the_old_one_stays(
     registry.set_alias("champion", versions[0].version)
     follower.follow()
     before = follower.current
-    damaged = registry.download(versions[1], tmp_path / "cache")
-    (damaged / "videos.parquet").write_bytes(b"something else")
+    (stored,) = registry_files(registry).glob(f"{versions[1].run_id}/**/videos.parquet")
+    whole = stored.read_bytes()
+    stored.write_bytes(b"something else")
     registry.set_alias("champion", versions[1].version)
     follower.follow()
     follower.follow()
     assert follower.current is before
     assert taken == [before, None]
-    assert caplog.text.count("is refused") == 1
-    shutil.rmtree(damaged)
+    assert caplog.text.count("was refused") == 1
+    assert "kinoloop rollback" in caplog.text
     registry.set_alias("champion", versions[0].version)
     follower.follow()
     assert follower.current is before
+    stored.write_bytes(whole)
 
 
 def test_a_registry_that_goes_away_changes_nothing_and_is_logged_once(
@@ -127,10 +144,10 @@ def test_a_registry_that_goes_away_changes_nothing_and_is_logged_once(
         for _ in range(3):
             follower.follow()
         assert follower.current is before
-        assert caplog.text.count("is away") == 1
+        assert caplog.text.count("the registry is away") == 1
         follower._registry = registry
         follower.follow()
-    assert "is back" in caplog.text
+    assert "can be reached again" in caplog.text
 
 
 def test_a_start_without_the_registry_takes_what_was_in_service_last(
@@ -141,9 +158,7 @@ def test_a_start_without_the_registry_takes_what_was_in_service_last(
 ):
     registry.set_alias("champion", versions[0].version)
     follower.follow()
-    restarted = Follower(
-        lambda: Away("sqlite:///nowhere"), tmp_path / "cache", poll_s=60, swapped=lambda _: None
-    )
+    restarted = _follower(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
     restarted.start()
     restarted.close()
     assert restarted.current.model_version == versions[0].version
@@ -151,13 +166,138 @@ def test_a_start_without_the_registry_takes_what_was_in_service_last(
 
 
 def test_a_first_start_without_the_registry_waits(tmp_path, caplog):
-    follower = Follower(
-        lambda: Away("sqlite:///nowhere"), tmp_path / "cache", poll_s=60, swapped=lambda _: None
-    )
+    follower = _follower(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
     follower.start()
     follower.close()
     assert follower.current is None
-    assert "waiting for the registry" in caplog.text
+    assert follower.waiting.why == "registry_away"
+    assert "nothing was in service here before" in caplog.text
+
+
+@pytest.fixture
+def served_before(follower, registry, versions):
+    """Version 1 was in service when the service stopped."""
+    registry.set_alias("champion", versions[0].version)
+    follower.follow()
+    return versions[0]
+
+
+def _restart(registry, cache_dir, **rest):
+    restarted = _follower(lambda: registry, cache_dir, **rest)
+    restarted.start()
+    restarted.close()
+    return restarted
+
+
+def test_a_start_recalls_the_last_good_release_where_the_champion_is_damaged(
+    served_before, registry, versions, tmp_path
+):
+    (stored,) = registry_files(registry).glob(f"{versions[1].run_id}/**/golden.json")
+    whole = stored.read_bytes()
+    stored.write_bytes(b"[]")
+    registry.set_alias("champion", versions[1].version)
+    restarted = _restart(registry, tmp_path / "cache")
+    stored.write_bytes(whole)
+    assert restarted.current.model_version == served_before.version
+    assert restarted.waiting.why == "release_refused"
+
+
+def test_a_start_recalls_the_last_good_release_where_the_champion_is_gone(
+    served_before, registry, versions, tmp_path
+):
+    files = registry_files(registry) / versions[1].run_id
+    files.rename(tmp_path / "away")
+    registry.set_alias("champion", versions[1].version)
+    restarted = _restart(registry, tmp_path / "cache")
+    (tmp_path / "away").rename(files)
+    assert restarted.current.model_version == served_before.version
+
+
+def test_a_start_recalls_the_last_good_release_where_nothing_is_champion(
+    served_before, registry, tmp_path
+):
+    registry.drop_alias("champion")  # as deleting its version does
+    assert _restart(registry, tmp_path / "cache").current.model_version == served_before.version
+
+
+def test_a_start_recalls_the_last_good_release_where_a_tag_leads_elsewhere(
+    served_before, registry, versions, tmp_path
+):
+    registry.set_tag(versions[1].version, "digest", "../../../x")
+    registry.set_alias("champion", versions[1].version)
+    restarted = _restart(registry, tmp_path / "cache")
+    registry.set_tag(versions[1].version, "digest", versions[1].digest)
+    assert restarted.current.model_version == served_before.version
+    assert "'../../../x', expected 64 hex digits" in restarted.waiting.detail
+
+
+def test_a_start_recalls_the_one_before_where_the_last_is_damaged_and_the_registry_away(
+    served_before, follower, registry, versions, tmp_path
+):
+    registry.set_alias("champion", versions[1].version)
+    follower.follow()
+    (tmp_path / "cache" / versions[1].digest / "golden.json").write_bytes(b"[]")
+    restarted = _restart(Away("sqlite:///nowhere"), tmp_path / "cache")
+    assert restarted.current.model_version == served_before.version
+
+
+class Dripping(ModelRegistry):
+    """A registry whose artifact server never comes to an end."""
+
+    def download(self, version, cache_dir, *, trust):
+        released.wait()
+        return super().download(version, cache_dir, trust=trust)
+
+
+released = threading.Event()
+
+
+def test_a_start_does_not_wait_for_files_that_drip(
+    served_before, registry, versions, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("serving.champion.RELEASE_AFTER_S", 0.0)
+    registry.set_alias("champion", versions[1].version)
+    released.clear()
+    follower = _follower(
+        lambda: Dripping(registry.tracking_uri), tmp_path / "cache", patience_s=0.2
+    )
+    follower.start()
+    assert follower.current.model_version == served_before.version
+    _until(lambda: follower.waiting.why == "release_arriving")
+    released.set()  # it arrives at last, and is taken up
+    _until(lambda: follower.current.model_version == versions[1].version)
+    follower.close()
+
+
+def _until(done):
+    end = time.monotonic() + 120
+    while not done():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_a_release_that_raises_anything_at_all_is_refused(
+    follower, registry, versions, monkeypatch
+):
+    def fail(*_):
+        raise MemoryError("no idea")
+
+    monkeypatch.setattr("serving.in_service.Release.open", fail)
+    registry.set_alias("champion", versions[0].version)
+    follower.follow()
+    assert follower.current is None
+    assert (follower.waiting.why, follower.waiting.detail) == ("release_refused", "no idea")
+
+
+def test_why_there_is_no_release_is_told_apart(follower, registry, versions):
+    follower.follow()
+    assert follower.waiting.why == "no_release"
+    assert "kinoloop promote" in follower.waiting.next_step
+    follower._registry = Away(registry.tracking_uri)
+    follower.follow()
+    assert follower.waiting.why == "registry_away"
+    assert "promoted" not in follower.waiting.what
+    assert "KINOLOOP_MLFLOW_URI" in follower.waiting.next_step
 
 
 def test_the_old_release_is_let_go(follower, registry, versions, taken):
@@ -175,7 +315,7 @@ def test_the_old_release_is_let_go(follower, registry, versions, taken):
 
 
 def test_a_fixed_bundle_is_checked_and_never_changes(bundle, tmp_path):
-    fixed = Fixed(bundle)
+    fixed = Fixed(bundle, TRUST)
     fixed.start()
     fixed.close()
     assert fixed.current.model_version.startswith("bundle-")
@@ -184,8 +324,8 @@ def test_a_fixed_bundle_is_checked_and_never_changes(bundle, tmp_path):
     shutil.copytree(bundle, broken)
     (broken / "golden.json").write_text("[]")
     with pytest.raises(BundleError, match=r"golden\.json changed"):
-        Fixed(broken)
+        Fixed(broken, TRUST)
 
 
 def test_durations_are_known_or_nan(bundle):
-    assert load(bundle, model_version="1", run_id=None).durations[0] == 30.0
+    assert load(bundle, TRUST, model_version="1").durations[0] == 30.0

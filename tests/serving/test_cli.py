@@ -1,11 +1,20 @@
 """`kinoloop recommend` against the running service and, without one, from the release itself."""
 
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.harness.service import KEY, free_port
+from benchmarks.harness.service import KEY, SIGNER, free_port
 from cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.runs import Runs
+from tests.serving.conftest import Service
 
 
 @pytest.fixture
@@ -14,6 +23,7 @@ def run(tmp_path, monkeypatch, bundle):
         "STATE_DIR": str(tmp_path / "state"),
         "SERVICE_PORT": str(free_port()),
         "PSEUDONYM_KEY": KEY,
+        "TRUSTED_KEYS": SIGNER.public,
         "BUNDLE": str(bundle),
         "SETTINGS_FILE": str(tmp_path / "none.toml"),
     }.items():
@@ -71,3 +81,35 @@ def test_another_program_on_the_port_is_named(run, monkeypatch):
         server.server_close()
     assert isinstance(result.exception, ConfigError)
     assert "is another program on the port" in str(result.exception)
+
+
+@pytest.mark.e2e
+def test_serve_without_servers_finds_the_champion_of_the_state_folder(tmp_path, bundle):
+    """After retrain and promote without servers the registry is a file, for the service as well."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    run_id = Runs(uri).start("one", key="one", params={}, tags={})
+    version = ModelRegistry(uri).register(bundle, run_id=run_id, tags={})
+    ModelRegistry(uri).set_alias("champion", version.version)
+    port = free_port()
+    variables = {
+        **{k: v for k, v in os.environ.items() if k != "KINOLOOP_MLFLOW_URI"},
+        "KINOLOOP_STATE_DIR": str(tmp_path),
+        "KINOLOOP_LANDING": str(tmp_path / "landing"),
+        "KINOLOOP_SERVICE_PORT": str(port),
+        "KINOLOOP_TRUSTED_KEYS": SIGNER.public,
+    }
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "cli", "serve"]
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+    try:
+        service = Service(f"http://127.0.0.1:{port}", tmp_path)
+        end = time.monotonic() + 300
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                if service.ask("/readyz").status == 200:
+                    break
+            time.sleep(0.2)
+        assert service.ask("/about").body["release"]["model_version"] == version.version
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -31,7 +31,8 @@ def test_starts_without_a_release_follows_the_champion_and_drains(tmp_path, bund
         assert (empty.status, empty.body["error"]) == (503, "no_release")
         assert "kinoloop promote" in empty.body["next_step"]
         assert empty.headers["retry-after"]
-        assert service.ask("/readyz").status == 503
+        unready = service.ask("/readyz")
+        assert (unready.status, unready.body["error"]) == (503, "no_release")
         assert service.ask("/").status == 200
         assert service.ask("/about").body["release"] is None
         events = [{"user_id": "early", "video_id": "v001", "event": "like"}]

@@ -2,11 +2,13 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.harness.service import SIGNER, TRUST
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.schema import LABELS
 from kinoloop.testing.toy import toy_catalogue, toy_histories
-from serving.champion import load
+from serving.in_service import load
+from serving.problems import Waiting
 from serving.site import build_site
 
 CALM = {"facet": "emotion", "label": "calm", "score": 0.75, "evidence": "words 0.75"}
@@ -14,6 +16,8 @@ CALM = {"facet": "emotion", "label": "calm", "score": 0.75, "evidence": "words 0
 
 class Served:
     """A worker that has one release in service."""
+
+    waiting = Waiting("starting")
 
     def __init__(self, in_service):
         self.in_service = in_service
@@ -39,8 +43,9 @@ def client(tmp_path_factory):
         catalogue=catalogue,
         histories=histories,
     )
+    SIGNER.sign(bundle)
     site = build_site()
-    site.state.served = Served(load(bundle, model_version="1", run_id=None))
+    site.state.served = Served(load(bundle, TRUST, model_version="1"))
     return TestClient(site)
 
 

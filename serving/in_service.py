@@ -1,0 +1,65 @@
+"""A release that passed its check, with what each answer from it needs to know."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.release.release import Release
+from kinoloop.release.signature import Trust
+from serving import metrics
+
+
+@dataclass(frozen=True)
+class InService:
+    """A release that passed its check.
+
+    Attributes:
+        release: Opened, checked and warm.
+        model_version: Number in the registry, or the digest of a bundle that has none.
+        run_id: Run that trained it, where known.
+        durations: (n_videos,) seconds, NaN where unknown.
+    """
+
+    release: Release
+    model_version: str
+    run_id: str | None
+    durations: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def dataset_version(self) -> str:
+        """Dataset that it was trained on."""
+        return self.release.info.dataset_version
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """What lineage remembers."""
+        return {
+            "model_version": self.model_version,
+            "dataset_version": self.dataset_version,
+            "run_id": self.run_id,
+        }
+
+
+def load(
+    bundle: Path, trust: Trust, *, model_version: str | None = None, run_id: str | None = None
+) -> InService:
+    """Open, check and warm up a bundle.
+
+    Raises:
+        BundleError: It must not serve.
+    """
+    release = Release.open(bundle, trust)
+    release.ask_golden()
+    release.warm_up()
+    if release.reranking is not None:
+        release.reranking.tell = lambda outcome: metrics.RERANKED.labels(outcome).inc()
+    columns = release.catalogue.videos.columns
+    durations = (
+        release.catalogue.videos["duration_s"].cast(float).fill_null(float("nan")).to_numpy()
+        if "duration_s" in columns
+        else np.full(len(release.catalogue), np.nan)
+    )
+    version = model_version or f"bundle-{release.info.digest[:12]}"
+    return InService(release, version, run_id, durations)
