@@ -76,7 +76,7 @@ class Scan:
         """Take what a packet says of time, without decoding it."""
         if packet.is_corrupt:
             self.corrupt.add(packet.stream_index)
-        elif packet.size:
+        elif self.corrupt and packet.size:
             self.corrupt.discard(packet.stream_index)
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None:

@@ -74,9 +74,9 @@ class SoundReader:
         """All sound, (n,) float32 in [-1, 1]; empty where it is silent."""
         self.drain()
         mixed = self._joined(self._mixed)
-        if len(self._energy):  # some of it has more than one channel
-            loudest = self._joined(self._loudest)
-            mixed = loudest if _rms(mixed) < FAINT * _rms(loudest) else mixed
+        loudest_rms = float(np.sqrt(self._energy.max(initial=0.0) / max(self._samples, 1)))
+        if _rms(mixed) < FAINT * loudest_rms:
+            mixed = self._joined(self._loudest)
         seconds = [mixed[at : at + self._rate] for at in range(0, len(mixed), self._rate)]
         heard = max((_rms(second) for second in seconds), default=0.0)
         return mixed if seconds and heard >= self._silence_rms else np.zeros(0, dtype=np.float32)
@@ -110,7 +110,7 @@ class SoundReader:
         energy = np.einsum("sc,sc->c", samples, samples)
         if len(self._energy) != len(energy):
             self._energy = np.zeros(len(energy))
-        self._energy += np.nan_to_num(energy)
+        self._energy += np.nan_to_num(energy, posinf=0)
         return int(self._energy.argmax())
 
 
