@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from kinoloop.data.csv_shapes import Shapes
 
 LONGEST_CELL = 1 << 20  # bytes that a quoted cell may span; a quote open for longer is a stray one
+WIDE = 1000  # columns; an expression that counts more of them is too large to compile
 WRONG_CELLS = "another number of cells than the header"
 NO_RECORD = "a stray quote or line end: no record by RFC 4180"
 
@@ -168,8 +169,11 @@ class _Piece:
         lines = pa.Array.from_buffers(pa.large_string(), len(self.starts), buffers)
         texts = pl.Series(lines.take(pa.array(self.quoted)))
         cell = _CELL.decode()
-        record = rf"^{cell}(?:,{cell}){{{self.columns - 1}}}\r?\n$"
-        alone = texts.str.contains(record).to_numpy()
+        times = f"{{{self.columns - 1}}}" if self.columns <= WIDE else "*"
+        alone = texts.str.contains(rf"^{cell}(?:,{cell}){times}\r?\n$").to_numpy()
+        if self.columns > WIDE:
+            counts = [len(cells_of(self._line(int(i))) or ()) for i in self.quoted]
+            alone = alone & (np.array(counts) == self.columns)
         self.keep[self.quoted[alone]] = True
         rows = (cells_of(self._line(i)) or [] for i in self.quoted[alone][: self.shapes.wanted])
         proper = (cells for cells in rows if not any(b'"' in c and c[:1] != b'"' for c in cells))

@@ -153,10 +153,13 @@ def test_json_that_is_no_jsonl_is_refused_by_what_it_is(tmp_path, content, messa
         read_columns(FILES, str(tmp_path / "t.jsonl"))
 
 
-def test_a_csv_with_many_columns_and_quotes_is_read(tmp_path):
-    names = [f"c{i}" for i in range(1000)]
-    (tmp_path / "t.csv").write_text(",".join(names) + "\n" + ",".join(['"x"'] * 1000) + "\n")
-    assert read(tmp_path / "t.csv")[0].frame.width == 1000
+@pytest.mark.parametrize("columns", [1000, 20_000])
+def test_a_csv_with_many_columns_and_quotes_is_read(tmp_path, columns):
+    lines = [",".join(['"x"'] * columns)] * 2
+    header = ",".join(f"c{i}" for i in range(columns))
+    (tmp_path / "t.csv").write_text("\n".join([header, *lines, lines[0] + ',"x"']))
+    (chunk,) = read(tmp_path / "t.csv")
+    assert (chunk.frame.shape, chunk.malformed) == ((2, columns), [4])
 
 
 def test_reads_any_fsspec_filesystem():
