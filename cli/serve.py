@@ -110,7 +110,7 @@ def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[st
     config = read_section("serving", ServingConfig, environment.settings_file)
     state = LiveState(environment.state_dir / "serving" / "live.db")
     past = past_of(
-        load_pseudonyms(environment).of(user),
+        load_pseudonyms(environment).of(user.strip()),  # as ingestion reads ids
         current,
         state,
         read_section("interest", InterestConfig, environment.settings_file),

@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import bentoml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from starlette.requests import Request
 
 from kinoloop.schema import MAX_ID_CHARACTERS
@@ -16,7 +23,11 @@ from kinoloop.schema import MAX_ID_CHARACTERS
 PARSED = "kinoloop.body"
 
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
-UserId = Annotated[_Id, Field(description="Whom the slate is for.", examples=["u1"])]
+UserId = Annotated[
+    _Id,
+    StringConstraints(strip_whitespace=True, pattern=r"\S"),  # as ingestion reads ids
+    Field(description="Whom the slate is for.", examples=["u1"]),
+]
 VideoId = Annotated[_Id, Field(examples=["v1"])]
 
 

@@ -16,7 +16,7 @@ from kinoloop.testing.toy import toy_catalogue
 from tests.serving.conftest import JPEG, Service, make_bundle
 
 FRIEND, STRANGER = "https://app.example", "https://evil.example"
-ODD_IDS = ("a/b/c", "https://cdn.example/clips/1.mp4?x=1&y=2#t=3", " spaced out ", "100%", "%2F",
+ODD_IDS = ("a/b/c", "https://cdn.example/clips/1.mp4?x=1&y=2#t=3", "spaced  out", "100%", "%2F",
            "..", ".", "../etc/passwd", "a/../b", "ütf-8 ✓ 視頻", "tail/", "//two",
            "x" * MAX_ID_CHARACTERS)  # fmt: skip
 JSON = {"content-type": "application/json"}

@@ -20,7 +20,7 @@ from serving.state import LiveState
 from tests.data.landing_zone import KEY, Zone
 
 GOOD = {"user_id": "u", "video_id": "v1", "event": "view"}
-VIDEOS = {"v1": 10.0, "v2": None, " v 3 ": 60.0, "ünï/çødé?x=1#f": 3.0, "L" * 2048: 60.0}
+VIDEOS = {"v1": 10.0, "v2": None, "v 3": 60.0, "ünï/çødé?x=1#f": 3.0, "L" * 2048: 60.0}
 
 
 def check(*events, config=None, clock_skew_s=60.0, videos=VIDEOS, pseudonym=None):
@@ -46,6 +46,12 @@ def test_a_good_event_keeps_the_pseudonym_and_hands_on_all_that_was_said():
     assert event.timestamp == 1_790_000_000_000_000
     assert len(event.event_id) == 32
     assert parcel == ("u", "e-7", "wow", "tv", "remote", 12.0)
+
+
+def test_spaces_around_ids_make_no_other_user_or_video():
+    padded = {"user_id": " u\t", "video_id": " v 3 ", "event": "view", "timestamp": 1_790_000_000}
+    (one, other), _, _, _ = check(padded, {**padded, "user_id": "u", "video_id": "v 3"})
+    assert one == other
 
 
 def test_a_search_needs_no_video_and_everything_else_does():

@@ -85,6 +85,18 @@ def test_feedback_counts_in_the_very_next_request_at_any_worker(service):
         assert "v003" not in {place["video_id"] for place in after}
 
 
+def test_spaces_around_a_user_id_make_no_other_user(service):
+    event = {"user_id": " padded ", "video_id": "v003", "event": "like"}
+    assert service.ask("/feedback", {"events": [event]}).body["accepted"] == 1
+    slates = [
+        service.ask("/recommend", {"user_id": user, "top_k": 3}).body["slate"]
+        for user in ("padded", "padded\n", "  padded")
+    ]
+    assert slates[0][0]["reason"].startswith("Because you watched")
+    assert slates[0] == slates[1] == slates[2]
+    assert service.ask("/recommend", {"user_id": " \t"}).status == 422
+
+
 def test_feedback_says_what_is_wrong_with_each_event(service):
     good = {"user_id": "u", "video_id": "v001", "event": "view", "watch_s": 12.5}
     wrong = [
