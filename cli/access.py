@@ -7,10 +7,10 @@ origin is let in, and a page that gives our address another name (DNS rebinding)
 `guard.py` does what Prefect cannot. The token goes through the environment, never a command line.
 """
 
-import os
 import secrets
 from pathlib import Path
 
+from kinoloop import durable
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 
@@ -34,7 +34,8 @@ def load_token(environment: Environment) -> str:
     """
     path = token_file(environment)
     if not path.exists():
-        _create(path)
+        # of two processes that race, both read the token of the first
+        durable.write_once(path, f"kinoloop:{secrets.token_urlsafe(32)}\n", mode=0o600)
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         raise ConfigError(f"others can read {path} (mode {mode:04o}): chmod 600 {path}")
@@ -84,20 +85,3 @@ def mlflow_server_variables(environment: Environment) -> dict[str, str]:
 def _origins(environment: Environment, port: int) -> list[str]:
     hosts = allowed_hosts(environment)
     return [f"http://{f'[{host}]' if ':' in host else host}:{port}" for host in hosts]
-
-
-def _create(path: Path) -> None:
-    """Write a new token, once: of two processes that race, both read the file of the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"kinoloop:{secrets.token_urlsafe(32)}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()

@@ -5,7 +5,6 @@ the servers, finds nothing new, and shows the slates.
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -161,19 +160,15 @@ def has_champion(environment: Environment) -> bool:
 
 def land(batch: Path, landing: str) -> int:
     """Copy a batch into the landing zone; returns how many files are new there."""
-    import fsspec
+    from kinoloop.data.landing import open_landing, write
 
-    files, root = fsspec.core.url_to_fs(landing)
+    files, root = open_landing(landing)
     arrived = 0
     for source in sorted(batch.glob("*/*.parquet")):
         target = f"{root}/{source.parent.name}/sample-{batch.name}-{source.name}"
         if files.exists(target):
             continue
-        files.makedirs(f"{root}/{source.parent.name}", exist_ok=True)
-        part = f"{target}.part"  # a name that ingestion passes over until it is whole
-        with source.open("rb") as original, files.open(part, "wb") as copy:
-            shutil.copyfileobj(original, copy)
-        files.mv(part, target)
+        write(files, target, source.read_bytes())
         arrived += 1
     return arrived
 

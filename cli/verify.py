@@ -118,13 +118,21 @@ def _key(environment: Environment) -> Iterator[Damaged]:
 
 
 def _releases(environment: Environment) -> Iterator[Damaged]:
-    """Every release in the local cache, by its own digests."""
-    from kinoloop.errors import BundleError
+    """Every release in the local cache, by its signature and its own digests."""
+    from kinoloop.errors import BundleError, ConfigError
     from kinoloop.release.info import check_files, read_info
+    from kinoloop.release.signature import load_trust
 
     cache = environment.state_dir / "releases"
+    try:
+        trust = load_trust(environment)
+    except ConfigError as err:
+        lost = "no release can be signed or trusted here"
+        yield Damaged(environment.state_dir / "signing.key", str(err), lost, "restore the key")
+        return
     for bundle in sorted(path for path in cache.glob("[!.]*") if path.is_dir()):
         try:
+            trust.verify(bundle)
             info = read_info(bundle)
             check_files(bundle, info)
             if info.digest != bundle.name:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, field_validator
 
+from kinoloop import durable
 from kinoloop.errors import MediaError
 from kinoloop.privacy.addresses import has_credentials, redact
 from kinoloop.settings import Config
@@ -217,10 +218,7 @@ def resolve(reference: str, folders: Iterable[Path], *, here: Path | None = None
 def remember_folder(state_dir: Path, folder: Path) -> None:
     """Note a folder of clips that an operator named to a command; extraction may read below it."""
     folders = sorted({*map(str, remembered_folders(state_dir)), str(folder.resolve())})
-    state_dir.mkdir(parents=True, exist_ok=True)
-    fresh = state_dir / f".{FOLDERS_FILE}.{os.getpid()}"
-    fresh.write_text(json.dumps(folders, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(state_dir / FOLDERS_FILE)
+    durable.write_json(state_dir / FOLDERS_FILE, folders)
 
 
 def remembered_folders(state_dir: Path) -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from kinoloop import durable
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.privacy.key_file import secret_key
@@ -46,9 +47,7 @@ class Signer:
     def sign(self, directory: Path) -> None:
         """Write `bundle.sig`; the same bundle always gets the same one."""
         signature = self._key.sign((directory / MANIFEST).read_bytes()).hex()
-        fresh = directory / f".{SIGNATURE}"
-        fresh.write_text(f"ed25519 {self.public} {signature}\n", encoding="ascii")
-        fresh.replace(directory / SIGNATURE)
+        durable.write_text(directory / SIGNATURE, f"ed25519 {self.public} {signature}\n")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.signature import load_signer
 from tasks.dvc import dvc
 from tasks.versioning import version_data
 from tests.data.landing_zone import EVENTS, VIDEOS, Zone
@@ -66,6 +67,7 @@ def test_names_a_damaged_release_database_and_key(zone, tmp_path, monkeypatch):
     state = tmp_path / ".kinoloop"
     fresh, videos = state / "releases" / "fresh", catalogue()
     info = write_bundle(fresh, recommender=fitted(videos), catalogue=videos, histories=histories())
+    load_signer(Environment()).sign(fresh)
     bundle = fresh.rename(fresh.with_name(info.digest))
     assert verify()[0] == 0
     flip(bundle / "videos.parquet", 500)
@@ -80,3 +82,8 @@ def test_names_a_damaged_release_database_and_key(zone, tmp_path, monkeypatch):
     assert f"next: `rm -r .kinoloop/releases/{bundle.name}`: it is fetched" in said
     assert "state: 1 damaged" in said
     assert "pseudonym key: 1 damaged" in said
+    flip(bundle / "videos.parquet", 500)
+    flip(bundle / "bundle.sig", 700)
+    assert "releases: 1 damaged" in verify()[1]
+    (state / "signing.key").write_text("no key")
+    assert "damaged: .kinoloop/signing.key: the signing key" in verify()[1]
