@@ -149,34 +149,10 @@ def completed(client: "SyncPrefectClient", asked: dict[str, str]) -> dict[str, s
             state = client.read_flow_run(run).state
             if state.is_final():
                 del waiting[name]
-                if not state.is_completed() and not _another(client, name, run):
+                if not state.is_completed():
                     said[name] = f"{state.name}: {state.message}"
         time.sleep(1.0)
     return said
-
-
-def _another(client: "SyncPrefectClient", name: str, run: str) -> bool:
-    """A run that was dropped because one was under way: did that one complete?"""
-    if client.read_flow_run(run).state.message != "Deployment concurrency limit reached.":
-        return False
-    deployment = client.read_deployment_by_name(f"{name}/{name}")
-    asked_at = client.read_flow_run(run).created
-    while True:
-        others = [
-            r
-            for r in client.read_flow_runs(limit=200)
-            if r.deployment_id == deployment.id and r.end_time and r.end_time > asked_at
-        ]
-        if any(r.state.is_completed() for r in others):
-            return True
-        under_way = [
-            r
-            for r in client.read_flow_runs(limit=200)
-            if r.deployment_id == deployment.id and r.state.is_running()
-        ]
-        if not under_way:
-            return False
-        time.sleep(1.0)
 
 
 def main() -> None:

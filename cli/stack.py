@@ -49,12 +49,12 @@ def up() -> None:
 
         janitor = Janitor()
         for line in janitor.clear_up():
-            console.print(f"  {line}", markup=False, highlight=False)
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         servers.start(prefect_worker(environment))
         servers.start(service(environment))
         report(console, "Service", servers.wait("service", tell=_told(servers, "service", console)))
         servers.wait("worker")
-        console.print(addresses(environment))
+        console.print(addresses(environment), soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         janitor.start()
         hold(servers, console)

@@ -42,7 +42,8 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
     with exclusive(Tables(environment.data_dir)):
         known = not changed and is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
-    note_extraction(environment, seen)
+    if not report["left_out"]:
+        note_extraction(environment, seen)
     show_extraction(report, version)
     return {**report, "dataset_version": version}
 

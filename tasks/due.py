@@ -1,8 +1,8 @@
 """Whether extraction has work: since the last one that completed, videos or settings changed.
 
 What is compared is a note beside the tables, written when an extraction has completed, so that one
-that was killed or failed stays due. Files that arrive after the row that names them, and addresses
-that answer again, change no table: the daily run takes those up.
+that was killed, failed, or had to leave videos out stays due. Files that arrive after the row that
+names them, and addresses that answer again, change no table: the daily run takes those up.
 """
 
 import hashlib

@@ -37,14 +37,14 @@ tests = [{ kind = "mix", column = "event" }]
 """
 
 
-def test_every_flow_has_a_deployment_that_never_runs_twice_at_once():
+def test_every_flow_has_a_deployment_that_runs_once_at_a_time_and_drops_no_run():
     deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
     assert [d["name"] for d in deployments] == FLOWS
     for deployment in deployments:
         name = deployment["name"]
         assert deployment["entrypoint"] == f"flows.{name}.{name}"
         assert deployment["work_pool"] == {"name": "kinoloop"}
-        assert deployment["concurrency_limit"]["limit"] == 1
+        assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
         assert deployment["description"]
         assert "kinoloop" in deployment["tags"]
 
