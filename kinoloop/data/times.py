@@ -1,4 +1,4 @@
-"""Times as people, databases and devices write them: one set of rules, for columns and for values.
+"""Times as people, databases and devices write them, by one set of rules.
 
 Landing files, importers and feedback all read times here, so that a time means the same wherever it
 comes in. Read are
@@ -13,13 +13,12 @@ Everything else is ambiguous and is not guessed. Finer than a microsecond is cut
 """
 
 import re
-from datetime import UTC, datetime, timedelta
-from math import floor, inf
+from datetime import UTC, datetime
+from math import inf
 from typing import Final, Literal
 
 import polars as pl
 
-from kinoloop.errors import DataError
 from kinoloop.schema import TIME
 
 Unit = Literal["s", "ms", "us", "ns"]
@@ -52,12 +51,8 @@ _FORMAT: Final = "%Y-%m-%dT%H:%M:%S%.f%:z"
 _NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _WHOLE: Final = r"^[+-]?[0-9]+$"
 _SPACE: Final = " \t\r\n"
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-_REPLACEMENTS = [
-    (re.compile(pattern), re.sub(r"\$\{(\d)\}", r"\\g<\1>", given)) for pattern, given in _STEPS
-]
 
 
 def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | None:
@@ -87,18 +82,6 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
         return None
     whole = column.cast(pl.Int64, strict=False) if have.is_integer() else None
     return _epochs(column.cast(pl.Float64), whole, unit).alias(name)
-
-
-def read_time(value: object, *, unit: Unit | None = None) -> int:
-    """One value as µs since the epoch, by the rules of `read_times`.
-
-    Raises:
-        DataError: It is no time, or an ambiguous one; says which are read.
-    """
-    micros = _micros(value, unit)
-    if micros is None:
-        raise DataError(why_unreadable(value, unit=unit))
-    return micros
 
 
 def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
@@ -168,24 +151,6 @@ def _nearest(number: pl.Expr) -> pl.Expr:
     return (number + 0.5).floor().cast(pl.Int64, strict=False)
 
 
-def _micros(value: object, unit: Unit | None) -> int | None:
-    """`read_times` of one value."""
-    number = _as_float(value)
-    if number is None:
-        return _iso_micros(value) if isinstance(value, str) else None
-    likely = _unit_of(number)
-    if unit is None:
-        unit = likely
-    elif likely not in {None, unit} or not abs(number) < LONG_AWAY * PER_SECOND[unit]:
-        return None
-    if unit is None:
-        return None
-    per = PER_SECOND[unit]
-    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(_WHOLE, value.strip())):
-        return int(value) * 10**6 // per
-    return floor((number / 1000 if unit == "ns" else number * (10**6 // per)) + 0.5)
-
-
 def _as_float(value: object) -> float | None:
     if isinstance(value, bool):
         return None
@@ -203,17 +168,3 @@ def _unit_of(number: float) -> Unit | None:
         if EARLIEST * by <= number <= LATEST * by:
             return unit
     return None
-
-
-def _iso_micros(value: str) -> int | None:
-    text = value.strip(_SPACE)
-    if len(text) > LONGEST:
-        return None
-    for pattern, replacement in _REPLACEMENTS:
-        text = pattern.sub(replacement, text, count=1)
-    if not re.search(_CANONICAL, text):
-        return None
-    try:
-        return (datetime.fromisoformat(text).astimezone(UTC) - EPOCH) // MICROSECOND
-    except (ValueError, OverflowError):  # no such day, or one outside of the years 1 to 9999
-        return None

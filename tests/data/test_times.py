@@ -6,36 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinoloop.data.times import (
-    EPOCH,
-    MICROSECOND,
     PER_SECOND,
-    read_time,
     read_times,
     why_unreadable,
 )
-from kinoloop.errors import DataError
 
 AT = datetime(2025, 2, 2, 10, 11, 12, tzinfo=UTC)
 
 
-def in_a_column(value, unit=None):
-    """µs since the epoch of a column with this one value; None where it is unreadable."""
-    (time,) = read_times(pl.Series([value]), unit=unit).dt.epoch("us")
+def read(value, unit=None):
+    """A column with this one value; None where it is unreadable."""
+    (time,) = read_times(pl.Series([value]), unit=unit)
     return time
-
-
-def alone(value, unit=None):
-    try:
-        return read_time(value, unit=unit)
-    except DataError:
-        return None
-
-
-def both(value, unit=None):
-    """What columns and single values agree on."""
-    found = in_a_column(value, unit)
-    assert alone(value, unit) == found, value
-    return None if found is None else EPOCH + found * MICROSECOND
 
 
 @pytest.mark.parametrize(
@@ -58,7 +40,7 @@ def both(value, unit=None):
     ],
 )
 def test_what_databases_make_of_iso_8601_is_read(written):
-    assert both(written) == AT
+    assert read(written) == AT
 
 
 @pytest.mark.parametrize(
@@ -70,13 +52,13 @@ def test_what_databases_make_of_iso_8601_is_read(written):
     ],
 )
 def test_fractions_of_iso_times_are_kept_to_the_microsecond(written, micros):
-    assert both(written) == AT.replace(microsecond=micros)
+    assert read(written) == AT.replace(microsecond=micros)
 
 
 def test_times_without_seconds_or_clock_are_read():
-    assert both("2025-02-02 10:11") == AT.replace(second=0)
-    assert both("2025-02-02 10:11+00") == AT.replace(second=0)
-    assert both("2025-02-02") == datetime(2025, 2, 2, tzinfo=UTC)
+    assert read("2025-02-02 10:11") == AT.replace(second=0)
+    assert read("2025-02-02 10:11+00") == AT.replace(second=0)
+    assert read("2025-02-02") == datetime(2025, 2, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -95,42 +77,33 @@ def test_times_without_seconds_or_clock_are_read():
     ],
 )
 def test_epochs_tell_their_unit_by_their_size_and_keep_their_fraction(value):
-    assert both(value) == datetime(2020, 3, 5, 3, 23, 49, 552_000, tzinfo=UTC)
+    assert read(value) == datetime(2020, 3, 5, 3, 23, 49, 552_000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "value",
     [
         *("20250202", 20250202, "202502021011", "20250202101112", 45000.5, "45000", 0, 1, -1),
-        *("nan", "inf", float("nan"), float("inf"), 1e300, 10**400, "1_583_378_629", "0x5e60"),
+        *("nan", "inf", float("nan"), float("inf"), 1e300, "1_583_378_629", "0x5e60"),
         *("soon", "", "2025-13-01", "2025-02-30", "2025-02-02T24:00:00", "2025-02-02T10:11:60Z"),
         *("02/02/2025", "2025/02/02", "2. 2. 2025", "10:11:12", "2025-02-02T10:11:12+99:00"),
         *("9999-12-31T23:59:59-03", "0000-01-01", "2025-02-02T10:11:12+05:", "2025-02-02:00"),
     ],
 )
 def test_what_is_ambiguous_or_no_time_is_not_guessed(value):
-    if isinstance(value, int) and value > 2**63:
-        assert alone(value) is None
-    else:
-        assert both(value) is None
-
-
-@pytest.mark.parametrize("value", [True, None, [1583378629], {"$date": 1}])
-def test_single_values_of_another_type_are_no_times(value):
-    with pytest.raises(DataError, match="is no time; expected ISO 8601 such as"):
-        read_time(value)
+    assert read(value) is None
 
 
 def test_a_unit_that_is_told_reads_any_epoch_of_it():
-    assert both("-86400", "s") == datetime(1969, 12, 31, tzinfo=UTC)
-    assert both(86_400_000, "ms") == datetime(1970, 1, 2, tzinfo=UTC)
-    assert both(0.5, "s") == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
-    assert both("2025-02-02 10:11:12+00", "ms") == AT
+    assert read("-86400", "s") == datetime(1969, 12, 31, tzinfo=UTC)
+    assert read(86_400_000, "ms") == datetime(1970, 1, 2, tzinfo=UTC)
+    assert read(0.5, "s") == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+    assert read("2025-02-02 10:11:12+00", "ms") == AT
 
 
 def test_a_unit_that_the_size_contradicts_is_not_believed():
-    assert both(1583378629, "ms") is None
-    assert both("1583378629552", "s") is None
+    assert read(1583378629, "ms") is None
+    assert read("1583378629552", "s") is None
     assert why_unreadable(1583378629, unit="ms") == (
         "'1583378629' is an epoch in s, not in ms as it is said to be"
     )
@@ -179,5 +152,6 @@ numbers = st.one_of(
     ),
     unit=st.sampled_from([None, *PER_SECOND]),
 )
-def test_columns_and_single_values_are_read_by_the_same_rules(value, unit):
-    both(value, unit)
+def test_whatever_is_read_is_a_time_of_the_calendar_or_nothing(value, unit):
+    found = read(value, unit)
+    assert found is None or 1 <= found.year <= 9999
