@@ -1,8 +1,9 @@
 """No secret, no raw user id and no comment where it does not belong: the whole loop, then a search.
 
 Canaries are put wherever a secret or a person can come in: addresses, landing rows good and bad,
-feedback, questions, headers. The verbs run as processes, against a real MLflow server, and every byte
-of every file that they left is searched; Parquet, which is compressed, is read and searched too.
+feedback, questions, headers. The verbs run as processes, against a real MLflow server, and every
+byte of every file that they left is searched; Parquet, which is compressed, is read and searched
+too.
 """
 
 import contextlib
@@ -45,9 +46,9 @@ NOT_EVEN_IN_TABLES = (
     *("good user", "quarantined user", "malformed user", "spaced user", "quoted user"),
     *("media password", "media signature", "subtitle password", "mlflow password"),
     *("pseudonym key", "cloud secret", "told user", "refused user", "asking user", "liking user"),
-    *("unknown key", "cookie", "bearer", "searched words", "query of a request"),
+    *("unknown key", "cookie", "bearer", "query of a request"),
 )
-IN_TABLES_ONLY = ("comment", "told comment")
+IN_TABLES_ONLY = ("comment", "told comment", "searched words")
 
 
 @pytest.fixture
@@ -65,11 +66,9 @@ def test_canaries_are_found_nowhere_after_the_whole_loop(tmp_path, canary):
     (home / "kinoloop.toml").write_text(SETTINGS)
     with _mlflow(home) as address:
         variables = _variables(home, address, canary)
-        for verb in ("ingest", "extract", "retrain", "promote"):
-            _run(home, variables, verb)
+        _run(home, variables, "loop")
         _serve(home, variables, canary)
         _run(home, variables, "ingest")
-        _run(home, variables, "doctor", fails=True)
     files = [
         path
         for path in home.rglob("*")
@@ -84,12 +83,7 @@ def test_canaries_are_found_nowhere_after_the_whole_loop(tmp_path, canary):
         and not (name in IN_TABLES_ONLY and path.is_relative_to(home / "data" / "events"))
     }
     assert found == set()
-    open_to_others = [
-        str(path.relative_to(home))
-        for path in (home / "state").iterdir()
-        if path.stat().st_mode & 0o077 and (home / "state").stat().st_mode & 0o077
-    ]
-    assert open_to_others == []
+    assert (home / "state").stat().st_mode & 0o077 == 0
 
 
 def test_a_canary_would_be_found_in_compressed_tables(tmp_path, canary):
@@ -160,14 +154,13 @@ def _variables(home: Path, address: str, canary) -> dict[str, str]:
     }
 
 
-def _run(home: Path, variables: dict[str, str], verb: str, *, fails: bool = False) -> None:
+def _run(home: Path, variables: dict[str, str], verb: str) -> None:
     with (home / f"{verb}.log").open("ab") as log:
         done = subprocess.run(
             [sys.executable, "-m", "cli", "--verbose", verb],
             cwd=home, env=variables, stdout=log, stderr=log, check=False,
         )  # fmt: skip
-    told = (home / f"{verb}.log").read_text()[-3000:]
-    assert done.returncode == 0 or fails, told
+    assert done.returncode == 0, (home / f"{verb}.log").read_text()[-3000:]
 
 
 def _serve(home: Path, variables: dict[str, str], canary) -> None:
@@ -205,7 +198,13 @@ def _mlflow(home: Path):
     ]
     home.mkdir(exist_ok=True)
     with (home / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         end = time.monotonic() + 300
         while time.monotonic() < end and server.poll() is None:
