@@ -95,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._bound.admit(self):
             self._await_head()
             return
-        self._say(busy(), "connections")
+        self._say(_BUSY_CLOSING, "connections")
         if len(self.connections) - len(self._bound.open) <= LINGERING:
             self._linger()
         else:
@@ -112,12 +112,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._lingering is not None:
             return
         if self._refused:  # and the rest of its body is still to come
-            self._say(busy(), "queue")
+            self._say(_BUSY_CLOSING, "queue")
             self._linger()
         elif self._awaits_head():
             self._await_head()
         if self._head is not None and self._head_bytes > MAX_HEAD:
-            self._say(_head_too_large(), "header_size")
+            self._say(_written(_head_too_large()), "header_size")
             self._linger()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._refused = False
         keep = self.parser.should_keep_alive() and not self._bound.draining
-        self._say(busy(), "queue", close=not keep)
+        self._say(_BUSY if keep else _BUSY_CLOSING, "queue")
         if keep:
             self._rest()
         else:
@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Say that it was no HTTP."""
-        self._say(_no_http(msg), "no_http")
+        self._say(_written(_no_http(msg)), "no_http")
         self._linger()
 
     # ---- closing ----
@@ -226,7 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._head_bytes:
-            self._say(_head_too_slow(self._header_s), "header_time")
+            self._say(_written(_head_too_slow(self._header_s)), "header_time")
         self.transport.close()
 
     def _rest(self) -> None:
@@ -237,17 +237,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
-    def _say(self, problem: Problem, why: str, *, close: bool = True) -> None:
+    def _say(self, answer: bytes, why: str) -> None:
         metrics.REFUSED.labels(why).inc()
-        body = problem.encoded()
-        lines = [
-            f"HTTP/1.1 {problem.status.value} {problem.status.phrase}",
-            *(f"{name}: {value}" for name, value in problem.headers.items()),
-            f"content-type: {MEDIA_TYPE}",
-            f"content-length: {len(body)}",
-            *(["connection: close"] if close else []),
-        ]
-        self.transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        self.transport.write(answer)
 
 
 class _Closing:
@@ -257,6 +249,22 @@ class _Closing:
         self.close = connection.close
         self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
+
+
+def _written(problem: Problem, *, close: bool = True) -> bytes:
+    """The answer as it goes over the wire."""
+    body = problem.encoded()
+    lines = [
+        f"HTTP/1.1 {problem.status.value} {problem.status.phrase}",
+        *(f"{name}: {value}" for name, value in problem.headers.items()),
+        f"content-type: {MEDIA_TYPE}",
+        f"content-length: {len(body)}",
+        *(["connection: close"] if close else []),
+    ]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+_BUSY, _BUSY_CLOSING = _written(busy(), close=False), _written(busy())
 
 
 def _head_too_slow(within_s: float) -> Problem:

@@ -22,7 +22,7 @@ from pathlib import Path
 FOLDER = "KINOLOOP_WORKER_PLACES"
 """Variable that names the folder of the locks; the process that starts the workers sets it."""
 
-READY = "ready"
+READY, SPARE = "ready", "spare.lock"
 LOOK_S = 0.1
 
 
@@ -54,11 +54,12 @@ class Place:
                 others serve: beside them it would only make them late.
         """
         with _interruptible():
-            while not self._take() and not self._all_ready():
+            while not (self._spares_are_dead() and self._take()) and not self._all_ready():
                 self._look_later()
-            prepare()
-            while not self._take():
-                self._look_later()
+            with self._as_spare():
+                prepare()
+                while not self._take():
+                    self._look_later()
 
     def ready(self) -> None:
         """Say that this worker serves."""
@@ -75,18 +76,42 @@ class Place:
         return len(list(self._folder.glob(f"{READY}-*"))) >= self._workers
 
     def _take(self) -> bool:
-        for number in range(0 if self._held else self._workers):
-            assert self._folder is not None
-            # never closed: the lock is to last as long as the process
-            lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._held = self._held or any(map(self._lock, range(self._workers)))
+        return self._held
+
+    def _spares_are_dead(self) -> bool:
+        """Whether nobody is nearer to a free place than one who has just started."""
+        if self._held:
+            return True
+        assert self._folder is not None
+        with (self._folder / SPARE).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                os.close(lock)
-            else:
-                self._held = True
-                break
-        return self._held
+                return False
+        return True
+
+    @contextmanager
+    def _as_spare(self) -> Iterator[None]:
+        """Show those who start later that they are not the next, unless this is a worker."""
+        if self._held:
+            yield
+            return
+        assert self._folder is not None
+        with (self._folder / SPARE).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def _lock(self, number: int) -> bool:
+        """Take a place for as long as this process lives; False where another has it."""
+        assert self._folder is not None
+        lock = os.open(self._folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        return True
 
 
 @contextmanager

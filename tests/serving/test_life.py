@@ -57,7 +57,7 @@ def test_starts_without_a_release_follows_the_champion_and_drains(tmp_path, bund
 
 
 def _until(done) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not done():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.1)
@@ -69,15 +69,43 @@ def test_sigterm_under_load_breaks_no_request(tmp_path, bundle):
         port = url.rsplit(":", 1)[1]
         (arbiter,) = (child for child in psutil.Process().children() if port in child.cmdline())
         requests = requests_for(url, "/recommend", ["u000", "u001"])
-        with ThreadPoolExecutor(1) as pool:
-            loading = pool.submit(
-                lambda: asyncio.run(load(url, requests, clients=8, seconds=3, pause_s=0.01))
+
+        async def clients():
+            """Some that ask all the time, and some that keep a connection while they think."""
+            return await asyncio.gather(
+                load(url, requests, clients=8, seconds=3, pause_s=0.01),
+                load(url, requests, clients=8, seconds=3, pause_s=0.8),
             )
+
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(lambda: asyncio.run(clients()))
             time.sleep(1)
             arbiter.terminate()
             time.sleep(0.5)
             readiness = Service(url, tmp_path).ask("/readyz").status
-            good, failed = loading.result()
+            told = loading.result()
     assert readiness == 503  # a balancer sends no more
-    assert failed == 0
-    assert len(good) > 8
+    assert [failed for _, failed in told] == [0, 0]
+    assert all(len(good) > 8 for good, _ in told)
+
+
+@pytest.mark.e2e
+def test_a_worker_that_is_killed_is_replaced_by_one_that_has_started_already(tmp_path, bundle):
+    with running(tmp_path / "state", bundle=bundle) as url:
+        _until(lambda: len(_workers(url)) == 2)
+        before = _workers(url)
+        (serving,) = filter(_serves, before)
+        serving.kill()
+        (spare,) = (worker for worker in before if worker != serving)
+        _until(lambda: _serves(spare))
+        _until(lambda: Service(url, tmp_path).ask("/readyz").status == 200)
+
+
+def _workers(url) -> list[psutil.Process]:
+    port = url.rsplit(":", 1)[1]
+    (arbiter,) = (child for child in psutil.Process().children() if port in child.cmdline())
+    return arbiter.children()
+
+
+def _serves(worker) -> bool:
+    return any(file.path.endswith("live.db") for file in worker.open_files())
