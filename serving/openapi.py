@@ -71,8 +71,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
     good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
     told = {"200": good}
     if path == "/readyz":
-        told["503"] = {"description": "There is nothing to answer with, or no future.",
-                       "content": {"text/plain": {"schema": {"type": "string"}}}}  # fmt: skip
+        told["503"] = _answer("There is nothing to answer with, or no future.")
     if path not in _PROBES:
         statuses = dict(_EVERYWHERE)
         if method == "post":

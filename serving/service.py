@@ -218,5 +218,6 @@ _service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Servic
 _service.add_asgi_middleware(
     Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share, drain=drain
 )
-_service.add_asgi_middleware(Border, bodies=_BODIES, config=config, admission=admission)
 _service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)
+# the last one: what comes next is CORS, which says whose pages may read its refusals
+_service.add_asgi_middleware(Border, bodies=_BODIES, config=config, admission=admission)
