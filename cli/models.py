@@ -54,6 +54,12 @@ def retrain(
         )
     for name, why in done["failed"].items():
         console.print(f"[red]{name} failed:[/red] {escape(why)}")
+    if not done["version"]:
+        console.print(
+            f"{done['candidate']} won and is kept: [yellow]{escape(done['away'])}[/yellow]\n"
+            "next: kinoloop retrain, when MLflow is there; nothing is trained again"
+        )
+        return
     console.print(
         f"version {done['version']} ({done['candidate']}) is registered; next: kinoloop promote"
     )

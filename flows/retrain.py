@@ -5,21 +5,17 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
-from kinoloop.errors import KinoloopError
-from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose, competed
+from kinoloop.errors import KinoloopError, RegistryError
+from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain
 from tasks.promotion import refusals_of
+from tasks.publishing import publish
 from tasks.ranker import train_ranker
-from tasks.training import (
-    find_finished,
-    load_data,
-    log_candidate,
-    publish_report,
-    release_winner,
-    train_candidate,
-)
+from tasks.training import load_data, release_winner, told_before, train_candidate
+
+KEPT = "kept until MLflow is there"
 
 
 @flow(
@@ -35,49 +31,45 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
         force: Train even if champion or challenger was made of the same data and settings.
 
     Returns:
-        `outcome` (`trained` or `nothing new`), `version`, `candidate` (its name); where nothing is
-        new `refused_by` (the gates that refused that version), and of a new training `competed`
+        `outcome` (`trained`, `nothing new`, or `KEPT`, where MLflow is away: then `away` says why,
+        and the next retrain tells it), `version`, `candidate` (its name); where nothing is new
+        `refused_by` (the gates that refused that version), and of a new training `competed`
         (metrics by candidate), `failed` (reasons by candidate) and `ranker` (its metrics; empty
         where there is none).
 
     Raises:
         DataError: There is too little data.
         ConfigError: A candidate's settings are wrong.
-        RegistryError: MLflow is away; finished candidates are kept for the next run.
     """
     plan, logger = plan_retrain(Environment(), force=force), get_run_logger()
     for candidate in plan.config.candidates:
         build_candidate(candidate, seed=plan.config.seed)
-    finished = None if force else find_finished(plan)
-    if finished is not None:
-        logger.info("version %s was made of this data with these settings", finished.version)
-        for refusal in refusals_of(finished.tags):
-            logger.warning("version %s was refused by %s", finished.version, refusal)
-        return {
-            "outcome": "nothing new",
-            "version": finished.version,
-            "candidate": finished.tags.get("candidate", ""),
-            "refused_by": refusals_of(finished.tags),
-        }
     with alone(plan):
+        finished, away = told_before(plan, force=force)
+        if finished is not None:
+            logger.info("version %s was made of this data with these settings", finished.version)
+            for refusal in refusals_of(finished.tags):
+                logger.warning("version %s was refused by %s", finished.version, refusal)
+            return {
+                "outcome": "nothing new",
+                "version": finished.version,
+                "candidate": finished.tags.get("candidate", ""),
+                "refused_by": refusals_of(finished.tags),
+            }
         load_data(plan)
         outcomes, failed = _train_all(plan)
         if not outcomes:
             reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
             raise KinoloopError(f"every candidate failed: {reasons}")
-        run_ids = {outcome.name: log_candidate(plan, outcome) for outcome in outcomes}
-        winner = choose(outcomes)
-        ranker = train_ranker(plan, winner) if plan.ranker.enabled else {}
-        version = release_winner(plan, outcomes, run_ids[winner.name])
-    publish_report(outcomes, failed, version)
-    return {
-        "outcome": "trained",
-        "version": version.version,
-        "candidate": winner.name,
-        "competed": competed(outcomes),
-        "failed": failed,
-        "ranker": ranker,
-    }
+        if plan.ranker.enabled:
+            train_ranker(plan, choose(outcomes))
+        made = release_winner(plan, outcomes, failed)
+        try:
+            version = publish(plan.environment, plan.work_dir).version
+        except RegistryError as err:
+            logger.warning("kept in %s for the next retrain to tell: %s", plan.work_dir, err)
+            return {"outcome": KEPT, "version": "", "away": away or str(err), **made}
+    return {"outcome": "trained", "version": version, **made}
 
 
 def _train_all(plan: Plan) -> tuple[list[Outcome], dict[str, str]]:

@@ -19,6 +19,7 @@ from kinoloop.evaluation.contest import Problem, RetrainConfig, load_problem
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
+from tasks.spool import FILE as SPOOL
 from tasks.versioning import dataset_version
 
 
@@ -90,6 +91,8 @@ def plan_retrain(environment: Environment, *, force: bool) -> Plan:
 def alone(plan: Plan) -> Iterator[None]:
     """Hold the retrain lock, and clear away what older runs left unfinished.
 
+    What MLflow is still to be told of stays.
+
     Raises:
         KinoloopError: Another retrain is running on this machine.
     """
@@ -98,7 +101,7 @@ def alone(plan: Plan) -> Iterator[None]:
     try:
         with FileLock(root / ".lock", timeout=0):
             for left in root.glob("[!.]*"):
-                if left != plan.work_dir:
+                if left != plan.work_dir and not (left / SPOOL).exists():
                     shutil.rmtree(left, ignore_errors=True)
             yield
     except Timeout as err:

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -33,7 +34,7 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
     folder = plan.work_dir / FOLDER
     if (folder / "metrics.json").exists():
         logger.info("the ranker was finished earlier")
-        return ranker_metrics(plan)
+        return ranker_metrics(plan.work_dir)
     shutil.rmtree(folder, ignore_errors=True)
     catalogue = plan.problem.catalogue
     try:
@@ -63,23 +64,23 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
     return metrics
 
 
-def ranker_metrics(plan: Plan) -> dict[str, float]:
+def ranker_metrics(work_dir: Path) -> dict[str, float]:
     """What the ranker achieved; empty where there is none."""
-    path = plan.work_dir / FOLDER / "metrics.json"
+    path = work_dir / FOLDER / "metrics.json"
     found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
     return found
 
 
-def log_ranker(plan: Plan, runs: Runs, run_id: str) -> None:
+def log_ranker(work_dir: Path, runs: Runs, run_id: str, *, at_ms: int) -> None:
     """Write the ranker's metrics and its reliability diagram to the winner's run."""
-    metrics = ranker_metrics(plan)
+    metrics = [(f"ranker/{name}", value, 0) for name, value in ranker_metrics(work_dir).items()]
     if metrics:
-        runs.log_metrics(run_id, [(f"ranker/{name}", value, 0) for name, value in metrics.items()])
-        runs.log_file(run_id, plan.work_dir / FOLDER / "reliability.png", "plots")
+        runs.log_metrics(run_id, metrics, at_ms=at_ms)
+        runs.log_file(run_id, work_dir / FOLDER / "reliability.png", "plots")
 
 
 def load_ranker(plan: Plan) -> Ranker | None:
     """The ranker of this retrain; None where there is none."""
-    if not ranker_metrics(plan):
+    if not ranker_metrics(plan.work_dir):
         return None
     return Ranker.load(plan.work_dir / FOLDER / "model", plan.problem.catalogue)

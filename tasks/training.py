@@ -7,7 +7,6 @@ run that was killed, or whose registry was away, goes on where it stopped.
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from safetensors import SafetensorError
 
@@ -26,8 +24,7 @@ from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
-from kinoloop.environment import Environment
-from kinoloop.errors import ConfigError
+from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.evaluation.contest import (
     CHOSEN_BY,
     Outcome,
@@ -40,23 +37,20 @@ from kinoloop.evaluation.fit import checkpoints_of
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
-from kinoloop.registry.copies import keep_copy
-from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage, read_info
+from kinoloop.release.info import Lineage
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from tasks.plan import Plan
-from tasks.ranker import load_ranker, log_ranker, ranker_metrics
-from tasks.training_report import contest_page, plot_candidates, plot_epochs
+from tasks.publishing import PER_USER, replay, why_away
+from tasks.ranker import load_ranker, ranker_metrics
+from tasks.spool import BUNDLE, Spool, write_spool
 
 logger = logging.getLogger(__name__)
 
-PER_USER = "per_user.parquet"
 
-
-@task(name="look for finished work", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+@task(name="look for finished work", cache_policy=NO_CACHE)
 def find_finished(plan: Plan) -> ModelVersion | None:
     """The champion or challenger that was made of the same data with the same settings.
 
@@ -76,6 +70,18 @@ def find_finished(plan: Plan) -> ModelVersion | None:
         ):
             return known
     return None
+
+
+def told_before(plan: Plan, *, force: bool) -> tuple[ModelVersion | None, str]:
+    """What is finished already, after MLflow was told what waited; and why it is away, or ""."""
+    away = why_away(plan.environment)
+    if away:
+        return None, away
+    try:
+        replay(plan.environment)
+        return None if force else find_finished(plan), ""
+    except RegistryError as err:
+        return None, str(err)
 
 
 @task(name="load data", cache_policy=NO_CACHE)
@@ -128,91 +134,47 @@ def _finished(plan: Plan, folder: Path) -> Outcome | None:
         return None
 
 
-@task(name="log candidate", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
-def log_candidate(plan: Plan, outcome: Outcome) -> str:
-    """Write one candidate to MLflow as one run; returns the run id."""
-    runs = Runs(plan.environment.tracking_uri)
-    run_id = runs.start(
-        outcome.name,
-        key=f"{plan.key}/{outcome.name}",
-        params={**outcome.settings, "seed": plan.config.seed, "split": _split(plan)},
-        tags={
-            "dataset_version": plan.dataset_version,
-            "settings_hash": plan.settings_hash,
-            **{f"fingerprint.{m}": f for m, f in plan.problem.catalogue.fingerprints.items()},
-        },
-    )
-    if runs.is_finished(run_id):
-        return run_id
-    windows = {"validation": outcome.validation, "test": outcome.test}
-    windows |= {f"test.{name}": metrics for name, metrics in outcome.slices.items()}
-    runs.log_metrics(
-        run_id,
-        [
-            *outcome.epochs,
-            ("fit_seconds", outcome.fit_seconds, 0),
-            *(
-                (f"{window}/{metric}", value, 0)
-                for window, metrics in windows.items()
-                for metric, value in metrics.items()
-            ),
-        ],
-    )
-    runs.log_file(run_id, plan.work_dir / outcome.name / PER_USER)
-    with tempfile.TemporaryDirectory() as folder:
-        for plot in plot_epochs(outcome, Path(folder)):
-            runs.log_file(run_id, plot, "plots")
-    runs.finish(run_id)
-    return run_id
+@task(name="release winner", cache_policy=NO_CACHE)
+def release_winner(
+    plan: Plan, outcomes: Sequence[Outcome], failed: Mapping[str, str]
+) -> dict[str, Any]:
+    """Write the winner's bundle, and all that MLflow is to be told, into the working folder.
 
-
-@task(name="release winner", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
-def release_winner(plan: Plan, outcomes: Sequence[Outcome], run_id: str) -> ModelVersion:
-    """Write the winner's bundle, register it and make it the challenger."""
-    winner, registry = choose(outcomes), plan.registry
-    bundle = plan.work_dir / "bundle"
+    Returns:
+        Name of the winner (`candidate`), `competed`, `failed` and `ranker` for the flow's result.
+    """
+    winner, bundle = choose(outcomes), plan.work_dir / BUNDLE
     if not bundle.exists():
         catalogue = plan.problem.catalogue
-        thumbnails = load_thumbnails(plan.tables)
         write_bundle(
             bundle,
             recommender=models.load(plan.work_dir / winner.name / "model", catalogue),
             catalogue=catalogue,
             histories=plan.problem.histories,
             lineage=_lineage(plan, winner, outcomes),
-            thumbnails=thumbnails.iter_rows(),
+            thumbnails=load_thumbnails(plan.tables).iter_rows(),
             ranker=load_ranker(plan),
         )
     load_signer(plan.environment).sign(bundle)
-    with tempfile.TemporaryDirectory() as folder:
-        plot = plot_candidates(outcomes, Path(folder))
-        Runs(plan.environment.tracking_uri).log_file(run_id, plot, "plots")
-    log_ranker(plan, Runs(plan.environment.tracking_uri), run_id)
-    version = registry.register(bundle, run_id=run_id, tags={})
-    champion = registry.champion()
-    if champion is None or champion.version != version.version:
-        with registry.moving_aliases(plan.environment.state_dir):
-            registry.set_alias("challenger", version.version)
-    keep_bundle(plan.environment, bundle)
-    shutil.rmtree(plan.work_dir)
-    return version
-
-
-def keep_bundle(environment: Environment, bundle: Path) -> None:
-    """Move a bundle to the local cache, so that it need not be downloaded here."""
-    keep_copy(bundle, environment.state_dir / "releases", read_info(bundle).digest)
-
-
-@task(name="report", cache_policy=NO_CACHE)
-def publish_report(
-    outcomes: Sequence[Outcome], failed: Mapping[str, str], version: ModelVersion
-) -> None:
-    """Leave the page in Prefect."""
-    create_markdown_artifact(
-        key="retrain",
-        markdown=contest_page(outcomes, failed, version),
-        description=f"Version {version.version}",
+    spool = Spool(
+        key=plan.key,
+        params={"seed": plan.config.seed, "split": _split(plan)},
+        tags={
+            "dataset_version": plan.dataset_version,
+            "settings_hash": plan.settings_hash,
+            **{f"fingerprint.{m}": f for m, f in plan.problem.catalogue.fingerprints.items()},
+        },
+        outcomes=list(outcomes),
+        failed=dict(failed),
+        ranker=ranker_metrics(plan.work_dir),
     )
+    write_spool(plan.work_dir, spool)
+    return {
+        "candidate": winner.name,
+        "competed": competed(outcomes),
+        "failed": spool.failed,
+        "ranker": spool.ranker,
+    }
 
 
 def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineage:
@@ -233,7 +195,7 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         competed=competed(outcomes),
         fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
         metrics=winner.test,
-        ranker=ranker_metrics(plan),
+        ranker=ranker_metrics(plan.work_dir),
         rating_liked_from=found_in(plan.tables),
     )
 

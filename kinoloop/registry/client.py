@@ -71,6 +71,14 @@ class ModelRegistry:
         self.tracking_uri = tracking_uri
         self._connection = Connection(tracking_uri)
 
+    def ask(self) -> None:
+        """Find out within seconds whether MLflow is there.
+
+        Raises:
+            RegistryError: MLflow is away, or accepts and does not answer.
+        """
+        self._connection.ask()
+
     def champion(self) -> ModelVersion | None:
         """The release in service; None before the first promotion.
 

@@ -1,7 +1,7 @@
 """One connection to MLflow that fails fast and speaks in `RegistryError`.
 
 MLflow takes three seconds to import, so nothing here imports it before it is needed. Its client
-stalls for minutes when a server is gone; two retries and ten seconds are set instead (a variable
+stalls for minutes when a server is gone; one retry and ten seconds are set instead (a variable
 that the operator has set wins). A fresh SQLite store is set up under a lock: two processes that
 migrate at once would both fail.
 """
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAIL_FAST = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+ASK_S = 5.0
 EXPERIMENT = "kinoloop"
 LOCK_WAIT_S = 600.0  # making the tables takes seconds, on a busy machine a minute
 
@@ -84,6 +85,23 @@ class Connection:
                 "again"
             ) from err
         return client
+
+    def ask(self) -> None:
+        """Find out within seconds whether a server answers; a file always does.
+
+        Raises:
+            RegistryError: It is away, or accepts and does not answer.
+        """
+        if not self.tracking_uri.startswith(("http://", "https://")):
+            return
+        with self.speaking("ask whether it is there"):
+            from mlflow.utils.credentials import get_default_host_creds
+            from mlflow.utils.rest_utils import http_request
+
+            creds = get_default_host_creds(self.tracking_uri)
+            http_request(
+                creds, "/health", "GET", timeout=ASK_S, max_retries=0, raise_on_status=False
+            )
 
     @property
     def experiment_id(self) -> str:

@@ -48,11 +48,15 @@ class Runs:
             found = client.search_runs(
                 [self._connection.experiment_id], f"tags.`kinoloop.key` = '{key}'", max_results=1
             )
-            if found:
-                return str(found[0].info.run_id)
-            run = client.create_run(
-                self._connection.experiment_id, run_name=name, tags={"kinoloop.key": key}
+            run = (
+                found[0]
+                if found
+                else client.create_run(
+                    self._connection.experiment_id, run_name=name, tags={"kinoloop.key": key}
+                )
             )
+            if run.info.status == "FINISHED":
+                return str(run.info.run_id)
             flat = [Param(k, v[:VALUE_LIMIT]) for k, v in flatten(params).items()]
             for start in range(0, max(1, len(flat)), PARAMS_PER_CALL):
                 client.log_batch(run.info.run_id, params=flat[start : start + PARAMS_PER_CALL])
@@ -60,16 +64,28 @@ class Runs:
             client.log_batch(run.info.run_id, tags=pairs)
             return str(run.info.run_id)
 
-    def log_metrics(self, run_id: str, metrics: Sequence[tuple[str, float, int]]) -> None:
+    def log_metrics(
+        self,
+        run_id: str,
+        metrics: Sequence[tuple[str, float, int]],
+        *,
+        at_ms: int | None = None,
+    ) -> None:
         """Log (name, value, step) triples.
+
+        Args:
+            run_id: Of the run.
+            metrics: What was measured.
+            at_ms: When, milliseconds since the epoch; None is now. The same metrics at the same
+                time are there once, however often they are logged.
 
         Raises:
             RegistryError: MLflow is away or refuses.
         """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        entities = [Metric(_allowed(name), value, now, step) for name, value, step in metrics]
+        when = int(time.time() * 1000) if at_ms is None else at_ms
+        entities = [Metric(_allowed(name), value, when, step) for name, value, step in metrics]
         with self._connection.speaking("log metrics") as client:
             for start in range(0, len(entities), METRICS_PER_CALL):
                 client.log_batch(run_id, metrics=entities[start : start + METRICS_PER_CALL])

@@ -1,8 +1,11 @@
+import contextlib
+import socket
+
 import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from flows.retrain import retrain
+from flows.retrain import KEPT, retrain
 from kinoloop.errors import ConfigError, DataError, KinoloopError, RegistryError
 from tests.flows.conftest import SETTINGS, open_release
 from tests.flows.toy_tables import write_toy_tables
@@ -119,10 +122,96 @@ def test_a_wrong_setting_names_its_candidate_before_anything_is_trained(environm
         retrain()
 
 
-def test_an_absent_registry_is_named_within_seconds(environment, monkeypatch):
+@contextlib.contextmanager
+def _frozen():
+    """A server that accepts connections and never answers; gives its address."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def _story(environment):
+    """All that MLflow knows: params, metrics with their history, files, versions."""
+    client = MlflowClient(environment.tracking_uri)
+    runs = client.search_runs([client.get_experiment_by_name("kinoloop").experiment_id])
+    return {
+        run.info.run_name: (
+            run.info.status,
+            sorted(run.data.params.items()),
+            [
+                (name, point.step, point.timestamp, point.value)
+                for name in sorted(run.data.metrics)
+                for point in client.get_metric_history(run.info.run_id, name)
+            ],
+        )
+        for run in runs
+    }, len(client.search_model_versions("name = 'kinoloop'"))
+
+
+@pytest.mark.parametrize("how", ["absent", "frozen"])
+def test_a_retrain_without_mlflow_trains_once_and_tells_it_once_when_it_is_back(
+    environment, registry, monkeypatch, how
+):
+    import tasks.training
+
+    fitted, real = [], tasks.training.compete
+
+    def compete(candidate, problem, **rest):
+        fitted.append(candidate["kind"])
+        return real(candidate, problem, **rest)
+
+    monkeypatch.setattr(tasks.training, "compete", compete)
+    with _frozen() if how == "frozen" else contextlib.nullcontext("http://127.0.0.1:9") as uri:
+        monkeypatch.setenv("KINOLOOP_MLFLOW_URI", uri)
+        done = retrain()
+        assert (done["outcome"], done["version"]) == (KEPT, "")
+        assert f"{uri} is away or refuses" in done["away"]
+        assert set(done["competed"]) == {"popularity", "item_knn"}
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI")
+    assert registry.by_alias("challenger") is None
+    again = retrain()
+    assert (again["outcome"], again["candidate"]) == ("nothing new", done["candidate"])
+    assert fitted == ["popularity", "item_knn"]
+    told, versions = _story(environment)
+    assert ({status for status, *_ in told.values()}, versions) == ({"FINISHED"}, 1)
+    assert open_release(environment, registry.by_alias("challenger")).info.name == done["candidate"]
+    assert retrain()["outcome"] == "nothing new"
+    assert _story(environment) == (told, versions)
+
+
+def test_what_was_kept_outlives_newer_data(environment, registry, monkeypatch):
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://127.0.0.1:9")
-    with pytest.raises(RegistryError, match=r"http://127\.0\.0\.1:9 is away"):
-        retrain()
+    retrain()
+    write_toy_tables(environment.data_dir, users=10, seed=1)
+    monkeypatch.delenv("KINOLOOP_MLFLOW_URI")
+    assert retrain()["outcome"] == "trained"
+    assert _story(environment)[1] == 2
+    assert registry.by_alias("challenger").version == "2"
+
+
+@pytest.mark.parametrize("at", ["finish", "register", "keep"])
+def test_telling_that_was_cut_off_anywhere_is_not_told_twice(
+    environment, registry, monkeypatch, at
+):
+    import tasks.publishing as publishing
+
+    def cut(*_, **__):
+        raise RegistryError("cut off")
+
+    with monkeypatch.context() as broken:
+        if at == "finish":
+            broken.setattr(publishing.Runs, "finish", cut)
+        elif at == "register":
+            broken.setattr(publishing.ModelRegistry, "register", cut)
+        else:
+            broken.setattr(publishing, "_make_challenger", cut)
+        assert retrain()["outcome"] == KEPT
+    assert retrain()["outcome"] == "nothing new"
+    (told, versions), names = _story(environment), {"popularity", "item_knn"}
+    assert (set(told), versions) == (names, 1)
+    for _, _, points in told.values():
+        assert len({point[:2] for point in points}) == len(points)
+    assert registry.by_alias("challenger").version == "1"
+    assert list((environment.state_dir / "retrain").glob("[!.]*")) == []
 
 
 def test_the_challenger_scores_as_the_candidate_that_was_measured(environment, registry):

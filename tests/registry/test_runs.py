@@ -20,6 +20,14 @@ def test_a_run_holds_params_tags_and_metrics_by_step(runs, tracking_uri):
     assert run.info.status == "FINISHED"
 
 
+def test_metrics_that_are_logged_twice_at_one_time_are_there_once(runs, tracking_uri):
+    run_id = runs.start("mf", key="a", params={}, tags={})
+    for _ in range(2):
+        runs.log_metrics(run_id, [("loss", 1.0, 0), ("loss", 0.5, 1)], at_ms=1_780_000_000_000)
+    history = MlflowClient(tracking_uri).get_metric_history(run_id, "loss")
+    assert [point.value for point in history] == [1.0, 0.5]
+
+
 def test_the_same_key_finds_its_run_again(runs):
     first = runs.start("a", key="same", params={"x": 1}, tags={})
     assert runs.start("a", key="same", params={"x": 1}, tags={}) == first
