@@ -159,7 +159,7 @@ def places_without_a_run(client: "SyncPrefectClient") -> int:
     """Places that are taken although no run holds them; looks again, since runs come and go."""
     for _ in range(10):
         limits = client.read_global_concurrency_limits(limit=50, offset=0)
-        runs = client.read_flow_runs(limit=200)
+        runs = [run for run in client.read_flow_runs(limit=200) if run.deployment_id is not None]
         holding = sum(run.state_type.name in ("PENDING", "RUNNING", "CANCELLING") for run in runs)
         taken = sum(limit.active_slots for limit in limits) - holding
         if taken <= 0:
