@@ -134,7 +134,7 @@ def client(platform):
 
     _wait_for(
         lambda: httpx.get(f"{platform.variables['PREFECT_API_URL']}/health").is_success,
-        "the server",
+        platform,
         passing=httpx.HTTPError,
     )
     with (
@@ -144,20 +144,21 @@ def client(platform):
         yield client
 
 
-def _wait_for(found, what, *, seconds=180, passing=()):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+def _wait_for(found, platform, *, passing=()):
+    """As long as the machine needs, while the server and the worker run."""
+    while True:
         try:
             if result := found():
                 return result
         except passing:
             pass
+        for process in platform.processes:
+            assert process.poll() is None, process.args
         time.sleep(0.5)
-    pytest.fail(f"{what} did not come within {seconds} s")
 
 
-def _completed(client, name, *, count=1, scheduled=False):
-    """The completed runs of a deployment, once there are enough; a failed one fails the test."""
+def _completed(client, platform, name, *, scheduled=False):
+    """The completed runs of a deployment, once there is one; a failed one fails the test."""
     deployment = client.read_deployment_by_name(f"{name}/{name}")
 
     def runs():
@@ -165,10 +166,9 @@ def _completed(client, name, *, count=1, scheduled=False):
         for run in found:
             assert not run.state.is_failed(), run.state
             assert not run.state.is_crashed(), run.state
-        done = [r for r in found if r.state.is_completed() and (r.auto_scheduled or not scheduled)]
-        return done if len(done) >= count else None
+        return [r for r in found if r.state.is_completed() and (r.auto_scheduled or not scheduled)]
 
-    return _wait_for(runs, f"{count} completed run(s) of {name}")
+    return _wait_for(runs, platform)
 
 
 @pytest.mark.e2e
@@ -184,18 +184,18 @@ def test_deployed_flows_start_each_other_and_by_the_clock(platform, client):
     assert [schedule.schedule.cron for schedule in hourly.schedules] == ["7 * * * *"]
     platform.start("worker", "start", "--pool", "kinoloop", "--type", "process", cwd=platform.home)
 
-    every = IntervalSchedule(interval=timedelta(seconds=15))
+    every = IntervalSchedule(interval=timedelta(seconds=60))
     client.create_deployment_schedules(hourly.id, [(every, True)])
-    (first, *_) = _completed(client, "ingest", scheduled=True)
+    (first, *_) = _completed(client, platform, "ingest", scheduled=True)
     assert first.auto_scheduled
     for schedule in client.read_deployment_schedules(hourly.id):
         client.update_deployment_schedule(hourly.id, schedule.id, active=False)
-    _completed(client, "extract")
+    _completed(client, platform, "extract")
 
     platform.call("deployment", "run", "drift/drift")
-    _completed(client, "drift")
-    _completed(client, "retrain")
-    _completed(client, "promote")
+    _completed(client, platform, "drift")
+    _completed(client, platform, "retrain")
+    _completed(client, platform, "promote")
 
     artifacts = {a.key for a in client.read_artifacts()}
     assert {"drift", "ingest-batch"} <= artifacts
