@@ -93,7 +93,7 @@ def measure(folder: Path, bundles: list[Path], swaps: int) -> None:
     follower = champion.Follower(
         lambda: registry,
         folder / "cache",
-        trust=Trust(frozenset(map(signed_by, bundles))),
+        trust=lambda: Trust(frozenset(map(signed_by, bundles))),
         poll_s=1,
         patience_s=600,
         swapped=lambda _: None,

@@ -43,7 +43,8 @@ class Follower:
     Args:
         registry: Makes the registry when it is first asked.
         cache_dir: Where bundles are kept.
-        trust: Whose bundles are taken.
+        trust: Says whose bundles are taken; asked for each, because the first retrain of an
+            installation makes its key after the service has started.
         poll_s: Seconds between two questions, on average.
         patience_s: How long a start waits for the champion, and a question for its files, seconds.
         swapped: Is told of each release taken, and None for each refused.
@@ -58,7 +59,7 @@ class Follower:
         registry: Callable[[], ModelRegistry],
         cache_dir: Path,
         *,
-        trust: Trust,
+        trust: Callable[[], Trust],
         poll_s: float,
         patience_s: float,
         swapped: Callable[[InService | None], None],
@@ -125,7 +126,7 @@ class Follower:
         version = champion.version
         if self._arriving is None or self._arriving[0] != version:
             fetch = in_background(
-                lambda: registry.download(champion, self._cache_dir, trust=self._trust)
+                lambda: registry.download(champion, self._cache_dir, trust=self._trust())
             )
             self._arriving = (version, fetch)
         try:
@@ -154,7 +155,7 @@ class Follower:
             if unless_served and self.current is not None:
                 return True
             try:
-                fresh = load(bundle, self._trust, model_version=version, run_id=run_id)
+                fresh = load(bundle, self._trust(), model_version=version, run_id=run_id)
             except Exception as err:  # noqa: BLE001 (what can not be loaded must not serve)
                 self._refuse(version, err)
                 return False

@@ -11,6 +11,7 @@ from serving import metrics
 from serving.config import ServingConfig
 
 if TYPE_CHECKING:
+    from kinoloop.release.signature import Trust
     from serving.champion import Fixed, Follower
     from serving.in_service import InService
 
@@ -106,10 +107,13 @@ def follow_champion(
                 key_id,
             )
 
+    def trust() -> "Trust":
+        return load_trust(environment, beside=HOUSE)
+
+    trust()  # a key that is none must not wait for the first champion
     bundle = environment.bundle or packaged_bundle(HOUSE)
-    trust = load_trust(environment, beside=HOUSE)
     if bundle is not None:
-        fixed = Fixed(bundle, trust)
+        fixed = Fixed(bundle, trust())
         taken(fixed.current)
         return fixed
 

@@ -14,6 +14,7 @@ from benchmarks.harness.service import TRUST
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
+from kinoloop.release.signature import Trust
 from serving.champion import Fixed, Follower
 from serving.in_service import load
 from tests.serving.conftest import make_bundle
@@ -71,7 +72,12 @@ def follower(registry, tmp_path, taken, monkeypatch):
 
 def _follower(registry, cache_dir, *, swapped=lambda _: None, patience_s=60.0):
     return Follower(
-        registry, cache_dir, trust=TRUST, poll_s=0.05, patience_s=patience_s, swapped=swapped
+        registry,
+        cache_dir,
+        trust=lambda: TRUST,
+        poll_s=0.05,
+        patience_s=patience_s,
+        swapped=swapped,
     )
 
 
@@ -79,6 +85,25 @@ def test_waits_for_a_champion(follower, taken):
     follower.follow()
     assert follower.current is None
     assert taken == []
+
+
+def test_a_key_that_is_made_after_the_start_is_trusted(registry, versions, tmp_path):
+    """The service of a fresh installation starts before its first retrain makes the key."""
+    keys: set[str] = set()
+    late = Follower(
+        lambda: registry,
+        tmp_path / "cache",
+        trust=lambda: Trust(frozenset(keys)),
+        poll_s=0.05,
+        patience_s=60.0,
+        swapped=lambda _: None,
+    )
+    late.follow()
+    assert late.current is None
+    keys |= TRUST.keys
+    registry.set_alias("champion", versions[0].version)
+    late.follow()
+    assert late.current.model_version == versions[0].version
 
 
 def test_takes_the_champion_up_and_changes_with_it(follower, registry, versions, taken):
