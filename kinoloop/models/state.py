@@ -4,14 +4,18 @@ A state that holds NaN answers slates without an order, and one of zeros the sam
 everybody; both load without an error.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from kinoloop.errors import BundleError
+
+PIECE = 2**18
+"""Numbers that are read at once; the interpreter stands still meanwhile, for about 0.3 ms."""
 
 NOT_LEARNED = frozenset({"prior"})
 """Counted, not learned: it may be all there is, and zero where nobody liked anything."""
@@ -27,7 +31,8 @@ def read_state(path: Path, *, weights: str = "") -> dict[str, NDArray[Any]]:
     Raises:
         BundleError: An array is not finite, or all weights are zero.
     """
-    state = load_file(path)
+    with safe_open(path, framework="np") as file:
+        state = {name: _read_array(file, name) for name in file.keys()}  # noqa: SIM118 (no dict)
     learned = []
     for name, array in state.items():
         if not np.issubdtype(array.dtype, np.floating) or not array.size:
@@ -46,3 +51,23 @@ def read_state(path: Path, *, weights: str = "") -> dict[str, NDArray[Any]]:
             "file was changed: retrain"
         )
     return state
+
+
+def _read_array(file: Any, name: str) -> NDArray[Any]:  # noqa: ANN401 (safetensors has no types)
+    """One array, piece by piece: a service that loads a release beside another one answers on.
+
+    Read at once, 14 MB kept every other thread waiting for 41 ms.
+    """
+    part = file.get_slice(name)
+    shape = part.get_shape()
+    size = math.prod(shape)
+    if size <= PIECE:
+        return np.asarray(file.get_tensor(name))
+    rows = max(1, PIECE * shape[0] // size)
+    first = part[0:rows]
+    array = np.empty(shape, first.dtype)
+    array[0:rows] = first
+    for start in range(rows, shape[0], rows):
+        end = min(start + rows, shape[0])
+        array[start:end] = part[start:end]
+    return array
