@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -119,3 +122,40 @@ def test_mlflow_works_for_its_own_page_and_for_programs(mlflow, guarded):
     own["origin"] = f"http://{own['host']}"
     assert httpx.post(url, json={"name": "program"}).status_code == 200
     assert httpx.post(url, json={"name": "page"}, headers=own).status_code == 200
+
+
+ONE_FLOW = """
+from cli.backends import connect
+connect()
+import httpx
+from prefect import flow
+from prefect.client.orchestration import get_client
+
+@flow
+def ask():
+    with get_client(sync_client=True) as client:
+        url = str(client.api_url)
+        assert client.read_flows()
+    evil = {"origin": "http://evil.example"}
+    answers = [
+        httpx.post(f"{url}/flows/filter", json={}),
+        httpx.post(f"{url}/flows/", content="{}", headers=evil),
+        httpx.get(f"{url}/admin/settings", headers=evil),
+    ]
+    assert "access-control-allow-origin" not in httpx.options(
+        f"{url}/flows/", headers=evil | {"access-control-request-method": "POST"}
+    ).headers
+    print("ANSWERS", [answer.status_code for answer in answers])
+
+ask()
+"""
+
+
+def test_the_server_of_a_single_flow_is_closed_too(tmp_path):
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_FLOW],
+        env=variables | {"KINOLOOP_STATE_DIR": str(tmp_path / "state")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "ANSWERS [403, 403, 401]" in done.stdout, done.stdout + done.stderr
