@@ -56,7 +56,7 @@ def demo(
         environment = Environment()  # the servers' addresses are in force now
         run_loop(environment, steps, servers)
         with steps.step("Wait for the service to take the champion"):
-            servers.wait("service", tell=waiting(steps.console, "the service"))
+            wait_for_service(servers, environment, steps.console)
         with steps.step("Ask the service"):
             from cli.showcase import show
 
@@ -147,6 +147,36 @@ def no_champion(promoted: Mapping[str, Any]) -> str:
 def waiting(console: Console, what: str) -> Callable[[float], None]:
     """Tells on the console how long something has been waited for."""
     return lambda seconds: console.print(f"  [dim]{what} is not ready yet, {seconds:.0f} s[/dim]")
+
+
+def wait_for_service(servers: Servers, environment: Environment, console: Console) -> None:
+    """Wait until the service answers from the champion.
+
+    Raises:
+        KinoloopError: It refuses the champion, and would wait in vain.
+        ServerError: It ended, or has shown no sign of life for its patience.
+    """
+    told = waiting(console, "the service")
+    log = servers.log_file("service")
+
+    def tell(seconds: float) -> None:
+        why = unready(f"{stack.service_url(environment)}/readyz")
+        if why.get("error") == "release_refused":
+            raise KinoloopError(f"{why['what']}; {log} says why; next: {why['next_step']}")
+        told(seconds)
+
+    servers.wait("service", tell=tell)
+
+
+def unready(url: str) -> dict[str, str]:
+    """What a service says of why it is not ready; empty where it says nothing."""
+    import httpx
+
+    try:
+        found: dict[str, str] = httpx.get(url, timeout=30.0).json()
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return found
 
 
 def has_champion(environment: Environment) -> bool:

@@ -16,6 +16,9 @@ from rich.markup import escape
 
 from kinoloop.environment import Environment
 
+COUNTERS = "prometheus_multiproc_dir"
+"""The metrics of the service's processes lie there, in files that only look like databases."""
+
 
 @dataclass(frozen=True)
 class Damaged:
@@ -148,6 +151,8 @@ def _state(environment: Environment) -> Iterator[Damaged]:
     folder = environment.state_dir
     fix = "stop what uses it, then restore it from your backup, or move it away to begin anew"
     for path in sorted({*folder.rglob("*.db"), *folder.rglob("*.sqlite")}):
+        if path.parent.name == COUNTERS:
+            continue
         wrong = _quick_check(path)
         if wrong:
             yield Damaged(path, wrong, _kept_in(path), fix)

@@ -22,11 +22,27 @@ from kinoloop.schema import MAX_ID_CHARACTERS
 
 PARSED = "kinoloop.body"
 
+
+def _text(value: object) -> object:
+    """An id as text; whole numbers are ids as landing files have them."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 UserId = Annotated[
     _Id,
+    BeforeValidator(_text),
     StringConstraints(strip_whitespace=True, pattern=r"\S"),  # as ingestion reads ids
-    Field(description="Whom the slate is for.", examples=["u1"]),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "minLength": 1,
+            "maxLength": MAX_ID_CHARACTERS,
+            "pattern": r"\S",
+            "description": "Whom the slate is for.",
+            "examples": ["u1"],
+        }
+    ),
 ]
 VideoId = Annotated[_Id, Field(examples=["v1"])]
 

@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 
@@ -96,6 +97,34 @@ def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
         with pytest.raises(ServerError):
             servers.wait("mute", tell=demo.waiting(console, "the service"))
     assert "the service is not ready yet, " in console.export_text()
+
+
+def test_a_service_that_refuses_the_champion_is_not_waited_for(monkeypatch, tmp_path):
+    """A real server plays the service: alive, at work, and never ready."""
+    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    said = {"error": "release_refused", "what": "version 1 was refused", "next_step": "roll back"}
+    server = tmp_path / "refusing.py"
+    server.write_text(
+        "import http.server, json, sys\n"
+        "class Refusing(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(503); self.end_headers()\n"
+        f"        self.wfile.write(json.dumps({said!r}).encode())\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Refusing).serve_forever()\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("KINOLOOP_SERVICE_PORT", str(port))
+    service = Server(
+        name="service",
+        command=[sys.executable, str(server), str(port)],
+        health=f"http://127.0.0.1:{port}/readyz",
+    )
+    with Servers(tmp_path / "logs") as servers:
+        servers.start(service)
+        with pytest.raises(KinoloopError, match=r"version 1 was refused; .*service\.log says why"):
+            demo.wait_for_service(servers, Environment(), Console())
 
 
 def test_once_is_read_from_the_environment():

@@ -41,6 +41,15 @@ def test_says_that_all_is_whole(zone):
     )
 
 
+def test_counters_of_the_service_are_no_databases(zone, tmp_path):
+    counters = tmp_path / ".kinoloop" / "bentoml" / "prometheus_multiproc_dir"
+    counters.mkdir(parents=True)
+    (counters / "counter_1.db").write_bytes(b"\x08\0\0\0 no SQLite")
+    code, said = verify()
+    assert code == 0
+    assert "state: whole" in said
+
+
 def test_says_that_nothing_is_there_yet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert verify()[0] == 0
