@@ -117,8 +117,13 @@ def look(landing: str, tables: Tables) -> Arrivals:
             arrivals.ignored.append(name)
             logger.warning("%s is neither Parquet, CSV nor JSONL: ignored", name)
             continue
-        stamp = stamp_of(files, path)
-        digest = _digest(files, path)
+        try:
+            stamp = stamp_of(files, path)
+            digest = _digest(files, path)
+        except OSError as err:  # a link to nothing, taken away meanwhile, or not ours to read
+            arrivals.ignored.append(name)
+            logger.warning("%s cannot be read (%s): ignored", name, type(err).__name__)
+            continue
         if digest in digests:
             arrivals.known.append(name)
         elif any(digest == other.digest for other in arrivals.new):

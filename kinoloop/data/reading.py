@@ -123,6 +123,7 @@ def _parquet_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chun
     names = column_names(parquet.schema_arrow.names)
     batches = parquet.iter_batches(batch_size=min(rows, BLOCK_ROWS))
     for table in _regrouped(batches, rows, max_bytes):
+        table.validate(full=True)  # text that is no UTF-8 would crash whoever touches it later
         yield Chunk(_frame(table.rename_columns(names)))
 
 

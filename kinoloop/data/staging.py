@@ -22,6 +22,7 @@ from kinoloop.data.batch import (
     check_file,
 )
 from kinoloop.data.conform import check_columns
+from kinoloop.data.containment import blamed_on
 from kinoloop.data.deduplicate import known_videos, publish_events, publish_videos
 from kinoloop.data.key import check_key
 from kinoloop.data.landing import LandingFile, stamp_of
@@ -148,7 +149,8 @@ def _attempt(
         for index, file in enumerate(left):
             if file.kind == kind:
                 try:
-                    _stage_file(stage, files, file, counts=counts[index], index=index)
+                    with blamed_on(file.file):
+                        _stage_file(stage, files, file, counts=counts[index], index=index)
                     check_file(counts[index], stage.limits.config)
                 except BatchError as err:
                     broken[file.file] = err
@@ -174,7 +176,9 @@ def _check_structure(
     broken: dict[str, BatchError] = {}
     for file in arrived:
         try:
-            check_columns(read_columns(files, file.path), kind=file.kind, file=file.file)
+            with blamed_on(file.file):
+                columns = read_columns(files, file.path)
+            check_columns(columns, kind=file.kind, file=file.file)
         except BatchError as err:
             broken[file.file] = err
     return broken
@@ -201,7 +205,7 @@ def _promised(files: fsspec.AbstractFileSystem, aside: Sequence[SetAside]) -> pl
     ids = [pl.Series("video_id", [], dtype=pl.String)]
     for one in aside:
         if one.kind == "videos":
-            with suppress(BatchError):
+            with suppress(BatchError), blamed_on(one.file):
                 chunks = read_chunks(files, one.path)
                 frames = (c.frame for c in chunks if "video_id" in c.frame.columns)
                 ids.extend(f["video_id"].cast(pl.String, strict=False) for f in frames)

@@ -75,9 +75,12 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
         return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if isinstance(have, pl.Datetime):
         times = column.dt.cast_time_unit("us")
-        if have.time_zone is None:
-            return times.dt.replace_time_zone("UTC")
-        return times.dt.convert_time_zone("UTC")
+        zoned = (
+            times.dt.replace_time_zone("UTC")
+            if have.time_zone is None
+            else times.dt.convert_time_zone("UTC")
+        )
+        return zoned.set(~zoned.is_between(_FIRST, _LAST), None)
     if not have.is_numeric() or have == pl.Float32:  # holds today's seconds only to two minutes
         return None
     whole = column.cast(pl.Int64, strict=False) if have.is_integer() else None

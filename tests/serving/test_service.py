@@ -184,7 +184,7 @@ def _gone_after_checkpoint(service) -> bool:
         ("/recommend", {"user_id": "u", "top_k": 501}, 422, "invalid_request", "top_k is wrong"),
         ("/recommend", {"user_id": "u", "top_k": "ten"}, 422, "invalid_request", "top_k is wrong"),
         ("/recommend", {"user_id": "u", "topk": 3}, 422, "invalid_request", "no field topk"),
-        ("/recommend", {"user_id": 7}, 422, "invalid_request", "user_id is wrong"),
+        ("/recommend", {"user_id": 7.5}, 422, "invalid_request", "user_id is wrong"),
         ("/recommend", [1], 422, "invalid_request", "the body is wrong"),
         ("/similar", {"video_id": "v999"}, 404, "unknown_video", "no video"),
         ("/search", {"query": ""}, 422, "invalid_request", "query is wrong"),
