@@ -23,6 +23,7 @@ import psutil
 logger = logging.getLogger(__name__)
 
 OWNER = "KINOLOOP_OWNER"
+SAME_S = 2.0  # the system gives its own start to the second
 WATCH_S = 2.0
 REFUSED_S = 120.0
 GRACE_S = 20.0  # for tasks to clean up; then the process ends whatever they do
@@ -34,7 +35,8 @@ class Owner:
 
     Attributes:
         pid: Its number.
-        since: When it was created; numbers are used again.
+        since: When it was created, seconds after the machine's start; numbers are used again, and
+            the wall clock is set while processes run.
         place: Folder of the state that it works on.
     """
 
@@ -45,7 +47,12 @@ class Owner:
     @classmethod
     def me(cls, place: Path) -> "Owner":
         """This process."""
-        return cls(os.getpid(), psutil.Process().create_time(), str(place.resolve()))
+        return cls.by_number(os.getpid(), place)
+
+    @classmethod
+    def by_number(cls, pid: int, place: Path) -> "Owner":
+        """A process that runs."""
+        return cls(pid, _since_boot(psutil.Process(pid)), str(place.resolve()))
 
     @classmethod
     def of(cls, environment: dict[str, str]) -> "Owner | None":
@@ -68,9 +75,13 @@ class Owner:
         try:
             process = psutil.Process(self.pid)
             zombie = process.status() == psutil.STATUS_ZOMBIE
-            return not zombie and process.create_time() == self.since
+            return not zombie and abs(_since_boot(process) - self.since) < SAME_S
         except psutil.NoSuchProcess:
             return False
+
+
+def _since_boot(process: psutil.Process) -> float:
+    return float(process.create_time() - psutil.boot_time())
 
 
 def environments() -> Iterator[tuple[psutil.Process, dict[str, str]]]:

@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,8 +22,7 @@ time.sleep(600)
 @pytest.fixture
 def owner(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    since = psutil.Process(process.pid).create_time()
-    yield process, Owner(process.pid, since, str(tmp_path))
+    yield process, Owner.by_number(process.pid, tmp_path)
     process.kill()
     process.wait()
 
@@ -65,11 +65,20 @@ def test_run_ends_although_it_does_not_heed_a_termination(owner):
 def test_process_number_that_was_used_again_is_not_the_owner(owner):
     process, mine = owner
     assert mine.lives
-    assert not Owner(mine.pid, mine.since - 1.0, mine.place).lives
+    assert not Owner(mine.pid, mine.since - 10.0, mine.place).lives
     process.kill()
     while psutil.Process(mine.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert not mine.lives
+
+
+def test_owner_lives_on_when_the_clock_of_the_machine_is_set(owner, monkeypatch):
+    _, mine = owner
+    boot, born = psutil.boot_time, psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot() + 3600)  # both are wall-clock times
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: born(self) + 3600)
+    assert mine.lives
+    assert Owner.by_number(mine.pid, Path(mine.place)) == mine
 
 
 def test_owner_survives_the_environment(owner):
