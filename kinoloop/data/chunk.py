@@ -1,9 +1,15 @@
 """What reading a landing file yields, and why it may yield nothing."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
+
+from kinoloop.schema import EVENT_CHECKS, LANDING_EVENTS, LANDING_VIDEOS
+
+_KNOWN = {*LANDING_VIDEOS, *LANDING_EVENTS, *EVENT_CHECKS}
+_NAME = re.compile(r"(?!(?:.*\d){3})[A-Za-z_][\w .-]{0,40}")  # with more digits it may be an id
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,31 @@ def column_names(names: Iterable[str]) -> list[str]:
         NotATableError: Two columns have the same name.
     """
     stripped = [name.strip() for name in names]
-    twice = [name for name in dict.fromkeys(stripped) if stripped.count(name) > 1]
-    if twice:
-        raise NotATableError(
-            "column_unique",
-            f"The header names it {stripped.count(twice[0])} times, and nobody can know which one "
-            "counts. Rename or drop the others.",
-            column=twice[0],
-            count=len(twice),
-        )
+    if len(set(stripped)) < len(stripped):
+        raise named_twice(stripped, "The header names")
     return stripped
+
+
+def named_twice(names: Sequence[str], where: str) -> NotATableError:
+    """The error of names of which some stand twice.
+
+    A name that may be a value, where the header is missing, is told by its places only: it could
+    be a user.
+
+    Args:
+        names: All of them, in their order.
+        where: Begins the sentence.
+    """
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    times = names.count(twice[0])
+    column, what = twice[0], f"it {times} times"
+    if twice[0] not in _KNOWN and not _NAME.fullmatch(twice[0]):
+        first = names.index(twice[0])
+        second = names.index(twice[0], first + 1)
+        column, what = "", f"column {first + 1} and column {second + 1} alike"
+    return NotATableError(
+        "column_unique",
+        f"{where} {what}, and nobody can know which one counts. Rename or drop the others.",
+        column=column,
+        count=len(twice),
+    )

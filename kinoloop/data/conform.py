@@ -161,28 +161,39 @@ def _date(source: pl.Series) -> pl.Series | None:
 
 
 def _tags(source: pl.Series) -> pl.Series | None:
-    """Lists of text; text is a JSON array or is split at `TAG_SEPARATOR`."""
+    """Lists of text; text is a JSON array or is split at `TAG_SEPARATOR`.
+
+    Numbers are tags as they are written, a null is none; anything else makes them unreadable.
+    """
     if source.dtype == pl.String:
         values = [None if text is None else _split(text) for text in source.to_list()]
         return pl.Series(source.name, values, dtype=pl.List(pl.String))
     if isinstance(source.dtype, pl.List) and source.dtype.inner in {pl.String, pl.Null}:
-        return source.cast(pl.List(pl.String))
+        return source.cast(pl.List(pl.String)).list.drop_nulls()
     return None
 
 
 def _split(text: str) -> list[str] | None:
-    if not text.lstrip().startswith("["):
+    if not text.lstrip().startswith(("[", '{"')):
         return [tag.strip() for tag in text.split(TAG_SEPARATOR) if tag.strip()]
     try:
-        tags = json.loads(text)
-    except (ValueError, RecursionError):
+        tags = json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_json)
+        if not isinstance(tags, list):
+            return None
+        found = [tag for tag in tags if tag is not None]
+        "".join(found).encode()  # half of a surrogate pair is no text
+    except (ValueError, TypeError, RecursionError):
         return None
-    return [str(tag) for tag in tags]
+    return found
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _extra(raw: pl.DataFrame, file: str) -> pl.Series:
     """Free columns of videos as one JSON object a row; null where there are none."""
-    names = [name for name in unknown_columns(raw.columns, "videos") if name != "extra"]
+    names = unknown_columns(raw.columns, "videos")
     if not names:
         return _nulls("extra", raw.height).cast(pl.String)
     for name in names:

@@ -2,20 +2,25 @@
 
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any
 
 import polars as pl
 
-from kinoloop.data.chunk import Chunk, NotATableError, column_names
+from kinoloop.data.chunk import Chunk, NotATableError, column_names, named_twice
 from kinoloop.data.text_blocks import line_blocks
 
 NO_OBJECT = "no JSON object"
+NO_TEXT = "half of a surrogate pair: no text"
+NO_ID = "an id that is neither text nor a number"
+IDS = ("user_id", "video_id", "event_id", "creator_id")
+_SURROGATE = b"\\ud"  # how an escaped one starts; bare ones are no UTF-8
 
 
 class _TwiceError(Exception):
-    """An object has a key twice."""
+    """An object has a key twice: its keys."""
 
 
 def jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
@@ -30,7 +35,7 @@ def jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
         NotATableError: The file is one JSON array, or an object has a key twice.
     """
     found: list[dict[str, Any]] = []
-    malformed: list[int] = []
+    malformed: dict[int, str] = {}
     size, first = 0, True
     lines = chain.from_iterable(io.BytesIO(block) for block in line_blocks(file))
     for number, line in enumerate(lines, start=1):
@@ -38,8 +43,12 @@ def jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
             continue
         row = _parse(line, number)
         if isinstance(row, dict):
-            found.append(row)
-            size += len(line)
+            why = _fault(row, line)
+            if why is None:
+                found.append(row)
+                size += len(line)
+            else:
+                malformed[number] = why
         elif first and line.lstrip().startswith(b"[") and (row is None or _objects(row)):
             raise NotATableError(
                 "json_lines",
@@ -47,11 +56,11 @@ def jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
                 "around them: `jq -c '.[]'` makes it so.",
             )
         else:
-            malformed.append(number)
+            malformed[number] = NO_OBJECT
         first = False
         if len(found) + len(malformed) >= rows or size >= max_bytes:
             yield _chunk(found, malformed)
-            found, malformed, size = [], [], 0
+            found, malformed, size = [], {}, 0
     if found or malformed:
         yield _chunk(found, malformed)
 
@@ -66,11 +75,18 @@ def jsonl_columns(file: IO[bytes], lines: int) -> list[str]:
     if first is not None and not first.frame.width:
         raise NotATableError(
             "json_lines",
-            f"None of its first {first.rows} lines is a JSON object. JSONL has one object a line, "
-            "not one over several lines: `jq -c .` makes it so.",
+            f"None of its first {first.rows} lines is a JSON object that is a row. {_told(first)}",
             count=first.rows,
         )
     return list(first.frame.columns) if first is not None else []
+
+
+def _told(chunk: Chunk) -> str:
+    """What is wrong with lines none of which is a row."""
+    others = sorted({*chunk.why.values()} - {NO_OBJECT})
+    if others:
+        return f"Found: {'; '.join(others)}."
+    return "JSONL has one object a line, not one over several lines: `jq -c .` makes it so."
 
 
 def as_texts(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
@@ -83,8 +99,8 @@ def as_texts(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return frame
 
 
-def _chunk(rows: list[dict[str, Any]], malformed: list[int]) -> Chunk:
-    return Chunk(as_texts(rows), malformed, dict.fromkeys(malformed, NO_OBJECT))
+def _chunk(rows: list[dict[str, Any]], malformed: dict[int, str]) -> Chunk:
+    return Chunk(as_texts(rows), list(malformed), malformed)
 
 
 def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON holds)
@@ -92,11 +108,7 @@ def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON hold
     try:
         return json.loads(line, object_pairs_hook=_object)
     except _TwiceError as err:
-        raise NotATableError(
-            "column_unique",
-            f"The object in line {number} names it twice, and nobody can know which one counts.",
-            column=str(err),
-        ) from err
+        raise named_twice(err.args, f"The object in line {number} names") from err
     except (ValueError, RecursionError):
         return None
 
@@ -104,9 +116,25 @@ def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON hold
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceError(next(name for name in names if names.count(name) > 1))
+        raise _TwiceError(*[name for name, _ in pairs])
     return row
+
+
+def _fault(row: dict[str, Any], line: bytes) -> str | None:
+    """Why an object is no row; None where it is one."""
+    if _SURROGATE in line.lower():
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return NO_TEXT
+    ids = (value for key, value in row.items() if key.strip() in IDS)
+    return None if all(map(_is_id, ids)) else NO_ID
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int | None) and not isinstance(value, bool)
 
 
 def _objects(value: object) -> bool:
@@ -117,4 +145,4 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 (whatever JSON holds)
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode("utf-8") or None  # lone surrogates are no text
+    return text or None

@@ -42,7 +42,7 @@ def row_text(columns: tuple[str, ...]) -> pl.Expr:
 def as_json(frame: pl.DataFrame) -> pl.Series:
     """Each row as a JSON object; what JSON has no word for (NaN, bytes, times) is text.
 
-    Addresses are shown without what could open them.
+    Addresses are shown without what could open them, however deep they stand.
     """
     if not frame.width:
         return pl.Series("row", ["{}"] * frame.height, dtype=pl.String)
@@ -64,6 +64,14 @@ def _text(name: str) -> pl.Expr:
 
 def _json_value(column: pl.Series) -> pl.Series:
     dtype = column.dtype
+    if isinstance(dtype, pl.Array):
+        return _json_lists(column.arr.to_list())
+    if isinstance(dtype, pl.List):
+        return _json_lists(column)
+    if isinstance(dtype, pl.Struct):
+        return _json_structs(column)
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return _json_value(column.cast(pl.String))
     if dtype.is_float():
         odd = (~column.is_finite()).any()
         return column.cast(pl.String) if odd else column
@@ -71,5 +79,25 @@ def _json_value(column: pl.Series) -> pl.Series:
         return column.bin.encode("base64")
     if dtype == pl.String and column.str.contains("://", literal=True).any():
         return column.map_elements(redact, return_dtype=pl.String)
-    plain = dtype.is_integer() or dtype.is_nested() or dtype in {pl.String, pl.Boolean}
+    plain = dtype.is_integer() or dtype in {pl.String, pl.Boolean}
     return column if plain else column.cast(pl.String)
+
+
+def _json_lists(column: pl.Series) -> pl.Series:
+    rows = pl.DataFrame({"row": range(len(column)), "list": column})
+    filled = rows.filter(pl.col("list").list.len() > 0).explode("list")
+    filled = filled.with_columns(_json_value(filled["list"]))
+    lists = filled.group_by("row").agg("list")
+    found = rows.select("row").join(lists, on="row", how="left", maintain_order="left")["list"]
+    found = found.set(column.list.len() == 0, [])
+    return found.alias(column.name)
+
+
+def _json_structs(column: pl.Series) -> pl.Series:
+    fields = column.struct.unnest()
+    if not fields.width:
+        return column
+    frame = pl.DataFrame([_json_value(fields[name]) for name in fields.columns])
+    return pl.select(
+        pl.when(column.is_not_null()).then(frame.to_struct(column.name)).alias(column.name)
+    ).to_series()

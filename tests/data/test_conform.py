@@ -113,22 +113,70 @@ def test_free_columns_of_videos_become_one_json_object():
     assert frame["extra"].to_list() == ['{"mood":"calm","day":"2025-01-02","n":2}']
 
 
+def test_a_free_column_called_extra_is_kept_as_any_other():
+    raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "extra": ["x"], "mood": ["calm"]})
+    frame = conform(raw, kind="videos", file="f")
+    assert frame["extra"].to_list() == ['{"extra":"x","mood":"calm"}']
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        lambda text: [text, None],
+        lambda text: {"a": text},
+        lambda text: [{"a": [{"b": text}], "c": 1}],
+        lambda text: pl.Series([[text] * 2, ["x"] * 2], dtype=pl.Array(pl.String, 2)),
+        lambda text: pl.Series([text, "x"], dtype=pl.Categorical),
+    ],
+)
+def test_credentials_are_not_kept_however_deep_they_stand(deep):
+    made = deep("https://me:secret@host/a.mp4?token=hush")
+    column = made if isinstance(made, pl.Series) else [made, None]
+    raw = pl.DataFrame({"video_id": ["1", "2"], "title": ["A", "B"], "links": column})
+    told = conform(raw, kind="videos", file="f")["extra"]
+    assert "https://…@host/a.mp4?…" in told[0]
+    assert not told.str.contains("secret|hush").any()
+
+
+def test_nested_free_columns_keep_their_gaps():
+    columns = {"l": [["a", None], [], None], "s": [{"n": [1]}, {"n": []}, None]}
+    raw = pl.DataFrame({"video_id": ["1", "2", "3"], "title": ["A"] * 3, **columns})
+    assert conform(raw, kind="videos", file="f")["extra"].to_list() == [
+        '{"l":["a",null],"s":{"n":[1]}}',
+        '{"l":[],"s":{"n":[]}}',
+        '{"l":null,"s":null}',
+    ]
+
+
 def test_free_column_of_bytes_is_refused():
     raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "blob": [b"x"]})
     with pytest.raises(BatchError, match="'blob'"):
         conform(raw, kind="videos", file="f")
 
 
-def test_tags_are_lists_or_json_or_split_text():
-    def tags(values):
-        raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "tags": values})
-        frame = conform(raw, kind="videos", file="f")
-        return frame["tags"].to_list()[0], frame["unreadable_tags"][0]
+def tags(values):
+    raw = pl.DataFrame({"video_id": ["1"], "title": ["A"], "tags": values})
+    frame = conform(raw, kind="videos", file="f")
+    return frame["tags"].to_list()[0], frame["unreadable_tags"][0]
 
+
+def test_tags_are_lists_or_json_or_split_text():
     assert tags([["a", "b"]]) == (["a", "b"], False)
     assert tags(["a | b"]) == (["a", "b"], False)
     assert tags(['["a", "b"]']) == (["a", "b"], False)
     assert tags(["[a"]) == (None, True)
+
+
+def test_numbers_are_tags_as_they_are_written_and_a_null_is_none():
+    assert tags(['[1, null, "sea", 2.50]']) == (["1", "sea", "2.50"], False)
+    assert tags([["a", None]]) == (["a"], False)
+
+
+@pytest.mark.parametrize(
+    "text", ['[1, {"x": 1}]', '{"x": 1}', '[["a"]]', "[true]", "[NaN]", r'["\ud800"]']
+)
+def test_json_that_is_no_list_of_text_and_numbers_is_no_tags(text):
+    assert tags([text]) == (None, True)
 
 
 def test_missing_required_column_is_named_with_those_that_are_there():

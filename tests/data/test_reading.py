@@ -167,3 +167,62 @@ def test_reads_any_fsspec_filesystem():
     with files.open("/zone/t.csv", "wb") as file:
         file.write(b"a\n1\n")
     assert [c.frame.to_dicts() for c in read_chunks(files, "/zone/t.csv")] == [[{"a": "1"}]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"user_id": "\ud800"}',
+        r'{"user_id": "\uD800x"}',
+        r'{"user_id": "a", "\udfff": 1}',
+        r'{"user_id": "a", "tags": [{"deep": "\udc00\ud800"}]}',
+    ],
+)
+def test_half_a_surrogate_pair_costs_its_own_line_and_changes_no_value(tmp_path, line):
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"user_id": "?"}}\n{line}\n' + r'{"user_id": "\ud83c\udfac"}' + "\n")
+    (chunk,) = read(path)
+    assert chunk.why == {2: "half of a surrogate pair: no text"}
+    assert chunk.frame["user_id"].to_list() == ["?", "\U0001f3ac"]
+
+
+@pytest.mark.parametrize("value", ['{"id": "anna"}', '["anna"]', "true", "false", "NaN", "1e999"])
+@pytest.mark.parametrize("name", ["user_id", "video_id", "event_id", " user_id"])
+def test_only_text_and_numbers_are_ids(tmp_path, name, value):
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"{name}": "true"}}\n{{"{name}": {value}}}\n{{"{name}": 7}}\n')
+    (chunk,) = read(path)
+    assert chunk.why == {2: "an id that is neither text nor a number"}
+    assert chunk.frame[name.strip()].to_list() == ["true", "7"]
+
+
+def test_a_file_without_a_row_says_what_its_objects_lack(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"user_id": true}\n')
+    with pytest.raises(BatchError, match="Found: an id that is neither text nor a number"):
+        read_columns(FILES, str(tmp_path / "t.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("t.csv", "v,{0},{0}\n", "header names column 2 and column 3 alike"),
+        ("t.jsonl", '{{"v": 1, "{0}": 1, "{0}": 2}}\n', "line 1 names column 2 and column 3 alike"),
+        ("t.jsonl", '{{"v": {{"{0}": 1, "{0}": 2}}}}\n', "names column 1 and column 2 alike"),
+        ("t.jsonl", '{{"{0}": 1, " {0}": 2}}\n', "header names column 1 and column 2 alike"),
+    ],
+)
+@pytest.mark.parametrize("user", ["anna@x.org", "4711", "u4711", "a" * 60, "3f2a-11"])
+def test_a_doubled_name_that_may_be_a_user_is_told_by_its_place(
+    tmp_path, name, content, where, user
+):
+    (tmp_path / name).write_text(content.format(user))
+    with pytest.raises(BatchError, match="failed column_unique") as caught:
+        read(tmp_path / name)
+    assert where in str(caught.value)
+    assert user not in str(caught.value)
+
+
+def test_a_doubled_name_of_the_format_is_told(tmp_path):
+    (tmp_path / "t.csv").write_text("user_id,anna@x.org,user_id\n")
+    with pytest.raises(BatchError, match="column 'user_id' failed column_unique"):
+        read(tmp_path / "t.csv")
