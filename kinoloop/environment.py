@@ -5,15 +5,31 @@ Each is overridable by a variable, `KINOLOOP_DATA_DIR` for `data_dir` and so on.
 
 import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kinoloop.errors import ConfigError
 
 
 class Environment(BaseSettings):
     """Paths, addresses and keys, read from `KINOLOOP_…` variables."""
 
     model_config = SettingsConfigDict(env_prefix="KINOLOOP_", frozen=True)
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 (as pydantic-settings has it)
+        """Read the variables.
+
+        Raises:
+            ConfigError: One has a value that it cannot have.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as err:
+            first = err.errors(include_input=False)[0]  # it may be a key
+            name = "_".join(["KINOLOOP", *(str(part).upper() for part in first["loc"])])
+            raise ConfigError(f"{name}: {first['msg']}") from None
 
     settings_file: Path = Field(Path("kinoloop.toml"), description="Tuning, see that file.")
     data_dir: Path = Field(Path("data"), description="Delta tables; the directory data.dvc pins.")

@@ -48,7 +48,8 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
         The checked config; defaults where the file is silent.
 
     Raises:
-        ConfigError: The file is not TOML, or names a section or key that does not exist.
+        ConfigError: The file cannot be read, is not TOML, or names a section or key that does not
+            exist.
     """
     document = _read(path)
     try:
@@ -70,12 +71,20 @@ def first_fault(err: ValidationError, *within: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path} is not UTF-8, as TOML must be: {err.reason}") from err
+    except OSError as err:
+        raise ConfigError(
+            f"{path} cannot be read: {err.strerror}; KINOLOOP_SETTINGS_FILE names another file"
+        ) from err
     except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
+    except RecursionError as err:
+        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from err
     unknown = sorted(set(document) - set(SECTIONS))
     if unknown:
         raise ConfigError(

@@ -75,7 +75,7 @@ class Outbox:
         names = [column[0] for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found]
         content = "".join(map(_line, rows)).encode()
-        write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content)
+        write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content, mode=0o600)
         with self.state.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,))
         logger.info("%d feedback events exported as %s", len(rows), batch)

@@ -1,7 +1,10 @@
 import stat
 from pathlib import Path
 
+import pytest
+
 from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
 
 
 def test_variable_overrides_the_default(monkeypatch):
@@ -29,3 +32,9 @@ def test_the_state_folder_is_its_owners_alone(monkeypatch, tmp_path):
 def test_the_registrys_address_is_in_no_representation(monkeypatch):
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", "http://me:s3cret@mlflow.example")
     assert "s3cret" not in repr(Environment())
+
+
+def test_a_value_that_cannot_be_is_an_error_that_names_the_variable(monkeypatch):
+    monkeypatch.setenv("KINOLOOP_SERVICE_PORT", "abc")
+    with pytest.raises(ConfigError, match="KINOLOOP_SERVICE_PORT: Input should be a valid integer"):
+        Environment()

@@ -55,6 +55,24 @@ def test_unknown_section_is_an_error_that_names_it(tmp_path):
         read_section("ingest", _Ingest, _write(tmp_path, "[ingets]\nmax_rows = 7"))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[ingest]\nx = '\xff'\n", "is not UTF-8, as TOML must be"),
+        (b"x = " + b"[" * 3000, "is not valid TOML"),
+        (None, "cannot be read: Is a directory; KINOLOOP_SETTINGS_FILE"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path, content, message):
+    path = tmp_path / "kinoloop.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_section("ingest", _Ingest, path)
+
+
 def test_broken_toml_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(ConfigError, match=r"kinoloop\.toml is not valid TOML"):
         read_section("ingest", _Ingest, _write(tmp_path, "[ingest"))

@@ -77,16 +77,19 @@ def open_landing(landing: str) -> tuple[fsspec.AbstractFileSystem, str]:
     return files, str(root)
 
 
-def write(files: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+def write(
+    files: fsspec.AbstractFileSystem, path: str, content: bytes, *, mode: int | None = None
+) -> None:
     """Write one file of a landing zone, so that ingest never reads half of it.
 
     Args:
         files: Filesystem of the landing zone; an object store writes an object whole by itself.
         path: Of the file, on that filesystem.
         content: All of it.
+        mode: Permissions on a local filesystem; None: as the umask has it.
     """
     if isinstance(files, LocalFileSystem):
-        durable.write_bytes(Path(path), content)
+        durable.write_bytes(Path(path), content, mode=mode)
     else:
         files.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
         files.pipe_file(path, content)

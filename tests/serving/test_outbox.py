@@ -71,6 +71,14 @@ def test_all_that_was_said_travels_and_a_file_of_searches_has_every_column(state
     )
 
 
+def test_files_of_feedback_are_their_owners_alone(state, tmp_path):
+    """They carry raw user ids and comments."""
+    state.record(events(0, 1), of(["raw-user"]))
+    outbox(state, tmp_path).export()
+    (file,) = (tmp_path / "landing" / "events" / "feedback").glob("*.jsonl")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_every_event_is_exported_once_in_files_of_bounded_size(state, tmp_path):
     state.record(events(0, 25), of([f"u{n}" for n in range(25)]))
     box = outbox(state, tmp_path, max_rows=10)
@@ -125,10 +133,10 @@ _KILLED_AFTER_RENAME = """
 
     write = serving.outbox.write
 
-    def killed(files, path, content):
+    def killed(files, path, content, **how):
         if moment == "before writing":
             os.kill(os.getpid(), signal.SIGKILL)
-        write(files, path, content)
+        write(files, path, content, **how)
         if moment == "after writing":
             os.kill(os.getpid(), signal.SIGKILL)
 
