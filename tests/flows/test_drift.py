@@ -172,6 +172,7 @@ def test_verb_says_that_nothing_is_new_and_prints_no_empty_table(home):
         lineage=Lineage(name="knn", trained_until=known, known_until=known),
     )
     (home / "state").mkdir()
+    load_signer(Environment()).sign(bundle)
     uri = f"sqlite:///{home / 'state' / 'mlflow.db'}"
     run_id = Runs(uri).start("knn", key="k", params={}, tags={})
     registry = ModelRegistry(uri)
