@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from kinoloop.data.tables import Tables  # noqa: E402 (the path comes first)
+from kinoloop.environment import Environment  # noqa: E402
 from kinoloop.registry.client import ModelRegistry  # noqa: E402
+from kinoloop.release.signature import load_trust  # noqa: E402
 from kinoloop.testing.clips import bar_clip  # noqa: E402
 from kinoloop.testing.toy import toy_catalogue, toy_histories  # noqa: E402
 
@@ -248,7 +250,8 @@ def _lost_releases(lab: Lab) -> list[str]:
     if challenger is None:
         return ["no challenger"]
     with tempfile.TemporaryDirectory() as folder:
-        lab.registry.download(challenger, Path(folder))
+        trust = load_trust(Environment(state_dir=lab.root / "state"))
+        lab.registry.download(challenger, Path(folder), trust=trust)
     left = [path.name for path in (lab.root / "state").glob("retrain/*") if path.is_dir()]
     return [f"{len(left)} working folders left"] if left else []
 
