@@ -103,6 +103,41 @@ def cut(blocks: Iterator[bytes], columns: int, *, first_line: int) -> Iterator[R
         yield records
 
 
+def _before(opening: re.Match[bytes]) -> int:
+    """How many cells stand before the one that a line leaves open."""
+    return len(cells_of(opening.group(1)) or ()) - 1 if opening.group(1) else 0
+
+
+def _behind(closing: re.Match[bytes]) -> int:
+    """How many whole cells stand behind the one that a line closes."""
+    return len(cells_of(closing.group(2)[1:]) or ()) if closing.group(2) else 0
+
+
+@dataclass(frozen=True)
+class _Open:
+    """Lines through which a quote stays open, or closes and another one opens.
+
+    Where they stop depends on none of the quotes that are opened in them: all of these share one
+    look ahead, else a file of nothing but such lines takes time by the square of its length.
+
+    Attributes:
+        stop: The line that closes the last cell or that nothing open goes through; the number of
+            lines of the block where there is none.
+        cells: Cells begun up to there, with those of the line that closes the last one.
+        begun: Cells begun up to the end of each line with quotes.
+        closing: How the last cell is closed; None where it is not.
+    """
+
+    stop: int = -1
+    cells: int = 0
+    begun: dict[int, int] = field(default_factory=dict)
+    closing: re.Match[bytes] | None = None
+
+    def cells_behind(self, number: int) -> int:
+        """Cells begun behind this line."""
+        return self.cells - self.begun[number]
+
+
 class _Piece:
     """Lines of one block: where they are and what each is."""
 
@@ -121,6 +156,7 @@ class _Piece:
         self.plain = ~odd & right & ~self.blank
         self.keep = self.plain | (self.blank & ~odd)
         self.wrong = ~odd & ~right & ~self.blank
+        self.open = _Open()
         self.shapes = shapes
         shapes.learn(self._line(i).split(b",") for i in np.flatnonzero(self.plain)[: shapes.wanted])
 
@@ -185,31 +221,40 @@ class _Piece:
         opening = _OPENS.fullmatch(self._line(number, strip=False))
         if opening is None:
             return -1
+        if self.open.stop <= number:
+            self.open = self._open_from(number)
+        end = self.open.stop
+        if end == len(self.ends):
+            return -1 if last or self._span(number, end - 1) > LONGEST_CELL else None
+        closing = self.open.closing
+        if closing is None or self._span(number, end) > LONGEST_CELL:
+            return -1
+        if _before(opening) + 1 + self.open.cells_behind(number) != self.columns:
+            return -1
+        if self._like_rows(number, end, opening, closing):
+            raise AmbiguousQuotesError(self.first_line + number, self.first_line + end)
+        return end
+
+    def _open_from(self, number: int) -> "_Open":
+        """Where a quote that is open behind this line ends, and the cells begun on the way."""
+        begun = {number: 0}
+        cells = 0
         for other in self._quoted_after(number):
-            if self._span(number, other) > LONGEST_CELL:
-                return -1
             line = self._line(other, strip=False)
-            if _STAYS.fullmatch(line):
-                continue
-            closing = _CLOSES.fullmatch(line)
-            if closing is None:
-                return -1
-            if closing.group(3):
-                continue
-            record = self.block[self.starts[number] : self.ends[other]].removesuffix(b"\r")
-            if len(cells_of(record) or ()) != self.columns:
-                return -1
-            if self._like_rows(number, other, opening, closing):
-                raise AmbiguousQuotesError(self.first_line + number, self.first_line + other)
-            return other
-        return -1 if last or self._span(number, len(self.ends) - 1) > LONGEST_CELL else None
+            if not _STAYS.fullmatch(line):
+                closing = _CLOSES.fullmatch(line)
+                cells += _behind(closing) if closing else 0
+                if closing is None or not closing.group(3):
+                    return _Open(other, cells, begun, closing)
+                cells += 1
+            begun[other] = cells
+        return _Open(len(self.ends), cells, begun)
 
     def _like_rows(
         self, first: int, last: int, opening: re.Match[bytes], closing: re.Match[bytes]
     ) -> bool:
         """Whether the lines of a record look like rows, each by itself."""
-        before = len(cells_of(opening.group(1)) or ()) - 1 if opening.group(1) else 0
-        if before + opening.group(2).count(b",") + 1 != self.columns:
+        if _before(opening) + opening.group(2).count(b",") + 1 != self.columns:
             return False
         after = [unquoted(cell) for cell in cells_of(closing.group(2)[1:]) or ()]
         ending = [*closing.group(1).split(b","), *(after if closing.group(2) else [])]

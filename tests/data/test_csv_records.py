@@ -1,5 +1,6 @@
 import csv
 import io
+import sys
 
 import fsspec
 import polars as pl
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinoloop.data import text_blocks
-from kinoloop.data.csv_records import LONGEST_CELL
+from kinoloop.data.csv_records import LONGEST_CELL, cut
 from kinoloop.data.reading import read_chunks
 from kinoloop.errors import BatchError
 
@@ -168,6 +169,40 @@ def test_a_quote_that_stays_open_for_too_long_is_stray_whatever_follows():
     rows, told = read("\n".join(lines))
     assert told == {2: STRAY}
     assert len(rows) == len(filler) + 1
+
+
+def calls(content, columns):
+    """How many functions cutting calls, those of C (one for each match of a cell) among them."""
+    count = 0
+
+    def see(frame, event, arg):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        records = list(cut(iter([content.encode()]), columns, first_line=1))
+    finally:
+        sys.setprofile(before)
+    assert list(records[0].malformed) == list(range(1, content.count("\n") + 1))
+    return count
+
+
+@pytest.mark.parametrize("end", ["", 'u",a,a\n'])
+@pytest.mark.parametrize("line", ['u","v","2025-01-01T00:00:01Z","view\n', 'u","a\n'])
+def test_quotes_lost_at_both_ends_of_every_line_cost_work_by_the_number_of_lines(line, end):
+    columns = line.count(",") + 1
+    calls(line + end, columns)  # what libraries do once is no part of the count
+    few, many = (calls(line * lines + end, columns) for lines in (100, 400))
+    assert many < 4.5 * few
+
+
+def test_a_long_line_that_ends_many_open_quotes_is_looked_at_once():
+    cells, lines = 2000, 'u","a\n' * 100
+    calls(lines, 2)  # what libraries do once is no part of the count
+    short, long = (calls(f'{lines}u"{",a" * n}\n', 2) for n in (2, cells))
+    assert long - short < 50 * cells
 
 
 prose = st.text('aé ,"\n', max_size=12)
