@@ -7,6 +7,8 @@ from prefect.client.orchestration import get_client
 
 from flows.loop import loop
 from kinoloop.environment import Environment
+from kinoloop.registry.client import ModelVersion
+from kinoloop.release.signature import load_signer
 from kinoloop.testing.drifting import START, make_world, write_landing
 from tasks.loop import reason_to_retrain, report_loop
 from tests.flows.conftest import SETTINGS
@@ -74,7 +76,8 @@ def test_takes_up_what_is_new_and_repeats_nothing(home, settings):
 
 
 def test_new_data_alone_is_a_reason_to_retrain(environment, registry, monkeypatch):
-    champion = dataclasses.make_dataclass("Version", [("tags", dict)])({"dataset_version": "old"})
+    tags = {"dataset_version": "old", "signed_by": load_signer(environment).public}
+    champion = ModelVersion("1", "0" * 64, "run", START, tags)
     monkeypatch.setattr("kinoloop.registry.client.ModelRegistry.champion", lambda _: champion)
     reason = reason_to_retrain.fn(Environment(), drift_fired=False)
     assert reason.startswith("the champion was made with dataset old, now there is tables-")
