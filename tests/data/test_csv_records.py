@@ -210,12 +210,18 @@ tables = st.lists(st.lists(prose, min_size=3, max_size=3), min_size=1, max_size=
 
 
 @given(texts=tables, quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-def test_whatever_a_csv_writer_writes_is_read_back(texts, quoting):
+def test_whatever_a_csv_writer_writes_is_read_back_or_refused_by_its_lines(texts, quoting):
+    """Refused is only a cell with line breaks whose lines look like rows of the file."""
     texts = [["plain"] * 3, *texts]
     rows = [(f"u{i}", *cells) for i, cells in enumerate(texts)]
     file = io.StringIO()
     csv.writer(file, lineterminator="\n", quoting=quoting).writerows([("id", *"abc"), *rows])
-    found, told = read(file.getvalue())
+    try:
+        found, told = read(file.getvalue())
+    except BatchError as err:
+        assert err.check == "stray_quote"  # noqa: PT017 (only some inputs are refused)
+        assert any(cell.count("\n") and "," in cell for row in rows for cell in row)
+        return
     assert told == {}
     assert found == [tuple(cell or None for cell in row) for row in rows]
 
