@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness.service import running
+from benchmarks.harness.service import SIGNER, running
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
 from kinoloop.ranking.config import RankerConfig
@@ -30,6 +30,7 @@ def test_an_answer_that_was_not_reranked_says_so_in_the_answer_the_metrics_and_t
         histories=histories,
         ranker=fit_ranker(CONFIG, windows, catalogue).ranker,
     )
+    SIGNER.sign(tmp_path / "bundle")
     settings = tmp_path / "kinoloop.toml"
     settings.write_text("[serving]\nbudget_ms = 0.0001\n")
     with running(
