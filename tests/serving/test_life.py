@@ -65,7 +65,9 @@ def _until(done) -> None:
 
 @pytest.mark.e2e
 def test_sigterm_under_load_breaks_no_request(tmp_path, bundle):
-    with running(tmp_path / "state", bundle=bundle) as url:
+    settings = tmp_path / "kinoloop.toml"
+    settings.write_text("[serving]\ndrain_s = 60\n")  # the clients of a busy machine take longer
+    with running(tmp_path / "state", bundle=bundle, KINOLOOP_SETTINGS_FILE=str(settings)) as url:
         port = url.rsplit(":", 1)[1]
         (arbiter,) = (child for child in psutil.Process().children() if port in child.cmdline())
         requests = requests_for(url, "/recommend", ["u000", "u001"])
