@@ -34,6 +34,7 @@ class Connections:
         self.most = min(most, max(_descriptors() - RESERVED, 8))
         self.open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
+        self.admitted = 0
         self.draining = False
         if self.most < most:
             logger.warning(
@@ -51,6 +52,7 @@ class Connections:
                 return False
             self.forget(oldest)
             oldest.drop()
+        self.admitted += 1
         self.open.add(connection)
         self.idle(connection)
         return True

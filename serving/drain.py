@@ -3,8 +3,8 @@
 uvicorn closes at once every connection that looks idle, also those whose next request is on its
 way: every client that keeps connections open saw a reset. So the signal is held back: `/readyz`
 turns 503, answers carry `connection: close`, a connection that stays idle runs into its keep-alive
-time as on any other day, and the server is stopped once no connection is left, after `longest_s` at
-the latest. A second SIGTERM, and Ctrl-C, stop at once.
+time as on any other day, and the server is stopped once no connection has been seen for a while,
+after `longest_s` at the latest. A second SIGTERM, and Ctrl-C, stop at once.
 """
 
 import asyncio
@@ -15,8 +15,11 @@ from types import FrameType
 
 from serving.connections import Connections
 
-QUIET_S = 0.5  # without a connection: those that come in are accepted meanwhile
-TICK_S = 0.1
+LOOK_S = 0.1
+QUIET_LOOKS = 10
+"""Looks in a row that find no connection, open or opened and closed since the look before. They are
+counted, not timed: while the machine does not let this process run, its clients do not run out of
+patience either, and what they have sent waits to be accepted."""
 
 
 class Drain:
@@ -29,7 +32,8 @@ class Drain:
 
     def __init__(self, connections: Connections, *, longest_s: float) -> None:
         self._connections, self._longest_s = connections, longest_s
-        self._last_seen = self._until = 0.0
+        self._quiet_looks = self._admitted = 0
+        self._until = 0.0
         self._stop: Callable[[], object] = lambda: None
 
     @property
@@ -48,17 +52,16 @@ class Drain:
                 self._stop()
                 return
             self._connections.draining = True
-            self._last_seen = time.monotonic()
-            self._until = self._last_seen + self._longest_s
+            self._until = time.monotonic() + self._longest_s
             loop.call_soon_threadsafe(self._look, loop)
 
         signal.signal(signal.SIGTERM, received)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = time.monotonic()
-        if self._connections.open:
-            self._last_seen = now
-        if now - self._last_seen >= QUIET_S or now >= self._until:
+        quiet = not self._connections.open and self._connections.admitted == self._admitted
+        self._admitted = self._connections.admitted
+        self._quiet_looks = self._quiet_looks + 1 if quiet else 0
+        if self._quiet_looks >= QUIET_LOOKS or time.monotonic() >= self._until:
             self._stop()
         else:
-            loop.call_later(TICK_S, self._look, loop)
+            loop.call_later(LOOK_S, self._look, loop)
