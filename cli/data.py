@@ -26,7 +26,7 @@ def import_(
         None, help="Landing zone, a folder or fsspec URL; default KINOLOOP_LANDING."
     ),
     map_file: Path | None = typer.Option(
-        None, "--map", help="Only for tables: names your columns, see docs/your-data.md."
+        None, "--map", help="Only for tables: names your columns, see docs/guides/your-data.md."
     ),
 ) -> None:
     """Turn a public format, or your own tables, into a landing zone."""

@@ -1,7 +1,7 @@
 """Column names, event kinds and table schemas: written here and nowhere else.
 
-The landing zone carries `LANDING_VIDEOS` and `LANDING_EVENTS` (see docs/your-data.md); the Delta
-tables under `data/` carry the schemas below. User ids in tables are always pseudonyms.
+The landing zone carries `LANDING_VIDEOS` and `LANDING_EVENTS` (see docs/guides/your-data.md); the
+Delta tables under `data/` carry the schemas below. User ids in tables are always pseudonyms.
 """
 
 from typing import Final

@@ -135,8 +135,8 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
                 check="column_type",
                 count=unreadable,
                 hint=f"{unreadable} of {filled} values can not be read as the column's type; the "
-                f"first: {counts.first_unreadable[column]}. See docs/your-data.md for how each is "
-                "written.",
+                f"first: {counts.first_unreadable[column]}. See docs/guides/your-data.md for how "
+                "each is written.",
             )
     large = counts.rows >= config.quarantined_share_min_rows
     if large and counts.quarantined > counts.rows * config.max_quarantined_share:

@@ -54,7 +54,7 @@ def check_columns(columns: Iterable[str], *, kind: str, file: str) -> None:
             check="column_exists",
             count=len(missing),
             hint=f"Missing: {', '.join(missing)}; {_there(present, kind)} "
-            "Name the columns as in docs/your-data.md.",
+            "Name the columns as in docs/guides/your-data.md.",
         )
 
 
@@ -213,7 +213,7 @@ def _wrong_type(source: pl.Series, dtype: pl.DataType | type[pl.DataType], file:
         column=source.name,
         check="column_type",
         count=source.len() - source.null_count(),
-        hint=f"{hint} See docs/your-data.md.",
+        hint=f"{hint} See docs/guides/your-data.md.",
     )
 
 

@@ -3,7 +3,7 @@
 The winner is chosen on the validation window and measured on the test window, which nothing was
 chosen by. What was measured is what is released: nobody is fitted again on the test window, so
 the newest days are missing from the parameters (never from the histories they score), which is
-the price of a proof that holds for the very bytes that serve. See docs/promotion.md.
+the price of a proof that holds for the very bytes that serve. See docs/explanation/promotion.md.
 """
 
 import hashlib

@@ -13,7 +13,8 @@ How it goes (`plan` → `shard` → `store`):
 
 Where to plug in:
 
-- A new *encoder* is a file in `kinoloop/encoders/` (docs/adding-an-encoder.md); nothing here.
+- A new *encoder* is a file in `kinoloop/encoders/` (docs/guides/adding-an-encoder.md) and nothing
+  here.
 - Anything else that is made of decoded videos (a perceptual hash, a description) is a `Product`
   (`products.py`): name its table in `schema.py` with the key columns, what it reads and its
   fingerprint, write `make`, and add it in `make_products`. It gets whole windows, is found pending

@@ -13,7 +13,7 @@ new user is served like an old one. Short rows are solved in the size of the row
 factors (Woodbury, in the eigenbasis of the Gram matrix).
 
 The solver is our own: the `implicit` library's has no biases and no weight for what was not
-observed. On MicroLens-50K both reach the same quality at like cost (docs/results-ranking.md).
+observed. On MicroLens-50K both reach the same quality at like cost (docs/results/candidates.md).
 
 Source: Hu, Koren and Volinsky, ICDM 2008; biases of Koren, Bell and Volinsky, IEEE Computer 42(8),
 2009; frequency-scaled λ of Rendle et al., RecSys 2022, "Revisiting the Performance of iALS".

@@ -38,7 +38,7 @@ from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 logger = logging.getLogger(__name__)
 
 MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
-MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results.md was measured with
+MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results/sequence.md was measured with
 
 
 class Reads(Protocol):

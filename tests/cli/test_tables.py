@@ -55,6 +55,6 @@ def test_a_table_that_fits_is_one_block():
 
 
 def test_words_wrap_and_lose_nothing():
-    text = "required not proven above 10 × by the interval, see docs/promotion.md"
+    text = "required not proven above 10 × by the interval, see docs/explanation/promotion.md"
     said = printed(40, ["gate", "required"], [["cost", text]], words=(0, 1))
     assert re.sub(r"\W", "", text) in re.sub(r"\W", "", said)

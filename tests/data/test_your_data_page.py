@@ -1,4 +1,4 @@
-"""docs/your-data.md: its example works and its tables leave nothing out."""
+"""docs/guides/your-data.md: its example works and its tables leave nothing out."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from kinoloop.data.rule import IngestConfig
 from kinoloop.data.rules import RULES
 from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, LANDING_VIDEOS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "your-data.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "your-data.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_ingested_as_the_page_says(zone):

@@ -1,10 +1,10 @@
-"""The example of docs/adding-a-recommender.md, run as it stands there."""
+"""The example of docs/guides/adding-a-recommender.md, run as it stands there."""
 
 from kinoloop.models.base import RECOMMENDERS, build
 from kinoloop.testing.recommender_contract import RecommenderContract
 from tests.docs.pages import Page
 
-PAGE = Page("adding-a-recommender.md", RECOMMENDERS, "category_taste")
+PAGE = Page("guides/adding-a-recommender.md", RECOMMENDERS, "category_taste")
 TestCategoryTaste = PAGE.names["TestCategoryTaste"]
 registered = PAGE.registered()
 

@@ -1,4 +1,4 @@
-"""The example of docs/adding-an-encoder.md, run as it stands there."""
+"""The example of docs/guides/adding-an-encoder.md, run as it stands there."""
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from kinoloop.testing.clips import bar_clip
 from kinoloop.testing.encoder_contract import EncoderContract
 from tests.docs.pages import Page
 
-PAGE = Page("adding-an-encoder.md", ENCODERS, "brightness")
+PAGE = Page("guides/adding-an-encoder.md", ENCODERS, "brightness")
 TestBrightness = PAGE.names["TestBrightness"]
 registered = PAGE.registered()
 

@@ -134,7 +134,7 @@ def _mapped(
     if absent:
         raise DataError(
             f"{path} has no column {absent[0]!r}; it has {', '.join(frame.columns)}. "
-            "Rename it, or name it in a map (--map, docs/your-data.md)"
+            "Rename it, or name it in a map (--map, docs/guides/your-data.md)"
         )
     return renamed
 
