@@ -4,4 +4,4 @@ Usable from a notebook with none of the platform (Prefect, BentoML, DVC, Great E
 installed.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
