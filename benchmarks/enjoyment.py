@@ -31,8 +31,7 @@ def main() -> None:
     if version is None:
         raise SystemExit("there is no release; run `make demo` first")
     trust = load_trust(environment)
-    cache = environment.state_dir / "releases"
-    release = Release.open(registry.download(version, cache, trust=trust), trust)
+    release = Release.open(registry.download(version, environment.releases, trust=trust), trust)
     pseudonyms, truth = load_pseudonyms(environment), Truth(world)
     now: datetime = world.config.at(world.config.days)
     seen, popular = watched(environment.data_dir / "sample" / "batches")

@@ -108,7 +108,7 @@ def _champion(
         if version is None:
             return {}
         trust = load_trust(environment)
-        bundle = registry.download(version, environment.state_dir / "releases", trust=trust)
+        bundle = registry.download(version, environment.releases, trust=trust)
         release = Release.open(bundle, trust)
     except (BundleError, RegistryError) as err:
         Console(stderr=True).print(f"[yellow]without the champion:[/] {escape(str(err))}")

@@ -73,7 +73,7 @@ def extract(
 
 
 def prune() -> None:
-    """Remove the vectors of replaced encoders that no release in use was made of."""
+    """Remove vectors and local copies of releases that nothing in use needs."""
     from cli.backends import connect
 
     connect()
@@ -83,8 +83,10 @@ def prune() -> None:
     console = Console()
     for fingerprint, rows in done["deleted"].items():
         console.print(f"{rows:>9,} vectors of {fingerprint}", highlight=False)
-    if not done["deleted"]:
-        console.print("Nothing to remove: every vector is in use.")
+    if done["releases"]:
+        console.print(f"{done['releases']:>9,} local copies of releases")
+    if not (done["deleted"] or done["releases"]):
+        console.print("Nothing to remove: every vector and every release is in use.")
     console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
 
 

@@ -126,14 +126,13 @@ def _releases(environment: Environment) -> Iterator[Damaged]:
     from kinoloop.release.info import check_files, read_info
     from kinoloop.release.signature import load_trust
 
-    cache = environment.state_dir / "releases"
     try:
         trust = load_trust(environment)
     except ConfigError as err:
         lost = "no release can be signed or trusted here"
         yield Damaged(environment.state_dir / "signing.key", str(err), lost, "restore the key")
         return
-    for bundle in sorted(path for path in cache.glob("[!.]*") if path.is_dir()):
+    for bundle in sorted(path for path in environment.releases.glob("[!.]*") if path.is_dir()):
         try:
             trust.verify(bundle)
             info = read_info(bundle)

@@ -11,10 +11,10 @@ from tasks.promotion import (
     known_refusals,
     move_champion,
     one_promotion,
-    prune_cache,
     record_decision,
     weigh,
 )
+from tasks.pruning import prune_releases
 
 
 @flow(name="promote", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -52,7 +52,7 @@ def promote(*, force: bool = False) -> dict[str, Any]:
         record_decision(contest, decision)  # first: no champion is without its record
         if decision.promoted:
             move_champion(contest)
-        prune_cache(environment)
+        prune_releases(environment)
     outcome = "promoted" if decision.promoted else "refused"
     logger.info("version %s is %s", version, outcome)
     for refusal in decision.refusals:

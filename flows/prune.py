@@ -1,4 +1,4 @@
-"""Prune: remove the vectors of encoders that were replaced."""
+"""Prune: remove the vectors of encoders and the copies of releases that were replaced."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
-from tasks.pruning import prune_vectors
+from tasks.pruning import prune_releases, prune_vectors
 from tasks.versioning import dataset_version, is_versioned, version_data
 
 
@@ -16,15 +16,17 @@ from tasks.versioning import dataset_version, is_versioned, version_data
 def prune() -> dict[str, Any]:
     """Remove vectors that neither the settings, training nor an aliased release uses.
 
+    Copies of releases that no alias points at go, too.
+
     Returns:
-        `deleted`, rows by fingerprint, and `dataset_version`.
+        `deleted`, rows by fingerprint, `releases`, copies removed, and `dataset_version`.
 
     Raises:
         RegistryError: MLflow is away: what is in use is not known, nothing was removed.
     """
     environment = Environment()
-    deleted = prune_vectors(environment)
+    releases, deleted = prune_releases(environment), prune_vectors(environment)
     with exclusive(Tables(environment.data_dir)):
         known = is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
-    return {"deleted": deleted, "dataset_version": version}
+    return {"deleted": deleted, "releases": releases, "dataset_version": version}

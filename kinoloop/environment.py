@@ -64,6 +64,14 @@ class Environment(BaseSettings):
         return self.state_dir
 
     @property
+    def releases(self) -> Path:
+        """Local copies of releases, by digest: the one folder that all verbs and servers share.
+
+        `kinoloop promote` and `kinoloop prune` remove what no alias points at.
+        """
+        return self.state_dir / "releases"
+
+    @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI in force; it may carry a password: show it redacted."""
         return self.mlflow_uri or f"sqlite:///{self.state_dir.resolve() / 'mlflow.db'}"

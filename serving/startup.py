@@ -119,7 +119,7 @@ def follow_champion(
 
     follower = Follower(
         lambda: ModelRegistry(environment.tracking_uri),
-        environment.state_dir / "releases",
+        environment.releases,
         trust=trust,
         poll_s=config.poll_s,
         patience_s=config.start_s,
@@ -150,5 +150,5 @@ def open_champion(environment: Environment) -> "InService":
             "no release was promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
         )
     trust = load_trust(environment)
-    bundle = registry.download(champion, environment.state_dir / "releases", trust=trust)
+    bundle = registry.download(champion, environment.releases, trust=trust)
     return load(bundle, trust, model_version=champion.version, run_id=champion.run_id)

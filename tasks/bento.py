@@ -44,7 +44,7 @@ def build_bento(environment: Environment) -> Path:
     if champion is None:
         raise RegistryError("there is no champion to build a Bento from; `kinoloop promote` first")
     trust = load_trust(environment)
-    bundle = registry.download(champion, environment.state_dir / "releases", trust=trust)
+    bundle = registry.download(champion, environment.releases, trust=trust)
     home = environment.state_dir.resolve() / "bentoml"
     version = f"v{champion.version}-{champion.digest[:12]}"
     target = home / "bentos" / "kinoloop" / version

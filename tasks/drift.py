@@ -66,9 +66,9 @@ def fetch_champion(environment: Environment) -> FetchedChampion | None:
     champion = registry.champion()
     if champion is None:
         return None
-    cache, trust = environment.state_dir / "releases", load_trust(environment)
+    trust = load_trust(environment)
     try:
-        bundle = registry.download(champion, cache, trust=trust)
+        bundle = registry.download(champion, environment.releases, trust=trust)
     except BundleError as err:
         logger.warning("drift is looked for without the champion: %s", err)
         return None

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 from prefect import task
@@ -21,8 +20,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.registry import aliases
-from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion
-from kinoloop.registry.copies import prune
+from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.decision import Decision, Sides, decide
 from kinoloop.release.gates import PromoteConfig
@@ -203,14 +201,6 @@ def restore_previous(environment: Environment) -> tuple[ModelVersion, ModelVersi
     return champion, previous
 
 
-@task(name="prune cache", cache_policy=NO_CACHE)
-def prune_cache(environment: Environment) -> int:
-    """Remove local copies of releases that no alias points at; returns how many."""
-    registry = ModelRegistry(environment.tracking_uri)
-    pointed = [registry.by_alias(alias) for alias in ALIASES]
-    return prune(_cache(environment), {version.digest for version in pointed if version})
-
-
 def _record_rollback(
     environment: Environment, champion: ModelVersion, restored: ModelVersion
 ) -> None:
@@ -253,8 +243,4 @@ def _open_champion(contest: Contest) -> tuple[Release | None, list[str]]:
 
 def _open(registry: ModelRegistry, version: ModelVersion, environment: Environment) -> Release:
     trust = load_trust(environment)
-    return Release.open(registry.download(version, _cache(environment), trust=trust), trust)
-
-
-def _cache(environment: Environment) -> Path:
-    return environment.state_dir / "releases"
+    return Release.open(registry.download(version, environment.releases, trust=trust), trust)

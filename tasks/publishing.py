@@ -70,7 +70,7 @@ def publish(environment: Environment, folder: Path) -> ModelVersion:
     version = registry.register(bundle, run_id=run_id, tags={})
     _make_challenger(environment, registry, version)
     (folder / FILE).unlink()  # MLflow has it all; what follows may be cut off
-    keep_copy(bundle, environment.state_dir / "releases", version.digest)
+    keep_copy(bundle, environment.releases, version.digest)
     shutil.rmtree(folder)
     create_markdown_artifact(
         key="retrain",

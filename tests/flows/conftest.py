@@ -68,13 +68,13 @@ def open_release(environment, version):
     """The release of a version, verified."""
     trust = load_trust(environment)
     registry = ModelRegistry(environment.tracking_uri)
-    bundle = registry.download(version, environment.state_dir / "releases", trust=trust)
+    bundle = registry.download(version, environment.releases, trust=trust)
     return Release.open(bundle, trust)
 
 
 def damage(environment, version, *, store=True):
     """Change the local copy of a release, and what the registry has of it."""
-    (environment.state_dir / "releases" / version.digest / "golden.json").write_text("[]")
+    (environment.releases / version.digest / "golden.json").write_text("[]")
     if store:
         artifacts = environment.state_dir / "mlartifacts" / version.run_id
         (stored,) = artifacts.glob("**/golden.json")

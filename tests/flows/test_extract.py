@@ -99,7 +99,7 @@ def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):
     assert done.exit_code == 0, done.output
     assert f"2 vectors of {before['fingerprints']['visual']}" in done.output
     again = CliRunner().invoke(app, ["prune"])
-    assert "Nothing to remove: every vector is in use." in again.output
+    assert "Nothing to remove: every vector and every release is in use." in again.output
 
 
 def test_verb_probe_prints_one_json_line_a_file(landing):

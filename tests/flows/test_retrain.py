@@ -222,5 +222,5 @@ def test_the_challenger_scores_as_the_candidate_that_was_measured(environment, r
     assert run.data.metrics["test/ndcg_at_10"] == pytest.approx(
         done["competed"][done["candidate"]]["test"]
     )
-    bundle = environment.state_dir / "releases" / challenger.digest
+    bundle = environment.releases / challenger.digest
     assert pl.read_parquet(bundle / "videos.parquet").height == 40
