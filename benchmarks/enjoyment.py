@@ -9,7 +9,7 @@ challenger). Slates of six to each user from what is on record, at the end of th
 import argparse
 from datetime import datetime
 
-from cli.showcase import TOP_K, watched
+from kinoloop.cli.showcase import TOP_K, watched
 from kinoloop.environment import Environment
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelRegistry

@@ -79,7 +79,7 @@ class Lab:
         """Start `up` and wait until it says that it is."""
         with self.output.open("wb") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cli", "up"], stdout=said, stderr=said
+                [sys.executable, "-m", "kinoloop.cli", "up"], stdout=said, stderr=said
             )
         while UP not in self.output.read_text():
             if process.poll() is not None:
@@ -100,8 +100,8 @@ class Lab:
 @contextmanager
 def prefect_client() -> Iterator["SyncPrefectClient"]:
     """A client of the server that is up."""
-    from cli.access import load_token
-    from cli.backends import prefect_url
+    from kinoloop.cli.access import load_token
+    from kinoloop.cli.backends import prefect_url
     from kinoloop.environment import Environment
 
     environment = Environment()

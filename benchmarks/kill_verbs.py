@@ -121,7 +121,7 @@ class Lab:
         log = self.root / "last.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cli", *verb],
+                [sys.executable, "-m", "kinoloop.cli", *verb],
                 cwd=self.root,
                 env=self.variables(),
                 stdout=file,

@@ -1,8 +1,8 @@
 """Telemetry of the tools underneath, switched off in one place.
 
 Prefect, BentoML, Great Expectations, DVC, MLflow, Ray and Hugging Face all phone home by default.
-The platform packages (`cli`, `flows`, `tasks`, `serving`) call `switch_off` before they import
-any of them. A variable that the operator has set wins.
+The platform packages (`flows`, `kinoloop.cli`, `serving`, `tasks`) call `switch_off` before they
+import any of them. A variable that the operator has set wins.
 """
 
 import os

@@ -62,7 +62,7 @@ def _stage(folder: Path, bundle: Path) -> None:
     for name in STAGED:
         source = SOURCE / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", "cli")
             shutil.copytree(source, folder / name, ignore=ignored)
         elif source.exists():
             shutil.copy(source, folder / name)

@@ -157,7 +157,7 @@ def _variables(home: Path, address: str, canary) -> dict[str, str]:
 def _run(home: Path, variables: dict[str, str], verb: str) -> None:
     with (home / f"{verb}.log").open("ab") as log:
         done = subprocess.run(
-            [sys.executable, "-m", "cli", "--verbose", verb],
+            [sys.executable, "-m", "kinoloop.cli", "--verbose", verb],
             cwd=home, env=variables, stdout=log, stderr=log, check=False,
         )  # fmt: skip
     assert done.returncode == 0, (home / f"{verb}.log").read_text()[-3000:]

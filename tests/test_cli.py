@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from cli import main
+from kinoloop.cli import main
 from kinoloop.errors import DataError
 
 HEAVY = ("torch", "prefect", "mlflow", "bentoml", "transformers", "great_expectations", "av")
 ASK_FOR_HELP = f"""
 import sys
 sys.argv = ["kinoloop", "--help"]
-from cli.main import main
+from kinoloop.cli.main import main
 try:
     main()
 except SystemExit as end:
@@ -36,13 +36,13 @@ def test_help_imports_nothing_heavy():
 
 
 def test_help_lists_the_verbs():
-    done = _run("-m", "cli", "--help")
+    done = _run("-m", "kinoloop.cli", "--help")
     assert "sample" in done.stdout
 
 
 def test_error_on_purpose_ends_in_its_message_and_status_1(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
-    done = _run("-m", "cli", "sample", str(tmp_path))
+    done = _run("-m", "kinoloop.cli", "sample", str(tmp_path))
     assert done.returncode == 1
     assert "is not empty" in done.stderr
     assert "Traceback" not in done.stderr
@@ -71,7 +71,7 @@ def test_refused_batch_is_told_once_with_the_next_step(tmp_path):
         for name in ("DATA_DIR", "STATE_DIR", "LANDING", "SETTINGS_FILE")
     }
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "ingest"],
+        [sys.executable, "-m", "kinoloop.cli", "ingest"],
         env=os.environ | places, capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr

@@ -6,7 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli.machine_checks import LOCK, ROOT, pins_of
+from kinoloop.cli.machine_checks import LOCK, ROOT, pins_of
 
 
 def _pins():

@@ -16,7 +16,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from cli.machine_checks import LOCK, ROOT, pins_of
+from kinoloop.cli.machine_checks import LOCK, ROOT, pins_of
 
 SBOM = ROOT / "build" / "sbom.cdx.json"
 

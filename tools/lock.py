@@ -23,7 +23,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli.machine_checks import LOCK, ROOT, pins_of
+from kinoloop.cli.machine_checks import LOCK, ROOT, pins_of
 
 CUDA_LOCK = ROOT / "requirements-cuda.lock"
 BENTOFILE = ROOT / "bentofile.yaml"

@@ -34,7 +34,7 @@ def run_verb(
     started = time.perf_counter()
     with (home / f"log-{verb[0]}.txt").open("w", encoding="utf-8") as log:
         process = psutil.Popen(
-            [sys.executable, "-m", "cli", "--verbose", *verb],
+            [sys.executable, "-m", "kinoloop.cli", "--verbose", *verb],
             cwd=REPOSITORY,
             env=environment,
             stdout=log,

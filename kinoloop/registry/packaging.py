@@ -54,7 +54,7 @@ def package(bundle: Path, info: BundleInfo, directory: Path) -> None:
 
     source = directory.with_name(f"{directory.name}.code") / "kinoloop"
     shutil.copytree(
-        Path(kinoloop.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__")
+        Path(kinoloop.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__", "cli")
     )
     named = directory.with_name("bundle")  # MLflow keeps the folder's name in the artifact's path
     shutil.copytree(bundle, named, copy_function=os.link)

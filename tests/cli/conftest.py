@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from cli import stack
-from cli.access import load_token
-from cli.servers import Servers
+from kinoloop.cli import stack
+from kinoloop.cli.access import load_token
+from kinoloop.cli.servers import Servers
 from kinoloop.environment import Environment
 
 

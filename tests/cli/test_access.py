@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from cli import access
+from kinoloop.cli import access
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cli import access, backends
+from kinoloop.cli import access, backends
 from kinoloop.environment import Environment
 from kinoloop.ownership import Owner
 

@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app, main
+from kinoloop.cli.main import app, main
 from kinoloop.errors import ConfigError, DataError
 from tests.data.landing_zone import EVENTS, VIDEOS, Zone
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from cli import demo
-from cli.servers import Server, Servers
+from kinoloop.cli import demo
+from kinoloop.cli.servers import Server, Servers
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError, ServerError
 from kinoloop.sample import SampleConfig, build_world
@@ -71,13 +71,13 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
     monkeypatch.setenv("KINOLOOP_LANDING", str(tmp_path / "landing"))
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI", raising=False)
     monkeypatch.setattr(demo, "BATCHES", batches)
-    monkeypatch.setattr("cli.data.ingest", lambda **_: None)
+    monkeypatch.setattr("kinoloop.cli.data.ingest", lambda **_: None)
     why = "coverage: 0.0000 of the videos, required ≥ 0.5; next: lower [promote] min_coverage"
     promoted = {"outcome": "refused", "version": "1", "refused_by": [why]}
-    monkeypatch.setattr("cli.drift.run_loop", lambda **_: {"promote": promoted})
+    monkeypatch.setattr("kinoloop.cli.drift.run_loop", lambda **_: {"promote": promoted})
     (tmp_path / "state").mkdir()
     idle = Server(name="service", command=[sys.executable, "-c", "import time; time.sleep(600)"])
-    monkeypatch.setattr("cli.stack.service", lambda *_, **__: idle)
+    monkeypatch.setattr("kinoloop.cli.stack.service", lambda *_, **__: idle)
     with (
         Servers(tmp_path / "logs") as servers,
         pytest.raises(KinoloopError, match=r"promote refused version 1 by\n  coverage: 0\.0000"),
@@ -86,7 +86,7 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
 
 
 def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
     console = Console(record=True)
     mute = Server(
         name="mute", command=[sys.executable, "-c", "import time; time.sleep(600)"],
@@ -101,7 +101,7 @@ def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
 
 def test_a_service_that_refuses_the_champion_is_not_waited_for(monkeypatch, tmp_path):
     """A real server plays the service: alive, at work, and never ready."""
-    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
     said = {"error": "release_refused", "what": "version 1 was refused", "next_step": "roll back"}
     server = tmp_path / "refusing.py"
     server.write_text(
@@ -129,7 +129,10 @@ def test_a_service_that_refuses_the_champion_is_not_waited_for(monkeypatch, tmp_
 
 def test_once_is_read_from_the_environment():
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "demo", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "kinoloop.cli", "demo", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "ONCE" in done.stdout
 

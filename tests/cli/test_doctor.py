@@ -3,9 +3,9 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from cli import checks, machine_checks, project_checks
-from cli.finding import State
-from cli.main import app
+from kinoloop.cli import checks, machine_checks, project_checks
+from kinoloop.cli.finding import State
+from kinoloop.cli.main import app
 from kinoloop.encoders import minilm
 from kinoloop.environment import Environment
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from kinoloop.cli.main import app
 from tests.flows.toy_tables import write_toy_tables
 
 RUN = CliRunner()

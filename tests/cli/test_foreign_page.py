@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from cli.access import load_token
+from kinoloop.cli.access import load_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
@@ -125,7 +125,7 @@ def test_mlflow_works_for_its_own_page_and_for_programs(mlflow, guarded):
 
 
 ONE_FLOW = """
-from cli.backends import connect
+from kinoloop.cli.backends import connect
 connect()
 import httpx
 from prefect import flow

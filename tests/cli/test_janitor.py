@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli import janitor, stack
+from kinoloop.cli import janitor, stack
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from kinoloop.cli.main import app
 
 RUN = CliRunner()
 WHY = "coverage: 0.1 of the videos, required ≥ 0.5; next: look at [ranker]"
@@ -11,7 +11,7 @@ def _say(monkeypatch, flow, answer):
     """Let a flow answer at once: what is tested here is what a person reads."""
     import importlib
 
-    monkeypatch.setattr("cli.backends.connect", lambda *_: None)
+    monkeypatch.setattr("kinoloop.cli.backends.connect", lambda *_: None)
     monkeypatch.setattr(importlib.import_module(f"flows.{flow}"), flow, lambda **_: answer)
 
 

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from cli.servers import Server, Servers
+from kinoloop.cli.servers import Server, Servers
 from kinoloop.errors import ConfigError, ServerError
 
 # a server that has a child of its own, in a session of its own, as BentoML's workers are
@@ -27,7 +27,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), handler).serve_forever()
 OWNER = """
 import sys, time
 from pathlib import Path
-from cli.servers import Server, Servers
+from kinoloop.cli.servers import Server, Servers
 servers = Servers(Path(sys.argv[1]))
 servers.start(Server(name="web", command=sys.argv[2:]))
 servers.wait("web")
@@ -158,7 +158,7 @@ def test_server_that_is_slow_but_writes_is_waited_for_beyond_its_patience(port, 
 
 
 def test_progress_is_told_while_a_server_starts(monkeypatch, port, tmp_path):
-    monkeypatch.setattr("cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
     told = []
     failing = [sys.executable, "-c", "import time; print('migrating', flush=True); time.sleep(2)"]
     with Servers(tmp_path) as servers:

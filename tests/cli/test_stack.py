@@ -1,6 +1,6 @@
 import pytest
 
-from cli import stack
+from kinoloop.cli import stack
 from kinoloop.environment import Environment
 
 

@@ -4,7 +4,7 @@ from itertools import count
 import pytest
 from rich.console import Console
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 NUMBERS = count(1234)
 

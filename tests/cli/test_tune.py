@@ -2,7 +2,7 @@ import tomllib
 
 from typer.testing import CliRunner
 
-from cli.main import app
+from kinoloop.cli.main import app
 from tests.flows.toy_tables import write_toy_tables
 
 RUN = CliRunner()

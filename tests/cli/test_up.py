@@ -75,7 +75,10 @@ class _Up:
     def start(self):
         with self.output.open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli", "up"], env=self.variables, stdout=said, stderr=said
+                [sys.executable, "-m", "kinoloop.cli", "up"],
+                env=self.variables,
+                stdout=said,
+                stderr=said,
             )
         while "Ctrl-C stops everything" not in self.said:
             assert self.process.poll() is None, self.said

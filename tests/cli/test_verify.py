@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from kinoloop.cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.signature import load_signer

@@ -13,10 +13,10 @@ import urllib.request
 import pytest
 import yaml
 
-from cli.machine_checks import ROOT, pins_of
 from flows.bento import bento
 from flows.promote import promote
 from flows.retrain import retrain
+from kinoloop.cli.machine_checks import ROOT, pins_of
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.packaging import REQUIREMENTS
 from tests.flows.conftest import damage

@@ -8,8 +8,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from typer.testing import CliRunner
 
-from cli.main import app
 from flows.drift import drift
+from kinoloop.cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs

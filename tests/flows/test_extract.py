@@ -74,7 +74,7 @@ def test_labels_and_duplicates_can_be_switched_off(landing):
 
 
 def test_verb_extract_tells_what_it_did(landing):
-    from cli.main import app
+    from kinoloop.cli.main import app
 
     done = CliRunner().invoke(app, ["extract"])
     assert done.exit_code == 0, done.output
@@ -85,8 +85,8 @@ def test_verb_extract_tells_what_it_did(landing):
 
 
 def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):
-    from cli.main import app
     from flows.extract import extract
+    from kinoloop.cli.main import app
 
     monkeypatch.setenv("KINOLOOP_MLFLOW_URI", f"sqlite:///{landing.parent / 'mlflow.db'}")
     before = extract()
@@ -103,7 +103,7 @@ def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):
 
 
 def test_verb_probe_prints_one_json_line_a_file(landing):
-    from cli.main import app
+    from kinoloop.cli.main import app
 
     done = CliRunner().invoke(app, ["probe", str(landing), str(landing / "gone.mp4")])
     assert done.exit_code == 0, done.output

@@ -4,7 +4,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from kinoloop.cli.main import app
 from kinoloop.media.guard import DecoderPool
 from kinoloop.media.probe import list_files, probe
 from kinoloop.media.process import GuardConfig

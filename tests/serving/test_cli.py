@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.harness.service import KEY, SIGNER, free_port
-from cli.main import app
+from kinoloop.cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
@@ -99,7 +99,7 @@ def test_serve_without_servers_finds_the_champion_of_the_state_folder(tmp_path, 
         "KINOLOOP_TRUSTED_KEYS": SIGNER.public,
     }
     with (tmp_path / "log").open("wb") as log:
-        command = [sys.executable, "-m", "cli", "serve"]
+        command = [sys.executable, "-m", "kinoloop.cli", "serve"]
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
     try:
         service = Service(f"http://127.0.0.1:{port}", tmp_path)

@@ -3,8 +3,8 @@
 A check returns findings and never raises on what it looks for.
 """
 
-from cli import machine_checks, project_checks
-from cli.finding import Check
+from kinoloop.cli import machine_checks, project_checks
+from kinoloop.cli.finding import Check
 
 CHECKS: tuple[Check, ...] = (
     machine_checks.python,

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from cli import (
+from kinoloop import __version__
+from kinoloop.cli import (
     data,
     demo,
     doctor,
@@ -27,7 +28,6 @@ from cli import (
     tune,
     verify,
 )
-from kinoloop import __version__
 from kinoloop.errors import KinoloopError
 
 app = typer.Typer(

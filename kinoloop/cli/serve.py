@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
@@ -27,9 +27,9 @@ def serve() -> None:
     """
     import os
 
-    from cli.backends import connect
-    from cli.servers import check_port
-    from cli.stack import service
+    from kinoloop.cli.backends import connect
+    from kinoloop.cli.servers import check_port
+    from kinoloop.cli.stack import service
 
     environment = connect()
     server = service(environment)
@@ -46,7 +46,7 @@ def recommend(
     top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="Length of the slate."),
 ) -> None:
     """Show a user's slate: from the running service, else from the champion's release."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     environment = connect()
     answer = _from_service(environment, user, top_k) or _from_champion(environment, user, top_k)
@@ -70,7 +70,7 @@ def _from_service(environment: "Environment", user: str, top_k: int) -> dict[str
     """
     import httpx
 
-    from cli.stack import service_url
+    from kinoloop.cli.stack import service_url
     from kinoloop.errors import ConfigError
 
     url = service_url(environment)

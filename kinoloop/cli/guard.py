@@ -1,6 +1,6 @@
 """The door of our Prefect server: it answers to its own names, and to its own pages only.
 
-    uvicorn --factory cli.guard:prefect_app
+    uvicorn --factory kinoloop.cli.guard:prefect_app
 
 Prefect checks the token, but not by what name it was called (DNS rebinding), nor where a WebSocket
 comes from. Both are checked here before Prefect sees the request: `Host` must be one of the allowed
@@ -56,7 +56,7 @@ def prefect_app() -> Guard:
     """Prefect's API, scheduler and UI behind the guard; settings come from the environment."""
     from prefect.server.api.server import create_app
 
-    from cli.access import allowed_hosts
+    from kinoloop.cli.access import allowed_hosts
     from kinoloop.environment import Environment
 
     return Guard(create_app(final=True), allowed_hosts(Environment()))

@@ -15,12 +15,12 @@ from typing import Literal
 
 import psutil
 
-from cli.finding import Finding, State, existing
+from kinoloop.cli.finding import Finding, State, existing
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 
 GB = 1e9
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
 _PIN = re.compile(r"^([\w.\-]+)==([^\s;\\]+)", flags=re.MULTILINE)
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 WALL_PER_CPU = 10
 """A busy machine takes longer for the same work."""
@@ -30,7 +30,7 @@ def extract(
 ) -> None:
     """Decode new videos and encode what the features table misses; safe to stop and to repeat."""
     logging.getLogger("kinoloop.extraction").setLevel(logging.INFO)
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows.extract import extract as flow
@@ -74,7 +74,7 @@ def extract(
 
 def prune() -> None:
     """Remove vectors and local copies of releases that nothing in use needs."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows.prune import prune as flow

@@ -13,7 +13,7 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show as show_table
+from kinoloop.cli.tables import show as show_table
 from kinoloop.errors import ServerError
 from kinoloop.sample.topics import TOPIC_NAMES, TOPICS
 from kinoloop.sample.truth import Truth

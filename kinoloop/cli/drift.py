@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 COLOURS = {"fired": "red", "quiet": "green", "not enough data": "dim"}
 
@@ -24,7 +24,7 @@ def drift(
     ),
 ) -> None:
     """Compare the newest days with the champion's training window; leave a report."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows.drift import drift as drift_flow
@@ -61,7 +61,7 @@ def loop(
 
 def run_loop(*, always_retrain: bool) -> dict[str, Any]:
     """Run the loop and print what each flow did; returns what the flow returned."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows.loop import loop as loop_flow

@@ -14,9 +14,9 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from cli import stack
-from cli.backends import LOGS
-from cli.servers import Servers, check_port
+from kinoloop.cli import stack
+from kinoloop.cli.backends import LOGS
+from kinoloop.cli.servers import Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
 
@@ -58,7 +58,7 @@ def demo(
         with steps.step("Wait for the service to take the champion"):
             wait_for_service(servers, environment, steps.console)
         with steps.step("Ask the service"):
-            from cli.showcase import show
+            from kinoloop.cli.showcase import show
 
             show(stack.service_url(environment), BATCHES, steps.console)
         steps.total()
@@ -105,8 +105,8 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
     The service starts as soon as MLflow is there and waits for its champion while the loop runs.
     """
     history, last_week = sorted(path for path in BATCHES.iterdir() if path.is_dir())
-    from cli.data import ingest
-    from cli.drift import run_loop as loop
+    from kinoloop.cli.data import ingest
+    from kinoloop.cli.drift import run_loop as loop
 
     with steps.step("History arrives: 53 days of videos and events"):
         arrived = land(history, environment.landing)

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 COUNTS = ("rows", "accepted", "quarantined", "duplicates")
 
@@ -65,7 +65,7 @@ def ingest(
 
     Files that break their contract are set aside, each told once; the exit status is 1 then.
     """
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows.ingest import ingest as flow

@@ -17,8 +17,8 @@ def register(app: typer.Typer) -> None:
 
 def doctor() -> None:
     """Check the machine: versions, codecs, room, ports, keys, remotes. Status 1 if broken."""
-    from cli.checks import CHECKS
-    from cli.finding import State
+    from kinoloop.cli.checks import CHECKS
+    from kinoloop.cli.finding import State
 
     environment = Environment()
     console = Console()

@@ -12,15 +12,15 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from cli.access import (
+from kinoloop.cli.access import (
     NO_TOKEN,
     client_variables,
     mlflow_server_variables,
     prefect_server_variables,
     token_file,
 )
-from cli.backends import LOGS, leave_note, mlflow_url, prefect_url, server_variables
-from cli.servers import Server, Servers, check_port
+from kinoloop.cli.backends import LOGS, leave_note, mlflow_url, prefect_url, server_variables
+from kinoloop.cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
@@ -45,7 +45,9 @@ def up() -> None:
         start_backends(servers, environment, console)
         console.print("Deploying the flows and their schedules …")
         deploy(environment)
-        from cli.janitor import Janitor  # imports Prefect, which reads the variables set above
+        from kinoloop.cli.janitor import (
+            Janitor,
+        )  # imports Prefect, which reads the variables set above
 
         janitor = Janitor()
         for line in janitor.clear_up():
@@ -152,7 +154,7 @@ def prefect_server(environment: Environment) -> Server:
     return Server(
         name="prefect",
         command=_python(
-            "uvicorn", "--factory", "cli.guard:prefect_app", "--log-level", "warning",
+            "uvicorn", "--factory", "kinoloop.cli.guard:prefect_app", "--log-level", "warning",
             "--host", environment.host, "--port", str(environment.prefect_port),
         ),
         variables={

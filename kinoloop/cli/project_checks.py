@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from cli.backends import find_up, prefect_url
-from cli.finding import Finding, State, existing
-from cli.servers import check_port
-from cli.stack import mlflow_server, prefect_server, service
+from kinoloop.cli.backends import find_up, prefect_url
+from kinoloop.cli.finding import Finding, State, existing
+from kinoloop.cli.servers import check_port
+from kinoloop.cli.stack import mlflow_server, prefect_server, service
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials

@@ -4,7 +4,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.tables import show
+from kinoloop.cli.tables import show
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def retrain(
     force: bool = typer.Option(False, "--force", help="Train even where nothing changed."),
 ) -> None:
     """Train every candidate on the same split; the best one becomes the challenger."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows import retrain as flow
@@ -69,7 +69,7 @@ def promote(
     force: bool = typer.Option(False, "--force", help="Weigh again where nothing changed."),
 ) -> None:
     """Weigh the challenger against the champion and promote it if it passes the gates."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows import promote as flow
@@ -115,7 +115,7 @@ def _print_refusals(console: Console, version: str, refusals: list[str]) -> None
 
 def rollback() -> None:
     """Restore the champion that served before; a second rollback undoes the first."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows import rollback as flow
@@ -128,7 +128,7 @@ def rollback() -> None:
 
 def bento() -> None:
     """Build a Bento of the champion: service and release in one folder that runs anywhere."""
-    from cli.backends import connect
+    from kinoloop.cli.backends import connect
 
     connect()
     from flows import bento as flow

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from cli.access import client_variables, prefect_server_variables
 from kinoloop import durable
+from kinoloop.cli.access import client_variables, prefect_server_variables
 from kinoloop.environment import Environment
 from kinoloop.ownership import Owner
 
@@ -59,7 +59,7 @@ def base_variables(environment: Environment) -> dict[str, str]:
 
 def server_variables(environment: Environment) -> dict[str, str]:
     """What flows, worker and service read when our servers are up."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {
         **base_variables(environment),
