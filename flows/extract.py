@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from kinoloop.extraction.shard import Made
 from tasks.content import find_duplicates, label_videos

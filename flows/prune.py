@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
 from tasks.pruning import prune_releases, prune_vectors

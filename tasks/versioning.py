@@ -14,8 +14,8 @@ import yaml
 from prefect import task
 
 from kinoloop import durable
-from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import unversioned
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.schema import TABLES

@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.duplicates.config import DuplicatesConfig
 from kinoloop.duplicates.find import Pair, find_pairs
 from kinoloop.duplicates.groups import group

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import filelock
 
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.errors import DataError
 from kinoloop.extraction import speech, store
 from kinoloop.extraction.config import ExtractConfig

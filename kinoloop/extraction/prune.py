@@ -12,8 +12,8 @@ from collections.abc import Collection
 import deltalake
 
 from kinoloop.data.catalogue import chosen_fingerprints
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.plan import WRITER_WAIT_S
 from kinoloop.extraction.products import make_products

@@ -15,9 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from kinoloop.data.commit import exclusive
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
+from kinoloop.data.writers_lock import exclusive
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.fingerprint import fingerprint

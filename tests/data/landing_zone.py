@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kinoloop.data import commit
+from kinoloop.data import commit, writers_lock
 from kinoloop.data.landing import look, open_landing
 from kinoloop.data.rule import IngestConfig
 from kinoloop.data.staging import nobody, stage_batch
@@ -58,7 +58,7 @@ class Zone:
 
     def ingest(self, config=None, **options):
         """Stage and commit what is new and not set aside; the staged batch, or None."""
-        with commit.exclusive(self.tables):
+        with writers_lock.exclusive(self.tables):
             staged = self.stage(config, **options)
             if staged is not None and staged.files:
                 commit.commit(staged, self.tables, now=NOW)
@@ -68,7 +68,7 @@ class Zone:
         return self.tables.scan(table).collect()
 
     def versions(self) -> dict[str, int]:
-        return {name: self.tables.version(name) for name in commit.COMMITTED}
+        return {name: self.tables.version(name) for name in writers_lock.COMMITTED}
 
     def reasons(self) -> list[list[str]]:
         return self.rows("quarantine")["reasons"].to_list()

@@ -6,7 +6,7 @@ import deltalake
 import polars as pl
 import pytest
 
-from kinoloop.data import checksums, commit
+from kinoloop.data import checksums, writers_lock
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.checksums import check, drop_torn, find_damage, seal, unsealed
 from kinoloop.data.interest import InterestConfig, load_histories
@@ -36,8 +36,8 @@ def rotting(filled):
     filled.put("videos/b.csv", "video_id,title\nv1,Uno\nv3,Three\n")
     filled.put("events/b.csv", EVENTS.replace("anna", "clara") + "x,v3,2025-12-31,stare,1\n")
     filled.ingest()
-    with commit.exclusive(filled.tables):
-        for name in commit.COMMITTED:
+    with writers_lock.exclusive(filled.tables):
+        for name in writers_lock.COMMITTED:
             deltalake.DeltaTable(str(filled.tables.path(name))).create_checkpoint()
     return filled
 
@@ -51,7 +51,7 @@ def test_no_flipped_bit_of_any_file_of_the_tables_is_read_in_silence(rotting):
     rng = random.Random(0)
     files = sorted(
         path
-        for name in commit.COMMITTED
+        for name in writers_lock.COMMITTED
         for path in rotting.tables.path(name).rglob("*")
         if path.is_file()
     )
@@ -106,13 +106,13 @@ def test_a_file_is_read_once_per_process_for_its_checksum(rotting, monkeypatch):
 
 
 def test_tables_of_an_older_version_get_their_checksums_from_the_next_writer(rotting):
-    for name in commit.COMMITTED:
+    for name in writers_lock.COMMITTED:
         (rotting.tables.path(name) / "_checksums.json").unlink()
     assert damage(rotting.tables) == []
     assert unsealed(rotting.tables, "events") > 0
-    with commit.exclusive(rotting.tables):
+    with writers_lock.exclusive(rotting.tables):
         assert unsealed(rotting.tables, "events") == 0
-    assert commit.unversioned(rotting.tables).exists()
+    assert writers_lock.unversioned(rotting.tables).exists()
 
 
 def test_a_damaged_record_says_how_to_get_another(rotting):
@@ -126,7 +126,7 @@ def test_a_damaged_record_says_how_to_get_another(rotting):
 
 def test_files_that_only_older_versions_need_may_go(rotting):
     table = deltalake.DeltaTable(str(rotting.tables.path("videos")))
-    with commit.exclusive(rotting.tables):
+    with writers_lock.exclusive(rotting.tables):
         gone = table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
     assert gone
     assert damage(rotting.tables) == []
@@ -151,7 +151,7 @@ def test_a_commit_that_a_power_cut_tore_is_dropped_by_the_next_writer(rotting, t
         file.unlink()
     else:
         (entry if "entry" in torn else file).write_bytes(content[torn])
-    with commit.exclusive(rotting.tables):
+    with writers_lock.exclusive(rotting.tables):
         assert rotting.rows("videos").sort("video_id").equals(before)
     assert damage(rotting.tables) == []
 
@@ -159,7 +159,7 @@ def test_a_commit_that_a_power_cut_tore_is_dropped_by_the_next_writer(rotting, t
 def test_a_commit_that_is_whole_is_kept_though_nobody_sealed_it(rotting):
     append(rotting)
     assert drop_torn(rotting.tables, "videos") == []
-    with commit.exclusive(rotting.tables):
+    with writers_lock.exclusive(rotting.tables):
         assert "v9" in rotting.rows("videos")["video_id"]
 
 

@@ -4,7 +4,7 @@ import deltalake
 import polars as pl
 import pytest
 
-from kinoloop.data import commit
+from kinoloop.data import commit, writers_lock
 from kinoloop.data.batch import FileCounts, check_balance
 from kinoloop.data.key import key_id_of
 from kinoloop.errors import ConfigError, DataError
@@ -20,7 +20,7 @@ def test_ingesting_the_same_files_again_changes_nothing(filled):
 
 
 def test_committing_a_batch_that_the_ledger_has_changes_nothing(filled):
-    with commit.exclusive(filled.tables):
+    with writers_lock.exclusive(filled.tables):
         staged = filled.stage()
         assert commit.commit(staged, filled.tables, now=NOW)
         before = filled.versions()
@@ -44,9 +44,9 @@ def test_nothing_of_a_batch_is_left_beside_the_data(filled):
 
 
 def test_a_committed_batch_waits_for_its_version(filled):
-    assert not commit.unversioned(filled.tables).exists()
+    assert not writers_lock.unversioned(filled.tables).exists()
     filled.ingest()
-    assert commit.unversioned(filled.tables).exists()
+    assert writers_lock.unversioned(filled.tables).exists()
 
 
 def test_events_are_partitioned_by_day_and_readable_by_delta(filled):
@@ -58,7 +58,7 @@ def test_events_are_partitioned_by_day_and_readable_by_delta(filled):
 
 
 def test_counts_that_do_not_add_up_are_never_committed(filled):
-    with commit.exclusive(filled.tables):
+    with writers_lock.exclusive(filled.tables):
         staged = filled.stage()
         staged.files[0].accepted += 1
         with pytest.raises(DataError, match=r"2 rows in, but 3 accepted \+ 0 quarantined"):
@@ -71,7 +71,7 @@ def test_balance_holds_for_a_file_of_nothing():
 
 
 def test_a_table_that_changed_since_staging_refuses_the_commit(filled):
-    with commit.exclusive(filled.tables):
+    with writers_lock.exclusive(filled.tables):
         staged = filled.stage()
         staged.against["events"] = 7
         with pytest.raises(DataError, match="table events is at version -1, but the batch was"):
@@ -99,7 +99,7 @@ def test_a_second_writer_waits_and_then_says_who_is_there(filled):
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with commit.exclusive(filled.tables):
+        with writers_lock.exclusive(filled.tables):
             held.set()
             done.wait(30)
 
@@ -108,7 +108,7 @@ def test_a_second_writer_waits_and_then_says_who_is_there(filled):
     held.wait(30)
     with (
         pytest.raises(DataError, match="another ingest has been writing"),
-        commit.exclusive(filled.tables, timeout_s=0.1),
+        writers_lock.exclusive(filled.tables, timeout_s=0.1),
     ):
         pass
     done.set()
@@ -124,7 +124,7 @@ def test_undoing_keeps_what_others_appended_meanwhile(filled, monkeypatch):
     other = filled.rows("quarantine").with_columns(batch_id=pl.lit("other"))
     path = str(filled.tables.path("quarantine"))
     deltalake.write_deltalake(path, other.to_arrow(), mode="append")
-    with commit.exclusive(filled.tables):
+    with writers_lock.exclusive(filled.tables):
         assert filled.rows("quarantine")["batch_id"].to_list() == ["other"]
         assert filled.rows("events").is_empty()
 
@@ -142,7 +142,7 @@ def test_undoing_videos_keeps_what_others_wrote_meanwhile(filled, monkeypatch):
     )
     path = str(filled.tables.path("videos"))
     deltalake.write_deltalake(path, theirs.to_arrow(), mode="overwrite")
-    with commit.exclusive(filled.tables):
+    with writers_lock.exclusive(filled.tables):
         titles = dict(filled.rows("videos").select("video_id", "title").iter_rows())
         assert titles == {"v1": "One", "v2": "Zwei"}
     filled.ingest()
@@ -154,6 +154,6 @@ def test_a_damaged_journal_says_how_to_go_on(filled):
     (filled.tables.workspace / "journal.json").write_text("{")
     with (
         pytest.raises(DataError, match=r"dvc checkout.*delete that file"),
-        commit.exclusive(filled.tables),
+        writers_lock.exclusive(filled.tables),
     ):
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kinoloop.data import commit
+from kinoloop.data import commit, writers_lock
 from kinoloop.data.checksums import find_damage, unsealed
 from kinoloop.schema import TABLES
 from tests.data.deaths import Dead, life, on_disk, power_cut
@@ -24,7 +24,7 @@ UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def contents(zone):
     return {
         name: sorted(map(str, zone.rows(name).drop("committed_at", strict=False).rows()))
-        for name in commit.COMMITTED
+        for name in writers_lock.COMMITTED
     }
 
 
@@ -40,7 +40,7 @@ class World:
         zone.put("videos/b.csv", "video_id,title\nv1,Uno\nv3,Three\n")
         zone.put("events/b.csv", EVENTS.replace("anna", "clara") + "x,v3,2025-12-31,stare,1\n")
         self.before = contents(zone)
-        with commit.exclusive(zone.tables):
+        with writers_lock.exclusive(zone.tables):
             self.staged = zone.stage()
             shutil.copytree(self.staged.directory, root / "staged")
         self.after = contents(self.commit(self.copy("seed")))
@@ -51,7 +51,7 @@ class World:
         return Zone(self.root / str(self.count))
 
     def commit(self, zone, begins=lambda: None):
-        with commit.exclusive(zone.tables):
+        with writers_lock.exclusive(zone.tables):
             directory = zone.tables.workspace / "staging" / "batch"
             shutil.copytree(self.root / "staged", directory)
             begins()
@@ -98,7 +98,7 @@ def dies(monkeypatch, last, run):
 
 
 def recover(zone):
-    with commit.exclusive(zone.tables):
+    with writers_lock.exclusive(zone.tables):
         pass
 
 

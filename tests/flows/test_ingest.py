@@ -2,8 +2,8 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows.ingest import ingest
-from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import unversioned
 from kinoloop.errors import BatchError
 from tests.data.landing_zone import EVENTS, VIDEOS, Zone
 

@@ -5,8 +5,8 @@ import deltalake
 import polars as pl
 import pytest
 
-from kinoloop.data.commit import unversioned
 from kinoloop.data.tables import Tables
+from kinoloop.data.writers_lock import unversioned
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from tasks.versioning import UNVERSIONED, dataset_version, is_versioned, version_data
