@@ -16,7 +16,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 from serving.problems import Problem
 
@@ -125,7 +124,6 @@ class Admission:
 def busy() -> Problem:
     """503: more requests than the service can answer."""
     return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
         "overloaded",
         "more requests come than the service can answer",
         expected="fewer requests at a time",

@@ -8,7 +8,6 @@ another encoding than UTF-8.
 import asyncio
 import json
 import re
-from http import HTTPStatus
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -76,7 +75,6 @@ def check_type(headers: dict[bytes, bytes]) -> None:
         return
     told = media_type if encoding == b"identity" else b"content-encoding: " + encoding
     raise Problem(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
         "the body is not announced as plain JSON",
         got=told.decode("latin-1") or "no content-type",
@@ -132,7 +130,6 @@ def _malformed(err: Exception, body_type: type[Body]) -> Problem:
     else:
         why = short(str(err))
     return Problem(
-        HTTPStatus.BAD_REQUEST,
         "malformed_json",
         f"the body is not JSON: {why}",
         expected=_example(body_type),
@@ -150,7 +147,6 @@ def _explain(err: ValidationError, body_type: type[Body]) -> Problem:
     else:
         what, got = f"{where} is wrong", first["input"]
     return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
         what,
         got=got,
@@ -170,7 +166,6 @@ def _example(body_type: type[Body]) -> str:
 
 def _too_large(size: int, most: int) -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body_too_large",
         "the body is too large",
         got=f"{size} bytes or more",
@@ -181,7 +176,6 @@ def _too_large(size: int, most: int) -> Problem:
 
 def _too_slow(within_s: float) -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_TIMEOUT,
         "body_too_slow",
         "the body did not come in time",
         expected=f"all of it within {within_s:g} s of its headers",

@@ -2,13 +2,11 @@
 
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
 traceback in the log. So who asks is checked (403), the body is bounded while it arrives (408, 413,
-415), parsed and checked here (400, 422), once, and handed on when it is this request's turn (503);
-a wrong path or method is answered in the same form (404, 405).
+415), parsed and checked here (400, 422), once, and handed on when it is this request's turn (503).
 """
 
 import functools
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -19,7 +17,7 @@ from serving.bodies import GoneError, parse, read
 from serving.config import ServingConfig
 from serving.messages import PARSED, Body
 from serving.origin import OriginCheck
-from serving.problems import MEDIA_TYPE, Problem, short
+from serving.problems import Problem, wrong_method
 
 PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 """Answered at once, to whatever name they were sent: balancers ask by address."""
@@ -54,12 +52,12 @@ class Border:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
         if scope["type"] != "http" or scope["path"] in PROBES:
-            await self._app(scope, receive, _Rephrase(scope, send, send))
+            await self._app(scope, receive, send)
             return
         try:
             await self._check(scope, receive)
             async with self._admission.turn():
-                await self._app(scope, receive, _Rephrase(scope, send, self._readable(scope, send)))
+                await self._app(scope, receive, send)
         except GoneError:
             return
         except Problem as problem:
@@ -77,7 +75,7 @@ class Border:
         if body_type is None:
             return
         if scope["method"] != "POST":
-            raise _wrong_method(scope, "POST")
+            raise wrong_method(scope, "POST")
         raw = await read(scope, receive, most=self._max_body, within_s=self._body_s)
         scope[READ] = True
         scope[PARSED] = parse(raw, body_type)
@@ -100,51 +98,6 @@ def _has_body(scope: Scope) -> bool:
         name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
         for name, value in scope["headers"]
     )
-
-
-def _wrong_method(scope: Scope, allowed: str) -> Problem:
-    return Problem(
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "wrong_method",
-        "this path answers another method",
-        got=scope["method"],
-        expected=allowed,
-        next_step=f"send {allowed} {short(scope['path'])}; /docs describes every path",
-        headers={"Allow": allowed},
-    )
-
-
-class _Rephrase:
-    """Says `404` and `405` of the framework, which are plain text, in our form."""
-
-    def __init__(self, scope: Scope, send: Send, send_ours: Send) -> None:
-        self._scope, self._send, self._send_ours = scope, send, send_ours
-        self._instead: Problem | None = None
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._instead = self._problem(message)
-        if self._instead is None:
-            await self._send(message)
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            await self._instead.response()(self._scope, _nothing, self._send_ours)
-
-    def _problem(self, start: Message) -> Problem | None:
-        headers: dict[bytes, bytes] = dict(start.get("headers", []))
-        if headers.get(b"content-type", b"").startswith(MEDIA_TYPE.encode()):
-            return None
-        if start["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
-            return _wrong_method(self._scope, headers.get(b"allow", b"GET").decode())
-        if start["status"] == HTTPStatus.NOT_FOUND:
-            return Problem(
-                HTTPStatus.NOT_FOUND,
-                "unknown_path",
-                "there is nothing at this path",
-                got=self._scope["path"],
-                expected="a path that /docs lists",
-                next_step="see /docs",
-            )
-        return None
 
 
 async def _nothing() -> Message:

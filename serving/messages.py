@@ -213,6 +213,14 @@ class LineageRecord(BaseModel):
     videos: list[str]
 
 
+class ProblemTypeFacts(BaseModel):
+    """What a kind of problem is."""
+
+    type: str = Field(description="Its address, as in error answers.")
+    status: int = Field(description="HTTP status.")
+    title: str = Field(description="What it is, the same for every request.")
+
+
 class VideoLabel(BaseModel):
     """One thing that a video was found to be."""
 

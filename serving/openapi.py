@@ -15,16 +15,28 @@ from serving.problems import MEDIA_TYPE
 
 _DESCRIPTION = (
     "Multimodal video recommendation. Bodies are JSON without a wrapper; an error is "
-    "`application/problem+json` and says what was wrong, what was got, what was expected and what "
-    "to do next."
+    "`application/problem+json` (RFC 9457): `type`, `title`, `status` and `detail`, and "
+    "beside them what was wrong, what was got, what was expected and what to do next."
 )
 _PROBLEM = {
     "type": "object",
     "title": "Problem",
     "description": "What was wrong, and what to do (RFC 9457).",
-    "required": ["status", "error", "what", "got", "expected", "next_step"],
+    "required": [
+        *("type", "title", "status", "detail", "error", "what", "got", "expected", "next_step")
+    ],
     "properties": {
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "Names the kind of problem; the address answers what it is.",
+        },
+        "title": {"type": "string", "description": "The kind of problem, in words."},
         "status": {"type": "integer", "description": "HTTP status."},
+        "detail": {
+            "type": "string",
+            "description": "This problem in one sentence: what, got, expected, next_step.",
+        },
         "error": {"type": "string", "description": "Code that programs can branch on."},
         "what": {"type": "string", "description": "What is wrong."},
         "got": {"description": "The value that is wrong; long ones are cut."},

@@ -9,7 +9,6 @@ no name can be rebound to look like that.
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -67,7 +66,6 @@ class OriginCheck:
         if _is_loopback(name) or (name and name == here):
             return
         raise Problem(
-            HTTPStatus.FORBIDDEN,
             "foreign_host",
             "the request was sent to a name that this service does not answer to",
             got=host,
@@ -85,7 +83,6 @@ class OriginCheck:
         if origin.lower() in self._origins or self._also(origin):
             return
         raise Problem(
-            HTTPStatus.FORBIDDEN,
             "foreign_origin",
             "a page of another origin may not ask this service",
             got=origin,

@@ -1,10 +1,12 @@
 """What a client is told when a request can not be answered: always JSON, never a traceback.
 
-    {"status": 404, "error": "unknown_video", "what": "no video has this id", "got": "v999",
-     "expected": "a video of dataset 3f2a…", "next_step": "…"}
+    {"type": "/problems/unknown_video", "title": "The video is unknown", "status": 404,
+     "detail": "no video has this id: got 'v999', expected …", "error": "unknown_video",
+     "what": "no video has this id", "got": "v999", "expected": "…", "next_step": "…"}
 
-One table maps exceptions to statuses. What is in no table is our own mistake: it is logged with
-its traceback, and the client reads 500 and a hint where to look.
+The first four members are those of RFC 9457, for clients that know it; the others say the same in
+parts. An exception that is not among `EXPECTED` is our own mistake: it is logged with its
+traceback, and the client reads 500 and a hint where to look.
 """
 
 import functools
@@ -17,8 +19,10 @@ from http import HTTPStatus
 from typing import Literal, ParamSpec, TypeVar
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from kinoloop.errors import BundleError, ConfigError, DataError, KinoloopError
+from serving.problem_types import address_of, type_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +42,15 @@ Why = Literal[
     "release_refused",
 ]
 
-STATUS: dict[type[Exception], HTTPStatus] = {
-    ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    DataError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    BundleError: HTTPStatus.SERVICE_UNAVAILABLE,
-    sqlite3.OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
+EXPECTED = (ConfigError, DataError, BundleError, sqlite3.OperationalError)
+"""Exceptions whose message a client is told; their names are problem types."""
 
 
 class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
     """A request that can not be answered, with what its sender needs to mend it.
 
     Args:
-        status: HTTP status.
-        error: Code that programs can branch on.
+        error: Code that programs can branch on, one of `PROBLEM_TYPES`.
         what: What is wrong.
         got: The value that is wrong; long ones are cut.
         expected: What would have been right.
@@ -61,7 +60,6 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
 
     def __init__(
         self,
-        status: HTTPStatus,
         error: str,
         what: str,
         *,
@@ -71,13 +69,22 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(what)
-        self.status = status
+        kind, shown = type_of(error), _echo(got)
+        wrong = [what, *([f"got {shown!r}"] if shown is not None else [])]
+        right = [
+            *([f"expected {expected}"] if expected else []),
+            *([next_step] if next_step else []),
+        ]
+        self.status = kind.status
         self.headers = dict(headers or {})
         self.body = {
-            "status": int(status),
+            "type": address_of(error),
+            "title": kind.title,
+            "status": int(kind.status),
+            "detail": "; ".join([": ".join(wrong), *right]),
             "error": error,
             "what": what,
-            "got": _echo(got),
+            "got": shown,
             "expected": expected,
             "next_step": next_step,
         }
@@ -101,7 +108,6 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
 def unknown_video(video_id: str, dataset_version: str) -> Problem:
     """404: no such video."""
     return Problem(
-        HTTPStatus.NOT_FOUND,
         "unknown_video",
         "no video of the release in service has this id",
         got=video_id,
@@ -170,7 +176,6 @@ class Waiting:
 def no_release(waiting: Waiting) -> Problem:
     """503: nothing is in service, and why."""
     return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
         waiting.why,
         f"no release is in service: {waiting.what}",
         expected="a model version with the alias `champion`",
@@ -181,7 +186,6 @@ def no_release(waiting: Waiting) -> Problem:
 def too_many_events(got: int, allowed: int) -> Problem:
     """422: split the request."""
     return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
         "too_many_events",
         "too many events in one request; none was taken",
         got=got,
@@ -194,18 +198,34 @@ def explain(error: Exception) -> Problem:
     """The problem that an exception amounts to."""
     if isinstance(error, Problem):
         return error
-    for kind, status in STATUS.items():
+    for kind in EXPECTED:
         if isinstance(error, kind):
             logger.warning("%s: %s", kind.__name__, error)
             return Problem(
-                status, kind.__name__, str(error), next_step="see the log of the service; try again"
+                kind.__name__, str(error), next_step="see the log of the service; try again"
             )
     logger.error("a request failed", exc_info=error)
+    return internal()
+
+
+def internal() -> Problem:
+    """500: our own mistake."""
     return Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",
         "the service made a mistake",
         next_step="try again; the log of the service has the details",
+    )
+
+
+def wrong_method(scope: Scope, allowed: str) -> Problem:
+    """405: another method is meant."""
+    return Problem(
+        "wrong_method",
+        "this path answers another method",
+        got=scope["method"],
+        expected=allowed,
+        next_step=f"send {allowed} {short(scope['path'])}; /docs describes every path",
+        headers={"Allow": allowed},
     )
 
 

@@ -9,7 +9,6 @@ writing and read empty first ("lingering close").
 
 import asyncio
 import functools
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from uvicorn import config as uvicorn_config
@@ -20,6 +19,7 @@ from serving import metrics
 from serving.admission import Admission, busy
 from serving.border import PROBES
 from serving.connections import Connections
+from serving.one_form import OneForm
 from serving.problems import MEDIA_TYPE, Problem
 
 MAX_HEAD = 64 * 1024
@@ -79,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         bounds: Bounds,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.app = OneForm(self.app)
         self.ws_protocol_class = None  # no endpoint speaks it, and it would pass by the bounds
         self._admission, self._bound, self._header_s = bounds
         self._head: asyncio.TimerHandle | None = None  # runs while headers are awaited
@@ -269,7 +270,6 @@ _BUSY, _BUSY_CLOSING = _written(busy(), close=False), _written(busy())
 
 def _head_too_slow(within_s: float) -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_TIMEOUT,
         "headers_too_slow",
         "the headers did not come in time",
         expected=f"all of them within {within_s:g} s; [serving] header_s says how long",
@@ -279,7 +279,6 @@ def _head_too_slow(within_s: float) -> Problem:
 
 def _no_http(what: str) -> Problem:
     return Problem(
-        HTTPStatus.BAD_REQUEST,
         "malformed_request",
         "the request is not HTTP/1.1",
         got=what,
@@ -290,7 +289,6 @@ def _no_http(what: str) -> Problem:
 
 def _head_too_large() -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         "headers_too_large",
         "request line and headers are too large",
         expected=f"at most {MAX_HEAD} bytes",

@@ -1,7 +1,6 @@
 """`/readyz` says whether there is a release to answer with, and where not, why and what to do."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse, Response
@@ -36,7 +35,6 @@ class Readiness:
     def _answer(self) -> Response:
         if self._drain.begun:
             return Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
                 "stopping",
                 "the service is stopping",
                 next_step="ask another one",

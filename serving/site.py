@@ -5,7 +5,6 @@ in the service's OpenAPI document. The page and the docs load nothing from other
 """
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +14,9 @@ from fastapi.routing import APIRoute
 
 from kinoloop.errors import KinoloopError
 from serving import metrics
-from serving.messages import About, LineageRecord, ReleaseFacts, VideoDetails
+from serving.messages import About, LineageRecord, ProblemTypeFacts, ReleaseFacts, VideoDetails
 from serving.openapi import described
+from serving.problem_types import PROBLEM_TYPES, address_of, type_of
 from serving.problems import Problem, Waiting, explain, no_release, unknown_video
 
 if TYPE_CHECKING:
@@ -91,7 +91,6 @@ async def part(asset: str) -> FileResponse:
     """A part of the page."""
     if asset not in ASSETS:
         raise Problem(
-            HTTPStatus.NOT_FOUND,
             "unknown_path",
             "the page has no such part",
             got=asset,
@@ -112,7 +111,6 @@ def lineage(request: Request, request_id: str) -> LineageRecord:
     found = request.app.state.served.lineage_of(request_id)
     if found is None:
         raise Problem(
-            HTTPStatus.NOT_FOUND,
             "unknown_request",
             "no answer with this request id is on record",
             got=request_id,
@@ -120,6 +118,20 @@ def lineage(request: Request, request_id: str) -> LineageRecord:
             next_step="copy the request_id from an answer",
         )
     return LineageRecord.model_validate(found)
+
+
+@router.get("/problems/{error}", tags=["Service APIs"])
+async def problem_type(error: str) -> ProblemTypeFacts:
+    """What the `type` of an error answer stands for."""
+    if error not in PROBLEM_TYPES:
+        raise Problem(
+            "unknown_path",
+            "there is no problem of this type",
+            got=error,
+            expected=", ".join(PROBLEM_TYPES),
+            next_step="copy the address from `type` of an error answer",
+        )
+    return ProblemTypeFacts(type=address_of(error), **type_of(error)._asdict())
 
 
 @router.get("/about", tags=["Service APIs"])
@@ -156,7 +168,6 @@ async def thumbnail(request: Request, video_id: str) -> Response:
     jpeg = release.release.thumbnail(video_id)
     if jpeg is None:
         raise Problem(
-            HTTPStatus.NOT_FOUND,
             "no_thumbnail",
             "this video has no picture",
             got=video_id,

@@ -312,7 +312,10 @@ def test_a_client_that_sends_nothing_is_cut_off(odd):
 def test_headers_without_end_are_cut_off(odd):
     with _connection(odd) as client:
         client.sendall(b"GET /about HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 70_000)
-        assert _read_all(client).startswith(b"HTTP/1.1 431 ")
+        answer = _read_all(client)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert problem["type"] == "/problems/headers_too_large"
 
 
 def test_a_body_that_never_ends_is_408_and_no_500(odd):

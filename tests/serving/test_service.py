@@ -201,6 +201,10 @@ def test_wrong_requests_are_told_what_and_what_next(service, path, body, status,
     assert says in answer.body["what"]
     assert answer.body["expected"]
     assert answer.body["next_step"]
+    assert says in answer.body["detail"]
+    assert answer.body["next_step"] in answer.body["detail"]
+    kind = service.ask(answer.body["type"]).body
+    assert kind == {name: answer.body[name] for name in ("type", "status", "title")}
 
 
 def test_malformed_json_is_400(service):
@@ -221,6 +225,7 @@ def test_unknown_path_and_wrong_method_are_json_too(service):
     assert service.ask("/nothing/here").body["error"] == "unknown_path"
     assert service.ask("/recommend").body["error"] == "wrong_method"
     assert service.ask("/lineage/x", {}).body["error"] == "wrong_method"
+    assert service.ask("/problems/none").body["error"] == "unknown_path"
 
 
 def test_page_loads_nothing_from_other_hosts(service):
