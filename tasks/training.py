@@ -196,7 +196,7 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
         metrics=winner.test,
         ranker=ranker_metrics(plan.work_dir),
-        rating_liked_from=found_in(plan.tables),
+        rating_liked_from=found_in(plan.tables.scan("events")),
     )
 
 

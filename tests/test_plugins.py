@@ -1,7 +1,11 @@
+import importlib
+import sys
+
 import pytest
 
 from kinoloop.errors import ConfigError
-from kinoloop.plugins import Plugins
+from kinoloop.models.base import RECOMMENDERS, build
+from kinoloop.plugins import Plugins, _installed
 
 
 def test_finds_what_was_registered():
@@ -16,3 +20,94 @@ def test_unknown_name_is_an_error_that_lists_the_known():
     plugins.register("one")(1)
     with pytest.raises(ConfigError, match="no number is called 'two'; there are one"):
         plugins.get("two")
+
+
+def test_an_unknown_name_is_answered_with_names_that_are_near():
+    plugins: Plugins[int] = Plugins("kinoloop.models", "number")
+    for name in ("seven", "eleven", "two"):
+        plugins.register(name)(1)
+    with pytest.raises(ConfigError, match="did you mean seven or eleven"):
+        plugins.get("sevn")
+
+
+def test_two_things_cannot_have_one_name():
+    plugins: Plugins[type] = Plugins("kinoloop.models", "number")
+    plugins.register("int")(int)
+    plugins.register("int")(int)  # the same again, as when a cell of a notebook runs twice
+    with pytest.raises(
+        ConfigError, match=r"two numbers are called 'int': builtins.int and builtins.str"
+    ):
+        plugins.register("int")(str)
+
+
+MODULE = """
+from kinoloop.models.popularity import Popularity, PopularityConfig
+from kinoloop.models.base import RECOMMENDERS
+from typing import Literal
+
+class ByAgeConfig(PopularityConfig):
+    kind: Literal["by_age"] = "by_age"
+
+@RECOMMENDERS.register("by_age")
+class ByAge(Popularity):
+    Config = ByAgeConfig
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts packages with entry points on the path, as `pip install --target` leaves them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _installed.cache_clear()
+
+    def put(name, points, module=""):
+        (tmp_path / f"{name}.py").write_text(module)
+        facts = tmp_path / f"{name}-1.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [f"[{group}]\n{key} = {value}\n" for group, key, value in points]
+        (facts / "entry_points.txt").write_text("\n".join(lines))
+        importlib.invalidate_caches()
+
+    before = dict(RECOMMENDERS._found)
+    yield put
+    RECOMMENDERS._found.clear()
+    RECOMMENDERS._found.update(before)
+    _installed.cache_clear()
+
+
+GROUP = "kinoloop.recommenders"
+
+
+def test_a_package_adds_a_recommender_and_is_imported_when_it_is_asked_for(install):
+    install("ages", [(GROUP, "by_age", "ages")], MODULE)
+    assert "by_age" in RECOMMENDERS.names()
+    assert "ages" not in sys.modules
+    assert build({"kind": "by_age", "prior_half_life_days": 3}).config.kind == "by_age"
+    assert "ages" in sys.modules
+
+
+def test_a_package_that_is_broken_is_named_and_breaks_no_other(install):
+    install("broken", [(GROUP, "odd", "broken")], "import nothing_of_that_name")
+    assert build({"kind": "popularity"}).config.kind == "popularity"
+    with pytest.raises(
+        ConfigError,
+        match=r"recommender 'odd' of broken 1.0 \(broken\) cannot be imported: ModuleNotFoundError",
+    ):
+        build({"kind": "odd"})
+
+
+def test_a_package_that_registers_nothing_is_told_so(install):
+    install("silent", [(GROUP, "quiet", "silent")])
+    with pytest.raises(ConfigError, match=r"of silent 1.0 .* registers nothing under that name"):
+        build({"kind": "quiet"})
+
+
+def test_a_name_that_two_bring_is_refused_and_the_others_work(install):
+    install("first", [(GROUP, "same", "first"), (GROUP, "ease", "first")])
+    install("second", [(GROUP, "same", "second")])
+    with pytest.raises(ConfigError, match=r"2 packages bring .* 'same': first 1.0, second 1.0"):
+        build({"kind": "same"})
+    with pytest.raises(ConfigError, match=r"2 packages bring .* 'ease': kinoloop, first 1.0"):
+        build({"kind": "ease"})
+    assert build({"kind": "popularity"}).config.kind == "popularity"

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kinoloop.errors import DataError
+
 
 class Interaction(NamedTuple):
     """One video in one history.
@@ -82,6 +84,23 @@ class Histories:
             kinds=np.array([e.kind for e in flat], dtype=np.uint8),
             watch_shares=np.array([e.watch_share for e in flat], dtype=np.float32),
             user_ids=tuple(user_ids),
+        )
+
+    def check(self, n_videos: int) -> None:
+        """Refuse what a catalogue of `n_videos` does not have, before it picks a wrong column.
+
+        Raises:
+            DataError: Names the first row that does, and the place in it.
+        """
+        if self.videos.min(initial=0) >= 0 and self.videos.max(initial=-1) < n_videos:
+            return
+        at = int(np.flatnonzero((self.videos < 0) | (self.videos >= n_videos))[0])
+        row = int(np.searchsorted(self.offsets, at, side="right")) - 1
+        raise DataError(
+            f"row {row} of the histories holds video {self.videos[at]} at place "
+            f"{at - int(self.offsets[row])}, expected 0 to {n_videos - 1}: the id that it was "
+            "looked up by is not in the catalogue (IdMap.require names it), or the histories are "
+            "those of another catalogue (translate them)"
         )
 
     def row(self, u: int) -> slice:

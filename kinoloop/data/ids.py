@@ -1,6 +1,7 @@
 """External ids (str) and internal indices (int) are different types that cross in one place."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import repeat
 
@@ -8,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.ties import name_keys
+from kinoloop.errors import DataError
+
+LOOKED_AT = 10_000
+"""Ids that are compared with one that is unknown: a message need not take seconds."""
 
 
 class IdMap:
@@ -15,11 +20,17 @@ class IdMap:
 
     Args:
         ids: Unique external ids; the position is the internal index.
+
+    Raises:
+        DataError: An id is there twice.
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids: tuple[str, ...] = tuple(ids)
         self._index = {external: index for index, external in enumerate(self.ids)}
+        if len(self._index) < len(self.ids):
+            twice = next(e for i, e in enumerate(self.ids) if self._index[e] != i)
+            raise DataError(f"the id {twice!r} is there twice; ids must differ")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -34,6 +45,25 @@ class IdMap:
     def indices(self, externals: Iterable[str]) -> NDArray[np.int32]:
         """Internal indices, (n,) int32; -1 where an id is unknown."""
         return np.fromiter(map(self._index.get, externals, repeat(-1)), dtype=np.int32)
+
+    def require(self, externals: Iterable[str], *, noun: str = "video") -> NDArray[np.int32]:
+        """Internal indices, (n,) int32, of ids that must all be known.
+
+        Raises:
+            DataError: Names the first id that is unknown, and ids that look like it.
+        """
+        wanted = list(externals)
+        found = self.indices(wanted)
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            first = wanted[int(unknown[0])]
+            near = get_close_matches(first, self.ids[:LOOKED_AT], n=2, cutoff=0.8)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+            raise DataError(
+                f"no {noun} is called {first!r}{more} among the {len(self):,} that are known{hint}"
+            )
+        return found
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:

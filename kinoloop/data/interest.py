@@ -90,12 +90,30 @@ def load_histories(
         DataError: A file of the tables is damaged.
     """
     check(tables, ("events", "videos", "media"))
-    config = config.on_scale(found_in(tables))
-    events = _events(tables, since, until)
+    config = config.on_scale(found_in(tables.scan("events")))
+    durations = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
+    return histories_of(_between(tables.scan("events"), since, until), durations, ids, config)
+
+
+def histories_of(
+    events: pl.LazyFrame, durations: pl.LazyFrame, ids: IdMap, config: InterestConfig
+) -> Histories:
+    """Turn events into histories, wherever they lie.
+
+    Args:
+        events: Columns `user_id`, `video_id`, `timestamp`, `event`, `watch_s` and `value`.
+        durations: `video_id` and `duration_s`, null where unknown.
+        ids: External ids of the catalogue; events of other videos are left out.
+        config: How events weigh.
+
+    Returns:
+        As `load_histories`.
+    """
+    events = events.filter(~pl.col("event").is_in(NO_INTERACTION))
     users = events.select("user_id").unique().collect(engine="streaming").sort("user_id")
     users = users.with_row_index("user")
     interactions = (
-        events.join(_videos(tables, ids), on="video_id")
+        events.join(_videos(durations, ids), on="video_id")
         .join(users.lazy(), on="user_id")
         .select("user", "video", "timestamp", *_signals(config))
         .group_by("user", "video")
@@ -121,8 +139,7 @@ def load_histories(
     )
 
 
-def _events(tables: Tables, since: datetime | None, until: datetime | None) -> pl.LazyFrame:
-    events = tables.scan("events").filter(~pl.col("event").is_in(NO_INTERACTION))
+def _between(events: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:
     if since is not None:
         events = events.filter(pl.col("date") >= since.date(), pl.col("timestamp") >= since)
     if until is not None:
@@ -130,13 +147,12 @@ def _events(tables: Tables, since: datetime | None, until: datetime | None) -> p
     return events
 
 
-def _videos(tables: Tables, ids: IdMap) -> pl.LazyFrame:
+def _videos(durations: pl.LazyFrame, ids: IdMap) -> pl.LazyFrame:
     """Internal index and duration by external id."""
     index = pl.LazyFrame(
         {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
         schema={"video_id": pl.String, "video": pl.Int32},
     )
-    durations = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
     return index.join(durations, on="video_id", how="left")
 
 

@@ -6,15 +6,13 @@ says which scale a data set has, but its ratings do.
 
 import polars as pl
 
-from kinoloop.data.tables import Tables
-
 USUAL = 3.0
 """Of five stars; what counts where nobody has rated yet."""
 
 
-def found_in(tables: Tables) -> float | None:
-    """From which rating on the table `events` likes; None where it has no ratings."""
-    values = tables.scan("events").filter(pl.col("event") == "rating").select("value")
+def found_in(events: pl.LazyFrame) -> float | None:
+    """From which rating on events (`event`, `value`) like; None where none is a rating."""
+    values = events.filter(pl.col("event") == "rating").select("value")
     ends = values.select(lowest=pl.col("value").min(), highest=pl.col("value").max())
     lowest, highest = ends.collect(engine="streaming").row(0)
     return None if lowest is None else liked_from(lowest, highest)

@@ -134,7 +134,9 @@ class DriftTest:
     measure: Callable[[Scene, Any], Measurement]
 
 
-DRIFT_TESTS: Plugins[DriftTest] = Plugins("kinoloop.drift.checks", "drift test")
+DRIFT_TESTS: Plugins[DriftTest] = Plugins(
+    "kinoloop.drift.checks", "drift test", group="kinoloop.drift_checks"
+)
 
 ConfigT = TypeVar("ConfigT", bound=TestConfig)
 Measure = Callable[[Scene, ConfigT], Measurement]
@@ -153,7 +155,7 @@ def drift_test(
 
     def keep(measure: Measure[ConfigT]) -> Measure[ConfigT]:
         test = DriftTest(name, level, config, title, effect, floor, measure)
-        DRIFT_TESTS.register(name)(test)
+        DRIFT_TESTS.register(name, home=measure)(test)
         return measure
 
     return keep

@@ -96,7 +96,9 @@ class TextEncoder(Encoder):
         """Encode strings, (n, dim) float32, L2-normalised; an empty string gives a zero row."""
 
 
-ENCODERS: Plugins[type[Encoder]] = Plugins("kinoloop.encoders", "encoder")
+ENCODERS: Plugins[type[Encoder]] = Plugins(
+    "kinoloop.encoders", "encoder", group="kinoloop.encoders"
+)
 
 
 def build(settings: dict[str, Any]) -> Encoder:

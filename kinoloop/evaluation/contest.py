@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from threadpoolctl import threadpool_limits
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
@@ -29,7 +29,7 @@ from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
-from kinoloop.settings import Config, first_fault
+from kinoloop.settings import Config
 
 logger = logging.getLogger(__name__)
 
@@ -158,8 +158,8 @@ def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
     name = candidate_name(settings)
     try:
         return build({k: v for k, v in settings.items() if k != "name"}, seed=seed)
-    except ValidationError as err:
-        raise ConfigError(f"[[retrain.candidates]] {name}: {first_fault(err)}") from err
+    except ConfigError as err:
+        raise ConfigError(f"[[retrain.candidates]] {name}: {err}") from err
 
 
 def load_problem(tables: Tables, config: RetrainConfig, interest: InterestConfig) -> Problem:

@@ -6,8 +6,9 @@ that training never saw, users without a history, users with little of it, video
 modality. Memory is bounded by the chunk of scores, whatever the number of rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,26 +18,18 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.evaluation.metrics.auc import rank_auc
-from kinoloop.evaluation.metrics.average_precision import average_precision
+from kinoloop.evaluation.metrics.base import ACCURACY, Metric, metrics_of
 from kinoloop.evaluation.metrics.coverage import coverage
 from kinoloop.evaluation.metrics.diversity import diversity
-from kinoloop.evaluation.metrics.mrr import mrr
-from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.metrics.novelty import novelty
 from kinoloop.evaluation.metrics.popularity_bias import popularity, popularity_lift
-from kinoloop.evaluation.metrics.recall import hit_rate, recall
 from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
 from kinoloop.evaluation.top import best_columns
 
 SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
-ACCURACY = {
-    "ndcg": ndcg,
-    "recall": recall,
-    "hr": hit_rate,
-    "mrr": mrr,
-    "map": average_precision,
-}
+
+Values = dict[str, NDArray[np.float64]]
 
 
 class Rankable(Protocol):
@@ -73,6 +66,7 @@ def evaluate(
     *,
     train: Histories | None = None,
     ks: Sequence[int] = (10, 20),
+    metrics: Sequence[str] = ACCURACY,
 ) -> Evaluation:
     """Rank all videos for every row and measure.
 
@@ -82,12 +76,16 @@ def evaluate(
         train: What the recommender was fitted on, for novelty, popularity bias and the slice of
             new videos; without it, they are left out.
         ks: Cut-offs.
+        metrics: Names of the accuracy metrics, see `kinoloop.evaluation.metrics.base`.
 
     Raises:
-        DataError: A score is not a number.
+        DataError: A score is not a number, or the holdout is not in the indices of the catalogue.
+        ConfigError: No metric has one of the names.
     """
+    measure = partial(_accuracy, ks=ks, metrics=metrics_of(metrics))
     slates = np.zeros((len(holdout), min(max(ks), len(recommender.catalogue))), dtype=np.int64)
     targets = holdout.targets
+    targets.select(targets.videos != UNKNOWN).check(len(recommender.catalogue))
     found = np.zeros(len(targets.videos), dtype=np.int64)
     for rows, scores in scored_chunks(recommender.score, holdout.histories):
         span = slice(int(targets.offsets[rows.start]), int(targets.offsets[rows.stop]))
@@ -95,25 +93,25 @@ def evaluate(
         slates[rows] = best_columns(scores, slates.shape[1])
     ranks = Ranks(targets.offsets, found)
     counts = _counts(train, len(recommender.catalogue))
-    accuracy = _accuracy(ranks, ks)
+    accuracy = measure(ranks)
     accuracy["auc"] = rank_auc(ranks, len(recommender.catalogue) - holdout.histories.lengths)
-    metrics = {"rows": float(len(holdout)), **_means(accuracy)}
+    means = {"rows": float(len(holdout)), **_means(accuracy)}
     for k in ks:
-        metrics |= _beyond_accuracy(recommender, slates[:, :k], counts, k)
+        means |= _beyond_accuracy(recommender, slates[:, :k], counts, k)
         if counts is not None and len(slates):
-            metrics |= _popularity_bias(slates[:, :k], holdout.histories, counts, k)
+            means |= _popularity_bias(slates[:, :k], holdout.histories, counts, k)
     return Evaluation(
-        metrics=metrics,
-        slices=_slices(recommender, holdout, ranks, counts, ks),
+        metrics=means,
+        slices=_slices(recommender, holdout, ranks, counts, measure),
         per_user=_per_user(holdout, accuracy),
     )
 
 
-def _accuracy(ranks: Ranks, ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    return {f"{name}@{k}": metric(ranks, k=k) for name, metric in ACCURACY.items() for k in ks}
+def _accuracy(ranks: Ranks, *, ks: Sequence[int], metrics: Mapping[str, Metric]) -> Values:
+    return {f"{name}@{k}": metric(ranks, k=k) for name, metric in metrics.items() for k in ks}
 
 
-def _means(values: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+def _means(values: Values) -> dict[str, float]:
     return {name: float(value.mean()) if len(value) else 0.0 for name, value in values.items()}
 
 
@@ -152,7 +150,7 @@ def _slices(
     holdout: Holdout,
     ranks: Ranks,
     counts: NDArray[np.int64] | None,
-    ks: Sequence[int],
+    measure: Callable[[Ranks], Values],
 ) -> dict[str, dict[str, float]]:
     """Slices of rows keep a row's targets; slices of videos keep the targets that belong."""
     videos, lengths = holdout.targets.videos, holdout.histories.lengths
@@ -170,7 +168,7 @@ def _slices(
     for name, mask in masks.items():
         if mask.any():
             part = _subset(ranks, mask)
-            slices[name] = {"rows": float(len(part)), **_means(_accuracy(part, ks))}
+            slices[name] = {"rows": float(len(part)), **_means(measure(part))}
     return slices
 
 
@@ -181,7 +179,7 @@ def _subset(ranks: Ranks, mask: NDArray[np.bool_]) -> Ranks:
     return Ranks(offsets.astype(np.int64), ranks.ranks[mask])
 
 
-def _per_user(holdout: Holdout, accuracy: dict[str, NDArray[np.float64]]) -> pl.DataFrame:
+def _per_user(holdout: Holdout, accuracy: Values) -> pl.DataFrame:
     users = pl.Series("user_id", holdout.histories.user_ids or [None] * len(holdout), pl.String)
     columns = {"row": np.arange(len(holdout)), "history_length": holdout.histories.lengths}
     return pl.DataFrame({**columns, **accuracy}).insert_column(1, users)

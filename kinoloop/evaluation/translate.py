@@ -21,6 +21,9 @@ def translate(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories
         from_ids: Of the catalogue that the histories were loaded with.
         to_ids: Of the catalogue that the recommender was fitted with.
 
+    Raises:
+        DataError: The histories are not in the indices of `from_ids`.
+
     Example:
         >>> from kinoloop.data.histories import Interaction
         >>> known = Histories.from_rows([[Interaction(0), Interaction(1)]])
@@ -40,10 +43,13 @@ def translate_holdout(holdout: Holdout, from_ids: IdMap, to_ids: IdMap) -> Holdo
 
 
 def _renumber(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories:
-    new_index = to_ids.indices(from_ids.ids)
+    known = histories.videos != UNKNOWN  # targets that were translated before may not be
+    histories.select(known).check(len(from_ids))
+    videos = np.full(len(known), UNKNOWN, dtype=np.int32)
+    videos[known] = to_ids.indices(from_ids.ids)[histories.videos[known]]
     return Histories(
         offsets=histories.offsets,
-        videos=np.asarray(new_index[histories.videos], dtype=np.int32),
+        videos=videos,
         weights=histories.weights,
         timestamps=histories.timestamps,
         kinds=histories.kinds,

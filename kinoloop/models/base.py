@@ -7,20 +7,21 @@ both count. All share the popularity prior that answers an empty history, and th
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.errors import BundleError, NotFittedError
+from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config
+from kinoloop.settings import Config, first_fault
 
 State = dict[str, NDArray[Any]]
 Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
@@ -130,15 +131,24 @@ class Recommender(ABC):
 
         Returns:
             Self, fitted.
+
+        Raises:
+            DataError: A history names a video that the catalogue does not have.
         """
+        histories.check(len(catalogue))
         self._catalogue = catalogue
         self._prior = popularity_prior(histories, len(catalogue), self.config.prior_half_life_days)
         self._fit(histories, validation, report)
         return self
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
-        """Score every video for every row, (n_rows, n_videos) float32; the prior if empty."""
+        """Score every video for every row, (n_rows, n_videos) float32; the prior if empty.
+
+        Raises:
+            DataError: A history names a video that the catalogue does not have.
+        """
         prior = self.prior
+        histories.check(len(prior))
         scores = self._score(histories)
         empty = histories.lengths == 0
         if empty.any():
@@ -174,6 +184,11 @@ class Recommender(ABC):
             int(liked[at]) if row[at] > 0 else None
             for row, at in zip(similarity, best.tolist(), strict=True)
         ]
+
+    def similar(self, video: int) -> NDArray[np.float32]:
+        """How much one video speaks for each other, (n_videos,) float32; ≤ 0 is not at all."""
+        everything = np.arange(len(self.catalogue))
+        return self._similarity(np.array([video], dtype=np.int32), everything)[:, 0]
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `state.safetensors` (never pickle) into `directory`."""
@@ -261,17 +276,39 @@ class Validation(Protocol):
         """NDCG@k of a scorer on the first `max_rows` rows, full ranking, seen videos excluded."""
 
 
-RECOMMENDERS: Plugins[type[Recommender]] = Plugins("kinoloop.models", "recommender")
+RECOMMENDERS: Plugins[type[Recommender]] = Plugins(
+    "kinoloop.models", "recommender", group="kinoloop.recommenders"
+)
 
 
-def build(settings: dict[str, Any], *, seed: int = 0) -> Recommender:
+def build(settings: Mapping[str, Any], *, seed: int = 0) -> Recommender:
     """Build an unfitted recommender from its settings, such as `{"kind": "item_knn"}`.
 
     Raises:
-        ConfigError: No recommender is called that.
+        ConfigError: No recommender is called that, or a setting or the seed is wrong.
     """
-    recommender = RECOMMENDERS.get(str(settings.get("kind", "")))
-    return recommender(recommender.Config.model_validate(settings), seed=seed)
+    kind = settings.get("kind", "")
+    recommender = RECOMMENDERS.get(str(kind))
+    try:
+        config = recommender.Config.model_validate(dict(settings))
+    except ValidationError as err:
+        raise ConfigError(f"recommender {kind!r}: {_fault(err, recommender.Config)}") from err
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(
+            f"recommender {kind!r}: the seed is {seed!r}, expected a whole number from 0 up"
+        )
+    return recommender(config, seed=seed)
+
+
+def _fault(err: ValidationError, config: type[RecommenderConfig]) -> str:
+    """What is wrong; where a setting is not known, which are."""
+    first = err.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return first_fault(err)
+    name, known = str(first["loc"][0]), sorted(set(config.model_fields) - {"kind"})
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no setting {name!r}; {hint}there are {', '.join(known)}"
 
 
 def load(directory: Path, catalogue: Catalogue) -> Recommender:

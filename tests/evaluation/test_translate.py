@@ -1,5 +1,8 @@
+import pytest
+
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
+from kinoloop.errors import DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.ranks import UNKNOWN
 from kinoloop.evaluation.split import Holdout, leave_one_out
@@ -38,3 +41,16 @@ def test_the_same_ids_change_nothing():
     moved = translate_holdout(split.test, catalogue.ids, catalogue.ids)
     assert isinstance(moved, Holdout)
     assert moved.targets.videos.tolist() == split.test.targets.videos.tolist()
+
+
+def test_a_target_that_was_unknown_before_stays_unknown():
+    ids = IdMap(["a", "b"])
+    holdout = Holdout(
+        Histories.from_rows([[Interaction(0)]]), Histories.from_rows([[Interaction(UNKNOWN)]])
+    )
+    assert translate_holdout(holdout, ids, ids).targets.videos.tolist() == [UNKNOWN]
+
+
+def test_histories_of_another_catalogue_are_refused():
+    with pytest.raises(DataError, match="holds video 2 at place 0, expected 0 to 1"):
+        translate(Histories.from_rows([[Interaction(2)]]), IdMap(["a", "b"]), IdMap(["a"]))

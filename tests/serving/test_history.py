@@ -62,7 +62,7 @@ def test_live_events_weigh_as_in_training(tmp_path, stars):
     ]
     tables = _tables(tmp_path, events)
     expected = load_histories(tables, IDS, InterestConfig())
-    on_scale = InterestConfig().on_scale(found_in(tables))
+    on_scale = InterestConfig().on_scale(found_in(tables.scan("events")))
     assert len(expected) == 60
     for row, user in enumerate(expected.user_ids):
         mine = [e for e in events if e.user == user and e.event not in NO_INTERACTION]

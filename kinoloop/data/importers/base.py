@@ -73,7 +73,9 @@ class Importer(Protocol):
         """
 
 
-IMPORTERS: Plugins[Importer] = Plugins("kinoloop.data.importers", "importer")
+IMPORTERS: Plugins[Importer] = Plugins(
+    "kinoloop.data.importers", "importer", group="kinoloop.importers"
+)
 
 
 def require(source: Path, names: tuple[str, ...], importer: str) -> list[Path]:

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.evaluation.ranks import Ranks
 
 
+@METRICS.register("map")
 def average_precision(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """Σ_{hits} precision@(rank of the hit) / min(n_targets, k), by row, (n_rows,).
 

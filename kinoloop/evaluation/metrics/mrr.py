@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.evaluation.ranks import Ranks
 
 
+@METRICS.register("mrr")
 def mrr(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """1 / rank of the best target where that is ≤ k, else 0, by row, (n_rows,).
 

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.evaluation.ranks import Ranks
 
 
+@METRICS.register("ndcg")
 def ndcg(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """DCG@k / IDCG@k with DCG = Σ_{rank ≤ k} 1 / log2(rank + 1), by row, (n_rows,).
 

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.evaluation.ranks import Ranks
 
 
+@METRICS.register("recall")
 def recall(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """|targets in the first k| / |targets|, by row, (n_rows,); 0 without a target.
 
@@ -18,6 +20,7 @@ def recall(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     return ranks.sums((ranks.ranks <= k).astype(np.float64)) / np.maximum(ranks.counts, 1)
 
 
+@METRICS.register("hr")
 def hit_rate(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """1 where any target is in the first k, by row, (n_rows,); the mean is HR@k of the papers.
 
