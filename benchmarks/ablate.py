@@ -24,7 +24,8 @@ from transformers import AttentionInterface
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.evaluation.split import leave_one_out
 from kinoloop.models.base import build

@@ -80,7 +80,8 @@ def _table(arguments: argparse.Namespace) -> int:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from kinoloop.data.catalogue import load_catalogue
-    from kinoloop.data.interest import InterestConfig, load_histories
+    from kinoloop.data.interactions import load_histories
+    from kinoloop.data.interest import InterestConfig
     from kinoloop.data.tables import Tables
     from kinoloop.evaluation.evaluate import evaluate
     from kinoloop.evaluation.split import leave_one_out, temporal_split

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from kinoloop.data.catalogue import load_catalogue
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.evaluation.ranks import CHUNK_SCORES, scored_chunks
 from kinoloop.evaluation.top import best_columns

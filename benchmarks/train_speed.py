@@ -19,7 +19,8 @@ import numpy as np
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.models.base import build
 from kinoloop.models.transformer import fitting

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import evaluate

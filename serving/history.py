@@ -1,8 +1,7 @@
 """The history that a request counts: what the release knows, and what happened since.
 
-Live events weigh exactly as in training (`kinoloop.data.interest`): many events with one video
-become one interaction, the strongest signal counts, the last explicit word wins. A test holds the
-two together. Of the release and the live state, the live state wins where both know a video.
+Live events weigh as in training, by the one rule of `kinoloop.data.interest`. Of the release and
+the live state, the live state wins where both know a video.
 
 Two things are asked of a history, and only one has a bound. What a recommender reads is a window:
 the newest videos. What must not come again is everything that was ever met, however long ago.
@@ -17,16 +16,12 @@ from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.data.interest import EXPLICIT, InterestConfig
+from kinoloop.data.interest import CODES, Events, InterestConfig, of_one_user
 from kinoloop.data.ties import oldest_first
-from kinoloop.schema import EVENT_KINDS
 from serving.state import LiveEvent, LiveState
 
 if TYPE_CHECKING:
     from serving.in_service import InService
-
-_KIND = {kind: code for code, kind in enumerate(EVENT_KINDS)}
-_VIEW = _KIND["view"]
 
 
 class Past(NamedTuple):
@@ -81,7 +76,7 @@ def told(video_ids: Iterable[str], ids: IdMap) -> Past:
     known = [index for index in map(ids.index, video_ids) if index >= 0]
     now = round(time.time() * 1e6)
     history = [
-        Interaction(index, 1.0, now - 1_000_000 * (len(known) - position), _VIEW)
+        Interaction(index, 1.0, now - 1_000_000 * (len(known) - position), CODES["view"])
         for position, index in enumerate(known)
     ]
     return Past(history, np.array(known, dtype=np.int32))
@@ -104,16 +99,22 @@ def live(
     Returns:
         In no order.
     """
-    config = config.on_scale(None)
-    by_video: dict[int, list[LiveEvent]] = {}
-    for event in events:
-        index = ids.index(event.video_id)
-        if index >= 0:
-            by_video.setdefault(index, []).append(event)
-    return [
-        _one(index, of_video, float(durations[index]), config)
-        for index, of_video in by_video.items()
-    ]
+    videos = ids.indices(event.video_id for event in events)
+    known = np.flatnonzero(videos >= 0)
+    if not len(known):
+        return []
+    mine = [events[at] for at in known.tolist()]
+    columns = Events(
+        kind=np.array([CODES[event.event] for event in mine]),
+        timestamp=np.array([event.timestamp for event in mine]),
+        watch_s=np.array([event.watch_s for event in mine], dtype=np.float64),  # None becomes NaN
+        value=np.array([event.value for event in mine], dtype=np.float64),
+        duration_s=durations[videos[known]],
+    )
+    found, one = of_one_user(videos[known], columns, config.on_scale(None))
+    kinds = one.kind.astype(np.int64)
+    rows = (found, one.weight, one.timestamp, kinds, one.watch_share)
+    return [Interaction(*values) for values in zip(*(row.tolist() for row in rows), strict=True)]
 
 
 def merged(
@@ -126,49 +127,3 @@ def merged(
     videos = np.fromiter((one.video for one in both), dtype=np.int32)
     times = np.fromiter((one.timestamp for one in both), dtype=np.int64)
     return [both[at] for at in oldest_first(user, ids.keys[videos], times).tolist()]
-
-
-def _one(
-    index: int, events: Sequence[LiveEvent], duration_s: float, config: InterestConfig
-) -> Interaction:
-    """One video's events as one interaction."""
-    shares = [_share(event, duration_s) for event in events]
-    signals = [_signal(event, share, config) for event, share in zip(events, shares, strict=True)]
-    words = [
-        (event.timestamp, signal > 0)
-        for event, signal in zip(events, signals, strict=True)
-        if event.event in EXPLICIT
-    ]
-    unloved = bool(words) and not max(words)[1]
-    kinds = [
-        (round(abs(signal) * 1000), _KIND[event.event])
-        for event, signal in zip(events, signals, strict=True)
-    ]
-    known_shares = [share for share in shares if share is not None]
-    return Interaction(
-        video=index,
-        weight=min(signals) if unloved or max(signals) <= 0 else max(signals),
-        timestamp=min(event.timestamp for event in events),
-        kind=max(kinds)[1],
-        watch_share=max(known_shares) if known_shares else float("nan"),
-    )
-
-
-def _share(event: LiveEvent, duration_s: float) -> float | None:
-    if event.watch_s is None or not duration_s > 0:
-        return None
-    return min(event.watch_s / duration_s, 1.0)
-
-
-def _signal(event: LiveEvent, share: float | None, config: InterestConfig) -> float:
-    """Interest that one event shows; > 0 liked, < 0 disliked."""
-    if event.event == "view":
-        if share is not None and share < config.min_watch_share:
-            return config.skip
-        return config.view * (0.5 + 0.5 * (1.0 if share is None else share))
-    if event.event == "rating":
-        threshold = config.rating_liked_from
-        assert threshold is not None, "the scale is filled in by `on_scale`"
-        below = event.value is not None and event.value < threshold
-        return config.dislike if below else config.rating
-    return float(getattr(config, event.event))

@@ -87,7 +87,9 @@ def look_for_drift(environment: Environment, fetched: FetchedChampion | None) ->
     tables = Tables(environment.data_dir)
     release = Release.open(fetched.bundle) if fetched else None
     known_until = release.info.known_until or release.info.trained_until if release else None
-    windows = load_windows(tables, config, known_until=known_until, seed=config.seed)
+    windows = load_windows(
+        tables, config, interest=interest, known_until=known_until, seed=config.seed
+    )
     champion = f"version {fetched.version}, {release.info.kind}" if fetched and release else ""
     if windows is None:
         nothing = why_nothing(tables, config, known_until=known_until)

@@ -14,7 +14,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop.data.catalogue import load_catalogue
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError

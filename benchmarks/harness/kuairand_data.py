@@ -17,7 +17,8 @@ from kinoloop.data.exposures import Exposures, load_exposures
 from kinoloop.data.histories import Histories
 from kinoloop.data.importers.base import Landing
 from kinoloop.data.importers.kuairand import import_kuairand
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.evaluation.split import Holdout

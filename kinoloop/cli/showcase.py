@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kinoloop.cli.tables import show as show_table
+from kinoloop.data.interest import INTERACTIONS
 from kinoloop.errors import ServerError
 from kinoloop.sample.topics import TOPIC_NAMES, TOPICS
 from kinoloop.sample.truth import Truth
@@ -24,7 +25,6 @@ PATIENCE_S = 300.0  # with one answer
 SHOWN = 3  # users
 JUDGED = 60  # users whose slates are held against the oracle
 SEARCH, SOUGHT = "old steam trains crossing the mountains", "trains"
-WATCHED = ("view", "skip", "like", "dislike", "comment", "share", "save", "rating")
 
 
 def show(url: str, batches: Path, console: Console) -> None:
@@ -154,9 +154,9 @@ class _Stage:
 
 
 def watched(batches: Path) -> tuple[dict[str, set[str]], list[str]]:
-    """Who watched what, and what was watched most in the last two weeks."""
+    """Who met what, as a history counts it, and what was viewed most in the last two weeks."""
     events = pl.scan_parquet(batches / "*" / "events" / "*.parquet").filter(
-        pl.col("event").is_in(WATCHED), pl.col("user_id").is_not_null()
+        pl.col("event").is_in(INTERACTIONS), pl.col("user_id").is_not_null()
     )
     pairs = events.group_by("user_id").agg(pl.col("video_id").unique()).sort("user_id").collect()
     end = build_world().config

@@ -1,35 +1,40 @@
-"""From events to histories: how much interest each user showed in each video.
+"""How much interest events show: one rule for tables of events and for the live events of one user.
 
 Many events of one user with one video become one interaction: it takes its place in the history
 when the user first met the video, its weight is the strongest signal, and where the user said
 something explicit more than once (liked, then disliked) the last word wins. Impressions and
 searches say nothing about one video and are left out.
 
-Polars reads the Delta table lazily in two streamed passes (who are the users; what did they do),
-so that memory holds 25 bytes an interaction and no string a row.
+The rule is written once over columns that are Polars expressions (training, drift) or numpy arrays
+(a request in service, where a query of its own would cost more than the answer).
 """
 
-import logging
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.data.checksums import check
-from kinoloop.data.durations import with_durations
-from kinoloop.data.histories import Histories
-from kinoloop.data.ids import IdMap
-from kinoloop.data.rating_scale import USUAL, found_in
-from kinoloop.data.tables import Tables
-from kinoloop.data.ties import name_keys, tie_keys
+from kinoloop.data.rating_scale import USUAL
 from kinoloop.schema import EVENT_KINDS
 from kinoloop.settings import Config
 
-logger = logging.getLogger(__name__)
+NO_INTERACTION: Final = ("impression", "search")
+INTERACTIONS: Final = tuple(kind for kind in EVENT_KINDS if kind not in NO_INTERACTION)
+"""Who sends one of these has met the video."""
 
-NO_INTERACTION = ("impression", "search")
-EXPLICIT = ("like", "dislike", "share", "save", "rating")
+EXPLICIT: Final = ("like", "dislike", "share", "save", "rating")
+
+CODES: Final[Mapping[str, int]] = {kind: code for code, kind in enumerate(EVENT_KINDS)}
+
+Numbers = NDArray[Any]
+Column = TypeVar("Column", pl.Expr, Numbers)
+
+_CONSTANT = ("like", "dislike", "comment", "share", "save", "skip")
+_UNSAID = -(2**63)  # in place of a last word
 
 
 class InterestConfig(Config):
@@ -65,137 +70,212 @@ class InterestConfig(Config):
         )
 
 
-def load_histories(
-    tables: Tables,
-    ids: IdMap,
-    config: InterestConfig,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Histories:
-    """Read what users did with the videos of a catalogue.
+@dataclass(frozen=True)
+class Events(Generic[Column]):
+    """What is read of events; unknown is null in expressions and NaN in arrays.
+
+    Attributes:
+        kind: Position in `schema.EVENT_KINDS`.
+        timestamp: µs since the epoch, UTC.
+        watch_s: Seconds watched.
+        value: Of a rating.
+        duration_s: Of the video.
+    """
+
+    kind: Column
+    timestamp: Column
+    watch_s: Column
+    value: Column
+    duration_s: Column
+
+
+class Weighed(NamedTuple, Generic[Column]):
+    """What each event says.
+
+    Attributes:
+        watch_share: Share of the duration that was watched, in [0, 1]; unknown where it is.
+        signal: > 0 interest, < 0 dislike; unknown for what is no interaction.
+        kind_key: Sorts by strength, then by kind: its maximum carries the kind of the strongest.
+        word_key: Sorts by time: its maximum carries what was said last.
+    """
+
+    watch_share: Column
+    signal: Column
+    kind_key: Column
+    word_key: Column
+
+
+class Interactions(NamedTuple, Generic[Column]):
+    """What the events of one user with one video say together; see `histories.Interaction`."""
+
+    weight: Column
+    timestamp: Column
+    kind: Column
+    watch_share: Column
+
+
+class Algebra(Protocol[Column]):
+    """What the rule needs beyond the operators that both kinds of columns have."""
+
+    def where(
+        self, condition: Column, yes: Column | float, no: Column | float | None = None
+    ) -> Column:
+        """`yes` where the condition holds, else `no`; None is unknown."""
+
+    def known(self, column: Column, otherwise: float) -> Column:
+        """The column with `otherwise` where it is unknown."""
+
+    def most(self, column: Column) -> Column:
+        """The highest of each group, of those that are known."""
+
+    def least(self, column: Column) -> Column:
+        """The lowest of each group, of those that are known."""
+
+
+def watch_share(watch_s: Column, duration_s: Column, by: Algebra[Column]) -> Column:
+    """Share of the duration that was watched, in [0, 1]; unknown where either number is."""
+    return by.where(duration_s > 0, (watch_s / duration_s).clip(0, 1))
+
+
+def weigh(events: Events[Column], config: InterestConfig, by: Algebra[Column]) -> Weighed[Column]:
+    """Say what each event says.
 
     Args:
-        tables: Tables `events`, `videos` and `media` (for durations) are read.
-        ids: External ids of the catalogue; events of other videos are left out.
-        config: How events weigh.
-        since: Events before it are left out (UTC).
-        until: Events at or after it are left out (UTC).
-
-    Returns:
-        One row a user who has an interaction, sorted by pseudonym; oldest first, ties as
-        `kinoloop.data.ties` breaks them.
-
-    Raises:
-        DataError: A file of the tables is damaged.
+        events: Columns.
+        config: How events weigh, on a scale (`InterestConfig.on_scale`).
+        by: What the columns are.
     """
-    check(tables, ("events", "videos", "media"))
-    config = config.on_scale(found_in(tables.scan("events")))
-    durations = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
-    return histories_of(_between(tables.scan("events"), since, until), durations, ids, config)
+    threshold = config.rating_liked_from
+    assert threshold is not None, "the scale is filled in by `on_scale`"
+    share, kind = watch_share(events.watch_s, events.duration_s, by), events.kind
+    viewed = by.where(
+        share < config.min_watch_share,
+        config.skip,
+        config.view * (0.5 + 0.5 * by.known(share, 1.0)),
+    )
+    signal = by.where(kind == CODES["view"], viewed)
+    rated = by.where(events.value < threshold, config.dislike, config.rating)
+    signal = by.where(kind == CODES["rating"], rated, signal)
+    explicit = kind == CODES["rating"]
+    for name in _CONSTANT:
+        signal = by.where(kind == CODES[name], getattr(config, name), signal)
+        explicit = explicit | (kind == CODES[name]) if name in EXPLICIT else explicit
+    liked = by.where(signal > 0, 1, 0)
+    return Weighed(
+        watch_share=share,
+        signal=signal,
+        kind_key=(abs(signal) * 1000).round() * 16 + kind,
+        word_key=by.where(explicit, events.timestamp * 2 + liked, _UNSAID),
+    )
 
 
-def histories_of(
-    events: pl.LazyFrame, durations: pl.LazyFrame, ids: IdMap, config: InterestConfig
-) -> Histories:
-    """Turn events into histories, wherever they lie.
+def combine(
+    weighed: Weighed[Column], timestamp: Column, by: Algebra[Column]
+) -> Interactions[Column]:
+    """Make one interaction of each group of events.
 
     Args:
-        events: Columns `user_id`, `video_id`, `timestamp`, `event`, `watch_s` and `value`.
-        durations: `video_id` and `duration_s`, null where unknown.
-        ids: External ids of the catalogue; events of other videos are left out.
-        config: How events weigh.
+        weighed: Of the events.
+        timestamp: Of the events, µs.
+        by: Knows the groups.
+    """
+    word = by.most(weighed.word_key)
+    unloved = (word != _UNSAID) & (word % 2 == 0)
+    highest, lowest = by.most(weighed.signal), by.least(weighed.signal)
+    return Interactions(
+        weight=by.where(unloved | (highest <= 0), lowest, highest),
+        timestamp=by.least(timestamp),
+        kind=by.most(weighed.kind_key) % 16,
+        watch_share=by.most(weighed.watch_share),
+    )
+
+
+class Expressions:
+    """Columns of a Polars query; groups are those of its `group_by`."""
+
+    def where(
+        self, condition: pl.Expr, yes: pl.Expr | float, no: pl.Expr | float | None = None
+    ) -> pl.Expr:
+        """See `Algebra`."""
+        return pl.when(condition).then(yes).otherwise(no)
+
+    def known(self, column: pl.Expr, otherwise: float) -> pl.Expr:
+        """See `Algebra`."""
+        return column.fill_null(otherwise)
+
+    def most(self, column: pl.Expr) -> pl.Expr:
+        """See `Algebra`."""
+        return column.max()
+
+    def least(self, column: pl.Expr) -> pl.Expr:
+        """See `Algebra`."""
+        return column.min()
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays of events.
+
+    Attributes:
+        starts: (n_groups,) where each group of rows begins; only `most` and `least` read it.
+    """
+
+    starts: NDArray[np.integer]
+
+    def where(
+        self, condition: Numbers, yes: Numbers | float, no: Numbers | float | None = None
+    ) -> Numbers:
+        """See `Algebra`."""
+        return np.where(condition, yes, np.nan if no is None else no)
+
+    def known(self, column: Numbers, otherwise: float) -> Numbers:
+        """See `Algebra`."""
+        return np.where(np.isnan(column), otherwise, column)
+
+    def most(self, column: Numbers) -> Numbers:
+        """See `Algebra`."""
+        return np.asarray(np.fmax.reduceat(column, self.starts))
+
+    def least(self, column: Numbers) -> Numbers:
+        """See `Algebra`."""
+        return np.asarray(np.fmin.reduceat(column, self.starts))
+
+
+IN_QUERY: Final = Events(
+    kind=pl.col("event").replace_strict(CODES, return_dtype=pl.Int64),
+    timestamp=pl.col("timestamp").to_physical(),
+    watch_s=pl.col("watch_s"),
+    value=pl.col("value"),
+    duration_s=pl.col("duration_s"),
+)
+"""Columns of the table `events` joined with the durations of videos."""
+
+
+def watch_shares(
+    watch_s: NDArray[np.floating], durations_s: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Share of the duration that was watched, (n,) in [0, 1]; NaN where it is unknown."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return watch_share(watch_s, durations_s, Arrays(np.empty(0, dtype=np.intp)))
+
+
+def of_one_user(
+    videos: NDArray[np.integer], events: Events[Numbers], config: InterestConfig
+) -> tuple[NDArray[np.integer], Interactions[Numbers]]:
+    """What the events of one user say.
+
+    Args:
+        videos: (n,) the video of each event, n ≥ 1.
+        events: (n,) arrays; impressions and searches are not among them.
+        config: How events weigh, on a scale.
 
     Returns:
-        As `load_histories`.
+        (m,) the videos, ascending, and one interaction with each.
     """
-    events = events.filter(~pl.col("event").is_in(NO_INTERACTION))
-    users = events.select("user_id").unique().collect(engine="streaming").sort("user_id")
-    users = users.with_row_index("user")
-    interactions = (
-        events.join(_videos(durations, ids), on="video_id")
-        .join(users.lazy(), on="user_id")
-        .select("user", "video", "timestamp", *_signals(config))
-        .group_by("user", "video")
-        .agg(*_strongest())
-        .collect(engine="streaming")
-    )
-    ties = tie_keys(
-        name_keys(users["user_id"])[interactions["user"].to_numpy()],
-        ids.keys[interactions["video"].to_numpy()],
-        interactions["timestamp"].to_physical().to_numpy(),
-    )
-    interactions = interactions.with_columns(tie=ties).sort("user", "timestamp", "tie", "video")
-    present, lengths = np.unique(interactions["user"].to_numpy(), return_counts=True)
-    logger.info("%d interactions of %d users", len(interactions), len(present))
-    return Histories(
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        videos=interactions["video"].to_numpy().astype(np.int32),
-        weights=interactions["weight"].to_numpy().astype(np.float32),
-        timestamps=interactions["timestamp"].to_physical().to_numpy().astype(np.int64),
-        kinds=interactions["kind"].to_numpy().astype(np.uint8),
-        watch_shares=interactions["watch_share"].fill_null(float("nan")).to_numpy(),
-        user_ids=tuple(users["user_id"].gather(present)),
-    )
-
-
-def _between(events: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:
-    if since is not None:
-        events = events.filter(pl.col("date") >= since.date(), pl.col("timestamp") >= since)
-    if until is not None:
-        events = events.filter(pl.col("date") <= until.date(), pl.col("timestamp") < until)
-    return events
-
-
-def _videos(durations: pl.LazyFrame, ids: IdMap) -> pl.LazyFrame:
-    """Internal index and duration by external id."""
-    index = pl.LazyFrame(
-        {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
-        schema={"video_id": pl.String, "video": pl.Int32},
-    )
-    return index.join(durations, on="video_id", how="left")
-
-
-def _signals(config: InterestConfig) -> list[pl.Expr]:
-    """Per event: kind, watch share, signal, and the last-word key of an explicit event."""
-    event = pl.col("event")
-    share = pl.when(pl.col("duration_s") > 0).then(
-        (pl.col("watch_s") / pl.col("duration_s")).clip(0, 1)
-    )
-    viewed = (
-        pl.when(share < config.min_watch_share)
-        .then(config.skip)
-        .otherwise(config.view * (0.5 + 0.5 * share.fill_null(1.0)))
-    )
-    rated = (
-        pl.when(pl.col("value") < pl.lit(config.rating_liked_from, pl.Float64))
-        .then(config.dislike)
-        .otherwise(config.rating)
-    )
-    signal = pl.when(event == "view").then(viewed).when(event == "rating").then(rated)
-    for kind in ("like", "dislike", "comment", "share", "save", "skip"):
-        signal = signal.when(event == kind).then(getattr(config, kind))
-    kind_code = event.replace_strict(EVENT_KINDS, range(len(EVENT_KINDS)), return_dtype=pl.Int64)
-    liked = (signal > 0).cast(pl.Int64)
-    return [
-        share.cast(pl.Float32).alias("watch_share"),
-        signal.cast(pl.Float32).alias("signal"),
-        # Sorts by strength, then by kind: its maximum carries the kind of the strongest event.
-        ((signal.abs() * 1000).round().cast(pl.Int64) * 16 + kind_code).alias("kind_key"),
-        # Sorts by time: its maximum carries what was said last.
-        pl.when(event.is_in(EXPLICIT))
-        .then(pl.col("timestamp").to_physical() * 2 + liked)
-        .alias("word_key"),
-    ]
-
-
-def _strongest() -> list[pl.Expr]:
-    """Per user and video: one interaction."""
-    unloved = (pl.col("word_key").max() % 2 == 0).fill_null(value=False)
-    highest, lowest = pl.col("signal").max(), pl.col("signal").min()
-    return [
-        pl.col("timestamp").min(),
-        pl.when(unloved | (highest <= 0)).then(lowest).otherwise(highest).alias("weight"),
-        (pl.col("kind_key").max() % 16).cast(pl.UInt8).alias("kind"),
-        pl.col("watch_share").max(),
-    ]
+    order = np.argsort(videos, kind="stable")
+    found, starts = np.unique(videos[order], return_index=True)
+    by = Arrays(starts)
+    sorted_events = Events(**{name: column[order] for name, column in vars(events).items()})
+    with np.errstate(divide="ignore", invalid="ignore"):  # of unknown durations
+        weighed = weigh(sorted_events, config, by)
+    return found, combine(weighed, sorted_events.timestamp, by)

@@ -7,7 +7,8 @@ import numpy as np
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.models.base import Recommender
 from kinoloop.release.release import Release

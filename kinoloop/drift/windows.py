@@ -18,13 +18,15 @@ import polars as pl
 from pydantic import Field
 
 from kinoloop.data.durations import with_durations
+from kinoloop.data.interest import IN_QUERY, Expressions, InterestConfig, weigh
+from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.settings import Config
 
 DAY = timedelta(days=1)
 KEPT = (
     *("user", "period", "video_id", "timestamp", "event", "watch_s", "watch_share", "value"),
-    *("surface", "device", "category", "language", "duration_s"),
+    *("interest", "surface", "device", "category", "language", "duration_s"),
 )
 
 
@@ -54,8 +56,9 @@ class Windows:
     Attributes:
         periods: Oldest first; the last is the current window, the others are the reference.
         events: One row an event of the panel in one of the periods: `user` (UInt32 code, not an
-            id), `period`, `video_id`, `timestamp`, `event`, `watch_share`, `surface`, `device`,
-            `watch_s`, `value` and the `category`, `language`, `duration_s` of the video.
+            id), `period`, `video_id`, `timestamp`, `event`, `watch_s`, `watch_share`, `value`,
+            `interest` (> 0 where the event shows some, as in training), `surface`, `device` and
+            the `category`, `language`, `duration_s` of the video.
         videos: One row a video that was published in one of the periods: `period`, `category`,
             `language`, `duration_s`, `title`, `description`, `tags`, `media`.
     """
@@ -108,10 +111,18 @@ def load_windows(
     tables: Tables,
     config: WindowsConfig,
     *,
+    interest: InterestConfig,
     known_until: datetime | None = None,
     seed: int = 0,
 ) -> Windows | None:
     """Read the events and videos of both windows.
+
+    Args:
+        tables: Tables `events`, `videos` and `media` are read.
+        config: Which days and whose events.
+        interest: How events weigh.
+        known_until: Newest event that the champion was made with; None without a champion.
+        seed: Of the panel.
 
     Returns:
         The windows, or None where there is nothing to compare (see `plan`).
@@ -127,7 +138,7 @@ def load_windows(
         return None
     return Windows(
         periods=periods,
-        events=_events(tables, periods, config.max_users, seed),
+        events=_events(tables, periods, (config.max_users, seed), interest),
         videos=_videos(tables, periods),
     )
 
@@ -164,7 +175,20 @@ def number_of(column: str, periods: tuple[Span, ...]) -> pl.Expr:
     return number
 
 
-def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int) -> pl.DataFrame:
+def says(interest: InterestConfig) -> list[pl.Expr]:
+    """Columns `watch_share` and `interest` of events that carry `duration_s`.
+
+    Args:
+        interest: How events weigh, on a scale.
+    """
+    weighed = weigh(IN_QUERY, interest, Expressions())
+    return [weighed.watch_share.alias("watch_share"), weighed.signal.alias("interest")]
+
+
+def _events(
+    tables: Tables, periods: tuple[Span, ...], panel: tuple[int, int], interest: InterestConfig
+) -> pl.DataFrame:
+    max_users, seed = panel
     first, last = periods[0].start.date(), periods[-1].end.date()
     events = (
         tables.scan("events")
@@ -173,17 +197,16 @@ def _events(tables: Tables, periods: tuple[Span, ...], max_users: int, seed: int
         .filter(pl.col("period").is_not_null())
     )
     users = events.select(pl.col("user_id").unique()).collect().get_column("user_id")
-    panel = users.gather(users.hash(seed=seed).arg_sort()[:max_users]).sort()
+    chosen = users.gather(users.hash(seed=seed).arg_sort()[:max_users]).sort()
     codes = pl.LazyFrame(
-        {"user_id": panel, "user": pl.int_range(len(panel), dtype=pl.UInt32, eager=True)}
+        {"user_id": chosen, "user": pl.int_range(len(chosen), dtype=pl.UInt32, eager=True)}
     )
     columns = ("video_id", "category", "language", "duration_s")
     videos = with_durations(tables.scan("videos").select(columns), tables)
-    share = (pl.col("watch_s") / pl.col("duration_s")).clip(0, 1)
     return (
         events.join(codes, on="user_id")
         .join(videos, on="video_id", how="left")
-        .with_columns(watch_share=pl.when(pl.col("duration_s") > 0).then(share))
+        .with_columns(says(interest.on_scale(found_in(tables.scan("events")))))
         .select(*KEPT)
         .sort("user", "timestamp", "video_id", "event")  # joins may reorder; samples must not
         .collect()

@@ -23,7 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate

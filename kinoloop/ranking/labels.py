@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.exposures import Exposures
+from kinoloop.data.interest import watch_shares
 from kinoloop.data.rating_scale import USUAL, liked_from
 from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.ranking.config import LabelConfig
@@ -34,8 +35,7 @@ def label(
         if policy.watch == "quantile":
             reached = quantiles.of(exposures.watch_s, durations)
         else:
-            sized = np.where(durations > 0, durations, np.nan)
-            reached = np.clip(exposures.watch_s / sized, 0, 1)
+            reached = watch_shares(exposures.watch_s, durations)
         watched = viewed & (np.isnan(reached) | (reached >= policy.min_watch))
     threshold = policy.rating_liked_from
     if threshold is None:

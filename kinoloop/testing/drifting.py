@@ -11,10 +11,11 @@ import polars as pl
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.drift.champion import Champion
 from kinoloop.drift.checks.quality import holdout
-from kinoloop.drift.windows import Span, Windows, number_of
+from kinoloop.drift.windows import Span, Windows, number_of, says
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.models.base import build
@@ -115,7 +116,7 @@ def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
         )
         .drop("user_id")
         .join(world.videos.select("video_id", "category", "language", "duration_s"), on="video_id")
-        .with_columns(watch_share=pl.col("watch_s") / pl.col("duration_s"))
+        .with_columns(says(InterestConfig().on_scale(None)))
         .drop_nulls("period")
     )
     videos = world.videos.with_columns(period=number_of("published_at", periods)).drop_nulls(

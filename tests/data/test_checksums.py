@@ -9,7 +9,8 @@ import pytest
 from kinoloop.data import checksums, writers_lock
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.checksums import check, drop_torn, find_damage, seal, unsealed
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.errors import DataError
 from kinoloop.schema import TABLES
 from tests.data.landing_zone import EVENTS

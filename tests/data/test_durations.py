@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from kinoloop.data.catalogue import load_catalogue
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.rule import IngestConfig
 from kinoloop.schema import MEDIA
 from tests.data.landing_zone import Zone

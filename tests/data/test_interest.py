@@ -1,13 +1,28 @@
 from datetime import UTC, datetime, timedelta
 
 import deltalake
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kinoloop.data.ids import IdMap
-from kinoloop.data.interest import InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import (
+    CODES,
+    IN_QUERY,
+    INTERACTIONS,
+    Events,
+    Expressions,
+    InterestConfig,
+    Weighed,
+    combine,
+    of_one_user,
+    weigh,
+)
 from kinoloop.data.tables import Tables
-from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
+from kinoloop.schema import EVENT_KINDS, EVENTS, TIME, VIDEOS
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -138,3 +153,46 @@ def test_no_events_table_gives_no_rows(tmp_path):
     histories = load_histories(Tables(tmp_path), IdMap("ab"), InterestConfig())
     assert len(histories) == 0
     assert histories.matrix(2).shape == (0, 2)
+
+
+def perhaps(numbers):
+    return st.none() | numbers
+
+
+EVENT = st.fixed_dictionaries(
+    {
+        "video": st.integers(0, 3),
+        "event": st.sampled_from(INTERACTIONS),
+        "timestamp": st.integers(-5, 5).map(lambda step: 1_790_000_000_000_000 + step),
+        "watch_s": perhaps(st.floats(0, 50)),
+        "value": perhaps(st.integers(0, 10).map(float)),
+        "duration_s": perhaps(st.sampled_from([0.0, 1.0, 30.0])),
+    }
+)
+
+
+@given(st.lists(EVENT, min_size=1, max_size=30), st.sampled_from([0.0, 3.0, 5.5]))
+@settings(max_examples=60, deadline=None)
+def test_a_table_of_events_and_the_events_of_a_request_say_the_same(events, liked_from):
+    config = InterestConfig(rating_liked_from=liked_from)
+    floats = dict.fromkeys(("watch_s", "value", "duration_s"), pl.Float64)
+    moment = pl.col("timestamp").cast(TIME)
+    frame = pl.DataFrame(events, schema_overrides=floats).with_columns(moment)
+    every = weigh(IN_QUERY, config, Expressions())
+    each = frame.select("video", "timestamp", **every._asdict())
+    columns = Weighed(*map(pl.col, Weighed._fields))
+    together = combine(columns, pl.col("timestamp").to_physical(), Expressions())
+    batch = each.group_by("video").agg(**together._asdict()).sort("video")
+
+    arrays = {name: np.array([e[name] for e in events], dtype=float) for name in floats}
+    kind = np.array([CODES[e["event"]] for e in events])
+    times = np.array([e["timestamp"] for e in events])
+    videos, live = of_one_user(
+        np.array([e["video"] for e in events]), Events(kind, times, **arrays), config
+    )
+
+    assert videos.tolist() == batch["video"].to_list()
+    for name in ("weight", "timestamp", "kind"):
+        assert getattr(live, name).tolist() == batch[name].to_list()
+    shares = [None if np.isnan(share) else share for share in live.watch_share]
+    assert shares == batch["watch_share"].to_list()

@@ -1,8 +1,11 @@
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
+import polars as pl
 import pytest
 
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.drift.windows import WindowsConfig, load_windows, plan, why_nothing
 from kinoloop.testing.drifting import START, make_world, write_tables
@@ -10,6 +13,7 @@ from kinoloop.testing.drifting import START, make_world, write_tables
 DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = WindowsConfig()
+read = partial(load_windows, interest=InterestConfig())
 
 
 def _days(span):
@@ -52,7 +56,7 @@ def tables(tmp_path):
 
 
 def test_loads_equal_periods_without_user_ids(tables):
-    windows = load_windows(tables, CONFIG)
+    windows = read(tables, CONFIG)
     assert len(windows.periods) == 2  # 21 days hold the current week and, to the second, one more
     assert set(windows.events["period"]) == {0, 1}
     assert "user_id" not in windows.events.columns
@@ -61,34 +65,42 @@ def test_loads_equal_periods_without_user_ids(tables):
     assert windows.videos.height < tables.scan("videos").collect().height
 
 
+def test_what_is_watched_is_what_shows_interest_in_training(tables):
+    events = load_windows(tables, CONFIG, interest=InterestConfig(min_watch_share=0.5)).events
+    hardly = (pl.col("event") == "view") & (pl.col("watch_share") < 0.5)
+    uninterested = events.filter(pl.col("interest") <= 0)
+    assert events.filter(hardly).height
+    assert uninterested.equals(events.filter(hardly | (pl.col("event") == "skip")))
+
+
 def test_panel_is_bounded_and_seeded(tables):
     config = WindowsConfig(max_users=10)
-    one, again = (load_windows(tables, config, seed=1).events for _ in "ab")
+    one, again = (read(tables, config, seed=1).events for _ in "ab")
     assert one["user"].n_unique() == 10
     assert one.equals(again)
-    assert not one.equals(load_windows(tables, config, seed=2).events)
+    assert not one.equals(read(tables, config, seed=2).events)
 
 
 def test_rows_come_in_one_order_whatever_the_order_on_disk(tables):
-    windows = load_windows(tables, CONFIG)
+    windows = read(tables, CONFIG)
     events = windows.events
     assert events.equals(events.sort("user", "timestamp", "video_id", "event"))
     assert windows.videos["video_id"].is_sorted()
 
 
 def test_no_events_are_no_windows(tmp_path):
-    assert load_windows(Tables(tmp_path), CONFIG) is None
+    assert read(Tables(tmp_path), CONFIG) is None
     assert why_nothing(Tables(tmp_path), CONFIG).startswith("there are no events")
 
 
 def test_nothing_new_is_no_windows(tables):
-    assert load_windows(tables, CONFIG, known_until=START + 21 * DAY) is None
+    assert read(tables, CONFIG, known_until=START + 21 * DAY) is None
     why = why_nothing(tables, CONFIG, known_until=START + 21 * DAY)
     assert why.startswith("less than a day of events is new: the champion knows them until 2026-")
 
 
 def test_without_a_reference_it_is_said_how_far_events_go_back(tables):
     long = WindowsConfig(days=20)
-    assert load_windows(tables, long) is None
+    assert read(tables, long) is None
     assert "nothing lies before the newest days: events go back to " in why_nothing(tables, long)
     assert "or lower [drift] days = 20" in why_nothing(tables, long)

@@ -9,7 +9,8 @@ import pytest
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.data.interest import NO_INTERACTION, InterestConfig, load_histories
+from kinoloop.data.interactions import load_histories
+from kinoloop.data.interest import NO_INTERACTION, InterestConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS

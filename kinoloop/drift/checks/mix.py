@@ -79,14 +79,11 @@ def compare_mix(
     )
 
 
-NOT_WATCHED = ("impression", "search", "skip", "dislike")
-
-
 def rows_of(scene: Scene, of: str) -> tuple[pl.DataFrame, str]:
     """Rows and the column that names their unit."""
     if of == "new_videos":
         return scene.windows.videos, "video_id"
     events = scene.windows.events
     if of == "watched":
-        events = events.filter(~pl.col("event").is_in(NOT_WATCHED))
+        events = events.filter(pl.col("interest") > 0)
     return events, "user"
