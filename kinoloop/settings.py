@@ -4,27 +4,30 @@ The file names every setting with its default and one line why; a test holds the
 missing file, section or key means the default; an unknown one is an error.
 """
 
+import importlib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinoloop.errors import ConfigError
 
-SECTIONS = (
-    "ingest",
-    "interest",
-    "extract",
-    "fusion",
-    "retrain",
-    "ranker",
-    "promote",
-    "drift",
-    "serving",
-    "semantics",
-    "duplicates",
-)
+SECTIONS: Final[dict[str, str]] = {
+    "ingest": "kinoloop.data.rule:IngestConfig",
+    "interest": "kinoloop.data.interest:InterestConfig",
+    "extract": "kinoloop.extraction.config:ExtractConfig",
+    "fusion": "kinoloop.data.fusion:FusionConfig",
+    "retrain": "kinoloop.evaluation.contest:RetrainConfig",
+    "ranker": "kinoloop.ranking.config:RankerConfig",
+    "promote": "kinoloop.release.gates:PromoteConfig",
+    "drift": "kinoloop.drift.detect:DriftConfig",
+    "serving": "serving.config:ServingConfig",
+    "semantics": "kinoloop.semantics.config:SemanticsConfig",
+    "duplicates": "kinoloop.duplicates.config:DuplicatesConfig",
+}
+"""Module and class of each section's config, imported only when all of them are asked for; a test
+holds every caller of `read_section` against it."""
 
 
 class Config(BaseModel):
@@ -58,6 +61,17 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
         raise ConfigError(f"{path}: {first_fault(err, name)}") from err
 
 
+def config_of(section: str) -> type[Config]:
+    """The config that a section fills; imports its module.
+
+    Args:
+        section: One of `SECTIONS`.
+    """
+    module, _, name = SECTIONS[section].partition(":")
+    config_type: type[Config] = getattr(importlib.import_module(module), name)
+    return config_type
+
+
 def first_fault(err: ValidationError, *within: str) -> str:
     """Where the first fault is, what it is, and what was there, on one line.
 
@@ -87,7 +101,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from err
     unknown = sorted(set(document) - set(SECTIONS))
     if unknown:
-        raise ConfigError(
-            f"{path}: unknown section {unknown[0]!r}; there are {', '.join(SECTIONS)}"
-        )
+        named = ", ".join(f"{section!r}" for section in unknown)
+        raise ConfigError(f"{path}: unknown section {named}; there are {', '.join(SECTIONS)}")
     return document

@@ -3,7 +3,7 @@
 A check returns findings and never raises on what it looks for.
 """
 
-from kinoloop.cli import machine_checks, project_checks
+from kinoloop.cli import machine_checks, project_checks, settings_check
 from kinoloop.cli.finding import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -14,7 +14,7 @@ CHECKS: tuple[Check, ...] = (
     machine_checks.text_model,
     machine_checks.room,
     project_checks.ports,
-    project_checks.settings,
+    settings_check.settings,
     project_checks.landing,
     project_checks.pseudonym_key,
     project_checks.versioning,

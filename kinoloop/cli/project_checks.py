@@ -115,22 +115,6 @@ def landing(environment: Environment) -> Iterator[Finding]:
         yield Finding("Landing zone", State.OK, seen)
 
 
-def settings(environment: Environment) -> Iterator[Finding]:
-    """The settings file is TOML with known sections."""
-    from kinoloop.settings import Config, read_section
-
-    path = environment.settings_file
-    if not path.exists():
-        yield Finding("Settings", State.WARNING, f"no {path}: defaults are in force")
-        return
-    try:
-        read_section("", Config, path)
-    except ConfigError as err:
-        yield Finding("Settings", State.BROKEN, str(err), f"mend {path}")
-    else:
-        yield Finding("Settings", State.OK, str(path))
-
-
 def _reachable(url: str, remote: str) -> Finding:
     import fsspec
 

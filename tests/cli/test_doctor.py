@@ -1,13 +1,16 @@
 import socket
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from kinoloop.cli import checks, machine_checks, project_checks
-from kinoloop.cli.finding import State
+from kinoloop.cli import checks, machine_checks, project_checks, settings_check
+from kinoloop.cli.doctor import show_findings
+from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
 from kinoloop.encoders import minilm
 from kinoloop.environment import Environment
+from kinoloop.settings import SECTIONS
 
 
 @pytest.fixture
@@ -71,13 +74,56 @@ def test_landing_zone_that_is_a_file_is_broken(environment, tmp_path):
 
 
 def test_settings_with_an_unknown_section_are_broken(environment, tmp_path):
-    assert _one(project_checks.settings, environment).state is State.WARNING
+    assert _one(settings_check.settings, environment).state is State.WARNING
     (tmp_path / "kinoloop.toml").write_text("[nonsense]\n")
-    finding = _one(project_checks.settings, environment)
+    finding = _one(settings_check.settings, environment)
     assert finding.state is State.BROKEN
     assert "unknown section 'nonsense'" in finding.seen
     (tmp_path / "kinoloop.toml").write_text("")
-    assert _one(project_checks.settings, environment).state is State.OK
+    assert _one(settings_check.settings, environment).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        *((f"[{section}]\nodd_key = 1\n", f"{section}.odd_key") for section in SECTIONS),
+        ('[ingest.rules]\nodd_rule = "warn"\n', "no rule is called 'odd_rule'"),
+        ('[[extract.encoders]]\nkind = "minilm"\nodd_key = 1\n', "odd_key"),
+        ('[[retrain.candidates]]\nkind = "popularity"\nodd_key = 1\n', "odd_key"),
+        ('[[drift.tests]]\nkind = "activity"\nodd_key = 1\n', "odd_key"),
+    ],
+)
+def test_a_wrong_key_in_any_section_is_broken_and_named(environment, tmp_path, written, told):
+    (tmp_path / "kinoloop.toml").write_text(written)
+    (finding,) = settings_check.settings(environment)
+    assert finding.state is State.BROKEN
+    assert told in finding.seen
+
+
+def test_every_broken_section_is_told(environment, tmp_path):
+    (tmp_path / "kinoloop.toml").write_text("[interest]\nx = 1\n[promote]\ny = 2\n")
+    told = [finding.seen for finding in settings_check.settings(environment)]
+    assert len(told) == 2
+    assert "interest.x" in told[0]
+    assert "promote.y" in told[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_word_is_broken_at_any_width(width):
+    long = "sqlite:////somewhere/in/a/folder/mlflow.db"
+    findings = [
+        Finding("Python", State.OK, "3.11.9"),
+        Finding("Model registry", State.BROKEN, f"{long} is not [writable]", "start it, or see it"),
+        Finding("Text model", State.WARNING, "MiniLM, official weights", f"fetch {long} once more"),
+    ]
+    console = Console(width=width, record=True, highlight=False)
+    show_findings(console, findings)
+    said = console.export_text()
+    for finding in findings:
+        for word in f"{finding.state} {finding.name} {finding.seen} {finding.fix}".split():
+            assert word in said.replace(":\n", "\n").split() or f"{word}:" in said.split()
+    if width > len(long) + 12:
+        assert max(map(len, said.splitlines())) <= width
 
 
 def test_registry_that_does_not_answer_is_broken(monkeypatch, environment):
@@ -167,7 +213,7 @@ def test_full_disk_is_broken_and_names_the_variable(monkeypatch, environment):
 def test_status_is_1_only_if_something_is_broken(monkeypatch, environment, tmp_path, broken):
     quick = (
         machine_checks.python,
-        project_checks.settings,
+        settings_check.settings,
         project_checks.landing,
         machine_checks.telemetry,
     )

@@ -1,0 +1,69 @@
+"""What `kinoloop doctor` looks at in the settings file: every section, as its readers read it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kinoloop.cli.finding import Finding, State
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+from kinoloop.settings import SECTIONS, config_of, read_section
+
+
+def settings(environment: Environment) -> Iterator[Finding]:
+    """The settings file is TOML, its sections are known, and so is every key in them."""
+    path = environment.settings_file
+    if not path.exists():
+        yield Finding("Settings", State.WARNING, f"no {path}: defaults are in force")
+        return
+    faults = dict.fromkeys(fault for section in SECTIONS if (fault := _fault(section, environment)))
+    for fault in faults:
+        yield Finding("Settings", State.BROKEN, fault, f"correct {path}")
+    if not faults:
+        yield Finding("Settings", State.OK, f"{path}, {len(SECTIONS)} sections")
+
+
+def _fault(section: str, environment: Environment) -> str:
+    """What is wrong with a section; "" where nothing is."""
+    try:
+        config = read_section(section, config_of(section), environment.settings_file)
+        if section in _KINDS:
+            _KINDS[section](config)
+    except ConfigError as err:
+        return str(err)
+    return ""
+
+
+def _rules(config: Any) -> None:  # noqa: ANN401 (an IngestConfig)
+    from kinoloop.data.rules import rules_of
+
+    rules_of("events", config)
+
+
+def _encoders(config: Any) -> None:  # noqa: ANN401 (an ExtractConfig)
+    from kinoloop.encoders.base import parse
+
+    for settings in config.encoders:
+        parse(settings)
+
+
+def _candidates(config: Any) -> None:  # noqa: ANN401 (a RetrainConfig)
+    from kinoloop.evaluation.contest import build_candidate
+
+    for settings in config.candidates:
+        build_candidate(settings, seed=config.seed)
+
+
+def _drift_tests(config: Any) -> None:  # noqa: ANN401 (a DriftConfig)
+    from kinoloop.drift.detect import configured
+
+    for settings in config.tests:
+        configured(settings)
+
+
+_KINDS: Mapping[str, Callable[[Any], None]] = {
+    "ingest": _rules,
+    "extract": _encoders,
+    "retrain": _candidates,
+    "drift": _drift_tests,
+}
+"""Sections whose entries name a `kind` or a rule, which knows its own settings."""
