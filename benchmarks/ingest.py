@@ -64,10 +64,10 @@ def generate(landing: Path, rows: int) -> None:
 
 def ingest() -> dict[str, float]:
     """Ingest what the environment names; seconds by stage, counts, peak memory of this process."""
-    from kinoloop.data.rule import IngestConfig
     from kinoloop.data.tables import Tables
     from kinoloop.data.writers_lock import exclusive
     from kinoloop.environment import Environment
+    from kinoloop.ingestion.rule import IngestConfig
     from tasks.ingestion import collect_landing, commit_batch, validate_batch
 
     environment = Environment()

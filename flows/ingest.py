@@ -4,10 +4,10 @@ import logging
 
 from prefect import flow
 
-from kinoloop.data.rule import IngestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
+from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.redaction import without_credentials
 from kinoloop.settings import read_section
 from tasks.announce import announce_videos

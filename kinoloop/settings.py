@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kinoloop.errors import ConfigError
 
 SECTIONS: Final[dict[str, str]] = {
-    "ingest": "kinoloop.data.rule:IngestConfig",
+    "ingest": "kinoloop.ingestion.rule:IngestConfig",
     "interest": "kinoloop.data.interest:InterestConfig",
     "extract": "kinoloop.extraction.config:ExtractConfig",
     "fusion": "kinoloop.data.fusion:FusionConfig",

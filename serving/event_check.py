@@ -19,12 +19,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data import times
-from kinoloop.data.conform import conform
-from kinoloop.data.event_rules import DURATION
 from kinoloop.data.ids import IdMap
-from kinoloop.data.json_lines import as_texts
-from kinoloop.data.rule import IngestConfig, Limits
-from kinoloop.data.rules import RULES, judged
+from kinoloop.ingestion.conform import conform
+from kinoloop.ingestion.event_rules import DURATION
+from kinoloop.ingestion.json_lines import as_texts
+from kinoloop.ingestion.rule import IngestConfig, Limits
+from kinoloop.ingestion.rules import RULES, judged
 from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, MAX_ID_CHARACTERS
 from serving.state import LiveEvent, Parcel
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kinoloop.data.landing import open_landing, sweep, write
+from kinoloop.ingestion.landing import open_landing, sweep, write
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ import bentoml
 from starlette.responses import Response
 
 from kinoloop.data.interest import InterestConfig
-from kinoloop.data.rule import IngestConfig
 from kinoloop.environment import Environment
+from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, spare, startup

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from kinoloop.data.rule import Limits, Rule
-from kinoloop.data.rules import rules_of
 from kinoloop.errors import DataError
+from kinoloop.ingestion.rule import Limits, Rule
+from kinoloop.ingestion.rules import rules_of
 
 logger = logging.getLogger(__name__)
 

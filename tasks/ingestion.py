@@ -7,15 +7,15 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from kinoloop.data import commit
-from kinoloop.data.batch import Staged, batch_id_of
-from kinoloop.data.landing import Arrivals, look, open_landing
-from kinoloop.data.rule import IngestConfig, Limits
-from kinoloop.data.rules import RULES
-from kinoloop.data.set_aside import SetAside, hold_back, remember
-from kinoloop.data.staging import stage_batch
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
+from kinoloop.ingestion import commit
+from kinoloop.ingestion.batch import Staged, batch_id_of
+from kinoloop.ingestion.landing import Arrivals, look, open_landing
+from kinoloop.ingestion.rule import IngestConfig, Limits
+from kinoloop.ingestion.rules import RULES
+from kinoloop.ingestion.set_aside import SetAside, hold_back, remember
+from kinoloop.ingestion.staging import stage_batch
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from tasks.expectations import ValidationReport
 

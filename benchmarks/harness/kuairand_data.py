@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.exposures import Exposures, load_exposures
 from kinoloop.data.histories import Histories
-from kinoloop.data.importers.base import Landing
-from kinoloop.data.importers.kuairand import import_kuairand
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.evaluation.split import Holdout
+from kinoloop.ingestion.importers.base import Landing
+from kinoloop.ingestion.importers.kuairand import import_kuairand
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
 
 LABELS = ("is_click", "long_view")

@@ -30,10 +30,10 @@ def import_(
     ),
 ) -> None:
     """Turn a public format, or your own tables, into a landing zone."""
-    from kinoloop.data.importers.base import IMPORTERS, Landing
-    from kinoloop.data.importers.tables import import_tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError, DataError
+    from kinoloop.ingestion.importers.base import IMPORTERS, Landing
+    from kinoloop.ingestion.importers.tables import import_tables
     from kinoloop.media.access import remember_folder
 
     run = IMPORTERS.get(importer)

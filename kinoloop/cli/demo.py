@@ -190,7 +190,7 @@ def has_champion(environment: Environment) -> bool:
 
 def land(batch: Path, landing: str) -> int:
     """Copy a batch into the landing zone; returns how many files are new there."""
-    from kinoloop.data.landing import open_landing, write
+    from kinoloop.ingestion.landing import open_landing, write
 
     files, root = open_landing(landing)
     arrived = 0

@@ -34,7 +34,7 @@ def _fault(section: str, environment: Environment) -> str:
 
 
 def _rules(config: Any) -> None:  # noqa: ANN401 (an IngestConfig)
-    from kinoloop.data.rules import rules_of
+    from kinoloop.ingestion.rules import rules_of
 
     rules_of("events", config)
 

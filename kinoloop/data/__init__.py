@@ -1,1 +1,1 @@
-"""Tables, landing zone, importers, histories and the catalogue."""
+"""Committed tables and what is read from them: catalogue, histories, exposures, interest."""

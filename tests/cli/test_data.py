@@ -3,7 +3,7 @@ from typer.testing import CliRunner
 
 from kinoloop.cli.main import app, main
 from kinoloop.errors import ConfigError, DataError
-from tests.data.landing_zone import EVENTS, VIDEOS, Zone
+from tests.ingestion.landing_zone import EVENTS, VIDEOS, Zone
 
 run = CliRunner()
 

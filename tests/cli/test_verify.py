@@ -12,8 +12,8 @@ from kinoloop.release.bundle import write_bundle
 from kinoloop.release.signature import load_signer
 from tasks.dvc import dvc
 from tasks.versioning import version_data
-from tests.data.landing_zone import EVENTS, VIDEOS, Zone
 from tests.data.test_checksums import flip
+from tests.ingestion.landing_zone import EVENTS, VIDEOS, Zone
 from tests.release.tiny import catalogue, fitted, histories
 
 

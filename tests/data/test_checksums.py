@@ -13,7 +13,7 @@ from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.errors import DataError
 from kinoloop.schema import TABLES
-from tests.data.landing_zone import EVENTS
+from tests.ingestion.landing_zone import EVENTS
 
 FLIPS = 180
 

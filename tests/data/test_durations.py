@@ -7,9 +7,9 @@ import pytest
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
-from kinoloop.data.rule import IngestConfig
+from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.schema import MEDIA
-from tests.data.landing_zone import Zone
+from tests.ingestion.landing_zone import Zone
 
 # catalogue says, decoding found (outcome, seconds, width, seconds of sound), what counts
 CASES = {

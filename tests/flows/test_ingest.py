@@ -5,7 +5,7 @@ from flows.ingest import ingest
 from kinoloop.data.tables import Tables
 from kinoloop.data.writers_lock import unversioned
 from kinoloop.errors import BatchError
-from tests.data.landing_zone import EVENTS, VIDEOS, Zone
+from tests.ingestion.landing_zone import EVENTS, VIDEOS, Zone
 
 
 @pytest.fixture

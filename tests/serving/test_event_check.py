@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kinoloop.data.event_rules import EVENT_RULES
 from kinoloop.data.ids import IdMap
-from kinoloop.data.rule import EPOCH, IngestConfig
+from kinoloop.ingestion.event_rules import EVENT_RULES
+from kinoloop.ingestion.rule import EPOCH, IngestConfig
 from kinoloop.schema import EVENT_KINDS
 from serving.event_check import EventCheck, Videos
 from serving.outbox import Outbox
 from serving.state import LiveState
-from tests.data.landing_zone import KEY, Zone
+from tests.ingestion.landing_zone import KEY, Zone
 
 GOOD = {"user_id": "u", "video_id": "v1", "event": "view"}
 VIDEOS = {"v1": 10.0, "v2": None, "v 3": 60.0, "ünï/çødé?x=1#f": 3.0, "L" * 2048: 60.0}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinoloop.data.ids import IdMap
-from kinoloop.data.rule import IngestConfig
+from kinoloop.ingestion.rule import IngestConfig
 from serving.event_check import EventCheck, Rejection, Videos
 from serving.feedback import FeedbackWriter
 from serving.state import LiveState

@@ -13,7 +13,7 @@ from filelock import FileLock
 from kinoloop.schema import LANDING_EVENTS
 from serving.outbox import Outbox
 from serving.state import LiveEvent, LiveState, Parcel
-from tests.data.landing_zone import KEY, Zone
+from tests.ingestion.landing_zone import KEY, Zone
 
 
 def events(first: int, last: int) -> list[LiveEvent]:

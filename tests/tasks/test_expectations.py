@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kinoloop.data.rule import IngestConfig, Limits
-from kinoloop.data.rules import RULES
+from kinoloop.ingestion.rule import IngestConfig, Limits
+from kinoloop.ingestion.rules import RULES
 from kinoloop.schema import EVENT_KINDS
 from tasks.expectations import ValidationReport
-from tests.data.landing_zone import NOW, Zone
+from tests.ingestion.landing_zone import NOW, Zone
 
 RUN = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = IngestConfig(chunk_rows=100, max_unreadable_share=1.0, max_quarantined_share=1.0)

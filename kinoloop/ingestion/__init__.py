@@ -1,0 +1,1 @@
+"""From the landing zone to committed tables: reading, rules, quarantine, commit; importers."""

@@ -1,0 +1,136 @@
+"""Rules of an event's row."""
+
+import polars as pl
+
+from kinoloop.ingestion.conform import parsed_columns
+from kinoloop.ingestion.rule import Expectation, Rule
+from kinoloop.ingestion.rule_kinds import before_epoch, in_future, missing, outside, unreadable
+from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS
+
+_positive = pl.col("duration_s") > 0
+DURATION = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
+_watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
+_offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
+_local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
+
+EVENT_RULES: tuple[Rule, ...] = (
+    missing("event_user_missing", "events", "user_id"),
+    Rule(
+        name="event_user_too_long",
+        kind="events",
+        column="user_id",
+        reason=f"user_id has more than {MAX_ID_CHARACTERS} characters",
+        severity="quarantine",
+        breaks=lambda _: pl.col("long_user_id"),
+    ),
+    Rule(
+        name="event_video_missing",
+        kind="events",
+        column="video_id",
+        reason="video_id is empty (only a search may be without)",
+        severity="quarantine",
+        breaks=lambda _: pl.col("video_id").is_null() & pl.col("event").ne_missing("search"),
+    ),
+    missing("event_timestamp_missing", "events", "timestamp"),
+    missing("event_kind_missing", "events", "event"),
+    *(unreadable("events", column) for column in parsed_columns("events")),
+    Rule(
+        name="event_kind_unknown",
+        kind="events",
+        column="event",
+        reason=f"event is none of {', '.join(EVENT_KINDS)}",
+        severity="quarantine",
+        breaks=lambda _: ~pl.col("event").is_in(EVENT_KINDS),
+        expectation=Expectation(
+            "expect_column_values_to_be_in_set", lambda _: {"value_set": list(EVENT_KINDS)}
+        ),
+    ),
+    Rule(
+        name="event_video_unknown",
+        kind="events",
+        column="video_id",
+        reason="no video of this video_id is in the tables or in this batch",
+        severity="quarantine",
+        breaks=lambda _: pl.col("video_id").is_not_null() & ~pl.col("known"),
+    ),
+    before_epoch("event_before_epoch", "events", "timestamp", "quarantine"),
+    in_future("event_in_future", "events", "timestamp", "quarantine"),
+    outside("event_watch_out_of_range", "watch_s", 0.0, lambda limits: limits.config.max_watch_s),
+    Rule(
+        name="event_value_not_finite",
+        kind="events",
+        column="value",
+        reason="value is infinite or not a number",
+        severity="quarantine",
+        breaks=lambda _: ~pl.col("value").is_finite(),
+    ),
+    Rule(
+        name="event_rating_without_value",
+        kind="events",
+        column="value",
+        reason="a rating has no value",
+        severity="quarantine",
+        breaks=lambda _: (
+            (pl.col("event") == "rating") & pl.col("value").is_null() & ~pl.col("unreadable_value")
+        ),
+    ),
+    Rule(
+        name="event_watch_far_over_duration",
+        kind="events",
+        column="watch_s",
+        reason="watch_s is more durations of the video than `max_rewatches` allows",
+        severity="quarantine",
+        breaks=lambda limits: (DURATION > 0) & (_watched > DURATION * limits.config.max_rewatches),
+    ),
+    Rule(
+        name="event_watch_over_duration",
+        kind="events",
+        column="watch_s",
+        reason="watch_s is longer than the video: a rewatch, or a wrong duration",
+        severity="warn",
+        breaks=lambda _: (DURATION > 0) & (_watched > DURATION),
+    ),
+    Rule(
+        name="event_duration_not_positive",
+        kind="events",
+        column="duration_s",
+        reason="the log states a duration of zero or less",
+        severity="warn",
+        breaks=lambda _: ~_positive,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda _: {"min_value": 0, "strict_min": True}
+        ),
+    ),
+    Rule(
+        name="event_view_without_watch",
+        kind="events",
+        column="watch_s",
+        reason="a view has a watch time of zero",
+        severity="warn",
+        breaks=lambda _: (pl.col("event") == "view") & (pl.col("watch_s") == 0),
+    ),
+    Rule(
+        name="event_logged_date_disagrees",
+        kind="events",
+        column="logged_date",
+        reason="the log's own date is not the day of timestamp in the log's time zone",
+        severity="warn",
+        breaks=lambda _: pl.col("logged_date") != _local.dt.date(),
+    ),
+    Rule(
+        name="event_logged_hour_disagrees",
+        kind="events",
+        column="logged_hour",
+        reason="the log's own hour is not the hour of timestamp in the log's time zone",
+        severity="warn",
+        breaks=lambda _: pl.col("logged_hour") != _local.dt.hour(),
+    ),
+    Rule(
+        name="event_id_decimal",
+        kind="events",
+        column="user_id",
+        reason="an id is a whole number written as 1.0, which is another id than 1",
+        severity="warn",
+        breaks=lambda _: pl.col("decimal_id"),
+    ),
+)

@@ -1,0 +1,96 @@
+"""Rules that several columns share: missing, unreadable, out of range, at an impossible time."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from kinoloop.ingestion.conform import parsed_columns
+from kinoloop.ingestion.rule import EPOCH, Expectation, Limits, Rule, Severity
+
+_NOT_NULL = Expectation("expect_column_values_to_not_be_null")
+
+
+def missing(name: str, kind: str, column: str, severity: Severity = "quarantine") -> Rule:
+    """A row without the column."""
+
+    def breaks(_: Limits) -> pl.Expr:
+        return pl.col(column).is_null() & ~pl.col(f"unreadable_{column}")
+
+    def breaks_text(_: Limits) -> pl.Expr:
+        return pl.col(column).is_null()
+
+    typed = column in parsed_columns(kind)
+    return Rule(
+        name=name,
+        kind=kind,
+        column=column,
+        reason=f"{column} is empty",
+        severity=severity,
+        breaks=breaks if typed else breaks_text,
+        expectation=None if typed else _NOT_NULL,
+    )
+
+
+def unreadable(kind: str, column: str) -> Rule:
+    """Text in the column that can not be read as its type."""
+    optional = column in {"logged_date", "logged_hour", "utc_offset_h"}
+    return Rule(
+        name=f"{kind[:-1]}_{column}_unreadable",
+        kind=kind,
+        column=column,
+        reason=f"{column} is text that can not be read as its type",
+        severity="warn" if optional else "quarantine",
+        breaks=lambda _: pl.col(f"unreadable_{column}"),
+    )
+
+
+def before_epoch(name: str, kind: str, column: str, severity: Severity) -> Rule:
+    """A time before 1970."""
+    return Rule(
+        name=name,
+        kind=kind,
+        column=column,
+        reason=f"{column} lies before 1970",
+        severity=severity,
+        breaks=lambda _: pl.col(column) < EPOCH,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda _: {"min_value": EPOCH}
+        ),
+    )
+
+
+def in_future(name: str, kind: str, column: str, severity: Severity, *, maybe: str = "") -> Rule:
+    """A time further ahead than a clock may be; `maybe` says what else it could be."""
+    return Rule(
+        name=name,
+        kind=kind,
+        column=column,
+        reason=f"{column} lies in the future{maybe}",
+        severity=severity,
+        breaks=lambda limits: pl.col(column) > limits.latest,
+        expectation=Expectation(
+            "expect_column_values_to_be_between", lambda limits: {"max_value": limits.latest}
+        ),
+    )
+
+
+def outside(rule: str, column: str, low: float, high: Callable[[Limits], float | None]) -> Rule:
+    """A number below `low`, over `high` (where that says so) or not finite."""
+
+    def breaks(limits: Limits) -> pl.Expr:
+        top = high(limits)
+        inside = pl.col(column).is_finite() & (pl.col(column) >= low)
+        return ~(inside if top is None else inside & (pl.col(column) <= top))
+
+    return Rule(
+        name=rule,
+        kind="events",
+        column=column,
+        reason=f"{column} is negative, infinite or implausibly large",
+        severity="quarantine",
+        breaks=breaks,
+        expectation=Expectation(
+            "expect_column_values_to_be_between",
+            lambda limits: {"min_value": low, "max_value": high(limits)},
+        ),
+    )

@@ -1,0 +1,135 @@
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from kinoloop.errors import ConfigError, DataError
+from kinoloop.ingestion.importers.tables import import_tables
+from tests.ingestion.importers.reading import imported
+
+MAP = """
+[videos]
+files = "manifest.csv"
+columns.video_id = "file"
+columns.title = "subject"
+columns.media = "{root}/media/{file}"
+columns.subtitles = "{root}/media/{side}"
+values.language = "en"
+[events]
+files = "plays/*.jsonl"
+columns.user_id = "member"
+columns.video_id = "clip"
+columns.timestamp = "at"
+values.event = "view"
+times.timestamp = "ms"
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "manifest.csv").write_text(
+        "file,subject,side,fps\na.mp4,Sea,a.vtt,25\nb.mp4,Sky,,30\n"
+    )
+    (tmp_path / "plays").mkdir()
+    (tmp_path / "plays" / "1.jsonl").write_text(
+        '{"member": 7, "clip": "a.mp4", "at": 881250949000}\n'
+    )
+    (tmp_path / "map.toml").write_text(MAP)
+    return tmp_path
+
+
+def mapped(source):
+    def run(folder, landing):
+        import_tables(folder, landing, mapping=folder / "map.toml")
+
+    return imported("tables", source, run)
+
+
+def test_a_map_names_columns_patterns_constants_and_units(source):
+    videos, events = mapped(source)
+    assert videos.row(0, named=True) == {
+        "video_id": "a.mp4",
+        "title": "Sea",
+        "media": f"{source}/media/a.mp4",
+        "subtitles": f"{source}/media/a.vtt",
+        "language": "en",
+        "side": "a.vtt",
+        "fps": "25",
+    }
+    assert videos["subtitles"][1] is None
+    assert events.row(0, named=True) == {
+        "user_id": "7",
+        "video_id": "a.mp4",
+        "timestamp": datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC),
+        "event": "view",
+    }
+
+
+def test_landing_names_need_no_map(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.csv").write_text("video_id,title\nv1,One\n")
+    frame = pl.DataFrame({"user_id": [1], "video_id": ["v1"], "timestamp": [None], "event": ["x"]})
+    frame.write_parquet(tmp_path / "events.parquet")
+    videos, events = imported("tables", tmp_path)
+    assert videos.rows() == [("v1", "One")]
+    assert events.equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ('"file"', '"path"', DataError, "has no column 'path', which the map names"),
+        ('"manifest.csv"', '"m.csv"', DataError, "no file below .* matches 'm.csv'"),
+        ('times.timestamp = "ms"', 'times.when = "ms"', DataError, "'when', which the map gives"),
+        ('columns.title = "subject"', "", DataError, "has no column 'title'; it has file, subject"),
+        ('times.timestamp = "ms"', 'times.timestamp = "h"', ConfigError, "events.times.timestamp"),
+        ("[videos]", "[videos", ConfigError, "is not valid TOML"),
+    ],
+)
+def test_a_wrong_map_is_an_error_that_says_where(source, old, new, error, message):
+    (source / "map.toml").write_text(MAP.replace(old, new))
+    with pytest.raises(error, match=message):
+        mapped(source)
+
+
+def test_a_missing_map_is_an_error(source):
+    (source / "map.toml").unlink()
+    with pytest.raises(ConfigError, match="there is no map file"):
+        mapped(source)
+
+
+def test_a_folder_without_tables_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="has neither videos nor events"):
+        imported("tables", tmp_path)
+
+
+def test_a_broken_line_is_an_error_that_names_it(source):
+    (source / "plays" / "1.jsonl").write_text("{\n")
+    with pytest.raises(DataError, match="line 1 is no row"):
+        mapped(source)
+
+
+def clocks(source, rows, unit):
+    events = "user_id,video_id,ts,event\n" + "".join(f"u,v1,{t},view\n" for t in rows)
+    (source / "events.csv").write_text(events)
+    named = f'events.columns.timestamp = "ts"\nevents.times.timestamp = "{unit}"\n'
+    (source / "map.toml").write_text(named)
+    return mapped(source)[1]["timestamp"]
+
+
+def test_epochs_with_a_fraction_keep_it_as_text_and_as_floats(tmp_path):
+    whole = datetime(2020, 3, 5, 3, 23, 49, tzinfo=UTC)
+    expected = [whole.replace(microsecond=552_000), whole, whole, whole]
+    (tmp_path / "videos.csv").write_text("video_id,title\nv1,One\n")
+    rows = ["1583378629.552", "1583378629", "1583378629.0", "1.583378629E9"]
+    assert clocks(tmp_path, rows, "s").to_list() == expected
+    frame = pl.read_csv(tmp_path / "events.csv").with_columns(pl.col("ts").cast(pl.Float64))
+    frame.write_parquet(tmp_path / "events.parquet")
+    (tmp_path / "events.csv").unlink()
+    assert mapped(tmp_path)[1]["timestamp"].to_list() == expected
+
+
+def test_a_unit_that_the_size_of_the_numbers_contradicts_is_an_error_with_the_first(tmp_path):
+    message = r"events\.csv: column 'ts': '1583378629\.552' is an epoch in s, not in ms"
+    with pytest.raises(DataError, match=message):
+        clocks(tmp_path, ["1583378629.552", "1583378629"], "ms")
