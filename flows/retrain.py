@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError, RegistryError
-from kinoloop.evaluation.contest import Outcome, build_candidate, candidate_name, choose
+from kinoloop.training.model_selection import Outcome, build_candidate, candidate_name, choose
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.plan import Plan, alone, plan_retrain

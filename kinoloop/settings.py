@@ -18,7 +18,7 @@ SECTIONS: Final[dict[str, str]] = {
     "interest": "kinoloop.data.interest:InterestConfig",
     "extract": "kinoloop.extraction.config:ExtractConfig",
     "fusion": "kinoloop.data.fusion:FusionConfig",
-    "retrain": "kinoloop.evaluation.contest:RetrainConfig",
+    "retrain": "kinoloop.training.model_selection:RetrainConfig",
     "ranker": "kinoloop.ranking.config:RankerConfig",
     "promote": "kinoloop.release.gates:PromoteConfig",
     "drift": "kinoloop.drift.detect:DriftConfig",

@@ -15,10 +15,10 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError
-from kinoloop.evaluation.contest import Problem, RetrainConfig, load_problem
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
+from kinoloop.training.model_selection import Problem, RetrainConfig, load_problem
 from tasks.spool import FILE as SPOOL
 from tasks.versioning import dataset_version
 

@@ -19,7 +19,6 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
-from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.registry import aliases
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
@@ -29,6 +28,7 @@ from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section
+from kinoloop.training.model_selection import SplitConfig, cut
 from tasks.versioning import dataset_version
 
 logger = logging.getLogger(__name__)

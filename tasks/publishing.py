@@ -16,11 +16,11 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop.environment import Environment
 from kinoloop.errors import RegistryError
-from kinoloop.evaluation.contest import Outcome
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import load_signer
+from kinoloop.training.model_selection import Outcome
 from tasks.ranker import log_ranker
 from tasks.spool import BUNDLE, FILE, Spool, read_spool, waiting
 from tasks.training_report import contest_page, plot_candidates, plot_epochs

@@ -12,12 +12,12 @@ from prefect.cache_policies import NO_CACHE
 from kinoloop import durable
 from kinoloop.data.exposures import load_exposures
 from kinoloop.errors import DataError
-from kinoloop.evaluation.contest import Outcome
 from kinoloop.evaluation.plots import plot_reliability
 from kinoloop.models import base as models
-from kinoloop.ranking.contest import rank_winner
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.registry.runs import Runs
+from kinoloop.training.model_selection import Outcome
+from kinoloop.training.ranker import rank_winner
 from tasks.plan import Plan
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from kinoloop import durable
 from kinoloop.environment import Environment
-from kinoloop.evaluation.contest import Outcome, choose
 from kinoloop.settings import Config
+from kinoloop.training.model_selection import Outcome, choose
 
 FILE = "spool.json"
 BUNDLE = "bundle"

@@ -25,15 +25,6 @@ from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.errors import ConfigError, RegistryError
-from kinoloop.evaluation.contest import (
-    CHOSEN_BY,
-    Outcome,
-    SplitConfig,
-    choose,
-    compete,
-    competed,
-)
-from kinoloop.evaluation.fit import checkpoints_of
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
@@ -42,6 +33,15 @@ from kinoloop.release.info import Lineage
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
+from kinoloop.training.fit import checkpoints_of
+from kinoloop.training.model_selection import (
+    CHOSEN_BY,
+    Outcome,
+    SplitConfig,
+    choose,
+    compete,
+    competed,
+)
 from tasks.plan import Plan
 from tasks.publishing import PER_USER, replay, why_away
 from tasks.ranker import load_ranker, ranker_metrics

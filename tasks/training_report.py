@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kinoloop.evaluation.contest import CHOSEN_BY, Outcome, choose
 from kinoloop.registry.client import ModelVersion
+from kinoloop.training.model_selection import CHOSEN_BY, Outcome, choose
 
 _SHOWN = (CHOSEN_BY, "hr@10", "recall@20", "coverage@10")
 

@@ -11,9 +11,9 @@ from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
-    from kinoloop.evaluation.contest import Problem
     from kinoloop.evaluation.evaluate import Evaluation
     from kinoloop.evaluation.standings import Standing
+    from kinoloop.training.model_selection import Problem
 
 SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "map@10", "auc")
 BEYOND = ("coverage@10", "novelty@10", "popularity_lift@10")
@@ -41,10 +41,10 @@ def evaluate(
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError
-    from kinoloop.evaluation.contest import RetrainConfig, load_problem
     from kinoloop.evaluation.plots import plot_slices, plot_standings, plot_tradeoff
     from kinoloop.evaluation.standings import per_user, standings
     from kinoloop.settings import read_section
+    from kinoloop.training.model_selection import RetrainConfig, load_problem
 
     if window not in {"test", "validation"}:
         raise ConfigError(f"--window is {window!r}; there are test and validation")
@@ -81,8 +81,8 @@ def _fitted(
 ) -> "dict[str, Evaluation]":
     from threadpoolctl import threadpool_limits
 
-    from kinoloop.evaluation.contest import build_candidate, candidate_name
     from kinoloop.evaluation.evaluate import evaluate as measure
+    from kinoloop.training.model_selection import build_candidate, candidate_name
 
     split = problem.split
     with threadpool_limits(limits=1):

@@ -47,7 +47,7 @@ def _encoders(config: Any) -> None:  # noqa: ANN401 (an ExtractConfig)
 
 
 def _candidates(config: Any) -> None:  # noqa: ANN401 (a RetrainConfig)
-    from kinoloop.evaluation.contest import build_candidate
+    from kinoloop.training.model_selection import build_candidate
 
     for settings in config.candidates:
         build_candidate(settings, seed=config.seed)

@@ -32,8 +32,8 @@ def tune(
     from kinoloop.data.interest import InterestConfig
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
-    from kinoloop.evaluation.contest import RetrainConfig, SplitConfig, load_problem
     from kinoloop.settings import read_section
+    from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_problem
     from kinoloop.tuning.study import Search
     from kinoloop.tuning.study import tune as search_settings
     from kinoloop.tuning.toml import candidate_block, want_of_time

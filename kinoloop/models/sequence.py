@@ -8,7 +8,7 @@ computed once, after training, and stored; one history costs one small forward p
 product (with a pretrained backbone, one forward pass of it in torch).
 
 Training uses a GPU where there is one (bf16), several under `torchrun` (see
-`kinoloop/evaluation/fit.py`), and the CPU without being told. The same seed, data and settings give
+`kinoloop/training/fit.py`), and the CPU without being told. The same seed, data and settings give
 the same weights on the same machine; on a GPU up to the order of additions.
 """
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from threadpoolctl import threadpool_limits
 
 from kinoloop.errors import ConfigError
-from kinoloop.evaluation.contest import Problem, build_candidate
 from kinoloop.models.base import RECOMMENDERS, Report
 from kinoloop.settings import Config
+from kinoloop.training.model_selection import Problem, build_candidate
 from kinoloop.tuning.space import Dimension, default_point, draw, search_space, settings_of
 
 if TYPE_CHECKING:

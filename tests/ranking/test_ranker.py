@@ -6,10 +6,10 @@ from kinoloop.errors import BundleError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
-from kinoloop.ranking.contest import moments_of, rank_winner
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.rerank import Reranked, best_columns, choose_blend
 from kinoloop.testing.toy import toy_catalogue
+from kinoloop.training.ranker import moments_of, rank_winner
 from tests.ranking.conftest import TEST_FROM
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from kinoloop.data.histories import Histories
-from kinoloop.evaluation.contest import SplitConfig, cut
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.decision import Decision, Sides, decide
@@ -13,6 +12,7 @@ from kinoloop.release.info import Lineage
 from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
 from kinoloop.testing.toy import toy_catalogue, toy_histories
+from kinoloop.training.model_selection import SplitConfig, cut
 
 GATES = PromoteConfig(min_users=5)
 VERSIONS = Sides(challenger="2", champion="1")

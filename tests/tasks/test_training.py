@@ -7,9 +7,9 @@ from filelock import FileLock
 from kinoloop.encoders.base import identify
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
-from kinoloop.evaluation.contest import Outcome
 from kinoloop.registry.client import ModelVersion
 from kinoloop.schema import ENCODERS
+from kinoloop.training.model_selection import Outcome
 from tasks.plan import alone, plan_retrain
 from tasks.training import text_encoder, train_candidate
 from tasks.training_report import contest_page, plot_candidates, plot_epochs

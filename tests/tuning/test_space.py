@@ -6,8 +6,8 @@ from pydantic import Field
 
 import kinoloop.tuning.space
 import kinoloop.tuning.toml
-from kinoloop.evaluation.contest import CANDIDATES
 from kinoloop.models.base import RECOMMENDERS, RecommenderConfig
+from kinoloop.training.model_selection import CANDIDATES
 from kinoloop.tuning.space import (
     Choice,
     Range,

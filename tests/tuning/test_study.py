@@ -5,10 +5,10 @@ import pytest
 from pydantic import Field
 
 from kinoloop.errors import ConfigError
-from kinoloop.evaluation.contest import Problem, RetrainConfig, build_candidate, cut
 from kinoloop.models.base import RECOMMENDERS
 from kinoloop.models.popularity import Popularity, PopularityConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
+from kinoloop.training.model_selection import Problem, RetrainConfig, build_candidate, cut
 from kinoloop.tuning.study import METRIC, Search, tune
 from kinoloop.tuning.toml import candidate_block
 

@@ -2,7 +2,7 @@ import pytest
 
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
-from kinoloop.evaluation.fit import checkpoints_of, fit_candidate
+from kinoloop.training.fit import checkpoints_of, fit_candidate
 
 
 def test_refuses_a_candidate_that_the_settings_do_not_name(tmp_path):

@@ -1,7 +1,9 @@
 import pytest
 
 from kinoloop.errors import ConfigError, DataError
-from kinoloop.evaluation.contest import (
+from kinoloop.settings import read_section
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+from kinoloop.training.model_selection import (
     Outcome,
     Problem,
     RetrainConfig,
@@ -11,8 +13,6 @@ from kinoloop.evaluation.contest import (
     competed,
     cut,
 )
-from kinoloop.settings import read_section
-from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 CONFIG = RetrainConfig(validation_days=4, test_days=6)
 

@@ -1,6 +1,6 @@
 """Fit one candidate on several processes; `kinoloop retrain` then finds it trained.
 
-    torchrun --nproc-per-node 4 -m kinoloop.evaluation.fit sequence
+    torchrun --nproc-per-node 4 -m kinoloop.training.fit sequence
 
 Every process reads the same data and settings (`KINOLOOP_…` variables, `kinoloop.toml`) and takes
 its part of every step; the first one validates and writes checkpoints. Retrain, with the same data
@@ -15,13 +15,13 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
-from kinoloop.evaluation.contest import (
+from kinoloop.settings import read_section
+from kinoloop.training.model_selection import (
     RetrainConfig,
     build_candidate,
     candidate_name,
     load_problem,
 )
-from kinoloop.settings import read_section
 
 logger = logging.getLogger(__name__)
 
