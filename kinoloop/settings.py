@@ -20,7 +20,7 @@ SECTIONS: Final[dict[str, str]] = {
     "fusion": "kinoloop.data.fusion:FusionConfig",
     "retrain": "kinoloop.training.model_selection:RetrainConfig",
     "ranker": "kinoloop.ranking.config:RankerConfig",
-    "promote": "kinoloop.release.gates:PromoteConfig",
+    "promote": "kinoloop.promotion.gates:PromoteConfig",
     "drift": "kinoloop.drift.detect:DriftConfig",
     "serving": "serving.config:ServingConfig",
     "semantics": "kinoloop.semantics.config:SemanticsConfig",

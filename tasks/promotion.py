@@ -19,12 +19,12 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.promotion.decision import Decision, Sides, decide
+from kinoloop.promotion.gates import PromoteConfig
+from kinoloop.promotion.record import to_markdown
 from kinoloop.registry import aliases
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
-from kinoloop.release.decision import Decision, Sides, decide
-from kinoloop.release.gates import PromoteConfig
-from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section

@@ -97,8 +97,8 @@ def _champion(
 ) -> "dict[str, Evaluation]":
     """The release in service on the same window; nothing where none was promoted."""
     from kinoloop.errors import BundleError, RegistryError
+    from kinoloop.promotion.decision import measure
     from kinoloop.registry.client import ModelRegistry
-    from kinoloop.release.decision import measure
     from kinoloop.release.release import Release
     from kinoloop.release.signature import load_trust
 

@@ -73,7 +73,7 @@ def promote(
 
     connect()
     from flows import promote as flow
-    from kinoloop.release.decision import Decision
+    from kinoloop.promotion.decision import Decision
 
     done = flow.promote(force=force)
     console = Console(highlight=False)

@@ -10,8 +10,8 @@ from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.promotion.decision import Decision
 from kinoloop.registry import aliases
-from kinoloop.release.decision import Decision
 from tasks.loop import reason_to_retrain
 from tasks.promotion import one_promotion
 from tests.flows.conftest import SETTINGS, damage, open_release

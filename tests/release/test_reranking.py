@@ -4,11 +4,11 @@ import pytest
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
+from kinoloop.promotion.decision import Sides, decide
+from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.fitting import Windows, fit_ranker
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.decision import Sides, decide
-from kinoloop.release.gates import PromoteConfig
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking
 from kinoloop.testing.shown import toy_exposures

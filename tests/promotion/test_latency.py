@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from kinoloop.release.gates import PromoteConfig, latency_gates, latency_warnings
-from kinoloop.release.latency import Clocks, Costs, Latency, floor_answer, in_turns, ratio
+from kinoloop.promotion.gates import PromoteConfig, latency_gates, latency_warnings
+from kinoloop.promotion.latency import Clocks, Costs, Latency, floor_answer, in_turns, ratio
 
 
 class Machine:

@@ -17,8 +17,7 @@ from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
 from kinoloop.evaluation.split import Holdout
 from kinoloop.evaluation.translate import translate_holdout
-from kinoloop.ranking.rerank import Reranked
-from kinoloop.release.gates import (
+from kinoloop.promotion.gates import (
     COMPARED_BY,
     Gain,
     Gate,
@@ -30,8 +29,9 @@ from kinoloop.release.gates import (
     latency_warnings,
     users_gate,
 )
+from kinoloop.promotion.latency import measure_latency
+from kinoloop.ranking.rerank import Reranked
 from kinoloop.release.info import BundleInfo
-from kinoloop.release.latency import measure_latency
 from kinoloop.release.release import Release
 from kinoloop.settings import Config
 

@@ -7,7 +7,7 @@ None decides by the milliseconds of one machine: what an answer costs is compare
 from pydantic import Field
 
 from kinoloop.errors import BundleError
-from kinoloop.release.latency import Latency
+from kinoloop.promotion.latency import Latency
 from kinoloop.release.release import Release
 from kinoloop.settings import Config
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from kinoloop.release.decision import Contender, Decision
-from kinoloop.release.gates import COMPARED_BY, Gate
+from kinoloop.promotion.decision import Contender, Decision
+from kinoloop.promotion.gates import COMPARED_BY, Gate
 
 _SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
 

@@ -5,11 +5,11 @@ import pytest
 
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import build
+from kinoloop.promotion.decision import Decision, Sides, decide
+from kinoloop.promotion.gates import PromoteConfig
+from kinoloop.promotion.record import to_markdown
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.decision import Decision, Sides, decide
-from kinoloop.release.gates import PromoteConfig
 from kinoloop.release.info import Lineage
-from kinoloop.release.record import to_markdown
 from kinoloop.release.release import Release
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import SplitConfig, cut

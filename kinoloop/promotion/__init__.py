@@ -1,0 +1,1 @@
+"""Whether a challenger may take over: gates, measured latency, the decision and its record."""
