@@ -30,10 +30,19 @@ SECTIONS: Final[dict[str, str]] = {
 holds every caller of `read_section` against it."""
 
 
-class Config(BaseModel):
-    """Base of every config: frozen, unknown keys refused."""
+class FrozenRecord(BaseModel):
+    """Base of what is written down, such as outcomes and decisions: frozen, unknown keys refused.
+
+    What could not be measured is NaN.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Config(FrozenRecord):
+    """Base of every config: a number is finite; no setting means infinity or "not a number"."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

@@ -13,14 +13,14 @@ from pydantic import Field
 
 from kinoloop import durable
 from kinoloop.environment import Environment
-from kinoloop.settings import Config
+from kinoloop.settings import FrozenRecord
 from kinoloop.training.model_selection import Outcome, choose
 
 FILE = "spool.json"
 BUNDLE = "bundle"
 
 
-class Spool(Config):
+class Spool(FrozenRecord):
     """What MLflow is to be told of one retrain.
 
     Attributes:

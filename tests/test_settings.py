@@ -1,12 +1,16 @@
 import ast
+import math
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from kinoloop.release.gates import Gain
+from pydantic import ValidationError
 
 from kinoloop.errors import ConfigError
 from kinoloop.settings import SECTIONS, Config, config_of, read_section
+from kinoloop.training.model_selection import build_candidate
 
 REPOSITORY = Path(__file__).parent.parent
 SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
@@ -96,6 +100,33 @@ def test_whoever_reads_a_section_reads_it_into_the_config_of_the_table():
                         assert SECTIONS[section].endswith(f":{config}"), path
                         read.add(section)
     assert read == set(SECTIONS)
+
+
+def _with_number(written, number):
+    """A section with one of its decimal numbers replaced, for each of them."""
+    for key, value in written.items():
+        if isinstance(value, float):
+            yield {**written, key: number}
+        elif isinstance(value, dict):
+            yield from ({**written, key: changed} for changed in _with_number(value, number))
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+def test_no_setting_is_infinite_or_not_a_number(number):
+    tried = 0
+    for section, written in tomllib.loads(SETTINGS_FILE.read_text()).items():
+        for changed in _with_number(written, float(number)):
+            with pytest.raises(ValidationError, match="finite number"):
+                config_of(section).model_validate(changed)
+            tried += 1
+    assert tried > 50
+    with pytest.raises(ConfigError, match="finite number"):
+        build_candidate({"kind": "ease", "regularization": float(number)}, seed=0)
+
+
+def test_a_record_may_hold_what_could_not_be_measured():
+    gain = Gain(mean=math.nan, low=math.nan, high=math.inf, users=0, confidence=0.95)
+    assert math.isnan(gain.mean)
 
 
 def test_every_unknown_section_is_named(tmp_path):

@@ -28,16 +28,21 @@ def tune(
     ),
 ) -> None:
     """Search for better settings on the validation window, and write them as TOML."""
+    import math
+
     from kinoloop import durable
     from kinoloop.data.interest import InterestConfig
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
+    from kinoloop.errors import ConfigError
     from kinoloop.settings import read_section
     from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_problem
     from kinoloop.tuning.study import Search
     from kinoloop.tuning.study import tune as search_settings
     from kinoloop.tuning.toml import candidate_block, want_of_time
 
+    if not math.isfinite(minutes):
+        raise ConfigError(f"--minutes is {minutes}; expected a finite number of minutes")
     environment, console = Environment(), Console(highlight=False)
     config = read_section("retrain", RetrainConfig, environment.settings_file)
     interest = read_section("interest", InterestConfig, environment.settings_file)

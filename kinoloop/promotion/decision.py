@@ -33,10 +33,10 @@ from kinoloop.promotion.latency import measure_latency
 from kinoloop.ranking.rerank import Reranked
 from kinoloop.release.info import BundleInfo
 from kinoloop.release.release import Release
-from kinoloop.settings import Config
+from kinoloop.settings import FrozenRecord
 
 
-class Contender(Config):
+class Contender(FrozenRecord):
     """One side of a decision."""
 
     version: str
@@ -48,7 +48,7 @@ class Contender(Config):
     metrics: dict[str, float]
 
 
-class Decision(Config):
+class Decision(FrozenRecord):
     """The record of one promotion, granted or refused."""
 
     decided_at: datetime
@@ -69,7 +69,7 @@ class Decision(Config):
         return [gate.refusal for gate in self.gates if not gate.passed]
 
 
-class Sides(Config):
+class Sides(FrozenRecord):
     """Numbers in the registry of the two releases."""
 
     challenger: str

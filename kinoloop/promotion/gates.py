@@ -9,7 +9,7 @@ from pydantic import Field
 from kinoloop.errors import BundleError
 from kinoloop.promotion.latency import Latency
 from kinoloop.release.release import Release
-from kinoloop.settings import Config
+from kinoloop.settings import Config, FrozenRecord
 
 COMPARED_BY = "ndcg@10"
 
@@ -53,7 +53,7 @@ class PromoteConfig(Config):
     seed: int = Field(0, ge=0, description="Of the bootstrap.")
 
 
-class Gate(Config):
+class Gate(FrozenRecord):
     """One condition of promotion.
 
     Attributes:
@@ -77,7 +77,7 @@ class Gate(Config):
         return f"{self.name}: {self.measured}, required {self.required}{advice}"
 
 
-class Gain(Config):
+class Gain(FrozenRecord):
     """Mean difference of NDCG@10, challenger − champion, with its interval."""
 
     mean: float

@@ -17,7 +17,7 @@ from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError
 from kinoloop.release.user_histories import UserHistories
-from kinoloop.settings import Config, first_fault
+from kinoloop.settings import FrozenRecord, first_fault
 
 TOLERANCE = 1e-3
 """Of a score, relative to the largest of its answer; bf16-free CPU kernels agree within 1e-5."""
@@ -29,7 +29,7 @@ Answer = Sequence[tuple[str, float]]
 Ask = Callable[[dict[str, Any]], Answer]
 
 
-class Case(Config):
+class Case(FrozenRecord):
     """One golden request with its answer.
 
     Attributes:

@@ -15,13 +15,13 @@ from kinoloop.errors import BundleError
 from kinoloop.release.files import digests
 from kinoloop.release.parts import check_names
 from kinoloop.release.signature import Trust
-from kinoloop.settings import Config, first_fault
+from kinoloop.settings import FrozenRecord, first_fault
 
 FORMAT = 1
 """Raised when an older reader would misread a bundle."""
 
 
-class Lineage(Config):
+class Lineage(FrozenRecord):
     """Where a release comes from; the caller of `write_bundle` tells it.
 
     Attributes:

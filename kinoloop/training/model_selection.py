@@ -30,7 +30,7 @@ from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
-from kinoloop.settings import Config
+from kinoloop.settings import Config, FrozenRecord
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Problem:
     split: Split
 
 
-class Outcome(Config):
+class Outcome(FrozenRecord):
     """What one candidate achieved, as JSON.
 
     Attributes:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import RECOMMENDERS, Report
-from kinoloop.settings import Config
+from kinoloop.settings import Config, FrozenRecord
 from kinoloop.training.model_selection import Problem, build_candidate
 from kinoloop.tuning.space import Dimension, default_point, draw, search_space, settings_of
 
@@ -51,7 +51,7 @@ class Attempt(NamedTuple):
     seconds: float
 
 
-class Tuned(Config):
+class Tuned(FrozenRecord):
     """What a study has found so far.
 
     Attributes:

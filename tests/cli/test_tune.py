@@ -35,3 +35,9 @@ def test_an_unknown_kind_is_named(monkeypatch, tmp_path):
     _home(monkeypatch, tmp_path)
     done = RUN.invoke(app, ["tune", "oracle"])
     assert "no recommender is called 'oracle'" in str(done.exception)
+
+
+def test_a_budget_without_an_end_is_refused():
+    done = RUN.invoke(app, ["tune", "ease", "--minutes", "inf"])
+    assert "--minutes is inf; expected a finite number" in str(done.exception)
+    assert RUN.invoke(app, ["tune", "ease", "--minutes", "nan"]).exit_code == 2
