@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from kinoloop.release.gates import Gain
 from pydantic import ValidationError
 
 from kinoloop.errors import ConfigError
+from kinoloop.promotion.gates import Gain
 from kinoloop.settings import SECTIONS, Config, config_of, read_section
 from kinoloop.training.model_selection import build_candidate
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.devices import fetch
 from kinoloop.encoders.base import Encoder, ModalityName
 from kinoloop.encoders.images import Preprocess
-from kinoloop.encoders.pretrained import encode_present, fetch, mean_of_units
+from kinoloop.encoders.pretrained import encode_present, mean_of_units
 from kinoloop.media.content import VideoContent
 
 if TYPE_CHECKING:

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.signal import resample_poly
 
+from kinoloop.devices import compiled, fetch
 from kinoloop.encoders import checkpoint
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, ModalityName, Takes
-from kinoloop.encoders.pretrained import (
-    compiled,
-    encode_present,
-    fetch,
-    load,
-    locate,
-    mean_of_units,
-)
+from kinoloop.encoders.pretrained import encode_present, load, locate, mean_of_units
 from kinoloop.media.content import VideoContent
 
 CODE_VERSION = 2

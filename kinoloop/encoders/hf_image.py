@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kinoloop.devices import compiled
 from kinoloop.encoders import checkpoint
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
 from kinoloop.encoders.frames import FrameEncoder
 from kinoloop.encoders.images import load_preprocess
-from kinoloop.encoders.pretrained import compiled, load, locate
+from kinoloop.encoders.pretrained import load, locate
 
 if TYPE_CHECKING:
     import torch

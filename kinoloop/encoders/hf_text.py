@@ -12,18 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.devices import compiled, fetch
 from kinoloop.encoders import checkpoint
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, TextEncoder
 from kinoloop.encoders.pooling import Pooling, pool, pooling_of, prefixes_of
-from kinoloop.encoders.pretrained import (
-    Pretrained,
-    compiled,
-    encode_present,
-    fetch,
-    load,
-    locate,
-    normalise,
-)
+from kinoloop.encoders.pretrained import Pretrained, encode_present, load, locate, normalise
 from kinoloop.media.content import VideoContent
 
 if TYPE_CHECKING:

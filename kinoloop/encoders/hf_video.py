@@ -11,17 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.devices import compiled, fetch
 from kinoloop.encoders import checkpoint
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
 from kinoloop.encoders.frames import VisualEncoder
 from kinoloop.encoders.images import load_preprocess
-from kinoloop.encoders.pretrained import (
-    compiled,
-    fetch,
-    load,
-    locate,
-    normalise,
-)
+from kinoloop.encoders.pretrained import load, locate, normalise
 from kinoloop.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,20 +1,18 @@
 """Load Hugging Face models by name or folder: safetensors only, no code from a repository.
 
-On a GPU in bfloat16 where there is one, on the CPU in float32 otherwise, without being told. Input
-goes through pinned memory without waiting, results are fetched once a call: the GPU works on one
-batch while the next one is made ready.
+They run where `kinoloop.devices` says. Input goes through pinned memory without waiting.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.devices import place
 from kinoloop.encoders.checkpoint import weight_files
 from kinoloop.errors import ConfigError
 
@@ -134,35 +132,6 @@ def load(
     model = model.to(device).eval()
     logger.info("loaded %s on %s in %s", directory.name, device, dtype)
     return Pretrained(model, directory, device, dtype, has_pooler=not unpooled)
-
-
-@lru_cache(maxsize=1)
-def place() -> "tuple[torch.device, torch.dtype]":
-    """Where models run here, and in which precision; looked up once a process."""
-    import torch
-
-    if torch.cuda.is_available():
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        return torch.device("cuda"), dtype
-    return torch.device("cpu"), torch.float32
-
-
-def compiled(forward: Callable[..., Any], *, wanted: bool) -> Callable[..., Any]:
-    """The forward pass, compiled where that is wanted: the first batch then takes a minute."""
-    if not wanted:
-        return forward
-    import torch
-
-    result: Callable[..., Any] = torch.compile(forward)
-    return result
-
-
-def fetch(batches: "Sequence[torch.Tensor]") -> NDArray[np.float32]:
-    """Results of several batches as one array; the only place where anybody waits for the GPU."""
-    import torch
-
-    result: NDArray[np.float32] = torch.cat(list(batches)).float().cpu().numpy()
-    return result
 
 
 def first_line(err: Exception) -> str:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kinoloop.devices import compiled, place
 from kinoloop.encoders.base import ENCODERS, EncoderConfig, Takes
 from kinoloop.encoders.checkpoint import model_facts, read_json, weight_files
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.encoders.frames import FrameEncoder
 from kinoloop.encoders.images import ImageSteps, preprocess_by
-from kinoloop.encoders.pretrained import Pretrained, compiled, locate, place
+from kinoloop.encoders.pretrained import Pretrained, locate
 from kinoloop.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kinoloop.devices import place
 from kinoloop.encoders.minilm import packaged_model
-from kinoloop.encoders.pretrained import load, locate, place
+from kinoloop.encoders.pretrained import load, locate
 from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.policies import Tuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig

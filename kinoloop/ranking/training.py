@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kinoloop.encoders.pretrained import place
+from kinoloop.devices import place
 from kinoloop.models.base import Report, State
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.language import Language

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.encoders.pretrained import place
+from kinoloop.devices import place
 from kinoloop.models.base import Report, State
 from kinoloop.models.matching.config import ConcatMatchConfig
 from kinoloop.models.matching.network import Matcher

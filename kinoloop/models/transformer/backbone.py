@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinoloop.encoders.pretrained import locate, place
+from kinoloop.devices import place
+from kinoloop.encoders.pretrained import locate
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
 from kinoloop.models.transformer import attention

@@ -25,7 +25,7 @@ def weights_dtype(config: BackboneConfig, native: torch.dtype) -> torch.dtype:
 
     Args:
         config: The policy.
-        native: In which models run here, see `kinoloop.encoders.pretrained.place`.
+        native: In which models run here, see `kinoloop.devices.place`.
     """
     return native if config.tune in ("head", "lora", "adalora") else torch.float32
 
