@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
 from tasks.promotion import (
-    find_contenders,
+    find_challenge,
     known_refusals,
     move_champion,
     one_promotion,
@@ -34,11 +34,11 @@ def promote(*, force: bool = False) -> dict[str, Any]:
     """
     environment, logger = Environment(), get_run_logger()
     with one_promotion(environment):
-        contest = find_contenders(environment)
-        if contest is None:
+        challenge = find_challenge(environment)
+        if challenge is None:
             logger.info("no challenger waits; `kinoloop retrain` makes one")
             return {"outcome": "nothing to do", "version": None, "decision": None, "refused_by": []}
-        version, known = contest.challenger.version, known_refusals(contest)
+        version, known = challenge.challenger.version, known_refusals(challenge)
         if known and not force:
             for refusal in known:
                 logger.warning("version %s was refused before by %s", version, refusal)
@@ -48,10 +48,10 @@ def promote(*, force: bool = False) -> dict[str, Any]:
                 "decision": None,
                 "refused_by": known,
             }
-        decision = weigh(contest)
-        record_decision(contest, decision)  # first: no champion is without its record
+        decision = weigh(challenge)
+        record_decision(challenge, decision)  # first: no champion is without its record
         if decision.promoted:
-            move_champion(contest)
+            move_champion(challenge)
         prune_releases(environment)
     outcome = "promoted" if decision.promoted else "refused"
     logger.info("version %s is %s", version, outcome)

@@ -18,7 +18,7 @@ from kinoloop.errors import KinoloopError
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
-from kinoloop.training.model_selection import Problem, RetrainConfig, load_problem
+from kinoloop.training.model_selection import RetrainConfig, TrainingData, load_training_data
 from tasks.spool import FILE as SPOOL
 from tasks.versioning import dataset_version
 
@@ -69,9 +69,9 @@ class Plan:
         return ModelRegistry(self.environment.tracking_uri)
 
     @cached_property
-    def problem(self) -> Problem:
+    def training_data(self) -> TrainingData:
         """Catalogue, histories and split, read once a run."""
-        return load_problem(self.tables, self.config, self.interest)
+        return load_training_data(self.tables, self.config, self.interest)
 
 
 def plan_retrain(environment: Environment, *, force: bool) -> Plan:

@@ -46,8 +46,8 @@ TAG_LENGTH = 5000  # of MLflow
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Who stands against whom, on which evidence.
+class Challenge:
+    """A challenger against the champion, on which evidence.
 
     Attributes:
         environment: Where things are.
@@ -87,8 +87,8 @@ def one_promotion(environment: Environment, *, timeout_s: float = 21_600) -> Ite
         ) from err
 
 
-@task(name="find contenders", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
-def find_contenders(environment: Environment) -> Contest | None:
+@task(name="find challenger", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def find_challenge(environment: Environment) -> Challenge | None:
     """The challenger and the champion; None where nobody waits."""
     registry = ModelRegistry(environment.tracking_uri)
     challenger, champion = registry.by_alias("challenger"), registry.champion()
@@ -97,13 +97,13 @@ def find_contenders(environment: Environment) -> Contest | None:
     config = read_section("promote", PromoteConfig, environment.settings_file)
     facts = [champion and champion.digest, dataset_version(environment), config.model_dump()]
     evidence = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    return Contest(environment, config, challenger, champion, evidence)
+    return Challenge(environment, config, challenger, champion, evidence)
 
 
-def known_refusals(contest: Contest) -> list[str]:
+def known_refusals(challenge: Challenge) -> list[str]:
     """Which gates refused the challenger on this evidence; empty where it was not weighed on it."""
-    tags = contest.challenger.tags
-    return refusals_of(tags) if tags.get(REFUSED) == contest.evidence else []
+    tags = challenge.challenger.tags
+    return refusals_of(tags) if tags.get(REFUSED) == challenge.evidence else []
 
 
 def refusals_of(tags: Mapping[str, str]) -> list[str]:
@@ -114,11 +114,11 @@ def refusals_of(tags: Mapping[str, str]) -> list[str]:
 
 
 @task(name="weigh", cache_policy=NO_CACHE)
-def weigh(contest: Contest) -> Decision:
+def weigh(challenge: Challenge) -> Decision:
     """Measure both on the challenger's test window, cut again from the current tables."""
-    environment = contest.environment
-    challenger = _open(contest.registry, contest.challenger, environment)
-    champion, notes = _open_champion(contest)
+    environment = challenge.environment
+    challenger = _open(challenge.registry, challenge.challenger, environment)
+    champion, notes = _open_champion(challenge)
     tables = Tables(environment.data_dir)
     ids = load_catalogue(tables, {}).ids
     known_until = challenger.info.known_until
@@ -130,37 +130,37 @@ def weigh(contest: Contest) -> Decision:
     )
     holdout = cut(histories, SplitConfig.model_validate(challenger.info.split)).test
     versions = Sides(
-        challenger=contest.challenger.version,
-        champion=contest.champion.version if contest.champion and champion else None,
+        challenger=challenge.challenger.version,
+        champion=challenge.champion.version if challenge.champion and champion else None,
     )
-    decision = decide(challenger, champion, holdout, contest.config, ids=ids, versions=versions)
+    decision = decide(challenger, champion, holdout, challenge.config, ids=ids, versions=versions)
     return decision.model_copy(update={"notes": [*decision.notes, *notes]})
 
 
 @task(name="move champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
-def move_champion(contest: Contest) -> None:
+def move_champion(challenge: Challenge) -> None:
     """Make the challenger champion, if both are still who they were when they were weighed.
 
     Raises:
         RegistryError: Somebody moved an alias meanwhile, or MLflow is away or refuses.
     """
-    registry, weighed = contest.registry, contest.champion and contest.champion.version
-    with registry.moving_aliases(contest.environment.state_dir):
+    registry, weighed = challenge.registry, challenge.champion and challenge.champion.version
+    with registry.moving_aliases(challenge.environment.state_dir):
         champion = registry.champion()
         now = champion and champion.version
-        if now not in {weighed, contest.challenger.version}:
+        if now not in {weighed, challenge.challenger.version}:
             raise RegistryError(
                 f"the champion changed from version {weighed} to {now} while "
-                f"version {contest.challenger.version} was weighed; promote again"
+                f"version {challenge.challenger.version} was weighed; promote again"
             )
-        if now != contest.challenger.version:  # else an earlier attempt of this task got that far
-            aliases.promote(registry, contest.challenger.version)
-        registry.set_tag(contest.challenger.version, PROMOTED, contest.evidence)
-    logger.info("version %s is champion", contest.challenger.version)
+        if now != challenge.challenger.version:  # else an earlier attempt of this task got that far
+            aliases.promote(registry, challenge.challenger.version)
+        registry.set_tag(challenge.challenger.version, PROMOTED, challenge.evidence)
+    logger.info("version %s is champion", challenge.challenger.version)
 
 
 @task(name="record decision", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
-def record_decision(contest: Contest, decision: Decision) -> None:
+def record_decision(challenge: Challenge, decision: Decision) -> None:
     """Keep the record in MLflow (with the challenger's run) and as a Prefect artifact.
 
     It is written before an alias moves: killed in between, a decision stands there that was not
@@ -168,17 +168,19 @@ def record_decision(contest: Contest, decision: Decision) -> None:
     way round a champion would be in service for which nobody could say why.
     """
     page = to_markdown(decision)
-    runs, run_id = Runs(contest.environment.tracking_uri), contest.challenger.run_id
+    runs, run_id = Runs(challenge.environment.tracking_uri), challenge.challenger.run_id
     name = f"decisions/{decision.decided_at:%Y%m%dT%H%M%S}"
     runs.log_text(run_id, decision.model_dump_json(indent=2), f"{name}.json")
     runs.log_text(run_id, page, f"{name}.md")
     verdict = PROMOTED if decision.promoted else REFUSED
     if not decision.promoted:
         reasons = "\n".join(decision.refusals)[:TAG_LENGTH]
-        contest.registry.set_tag(contest.challenger.version, REFUSED_BECAUSE, reasons)
-        contest.registry.set_tag(contest.challenger.version, REFUSED, contest.evidence)
+        challenge.registry.set_tag(challenge.challenger.version, REFUSED_BECAUSE, reasons)
+        challenge.registry.set_tag(challenge.challenger.version, REFUSED, challenge.evidence)
     create_markdown_artifact(
-        key="decision", markdown=page, description=f"Version {contest.challenger.version} {verdict}"
+        key="decision",
+        markdown=page,
+        description=f"Version {challenge.challenger.version} {verdict}",
     )
 
 
@@ -218,12 +220,12 @@ def _record_rollback(
     )
 
 
-def _open_champion(contest: Contest) -> tuple[Release | None, list[str]]:
+def _open_champion(challenge: Challenge) -> tuple[Release | None, list[str]]:
     """The champion's release; a note and none where it is damaged, gone or not to be trusted.
 
     A champion that nobody can open serves nobody, and would else stand in every successor's way.
     """
-    champion, environment = contest.champion, contest.environment
+    champion, environment = challenge.champion, challenge.environment
     if champion is None:
         return None, []
     why = ""
@@ -231,7 +233,7 @@ def _open_champion(contest: Contest) -> tuple[Release | None, list[str]]:
         why = "it is not signed by a key that is trusted here"
     else:
         try:
-            return _open(contest.registry, champion, environment), []
+            return _open(challenge.registry, champion, environment), []
         except BundleError as err:
             why = str(err)
     note = (

@@ -23,7 +23,7 @@ from kinoloop.release.signature import load_signer
 from kinoloop.training.model_selection import Outcome
 from tasks.ranker import log_ranker
 from tasks.spool import BUNDLE, FILE, Spool, read_spool, waiting
-from tasks.training_report import contest_page, plot_candidates, plot_epochs
+from tasks.training_report import plot_candidates, plot_epochs, selection_page
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def publish(environment: Environment, folder: Path) -> ModelVersion:
     shutil.rmtree(folder)
     create_markdown_artifact(
         key="retrain",
-        markdown=contest_page(spool.outcomes, spool.failed, version),
+        markdown=selection_page(spool.outcomes, spool.failed, version),
         description=f"Version {version.version}",
     )
     return version

@@ -36,14 +36,14 @@ def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
         logger.info("the ranker was finished earlier")
         return ranker_metrics(plan.work_dir)
     shutil.rmtree(folder, ignore_errors=True)
-    catalogue = plan.problem.catalogue
+    catalogue = plan.training_data.catalogue
     try:
         found = rank_winner(
             plan.ranker,
             models.load(plan.work_dir / winner.name / "model", catalogue),
             (
-                plan.problem.split,
-                plan.problem.histories,
+                plan.training_data.split,
+                plan.training_data.histories,
                 load_exposures(plan.tables, catalogue.ids),
             ),
             seed=plan.config.seed,
@@ -83,4 +83,4 @@ def load_ranker(plan: Plan) -> Ranker | None:
     """The ranker of this retrain; None where there is none."""
     if not ranker_metrics(plan.work_dir):
         return None
-    return Ranker.load(plan.work_dir / FOLDER / "model", plan.problem.catalogue)
+    return Ranker.load(plan.work_dir / FOLDER / "model", plan.training_data.catalogue)

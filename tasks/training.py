@@ -35,12 +35,12 @@ from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from kinoloop.training.fit import checkpoints_of
 from kinoloop.training.model_selection import (
-    CHOSEN_BY,
+    SELECTION_METRIC,
     Outcome,
     SplitConfig,
     choose,
-    compete,
-    competed,
+    fit_and_evaluate,
+    scores_by_candidate,
 )
 from tasks.plan import Plan
 from tasks.publishing import PER_USER, replay, why_away
@@ -87,11 +87,11 @@ def told_before(plan: Plan, *, force: bool) -> tuple[ModelVersion | None, str]:
 @task(name="load data", cache_policy=NO_CACHE)
 def load_data(plan: Plan) -> dict[str, int]:
     """Read catalogue and histories and split them; too little of them fails here, clearly."""
-    split = plan.problem.split
+    split = plan.training_data.split
     sizes = {
-        "videos": len(plan.problem.catalogue),
-        "users": len(plan.problem.histories),
-        "interactions": len(plan.problem.histories.videos),
+        "videos": len(plan.training_data.catalogue),
+        "users": len(plan.training_data.histories),
+        "interactions": len(plan.training_data.histories.videos),
         "training_interactions": len(split.train.videos),
         "validation_users": len(split.validation),
         "test_users": len(split.test),
@@ -111,22 +111,22 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     shutil.rmtree(folder, ignore_errors=True)
     logger.info("fitting %s", name)
     checkpoints = checkpoints_of(plan.environment, name)
-    recommender, outcome, per_user = compete(
-        candidate, plan.problem, seed=plan.config.seed, checkpoints=checkpoints
+    recommender, outcome, per_user = fit_and_evaluate(
+        candidate, plan.training_data, seed=plan.config.seed, checkpoints=checkpoints
     )
     recommender.save(folder / "model")
     per_user.drop("user_id").write_parquet(folder / PER_USER)  # rows pair without naming anybody
     durable.sync_tree(folder)  # the outcome says that all of it is there
     durable.write_text(done, outcome.model_dump_json())
     shutil.rmtree(checkpoints, ignore_errors=True)
-    logger.info("%s: %s %.4f", name, CHOSEN_BY, outcome.validation[CHOSEN_BY])
+    logger.info("%s: %s %.4f", name, SELECTION_METRIC, outcome.validation[SELECTION_METRIC])
     return outcome
 
 
 def _finished(plan: Plan, folder: Path) -> Outcome | None:
     """What an earlier run finished; None where a file of it is damaged, so that it is made anew."""
     try:
-        models.load(folder / "model", plan.problem.catalogue)
+        models.load(folder / "model", plan.training_data.catalogue)
         pl.scan_parquet(folder / PER_USER).collect_schema()
         return Outcome.model_validate_json((folder / "outcome.json").read_bytes())
     except (OSError, ValueError, KeyError, SafetensorError, pl.exceptions.PolarsError) as err:
@@ -145,12 +145,12 @@ def release_winner(
     """
     winner, bundle = choose(outcomes), plan.work_dir / BUNDLE
     if not bundle.exists():
-        catalogue = plan.problem.catalogue
+        catalogue = plan.training_data.catalogue
         write_bundle(
             bundle,
             recommender=models.load(plan.work_dir / winner.name / "model", catalogue),
             catalogue=catalogue,
-            histories=plan.problem.histories,
+            histories=plan.training_data.histories,
             lineage=_lineage(plan, winner, outcomes),
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
             ranker=load_ranker(plan),
@@ -162,7 +162,7 @@ def release_winner(
         tags={
             "dataset_version": plan.dataset_version,
             "settings_hash": plan.settings_hash,
-            **{f"fingerprint.{m}": f for m, f in plan.problem.catalogue.fingerprints.items()},
+            **{f"fingerprint.{m}": f for m, f in plan.training_data.catalogue.fingerprints.items()},
         },
         outcomes=list(outcomes),
         failed=dict(failed),
@@ -171,15 +171,15 @@ def release_winner(
     write_spool(plan.work_dir, spool)
     return {
         "candidate": winner.name,
-        "competed": competed(outcomes),
+        "competed": scores_by_candidate(outcomes),
         "failed": spool.failed,
         "ranker": spool.ranker,
     }
 
 
 def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineage:
-    split = plan.problem.split
-    trained, known = split.train.timestamps, plan.problem.histories.timestamps
+    split = plan.training_data.split
+    trained, known = split.train.timestamps, plan.training_data.histories.timestamps
     return Lineage(
         name=winner.name,
         dataset_version=plan.dataset_version,
@@ -191,8 +191,8 @@ def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineag
         trained_until=_moment(trained.max()),
         known_until=_moment(known.max()),
         split=_split(plan),
-        encoders=text_encoder(plan.tables, plan.problem.catalogue.fingerprints),
-        competed=competed(outcomes),
+        encoders=text_encoder(plan.tables, plan.training_data.catalogue.fingerprints),
+        competed=scores_by_candidate(outcomes),
         fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
         metrics=winner.test,
         ranker=ranker_metrics(plan.work_dir),

@@ -4,32 +4,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kinoloop.registry.client import ModelVersion
-from kinoloop.training.model_selection import CHOSEN_BY, Outcome, choose
+from kinoloop.training.model_selection import SELECTION_METRIC, Outcome, choose
 
-_SHOWN = (CHOSEN_BY, "hr@10", "recall@20", "coverage@10")
+_SHOWN = (SELECTION_METRIC, "hr@10", "recall@20", "coverage@10")
 
 
-def contest_page(
+def selection_page(
     outcomes: Sequence[Outcome], failed: Mapping[str, str], version: ModelVersion
 ) -> str:
-    """Who competed, who won and by what, as Markdown."""
+    """The candidates, which one won and by what, as Markdown."""
     winner = choose(outcomes)
     lines = [
         f"# {winner.name} won: version {version.version} is registered",
         "",
-        f"Chosen by {CHOSEN_BY} on the validation window "
+        f"Chosen by {SELECTION_METRIC} on the validation window "
         f"({winner.validation['rows']:.0f} users), reported on the test window "
         f"({winner.test['rows']:.0f} users). Dataset version "
         f"`{version.tags.get('dataset_version')}`.",
         "",
-        f"| candidate | validation {CHOSEN_BY} | "
+        f"| candidate | validation {SELECTION_METRIC} | "
         + " | ".join(f"test {metric}" for metric in _SHOWN)
         + " | fit s |",
         "| --- " * (len(_SHOWN) + 3) + "|",
     ]
-    for outcome in sorted(outcomes, key=lambda o: -o.validation[CHOSEN_BY]):
+    for outcome in sorted(outcomes, key=lambda o: -o.validation[SELECTION_METRIC]):
         cells = [f"{outcome.test[m]:.4f}" for m in _SHOWN]
-        row = [outcome.name, f"{outcome.validation[CHOSEN_BY]:.4f}", *cells]
+        row = [outcome.name, f"{outcome.validation[SELECTION_METRIC]:.4f}", *cells]
         lines.append("| " + " | ".join([*row, f"{outcome.fit_seconds:.1f}"]) + " |")
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
     return "\n".join(lines) + "\n"
@@ -39,14 +39,14 @@ def plot_candidates(outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Draw what each candidate reached on both windows; returns the PNG."""
     from matplotlib.figure import Figure
 
-    ranked = sorted(outcomes, key=lambda o: o.validation[CHOSEN_BY])
+    ranked = sorted(outcomes, key=lambda o: o.validation[SELECTION_METRIC])
     figure = Figure(figsize=(7, 1 + 0.5 * len(ranked)), layout="constrained")
     axes = figure.subplots()
     for shift, window in ((0.2, "validation"), (-0.2, "test")):
-        values = [getattr(outcome, window)[CHOSEN_BY] for outcome in ranked]
+        values = [getattr(outcome, window)[SELECTION_METRIC] for outcome in ranked]
         axes.barh([i + shift for i in range(len(ranked))], values, height=0.4, label=window)
     axes.set_yticks(range(len(ranked)), [outcome.name for outcome in ranked])
-    axes.set_xlabel(CHOSEN_BY)
+    axes.set_xlabel(SELECTION_METRIC)
     axes.legend(loc="lower right")
     path = folder / "candidates.png"
     figure.savefig(path, dpi=120)

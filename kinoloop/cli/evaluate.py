@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kinoloop.environment import Environment
     from kinoloop.evaluation.evaluate import Evaluation
     from kinoloop.evaluation.standings import Standing
-    from kinoloop.training.model_selection import Problem
+    from kinoloop.training.model_selection import TrainingData
 
 SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "map@10", "auc")
 BEYOND = ("coverage@10", "novelty@10", "popularity_lift@10")
@@ -44,22 +44,22 @@ def evaluate(
     from kinoloop.evaluation.plots import plot_slices, plot_standings, plot_tradeoff
     from kinoloop.evaluation.standings import per_user, standings
     from kinoloop.settings import read_section
-    from kinoloop.training.model_selection import RetrainConfig, load_problem
+    from kinoloop.training.model_selection import RetrainConfig, load_training_data
 
     if window not in {"test", "validation"}:
         raise ConfigError(f"--window is {window!r}; there are test and validation")
     environment, console = Environment(), Console(highlight=False)
     config = read_section("retrain", RetrainConfig, environment.settings_file)
     interest = read_section("interest", InterestConfig, environment.settings_file)
-    problem = load_problem(Tables(environment.data_dir), config, interest)
+    data = load_training_data(Tables(environment.data_dir), config, interest)
     found: dict[str, Evaluation] = {}
     if champion:
-        found |= _champion(environment, problem, window)
+        found |= _champion(environment, data, window)
     wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
     with console.status("Fitting") as status:
         for settings in wanted:
             status.update(f"Fitting {settings.get('name') or settings['kind']}")
-            found |= _fitted(settings, problem, window, config.seed)
+            found |= _fitted(settings, data, window, config.seed)
     rows = standings(found, reference=next(iter(found)), seed=config.seed)
     _show(console, rows, reference=next(iter(found)))
     folder = out or environment.state_dir / "evaluation"
@@ -77,23 +77,23 @@ def _settings(name: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _fitted(
-    settings: dict[str, Any], problem: "Problem", window: str, seed: int
+    settings: dict[str, Any], data: "TrainingData", window: str, seed: int
 ) -> "dict[str, Evaluation]":
     from threadpoolctl import threadpool_limits
 
     from kinoloop.evaluation.evaluate import evaluate as measure
     from kinoloop.training.model_selection import build_candidate, candidate_name
 
-    split = problem.split
+    split = data.split
     with threadpool_limits(limits=1):
         model = build_candidate(settings, seed=seed)
-        model.fit(split.train, problem.catalogue, validation=split.validation)
+        model.fit(split.train, data.catalogue, validation=split.validation)
         holdout = split.test if window == "test" else split.validation
         return {candidate_name(settings): measure(model, holdout, train=split.train)}
 
 
 def _champion(
-    environment: "Environment", problem: "Problem", window: str
+    environment: "Environment", data: "TrainingData", window: str
 ) -> "dict[str, Evaluation]":
     """The release in service on the same window; nothing where none was promoted."""
     from kinoloop.errors import BundleError, RegistryError
@@ -113,9 +113,9 @@ def _champion(
     except (BundleError, RegistryError) as err:
         Console(stderr=True).print(f"[yellow]without the champion:[/] {escape(str(err))}")
         return {}
-    holdout = problem.split.test if window == "test" else problem.split.validation
+    holdout = data.split.test if window == "test" else data.split.validation
     name = f"champion ({release.info.name or release.info.kind})"
-    return {name: measure(release, holdout, problem.catalogue.ids)}
+    return {name: measure(release, holdout, data.catalogue.ids)}
 
 
 def _show(console: Console, rows: "list[Standing]", *, reference: str) -> None:

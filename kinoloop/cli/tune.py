@@ -36,7 +36,7 @@ def tune(
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError
     from kinoloop.settings import read_section
-    from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_problem
+    from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_training_data
     from kinoloop.tuning.study import Search
     from kinoloop.tuning.study import tune as search_settings
     from kinoloop.tuning.toml import candidate_block, want_of_time
@@ -60,7 +60,7 @@ def tune(
     with console.status(f"Searching for {minutes:g} minutes"):
         tuned = search_settings(
             search,
-            load_problem(tables, config, interest),
+            load_training_data(tables, config, interest),
             environment.state_dir / "tuning" / "studies.db",
             tried=lambda attempt: console.print(_line(attempt)),
         )

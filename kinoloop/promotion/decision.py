@@ -36,7 +36,7 @@ from kinoloop.release.release import Release
 from kinoloop.settings import FrozenRecord
 
 
-class Contender(FrozenRecord):
+class MeasuredRelease(FrozenRecord):
     """One side of a decision."""
 
     version: str
@@ -53,8 +53,8 @@ class Decision(FrozenRecord):
 
     decided_at: datetime
     promoted: bool
-    challenger: Contender
-    champion: Contender | None
+    challenger: MeasuredRelease
+    champion: MeasuredRelease | None
     window_from: datetime | None
     window_until: datetime | None
     users: int
@@ -113,10 +113,10 @@ def decide(
     return Decision(
         decided_at=datetime.now(UTC),
         promoted=all(gate.passed for gate in gates),
-        challenger=_contender(challenger.info, versions.challenger, new),
+        challenger=_measured_release(challenger.info, versions.challenger, new),
         champion=None
         if champion is None or old is None
-        else _contender(champion.info, versions.champion or "", old),
+        else _measured_release(champion.info, versions.champion or "", old),
         window_from=_moment(holdout.targets.timestamps, np.min),
         window_until=_moment(holdout.targets.timestamps, np.max),
         users=users,
@@ -159,8 +159,8 @@ def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:
     )
 
 
-def _contender(info: BundleInfo, version: str, measured: Evaluation) -> Contender:
-    return Contender(
+def _measured_release(info: BundleInfo, version: str, measured: Evaluation) -> MeasuredRelease:
+    return MeasuredRelease(
         version=version,
         digest=info.digest,
         name=info.name,

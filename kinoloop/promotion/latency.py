@@ -1,6 +1,6 @@
 """What an answer costs, measured in turns, so that a busy machine changes no decision.
 
-Milliseconds of one machine say as much about its other work as about a release. So the contenders
+Milliseconds of one machine say as much about its other work as about a release. So the releases
 answer the same requests in turns, in the same minutes, and what is compared is the CPU time that
 each answer took: a ratio, with a bootstrap interval over requests. Beside them runs a *floor*, a
 plain answer of fixed arithmetic, so that there is a measure without a champion, and one that does
@@ -46,7 +46,7 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the answers of one contender cost.
+    """What the answers of one release cost.
 
     Attributes:
         cpu_s: (n_requests,) CPU seconds of each request, the least of its turns.
@@ -64,7 +64,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Ratio:
-    """CPU time of one contender over that of another, with its interval."""
+    """CPU time of one release over that of another, with its interval."""
 
     value: float
     low: float
@@ -133,10 +133,10 @@ def measure_latency(
 def in_turns(
     answers: Mapping[str, Answer], requests: int, *, clocks: Clocks, turns: int = TURNS
 ) -> dict[str, Costs]:
-    """Ask all contenders every request, one after the other, several times.
+    """Ask all releases every request, one after the other, several times.
 
     Args:
-        answers: Contenders by name.
+        answers: Releases by name.
         requests: How many each is asked.
         clocks: Read around each answer.
         turns: Times that each request is asked; who begins changes with each.
@@ -200,9 +200,9 @@ def _release_answer(release: Release, asking: Histories) -> Answer:
     return lambda request: release.recommend(requests[request], top_k=TOP_K)
 
 
-def _order(contenders: int, turns: int, requests: int) -> Iterator[tuple[int, int, int]]:
-    """Turn, request and contender of each answer."""
+def _order(releases: int, turns: int, requests: int) -> Iterator[tuple[int, int, int]]:
+    """Turn, request and release of each answer."""
     for turn in range(turns):
         for request in range(requests):
-            for place in range(contenders):
-                yield turn, request, (place + turn) % contenders
+            for place in range(releases):
+                yield turn, request, (place + turn) % releases

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from kinoloop.promotion.decision import Contender, Decision
+from kinoloop.promotion.decision import Decision, MeasuredRelease
 from kinoloop.promotion.gates import COMPARED_BY, Gate
 
 _SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
 
 
 def to_markdown(decision: Decision) -> str:
-    """Who competed, on which data, by how much with which confidence, and which gates passed."""
+    """The candidates, on which data, by how much with which confidence, and which gates passed."""
     verdict = "promoted to champion" if decision.promoted else "refused"
     lines = [
         f"# Version {decision.challenger.version} {verdict}",
@@ -59,7 +59,7 @@ def _sides(decision: Decision) -> list[str]:
     return _table(["", *(role for role, _ in known)], _side_rows([side for _, side in known]))
 
 
-def _side_rows(sides: list[Contender]) -> list[list[str]]:
+def _side_rows(sides: list[MeasuredRelease]) -> list[list[str]]:
     facts = [
         ["version", *(side.version for side in sides)],
         ["recommender", *(f"{side.name or side.kind}" for side in sides)],

@@ -35,7 +35,7 @@ class Lineage(FrozenRecord):
         trained_until: Newest event of the training window.
         known_until: Newest event that was known, the end of the test window.
         split: Settings of the split, so that the test window can be cut again.
-        competed: Who competed: validation and test metric by name of the candidate.
+        competed: Of the model selection: validation and test metric by name of the candidate.
         encoders: Settings of the encoder of each modality, such as `{"text": {"kind": "minilm"}}`.
         fusion: Weights of the modalities in a plain similarity.
         metrics: Of the test window.

@@ -20,7 +20,7 @@ from kinoloop.training.model_selection import (
     RetrainConfig,
     build_candidate,
     candidate_name,
-    load_problem,
+    load_training_data,
 )
 
 logger = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ def fit_candidate(environment: Environment, name: str) -> None:
             f"{environment.settings_file} has no candidate {name!r}; there are "
             f"{', '.join(candidates)}"
         )
-    problem = load_problem(Tables(environment.data_dir), config, interest)
+    data = load_training_data(Tables(environment.data_dir), config, interest)
     recommender = build_candidate(candidates[name], seed=config.seed)
     recommender.checkpoints = checkpoints_of(environment, name)
-    recommender.fit(problem.split.train, problem.catalogue, validation=problem.split.validation)
+    recommender.fit(data.split.train, data.catalogue, validation=data.split.validation)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A contest of candidates: the same split for all, chosen on validation, reported on test.
+"""Model selection: the same split for all candidates, chosen on validation, reported on test.
 
 The winner is chosen on the validation window and measured on the test window, which nothing was
 chosen by. What was measured is what is released: nobody is fitted again on the test window, so
@@ -34,7 +34,7 @@ from kinoloop.settings import Config, FrozenRecord
 
 logger = logging.getLogger(__name__)
 
-CHOSEN_BY = "ndcg@10"
+SELECTION_METRIC = "ndcg@10"
 
 CANDIDATES: tuple[dict[str, Any], ...] = (
     {"kind": "popularity"},
@@ -62,7 +62,7 @@ class SplitConfig(Config):
 
 
 class RetrainConfig(SplitConfig):
-    """Section `[retrain]`: who competes, on what."""
+    """Section `[retrain]`: the candidates, and what they are compared on."""
 
     min_interactions: int = Field(
         1_000, ge=1, description="Fewer interactions than this prove nothing."
@@ -95,7 +95,7 @@ class RetrainConfig(SplitConfig):
 
 
 @dataclass(frozen=True)
-class Problem:
+class TrainingData:
     """What all candidates get.
 
     Attributes:
@@ -131,8 +131,8 @@ class Outcome(FrozenRecord):
     slices: dict[str, dict[str, float]]
 
 
-class Competed(NamedTuple):
-    """One candidate after the contest.
+class TrainedCandidate(NamedTuple):
+    """One candidate, fitted and measured.
 
     Attributes:
         recommender: Fitted.
@@ -163,7 +163,9 @@ def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
         raise ConfigError(f"[[retrain.candidates]] {name}: {err}") from err
 
 
-def load_problem(tables: Tables, config: RetrainConfig, interest: InterestConfig) -> Problem:
+def load_training_data(
+    tables: Tables, config: RetrainConfig, interest: InterestConfig
+) -> TrainingData:
     """Read catalogue and histories, and split them.
 
     Raises:
@@ -184,7 +186,7 @@ def load_problem(tables: Tables, config: RetrainConfig, interest: InterestConfig
                 f"the {name} window has {len(window)} users, expected at least "
                 f"{config.min_users} ([retrain] min_users); lengthen the windows or ingest more"
             )
-    return Problem(catalogue, histories, split)
+    return TrainingData(catalogue, histories, split)
 
 
 def cut(histories: Histories, config: SplitConfig) -> Split:
@@ -206,9 +208,9 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
     )
 
 
-def compete(
-    candidate: dict[str, Any], problem: Problem, *, seed: int, checkpoints: Path | None = None
-) -> Competed:
+def fit_and_evaluate(
+    candidate: dict[str, Any], data: TrainingData, *, seed: int, checkpoints: Path | None = None
+) -> TrainedCandidate:
     """Fit one candidate and measure it on both windows.
 
     One thread for linear algebra: the matrices are small, and threads that wait for each other
@@ -216,19 +218,19 @@ def compete(
 
     Args:
         candidate: Its settings.
-        problem: What all candidates get.
+        data: What all candidates get.
         seed: Of everything random.
         checkpoints: Where a long training keeps its checkpoints and goes on from.
     """
     recommender = build_candidate(candidate, seed=seed)
     recommender.checkpoints = checkpoints
     with threadpool_limits(limits=1):
-        outcome, per_user = _compete(recommender, candidate, problem)
-    return Competed(recommender, outcome, per_user)
+        outcome, per_user = _fit_and_evaluate(recommender, candidate, data)
+    return TrainedCandidate(recommender, outcome, per_user)
 
 
-def _compete(
-    recommender: Recommender, candidate: dict[str, Any], problem: Problem
+def _fit_and_evaluate(
+    recommender: Recommender, candidate: dict[str, Any], data: TrainingData
 ) -> tuple[Outcome, pl.DataFrame]:
     epochs: list[tuple[str, float, int]] = []
 
@@ -236,10 +238,10 @@ def _compete(
         epochs.append((name, float(value), step))
         logger.info("%s, epoch %d: %s %.4f", candidate_name(candidate), step, name, value)
 
-    split, started = problem.split, time.perf_counter()
+    split, started = data.split, time.perf_counter()
     recommender.fit(
         split.train,
-        problem.catalogue,
+        data.catalogue,
         validation=split.validation,
         report=report,
     )
@@ -260,13 +262,14 @@ def _compete(
 
 def choose(outcomes: Sequence[Outcome]) -> Outcome:
     """The best on validation; of equals the one that is named first."""
-    return max(outcomes, key=lambda outcome: outcome.validation[CHOSEN_BY])
+    return max(outcomes, key=lambda outcome: outcome.validation[SELECTION_METRIC])
 
 
-def competed(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+def scores_by_candidate(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     """The deciding metric of each candidate on both windows, for the record."""
     return {
-        o.name: {"validation": o.validation[CHOSEN_BY], "test": o.test[CHOSEN_BY]} for o in outcomes
+        o.name: {"validation": o.validation[SELECTION_METRIC], "test": o.test[SELECTION_METRIC]}
+        for o in outcomes
     }
 
 

@@ -1,4 +1,4 @@
-"""A ranker for the winner of a contest: fitted on its windows, blended on its validation."""
+"""A ranker for the selected recommender: fitted on its windows, blended on its validation."""
 
 import logging
 from dataclasses import replace
@@ -46,7 +46,7 @@ def rank_winner(
     Args:
         config: Settings.
         recommender: The winner.
-        data: The contest's split, all histories, all exposures.
+        data: The split of the model selection, all histories, all exposures.
         seed: Of everything random.
         report: Receives metrics per epoch.
 

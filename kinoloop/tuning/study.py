@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import RECOMMENDERS, Report
 from kinoloop.settings import Config, FrozenRecord
-from kinoloop.training.model_selection import Problem, build_candidate
+from kinoloop.training.model_selection import TrainingData, build_candidate
 from kinoloop.tuning.space import Dimension, default_point, draw, search_space, settings_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Search(Config):
 
 def tune(
     search: Search,
-    problem: Problem,
+    data: TrainingData,
     storage: Path,
     *,
     tried: Callable[[Attempt], None] = lambda _: None,
@@ -108,7 +108,7 @@ def tune(
 
     Args:
         search: What, and for how long.
-        problem: Data and split; of the holdouts only validation is used.
+        data: Data and split; of the holdouts only validation is used.
         storage: The SQLite file; made where missing.
         tried: Is told of each trial that ends.
         clock: Seconds; the budget is counted by it.
@@ -128,7 +128,7 @@ def tune(
         raise ConfigError(f"{given['kind']} has nothing to search: every setting is given or fixed")
     storage.parent.mkdir(parents=True, exist_ok=True)
     study = _study(search, storage)
-    before, objective = len(study.trials), _Objective(search, problem, space, clock=clock)
+    before, objective = len(study.trials), _Objective(search, data, space, clock=clock)
     if not before:
         study.enqueue_trial(default_point(space, config_type))
 
@@ -155,7 +155,7 @@ class _Objective:
 
     Args:
         search: What, and for how long from now.
-        problem: Data and split.
+        data: Data and split.
         space: To draw from.
         clock: Seconds.
     """
@@ -163,12 +163,12 @@ class _Objective:
     def __init__(
         self,
         search: Search,
-        problem: Problem,
+        data: TrainingData,
         space: Mapping[str, Dimension],
         *,
         clock: Callable[[], float],
     ) -> None:
-        self._search, self._problem, self._space = search, problem, space
+        self._search, self._data, self._space = search, data, space
         self._clock, self._deadline = clock, clock() + 60 * search.minutes
 
     @property
@@ -181,13 +181,13 @@ class _Objective:
         config_type = RECOMMENDERS.get(str(given["kind"])).Config
         settings = settings_of(draw(trial, self._space, config_type), given, config_type)
         trial.set_user_attr("settings", settings)
-        split = self._problem.split
+        split = self._data.split
         try:
             recommender = build_candidate(settings, seed=seed)
             with threadpool_limits(limits=1):
                 recommender.fit(
                     split.train,
-                    self._problem.catalogue,
+                    self._data.catalogue,
                     validation=split.validation,
                     report=self._reporting(trial),
                 )

@@ -240,8 +240,8 @@ def test_a_champion_that_moved_meanwhile_stops_it(crowd, registry, settings, mon
     settings(SETTINGS)
     weigh = flow.weigh
 
-    def weigh_slowly(contest):
-        decision = weigh(contest)
+    def weigh_slowly(challenge):
+        decision = weigh(challenge)
         registry.drop_alias("champion")
         return decision
 

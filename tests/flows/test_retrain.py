@@ -69,19 +69,19 @@ def test_a_killed_run_goes_on_where_it_stopped(environment, registry, monkeypatc
 
     fitted = []
 
-    def compete(candidate, problem, **rest):
+    def fit_and_evaluate(candidate, data, **rest):
         fitted.append(candidate["kind"])
-        return real(candidate, problem, **rest)
+        return real(candidate, data, **rest)
 
-    real = tasks.training.compete
-    monkeypatch.setattr(tasks.training, "compete", compete)
+    real = tasks.training.fit_and_evaluate
+    monkeypatch.setattr(tasks.training, "fit_and_evaluate", fit_and_evaluate)
     monkeypatch.setattr(
         tasks.training, "write_bundle", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(BaseException):  # noqa: B017, PT011 (Prefect dresses the interrupt)
         retrain()
     monkeypatch.undo()
-    monkeypatch.setattr(tasks.training, "compete", compete)
+    monkeypatch.setattr(tasks.training, "fit_and_evaluate", fit_and_evaluate)
     monkeypatch.setenv("KINOLOOP_DATA_DIR", str(environment.data_dir))
     monkeypatch.setenv("KINOLOOP_STATE_DIR", str(environment.state_dir))
     monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(environment.settings_file))
@@ -153,13 +153,13 @@ def test_a_retrain_without_mlflow_trains_once_and_tells_it_once_when_it_is_back(
 ):
     import tasks.training
 
-    fitted, real = [], tasks.training.compete
+    fitted, real = [], tasks.training.fit_and_evaluate
 
-    def compete(candidate, problem, **rest):
+    def fit_and_evaluate(candidate, data, **rest):
         fitted.append(candidate["kind"])
-        return real(candidate, problem, **rest)
+        return real(candidate, data, **rest)
 
-    monkeypatch.setattr(tasks.training, "compete", compete)
+    monkeypatch.setattr(tasks.training, "fit_and_evaluate", fit_and_evaluate)
     with _frozen() if how == "frozen" else contextlib.nullcontext("http://127.0.0.1:9") as uri:
         monkeypatch.setenv("KINOLOOP_MLFLOW_URI", uri)
         done = retrain()

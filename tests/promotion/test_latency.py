@@ -18,7 +18,7 @@ class Machine:
         self.clocks = Clocks(cpu=lambda: self.cpu_s, wall=lambda: self.wall_s)
         self.asked = []
 
-    def contender(self, name, seconds):
+    def release(self, name, seconds):
         def answer(request):
             self.asked.append((name, request))
             load = next(self._loads)
@@ -48,7 +48,7 @@ def verdict(found, **settings):
 
 def test_contenders_are_asked_the_same_in_turns_and_who_begins_changes():
     machine = Machine()
-    answers = {name: machine.contender(name, 1.0) for name in ("a", "b")}
+    answers = {name: machine.release(name, 1.0) for name in ("a", "b")}
     in_turns(answers, 2, clocks=machine.clocks, turns=2)
     assert machine.asked[2:] == [
         ("a", 0), ("b", 0), ("a", 1), ("b", 1), ("b", 0), ("a", 0), ("b", 1), ("a", 1),
@@ -61,9 +61,9 @@ def test_a_busy_machine_changes_how_long_and_not_the_verdict(loads):
         machine = Machine(loads)
         measured = in_turns(
             {
-                "challenger": machine.contender("challenger", challenger),
-                "champion": machine.contender("champion", 0.01),
-                "floor": machine.contender("floor", 0.001),
+                "challenger": machine.release("challenger", challenger),
+                "champion": machine.release("champion", 0.01),
+                "floor": machine.release("floor", 0.001),
             },
             20,
             clocks=machine.clocks,

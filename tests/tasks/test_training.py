@@ -82,7 +82,7 @@ def test_a_forced_plan_has_a_key_of_its_own(plan):
 def test_a_window_with_too_few_users_is_named(plan):
     write_toy_tables(plan.environment.data_dir, users=40)
     with pytest.raises(DataError, match=r"window has \d+ users, expected at least 50"):
-        _ = plan.problem
+        _ = plan.training_data
 
 
 def test_no_text_vectors_need_no_text_encoder(plan):

@@ -5,23 +5,23 @@ from kinoloop.settings import read_section
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import (
     Outcome,
-    Problem,
     RetrainConfig,
+    TrainingData,
     build_candidate,
     choose,
-    compete,
-    competed,
     cut,
+    fit_and_evaluate,
+    scores_by_candidate,
 )
 
 CONFIG = RetrainConfig(validation_days=4, test_days=6)
 
 
 @pytest.fixture(scope="module")
-def problem():
+def data():
     catalogue = toy_catalogue()
     histories = toy_histories(catalogue, 60)
-    return Problem(catalogue, histories, cut(histories, CONFIG))
+    return TrainingData(catalogue, histories, cut(histories, CONFIG))
 
 
 def _outcome(name, validation, test=0.0):
@@ -34,37 +34,39 @@ def _outcome(name, validation, test=0.0):
 def test_the_winner_is_chosen_on_validation_and_never_on_test():
     outcomes = [_outcome("a", 0.2, 0.9), _outcome("b", 0.3, 0.1), _outcome("c", 0.3, 0.8)]
     assert choose(outcomes).name == "b"
-    assert competed(outcomes)["a"] == {"validation": 0.2, "test": 0.9}
+    assert scores_by_candidate(outcomes)["a"] == {"validation": 0.2, "test": 0.9}
 
 
-def test_a_candidate_is_fitted_and_measured_on_both_windows(problem):
-    recommender, outcome, per_user = compete({"kind": "item_knn", "name": "knn"}, problem, seed=0)
+def test_a_candidate_is_fitted_and_measured_on_both_windows(data):
+    recommender, outcome, per_user = fit_and_evaluate(
+        {"kind": "item_knn", "name": "knn"}, data, seed=0
+    )
     assert per_user["ndcg@10"].mean() == pytest.approx(outcome.test["ndcg@10"])
     assert recommender.config.kind == "item_knn"
     assert outcome.name == "knn"
-    assert outcome.validation["rows"] == len(problem.split.validation)
-    assert outcome.test["rows"] == len(problem.split.test)
+    assert outcome.validation["rows"] == len(data.split.validation)
+    assert outcome.test["rows"] == len(data.split.test)
     assert Outcome.model_validate_json(outcome.model_dump_json()) == outcome
 
 
-def test_what_is_reported_while_fitting_is_kept_by_epoch(problem):
+def test_what_is_reported_while_fitting_is_kept_by_epoch(data):
     settings = {"kind": "biased_mf"}
-    outcome = compete(settings, problem, seed=0).outcome
+    outcome = fit_and_evaluate(settings, data, seed=0).outcome
     for name, value, epoch in outcome.epochs:
         assert isinstance(name, str)
         assert isinstance(value, float)
         assert epoch >= 0
 
 
-def test_a_window_measures_at_most_so_many_users_evenly_spaced(problem):
-    few = cut(problem.histories, CONFIG.model_copy(update={"max_users": 7}))
+def test_a_window_measures_at_most_so_many_users_evenly_spaced(data):
+    few = cut(data.histories, CONFIG.model_copy(update={"max_users": 7}))
     assert len(few.test) == 7
-    assert few.test.histories.user_ids[0] == problem.split.test.histories.user_ids[0]
-    assert few.test.histories.user_ids[-1] == problem.split.test.histories.user_ids[-1]
+    assert few.test.histories.user_ids[0] == data.split.test.histories.user_ids[0]
+    assert few.test.histories.user_ids[-1] == data.split.test.histories.user_ids[-1]
 
 
-def test_leave_one_out_holds_out_one_target_a_user(problem):
-    split = cut(problem.histories, RetrainConfig(split="leave_one_out"))
+def test_leave_one_out_holds_out_one_target_a_user(data):
+    split = cut(data.histories, RetrainConfig(split="leave_one_out"))
     assert (split.test.targets.lengths == 1).all()
 
 
@@ -93,6 +95,6 @@ def test_an_unknown_kind_is_named():
         build_candidate({"kind": "oracle"}, seed=0)
 
 
-def test_windows_beyond_the_data_are_refused(problem):
+def test_windows_beyond_the_data_are_refused(data):
     with pytest.raises(DataError, match="the training part is empty"):
-        cut(problem.histories, CONFIG.model_copy(update={"test_days": 400.0}))
+        cut(data.histories, CONFIG.model_copy(update={"test_days": 400.0}))
