@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from prefect import flow
 
-from kinoloop.drift.report import lacking, verdict
+from kinoloop.drift.report import judged, lacking, verdict
 from kinoloop.environment import Environment
 from tasks.drift import fetch_champion, look_for_drift, trigger_retrain, write_report
 from tasks.failures import explain_failure
@@ -40,7 +40,9 @@ def drift(*, trigger: bool = True) -> DriftSummary:
     """
     environment = Environment()
     found = look_for_drift(environment, fetch_champion(environment))
-    if not found.drift.fired:
+    if not judged(found.drift):
+        action = "Nothing was decided; the champion stays as it is."
+    elif not found.drift.fired:
         action = "There is nothing to do."
     elif trigger:
         action = trigger_retrain(found)

@@ -42,18 +42,26 @@ class About:
 
 def verdict(drift: Drift) -> str:
     """The result in one sentence."""
-    judged = [result for result in drift.results if result.outcome != "not enough data"]
-    fired = [result for result in judged if result.outcome == "fired"]
-    if not judged:
-        why = drift.nothing or f"none of the {len(drift.results)} tests had enough"
+    enough = [result for result in drift.results if result.outcome != "not enough data"]
+    fired = [result for result in enough if result.outcome == "fired"]
+    if not judged(drift):
+        why = drift.nothing or (
+            f"none of the {len(drift.results)} tests had enough; next: kinoloop ingest of more "
+            "events, or lower min_users of [[drift.tests]]"
+        )
         return f"Not enough data to look for drift: {why}."
-    without = len(drift.results) - len(judged)
+    without = len(drift.results) - len(enough)
     rest = f" {without} more had not enough data." if without else ""
     if drift.fired:
-        return f"Drift: {len(fired)} of {len(judged)} tests fired.{rest}"
+        return f"Drift: {len(fired)} of {len(enough)} tests fired.{rest}"
     if fired:
-        return f"No drift is called: {len(fired)} of {len(judged)} tests fired, too few.{rest}"
-    return f"No drift: all {len(judged)} tests stayed quiet.{rest}"
+        return f"No drift is called: {len(fired)} of {len(enough)} tests fired, too few.{rest}"
+    return f"No drift: all {len(enough)} tests stayed quiet.{rest}"
+
+
+def judged(drift: Drift) -> bool:
+    """Whether any test had enough data to say something."""
+    return any(result.outcome != "not enough data" for result in drift.results)
 
 
 def lacking(drift: Drift) -> dict[str, str]:
@@ -68,7 +76,6 @@ def render(drift: Drift, about: About) -> str:
         f"<li><b>{_text(result.title)}:</b> {_text(result.measurement.said)}</li>"
         for result in fired
     )
-    judged = any(result.outcome != "not enough data" for result in drift.results)
     pictured = sorted(
         (result for result in drift.results if result.measurement.plot is not None),
         key=lambda result: ORDER[result.outcome],
@@ -76,7 +83,7 @@ def render(drift: Drift, about: About) -> str:
     template = Template(files("kinoloop.drift").joinpath("report.html").read_text("utf-8"))
     return template.substitute(
         created=f"{about.created:%Y-%m-%d %H:%M} UTC",
-        colour="fired" if drift.fired else "quiet" if judged else "none",
+        colour="fired" if drift.fired else "quiet" if judged(drift) else "none",
         verdict=_text(verdict(drift)),
         advice=_text(about.action),
         reasons=f"<ul>{reasons}</ul>" if reasons else "",

@@ -127,11 +127,8 @@ def load_windows(
     Returns:
         The windows, or None where there is nothing to compare (see `plan`).
     """
-    limits = tables.scan("events").select(
-        oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
-    )
-    oldest, newest = limits.collect().row(0)
-    if newest is None:
+    oldest, newest = _limits(tables)
+    if oldest is None or newest is None:
         return None
     periods = plan(oldest, newest, config, known_until=known_until)
     if not periods:
@@ -146,24 +143,38 @@ def load_windows(
 def why_nothing(
     tables: Tables, config: WindowsConfig, *, known_until: datetime | None = None
 ) -> str:
-    """Why `load_windows` gave None, and what would change it; no sentence, a part of one."""
-    limits = tables.scan("events").select(
-        oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
-    )
-    oldest, newest = limits.collect().row(0)
-    if newest is None:
+    """Why `load_windows` gave None: the days there are, the days needed and the next step.
+
+    Returns:
+        A part of a sentence.
+    """
+    oldest, newest = _limits(tables)
+    if oldest is None or newest is None:
         return "there are no events; next: kinoloop ingest"
+    there = f"the events span {(newest - oldest) / DAY:.1f} days, {Span(oldest, newest)} UTC"
     if known_until is not None and newest - known_until < DAY:
         return (
-            f"less than a day of events is new: the champion knows them until "
-            f"{known_until:%Y-%m-%d %H:%M} UTC, the newest is of {newest:%Y-%m-%d %H:%M} UTC; "
+            f"less than a day of events is new: {there}, and the champion knows them until "
+            f"{known_until:%Y-%m-%d %H:%M} UTC; needed is at least 1 day after that; "
             "next: kinoloop ingest, when newer days have landed"
         )
+    fresh = config.days if known_until is None else (newest - known_until) // DAY
+    days = min(config.days, fresh)
+    since = min(newest - days * DAY, known_until or newest) - days * DAY
     return (
-        f"nothing lies before the newest days: events go back to {oldest:%Y-%m-%d %H:%M} UTC, the "
-        f"newest is of {newest:%Y-%m-%d %H:%M} UTC; next: ingest older events, or lower [drift] "
-        f"days = {config.days}"
+        f"nothing lies before the newest {days} days: {there}; needed are events since "
+        f"{since:%Y-%m-%d %H:%M} UTC, as many days before; next: kinoloop ingest of older "
+        f"events, or lower [drift] days = {config.days}"
     )
+
+
+def _limits(tables: Tables) -> tuple[datetime | None, datetime | None]:
+    """Times of the oldest and the newest event; None where there are none."""
+    found = tables.scan("events").select(
+        oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
+    )
+    oldest, newest = found.collect().row(0)
+    return oldest, newest
 
 
 def number_of(column: str, periods: tuple[Span, ...]) -> pl.Expr:

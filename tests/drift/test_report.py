@@ -84,6 +84,7 @@ def test_no_results_are_said_so():
     page = render(nothing, About(NOW, facts_of(None), "", "1234.dir", 0.05, "Nothing was done."))
     why = "Not enough data to look for drift: none of the "
     assert verdict(nothing).startswith(why)
+    assert "next: kinoloop ingest of more events, or lower min_users" in verdict(nothing)
     assert "none yet" in page
 
 

@@ -96,11 +96,21 @@ def test_no_events_are_no_windows(tmp_path):
 def test_nothing_new_is_no_windows(tables):
     assert read(tables, CONFIG, known_until=START + 21 * DAY) is None
     why = why_nothing(tables, CONFIG, known_until=START + 21 * DAY)
-    assert why.startswith("less than a day of events is new: the champion knows them until 2026-")
+    assert why.startswith("less than a day of events is new: the events span 21.0 days, 2026-")
+    assert "the champion knows them until 2026-" in why
+    assert "needed is at least 1 day after that; next: kinoloop ingest" in why
 
 
-def test_without_a_reference_it_is_said_how_far_events_go_back(tables):
+@pytest.mark.parametrize(
+    ("known_until", "days", "since"),
+    [(None, 20, "2025-12-16"), (START + 5 * DAY, 15, "2025-12-26")],
+)
+def test_without_a_reference_it_is_said_which_days_are_there_and_needed(
+    tables, known_until, days, since
+):
     long = WindowsConfig(days=20)
-    assert read(tables, long) is None
-    assert "nothing lies before the newest days: events go back to " in why_nothing(tables, long)
-    assert "or lower [drift] days = 20" in why_nothing(tables, long)
+    assert read(tables, long, known_until=known_until) is None
+    why = why_nothing(tables, long, known_until=known_until)
+    assert f"before the newest {days} days: the events span 21.0 days, 2026-01-05 " in why
+    assert f"needed are events since {since} " in why
+    assert "or lower [drift] days = 20" in why
