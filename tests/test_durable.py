@@ -110,6 +110,7 @@ def test_of_many_that_write_once_one_wins_and_all_read_the_same(tmp_path):
 def test_removing_what_is_not_there_is_no_error(tmp_path):
     durable.remove(tmp_path / "a")
     durable.remove(tmp_path / "nowhere" / "a")
+    assert names(tmp_path) == []  # not even the folder that it would have been in
 
 
 KILLED = """

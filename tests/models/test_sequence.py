@@ -83,10 +83,15 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.models.base import load
 from kinoloop.testing.toy import toy_catalogue
 model = load(Path(sys.argv[1]), toy_catalogue())
-model.score(Histories.from_rows([[Interaction(v, timestamp=v) for v in range(10, 18)]]))
-assert "torch" not in sys.modules
+history = Histories.from_rows([[Interaction(v, timestamp=v) for v in range(10, 18)]])
+print("torch" in sys.modules, *model.score(history)[0])
 """
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    imported, *scores = done.stdout.split()
+    assert imported == "False"
+    history = Histories.from_rows([[Interaction(v, timestamp=v) for v in range(10, 18)]])
+    np.testing.assert_allclose([float(s) for s in scores], fitted.score(history)[0], atol=1e-4)
 
 
 def test_a_word_shared_with_the_history_counts_by_its_weight(fitted):

@@ -101,6 +101,9 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_has_started_already(tmp
         (spare,) = (worker for worker in before if worker != serving)
         _until(lambda: _serves(spare))
         _until(lambda: Service(url, tmp_path).ask("/readyz").status == 200)
+        answer = Service(url, tmp_path).ask("/recommend", {"user_id": "u000"})
+        assert (answer.status, bool(answer.body["slate"])) == (200, True)
+        assert serving not in _workers(url)
 
 
 def _workers(url) -> list[psutil.Process]:
