@@ -12,7 +12,7 @@ from kinoloop.cli.tables import show
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
     from kinoloop.evaluation.evaluate import Evaluation
-    from kinoloop.evaluation.standings import Standing
+    from kinoloop.evaluation.leaderboard import LeaderboardRow
     from kinoloop.training.model_selection import TrainingData
 
 SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "map@10", "auc")
@@ -41,8 +41,8 @@ def evaluate(
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError
-    from kinoloop.evaluation.plots import plot_slices, plot_standings, plot_tradeoff
-    from kinoloop.evaluation.standings import per_user, standings
+    from kinoloop.evaluation.leaderboard import leaderboard, per_user
+    from kinoloop.evaluation.plots import plot_leaderboard, plot_slices, plot_tradeoff
     from kinoloop.settings import read_section
     from kinoloop.training.model_selection import RetrainConfig, load_training_data
 
@@ -60,10 +60,14 @@ def evaluate(
         for settings in wanted:
             status.update(f"Fitting {settings.get('name') or settings['kind']}")
             found |= _fitted(settings, data, window, config.seed)
-    rows = standings(found, reference=next(iter(found)), seed=config.seed)
+    rows = leaderboard(found, reference=next(iter(found)), seed=config.seed)
     _show(console, rows, reference=next(iter(found)))
     folder = out or environment.state_dir / "evaluation"
-    plots = [plot_standings(rows, folder), plot_tradeoff(rows, folder), plot_slices(found, folder)]
+    plots = [
+        plot_leaderboard(rows, folder),
+        plot_tradeoff(rows, folder),
+        plot_slices(found, folder),
+    ]
     per_user(found).write_parquet(folder / "per_user.parquet")
     for path in (*plots, folder / "per_user.parquet"):
         console.print(escape(str(path)), soft_wrap=True)
@@ -118,7 +122,7 @@ def _champion(
     return {name: measure(release, holdout, data.catalogue.ids)}
 
 
-def _show(console: Console, rows: "list[Standing]", *, reference: str) -> None:
+def _show(console: Console, rows: "list[LeaderboardRow]", *, reference: str) -> None:
     found = []
     for row in rows:
         difference = row.against

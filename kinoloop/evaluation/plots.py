@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kinoloop.evaluation.evaluate import Evaluation
+from kinoloop.evaluation.leaderboard import LeaderboardRow, by_history
 from kinoloop.evaluation.metrics.calibration import reliability
-from kinoloop.evaluation.standings import Standing, by_history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,9 @@ WIDTH = 8.0  # inches
 SLICES = ("new_users", "sparse_users", "new_videos")
 
 
-def plot_standings(rows: Sequence[Standing], folder: Path, *, metric: str = "ndcg@10") -> Path:
+def plot_leaderboard(
+    rows: Sequence[LeaderboardRow], folder: Path, *, metric: str = "ndcg@10"
+) -> Path:
     """Bars, best on top; a whisker is the interval of the difference to the reference."""
     from matplotlib.figure import Figure
 
@@ -42,7 +44,7 @@ def plot_standings(rows: Sequence[Standing], folder: Path, *, metric: str = "ndc
     return _saved(figure, folder / "standings.png")
 
 
-def plot_tradeoff(rows: Sequence[Standing], folder: Path, *, metric: str = "ndcg@10") -> Path:
+def plot_tradeoff(rows: Sequence[LeaderboardRow], folder: Path, *, metric: str = "ndcg@10") -> Path:
     """Quality against the share of the catalogue that is shown, and against popularity."""
     from matplotlib.figure import Figure
 

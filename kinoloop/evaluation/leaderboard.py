@@ -12,7 +12,7 @@ HISTORY_BUCKETS = ((0, 0), (1, 4), (5, 19), (20, None))
 """Lengths of history that users are grouped by: none, sparse, some, long."""
 
 
-class Standing(NamedTuple):
+class LeaderboardRow(NamedTuple):
     """One recommender among others.
 
     Attributes:
@@ -28,9 +28,9 @@ class Standing(NamedTuple):
     against: Difference | None
 
 
-def standings(
+def leaderboard(
     found: Mapping[str, Evaluation], *, reference: str, metric: str = "ndcg@10", seed: int = 0
-) -> list[Standing]:
+) -> list[LeaderboardRow]:
     """Compare all with one, best first.
 
     Args:
@@ -41,7 +41,7 @@ def standings(
     """
     base = found[reference].per_user[metric]
     rows = [
-        Standing(
+        LeaderboardRow(
             name,
             evaluation.metrics,
             evaluation.slices,

@@ -3,14 +3,14 @@ import pytest
 from PIL import Image
 
 from kinoloop.evaluation.evaluate import evaluate
+from kinoloop.evaluation.leaderboard import by_history, leaderboard, per_user
 from kinoloop.evaluation.plots import (
+    plot_leaderboard,
     plot_reliability,
     plot_slices,
-    plot_standings,
     plot_tradeoff,
 )
 from kinoloop.evaluation.split import temporal_split
-from kinoloop.evaluation.standings import by_history, per_user, standings
 from kinoloop.models.base import build
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
@@ -26,7 +26,7 @@ def found():
 
 
 def test_the_best_stands_first_and_differences_are_paired_with_the_reference(found):
-    rows = standings(found, reference="popularity", seed=0)
+    rows = leaderboard(found, reference="popularity", seed=0)
     values = [row.metrics["ndcg@10"] for row in rows]
     assert values == sorted(values, reverse=True)
     base = found["popularity"].metrics["ndcg@10"]
@@ -52,9 +52,9 @@ def test_groups_by_history_hold_every_user_once(found):
 
 
 def test_plots_are_pictures(found, tmp_path):
-    rows = standings(found, reference="popularity")
+    rows = leaderboard(found, reference="popularity")
     for path in (
-        plot_standings(rows, tmp_path),
+        plot_leaderboard(rows, tmp_path),
         plot_tradeoff(rows, tmp_path),
         plot_slices(found, tmp_path),
         plot_reliability([1, 0, 1, 0], [0.9, 0.2, 0.6, 0.4], tmp_path),
