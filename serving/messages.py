@@ -60,13 +60,13 @@ TopK = Annotated[
 
 
 class Body(bentoml.IODescriptor):
-    """Base of every request: parsed once, at the border (serving/border.py)."""
+    """Base of every request: parsed once, when it is validated (serving/request_validation.py)."""
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     async def from_http_request(cls, request: Request, serde: object) -> "Body":  # noqa: ARG003
-        """Take what the border has parsed; BentoML calls this."""
+        """Take what request validation has parsed; BentoML calls this."""
         parsed: Body = request.scope[PARSED]
         return parsed
 

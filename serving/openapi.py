@@ -1,9 +1,9 @@
 """The OpenAPI document of every route: BentoML's, with the errors that are really answered.
 
-BentoML describes its own error bodies, which the border never lets out, and FastAPI those of its
-validation. Here each operation gets the statuses it can end with, all in one form (RFC 9457), and
-what a client may leave `null` is said to be nullable. A test asks the running service whatever this
-document allows and forbids, and holds its answers against it.
+BentoML describes its own error bodies, which request validation never lets out, and FastAPI those
+of its validation. Here each operation gets the statuses it can end with, all in one form (RFC
+9457), and what a client may leave `null` is said to be nullable. A test asks the running service
+whatever this document allows and forbids, and holds its answers against it.
 """
 
 import copy

@@ -238,7 +238,7 @@ def answered(
     async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T | Response:
         try:
             return await handler(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 (the border of the service: nothing passes)
+        except Exception as error:  # noqa: BLE001 (the last resort of the service: nothing passes)
             return explain(error).response()
 
     return wrapped

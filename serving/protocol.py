@@ -17,10 +17,10 @@ from uvicorn.server import ServerState
 
 from serving import metrics
 from serving.admission import Admission, busy
-from serving.border import PROBES
 from serving.connections import Connections
 from serving.one_form import OneForm
 from serving.problems import MEDIA_TYPE, Problem
+from serving.request_validation import PROBES
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers; an id of 2048 characters takes 24 KB there at worst."""

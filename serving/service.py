@@ -1,8 +1,9 @@
 """The BentoML service: `bentoml serve serving.service:Kinoloop`.
 
-Endpoints are thin: the border (serving/border.py) lets only well-formed requests through, the
-release answers, and each handler is a few lines between them. They run on the event loop: an answer
-takes a millisecond or two, less than handing it to a thread and back would cost under load.
+Endpoints are thin: request validation (serving/request_validation.py) lets only well-formed
+requests through, the release answers, and each handler is a few lines between them. They run on the
+event loop: an answer takes a millisecond or two, less than handing it to a thread and back would
+cost under load.
 """
 
 import json
@@ -24,7 +25,6 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, spare, startup
 from serving.admission import Admission
-from serving.border import Border
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
@@ -37,6 +37,7 @@ from serving.observe import Observe
 from serving.outbox import Outbox
 from serving.problems import Waiting, answered, no_release, too_many_events, unknown_video
 from serving.readiness import Readiness
+from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
 from serving.state import LiveState
 
@@ -220,4 +221,4 @@ _service.add_asgi_middleware(
 )
 _service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)
 # the last one: what comes next is CORS, which says whose pages may read its refusals
-_service.add_asgi_middleware(Border, bodies=_BODIES, config=config, admission=admission)
+_service.add_asgi_middleware(RequestValidation, bodies=_BODIES, config=config, admission=admission)

@@ -88,21 +88,21 @@ def write_media(media: Path, world: World, video: SampleVideo) -> None:
 def write_batches(out: Path, world: World) -> None:
     """Write catalogue and events as two batches in the landing format."""
     videos, events = _catalogue(out / "media", world), simulate(world)
-    border = world.config.at(world.config.history_days)
+    boundary = world.config.at(world.config.history_days)
     for batch in (HISTORY, LAST):
         for kind in ("videos", "events"):
             (out / "batches" / batch / kind).mkdir(parents=True)
-    old = pl.col("published_at") < border
+    old = pl.col("published_at") < boundary
     history, last = out / "batches" / HISTORY, out / "batches" / LAST
     _write(videos.filter(old), history / "videos" / "catalogue.parquet")
     _write(pl.concat([videos.filter(~old), _bad_videos()]), last / "videos" / "new.parquet")
     weeks = range((world.config.history_days + 6) // 7)
     for week in weeks:
         begin = world.config.at(7 * week)
-        end = min(begin + timedelta(days=7), border)
+        end = min(begin + timedelta(days=7), boundary)
         part = events.filter(pl.col("timestamp").is_between(begin, end, closed="left"))
         _write(part, history / "events" / f"week-{week + 1:02d}.parquet")
-    fresh = events.filter(pl.col("timestamp") >= border)
+    fresh = events.filter(pl.col("timestamp") >= boundary)
     _write(pl.concat([fresh, _bad_events(fresh)]), last / "events" / "last-week.parquet")
 
 

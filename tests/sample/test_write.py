@@ -52,13 +52,13 @@ def test_batches_are_in_landing_format_and_name_files_that_exist(sample):
         assert all(Path(name).exists() for name in named)
 
 
-def test_border_between_batches_is_the_last_week(sample):
+def test_boundary_between_batches_is_the_last_week(sample):
     out, world = sample
-    border = world.config.at(world.config.history_days)
-    assert _read(out, "01-history", "events")["timestamp"].max() < border
-    assert _read(out, "01-history", "videos")["published_at"].max() < border
+    boundary = world.config.at(world.config.history_days)
+    assert _read(out, "01-history", "events")["timestamp"].max() < boundary
+    assert _read(out, "01-history", "videos")["published_at"].max() < boundary
     fresh = _read(out, "02-last-week", "events").filter(~pl.col("event_id").str.starts_with("bad"))
-    assert fresh["timestamp"].min() >= border
+    assert fresh["timestamp"].min() >= boundary
 
 
 def test_new_batch_carries_bad_rows_for_quarantine(sample):

@@ -1,4 +1,4 @@
-"""The border of the service: nothing but well-formed requests gets past this ASGI middleware.
+"""Request validation: nothing but well-formed requests gets past this ASGI middleware.
 
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
 traceback in the log. So who asks is checked (403), the body is bounded while it arrives (408, 413,
@@ -25,11 +25,11 @@ PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 READ = "kinoloop.read"
 
 
-class Border:
+class RequestValidation:
     """Checks who asks and what, and lets one request in after the other.
 
     Args:
-        app: What is behind the border; where that is CORS, who it admits may ask.
+        app: What is behind it; where that is CORS, who it admits may ask.
         bodies: Type of the body by path.
         config: Hosts, origins and bounds.
         admission: Whose turn it is.

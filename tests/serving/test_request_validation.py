@@ -1,4 +1,4 @@
-"""The border over real HTTP: foreign pages, odd ids, bodies that are no JSON, slow clients."""
+"""Request validation over real HTTP: foreign pages, odd ids, no JSON, slow clients."""
 
 import http.client
 import json
@@ -45,7 +45,7 @@ def odd_catalogue() -> Catalogue:
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     """A service with CORS for a friend, ids of every kind, and little patience."""
-    folder = tmp_path_factory.mktemp("border")
+    folder = tmp_path_factory.mktemp("validation")
     thumbnails = sorted((name, JPEG) for name in ODD_IDS)
     bundle = make_bundle(folder / "bundle", catalogue=odd_catalogue(), thumbnails=thumbnails)
     (folder / "kinoloop.toml").write_text(SETTINGS)
