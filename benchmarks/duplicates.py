@@ -1,7 +1,7 @@
 """Near-duplicates on real clips and their variants, and the cost on many videos.
 
     python -m benchmarks.duplicates clips FOLDER [--same A B]…   pairs found, precision and recall
-    python -m benchmarks.duplicates many 5000 20000              cost on random prints with twins
+    python -m benchmarks.duplicates many 5000 20000              cost on random prints
 
 `clips` reads every media file of FOLDER/media, makes four variants of each in a temporary folder
 (VP8, half the size in MPEG-4, the last 70 %, black bars) and looks for pairs among all of them.
@@ -115,14 +115,14 @@ def _share(part: int, whole: int) -> str:
 
 
 def measure_many(videos: int) -> None:
-    """Random films of 20 shots; every twentieth has a twin with six turned bits a picture."""
+    """Random films of 20 shots; every twentieth has a copy with six turned bits in each picture."""
     rng = np.random.default_rng(0)
     shots = rng.integers(-(2**63), 2**63 - 1, (videos, 20), dtype=np.int64)
-    twins = np.arange(0, videos - 1, 20)
-    shots[twins + 1] = shots[twins]
+    copies = np.arange(0, videos - 1, 20)
+    shots[copies + 1] = shots[copies]
     for _ in range(6):
-        turned = np.uint64(1) << rng.integers(0, 64, (len(twins), 20)).astype(np.uint64)
-        shots[twins + 1] = (shots[twins + 1].view(np.uint64) ^ turned).view(np.int64)
+        turned = np.uint64(1) << rng.integers(0, 64, (len(copies), 20)).astype(np.uint64)
+        shots[copies + 1] = (shots[copies + 1].view(np.uint64) ^ turned).view(np.int64)
     times, silence = np.arange(20, dtype=np.float32) / 2, np.zeros(0, np.int32)
     prints = [Print(times, row, silence, 10.0) for row in shots]
     fresh = np.zeros(videos, dtype=np.bool_)
@@ -132,9 +132,9 @@ def measure_many(videos: int) -> None:
         pairs = find_pairs(prints, DuplicatesConfig(), fresh=wanted)
         seconds = time.process_time() - started
         right = sum(pair.b == pair.a + 1 and pair.a % 20 == 0 for pair in pairs)
-        expected = len(twins) if wanted is None else 1
+        expected = len(copies) if wanted is None else 1
         print(
-            f"{videos} videos, {title}: {seconds:.2f} CPU s, {right} of {expected} twins found, "
+            f"{videos} videos, {title}: {seconds:.2f} CPU s, {right} of {expected} copies found, "
             f"{len(pairs) - right} wrong, of {videos * (videos - 1) // 2:,} possible pairs"
         )
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 CODE_VERSION = 1
 WRITER_WAIT_S = 3600.0
 
-Twin = dict[str, Any]
+NearDuplicate = dict[str, Any]
 
 
 @dataclass
@@ -88,7 +88,7 @@ def update_duplicates(
             vectors=_vectors(tables, media["video_id"], visual),
             fresh=fresh,
         )
-        rows = _rows(media, _twins(media, known, pairs), identity)
+        rows = _rows(media, _near_duplicates(media, known, pairs), identity)
         with exclusive(tables, timeout_s=WRITER_WAIT_S):
             deltalake.write_deltalake(
                 str(tables.path("duplicates")), rows, mode="overwrite", schema_mode="overwrite"
@@ -160,23 +160,23 @@ def _vectors(
     return vectors
 
 
-def _twins(
+def _near_duplicates(
     media: pl.DataFrame, known: pl.DataFrame, pairs: Iterable[Pair]
-) -> dict[str, dict[str, Twin]]:
-    """Twins by video, both ways: those that still hold, and those just found."""
+) -> dict[str, dict[str, NearDuplicate]]:
+    """Near-duplicates by video, both ways: those that still hold, and those just found."""
     still = set(known["video_id"])
-    twins: dict[str, dict[str, Twin]] = {}
+    near: dict[str, dict[str, NearDuplicate]] = {}
     for video_id, listed in known.select("video_id", "twins").iter_rows():
-        twins[video_id] = {one["video_id"]: one for one in listed if one["video_id"] in still}
+        near[video_id] = {one["video_id"]: one for one in listed if one["video_id"] in still}
     ids = media["video_id"].to_list()
     for pair in pairs:
         one, other = ids[pair.a], ids[pair.b]
-        twins.setdefault(one, {})[other] = _twin(other, pair, pair.match.offset_s)
-        twins.setdefault(other, {})[one] = _twin(one, pair, -pair.match.offset_s)
-    return twins
+        near.setdefault(one, {})[other] = _near_duplicate(other, pair, pair.match.offset_s)
+        near.setdefault(other, {})[one] = _near_duplicate(one, pair, -pair.match.offset_s)
+    return near
 
 
-def _twin(video_id: str, pair: Pair, offset_s: float) -> Twin:
+def _near_duplicate(video_id: str, pair: Pair, offset_s: float) -> NearDuplicate:
     return {
         "video_id": video_id,
         "offset_s": offset_s,
@@ -187,8 +187,10 @@ def _twin(video_id: str, pair: Pair, offset_s: float) -> Twin:
     }
 
 
-def _rows(media: pl.DataFrame, twins: dict[str, dict[str, Twin]], identity: str) -> pl.DataFrame:
-    groups = group((one, other) for one, others in twins.items() for other in others)
+def _rows(
+    media: pl.DataFrame, near: dict[str, dict[str, NearDuplicate]], identity: str
+) -> pl.DataFrame:
+    groups = group((one, other) for one, others in near.items() for other in others)
     now = datetime.now(UTC)
     rows = [
         {
@@ -196,7 +198,7 @@ def _rows(media: pl.DataFrame, twins: dict[str, dict[str, Twin]], identity: str)
             "content_hash": content_hash,
             "fingerprint": identity,
             "group_id": groups.get(video_id),
-            "twins": sorted(twins.get(video_id, {}).values(), key=lambda twin: twin["video_id"]),
+            "twins": sorted(near.get(video_id, {}).values(), key=lambda one: one["video_id"]),
             "compared_at": now,
         }
         for video_id, content_hash in media.select("video_id", "content_hash").iter_rows()

@@ -22,6 +22,7 @@ from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.catalogue import column, open_catalogue, titles
 from kinoloop.release.golden import check_golden, golden_requests, history_from_json, write_golden
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
+from kinoloop.release.near_duplicates import NearDuplicates
 from kinoloop.release.premieres import ALL_OUT, Premieres, now
 from kinoloop.release.ranking import best
 from kinoloop.release.reranking import Reranking
@@ -30,7 +31,6 @@ from kinoloop.release.signature import Trust
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.thumbnails import Thumbnails
-from kinoloop.release.twins import Twins
 from kinoloop.release.user_histories import UserHistories
 
 GOLDEN_TOP_K = 10
@@ -69,7 +69,7 @@ class Release:
         self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._premieres = Premieres(catalogue.published_at)
-        self._twins = Twins(column(catalogue, "group_id") or [])
+        self._near_duplicates = NearDuplicates(column(catalogue, "group_id") or [])
 
     @classmethod
     def open(cls, directory: Path, trust: Trust | None = None) -> "Release":
@@ -262,11 +262,11 @@ class Release:
     def _hide(
         self, scores: NDArray[np.float32], hidden: NDArray[np.intp], ahead: NDArray[np.intp]
     ) -> None:
-        """Hide, in place, videos with their twins, what lies ahead, of twins all but the best."""
+        """Hide, in place, what was seen or shows the same, what lies ahead, all but a group's best."""
         scores[hidden] = -np.inf
-        scores[self._twins.of(hidden)] = -np.inf
-        scores[ahead] = -np.inf  # and not its twins: what is out already may be shown
-        self._twins.keep_best(scores)
+        scores[self._near_duplicates.of(hidden)] = -np.inf
+        scores[ahead] = -np.inf  # and not its near-duplicates: what is out already may be shown
+        self._near_duplicates.keep_best(scores)
 
     def _known(self, history: Sequence[Interaction]) -> list[Interaction]:
         newest_first: dict[int, Interaction] = {}

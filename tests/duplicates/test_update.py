@@ -82,7 +82,7 @@ def test_the_same_title_over_other_pictures_is_another_video(world):
     assert world.update().groups == 0
 
 
-def test_twins_are_told_from_both_sides_with_how_they_agree(world):
+def test_near_duplicates_are_listed_from_both_sides_with_how_they_agree(world):
     world.put("whole", film(1))
     world.put("cut", film(1)[6:])
     world.update()

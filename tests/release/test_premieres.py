@@ -64,7 +64,7 @@ def test_golden_requests_do_not_depend_on_the_clock(release):
     release.check()
 
 
-def test_a_twin_that_is_out_is_shown_while_the_other_is_not(tmp_path):
+def test_a_near_duplicate_that_is_out_is_shown_while_the_other_is_not(tmp_path):
     catalogue = tiny.catalogue()
     times = np.where(np.arange(len(catalogue)) == 0, OUT_AT, 0)
     videos = catalogue.videos.with_columns(group_id=pl.Series(["g", "g", *[None] * 6]))

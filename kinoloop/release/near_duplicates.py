@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Twins:
+class NearDuplicates:
     """Hides what would show the same twice; exact, at a cost of the grouped videos only.
 
     Args:
@@ -21,7 +21,7 @@ class Twins:
         self._starts = np.searchsorted(self._group[self._members], np.arange(len(names) + 1))
 
     def of(self, videos: NDArray[np.integer]) -> NDArray[np.intp]:
-        """All videos that show what these show, themselves left out where they have no twin."""
+        """All videos that show what these show, themselves left out where they have none."""
         if not len(self._members) or not len(videos):
             return self._members[:0]
         wanted = np.zeros(len(self._starts), dtype=np.bool_)  # −1, no group, is its last place

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from kinoloop.data.histories import Interaction
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.near_duplicates import NearDuplicates
 from kinoloop.release.release import Release
-from kinoloop.release.twins import Twins
 from tests.release import tiny
 
 
@@ -15,7 +15,7 @@ from tests.release import tiny
 def test_exactly_the_best_of_each_group_stays(groups, seed):
     scores = np.random.default_rng(seed).integers(0, 4, len(groups)).astype(np.float32)
     kept = scores.copy()
-    Twins(groups).keep_best(kept)
+    NearDuplicates(groups).keep_best(kept)
     for name in {"a", "b", "c"}:
         members = [i for i, group in enumerate(groups) if group == name]
         staying = [i for i in members if np.isfinite(kept[i])]
@@ -25,13 +25,13 @@ def test_exactly_the_best_of_each_group_stays(groups, seed):
     np.testing.assert_array_equal(kept[alone], scores[alone])
 
 
-def test_twins_of_videos_are_all_of_their_groups():
-    twins = Twins(["a", None, "a", "b", "b", None])
-    assert twins.of(np.array([2])).tolist() == [0, 2]
-    assert twins.of(np.array([1, 5])).tolist() == []
-    assert sorted(twins.of(np.array([0, 4, 5, 4]))) == [0, 2, 3, 4]
-    assert twins.of(np.array([], dtype=int)).tolist() == []
-    assert Twins([]).of(np.array([0])).tolist() == []
+def test_near_duplicates_of_videos_are_all_of_their_groups():
+    near = NearDuplicates(["a", None, "a", "b", "b", None])
+    assert near.of(np.array([2])).tolist() == [0, 2]
+    assert near.of(np.array([1, 5])).tolist() == []
+    assert sorted(near.of(np.array([0, 4, 5, 4]))) == [0, 2, 3, 4]
+    assert near.of(np.array([], dtype=int)).tolist() == []
+    assert NearDuplicates([]).of(np.array([0])).tolist() == []
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_shows_the_same_as_a_seen_video_is_seen(release):
     assert len(again & {"v0", "v2", "v5"}) == 1
 
 
-def test_a_twin_of_an_excluded_video_is_excluded(release):
+def test_a_near_duplicate_of_an_excluded_video_is_excluded(release):
     slate = release.recommend([], top_k=8, exclude=["v5"], seen=())
     assert not shown(slate) & {"v0", "v2", "v5"}
 
