@@ -160,7 +160,7 @@ class Recommender(ABC):
         scores += np.float32(PRIOR_SHARE) * self.prior
         return scores
 
-    def because(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:
+    def explain(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:
         """For each recommended video the watched one that speaks most for it.
 
         The default compares vectors; a recommender that knows better overrides `_similarity`. A

@@ -278,7 +278,7 @@ class Release:
     def _reasons(self, history: Histories, top: NDArray[np.intp]) -> list[str]:
         if not len(history.videos):
             return ["Popular right now"] * len(top)
-        watched = self.recommender.because(history, top)
+        watched = self.recommender.explain(history, top)
         return [
             "Recommended for you" if w is None else f"Because you watched “{self._titles[w]}”"
             for w in watched

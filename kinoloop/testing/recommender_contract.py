@@ -143,16 +143,16 @@ class RecommenderContract:
             slate = np.argsort(-scores)[:10]
             assert (slate % 2 == topic).mean() >= 0.8
 
-    def test_because_names_a_liked_video_of_the_history_or_nothing(
+    def test_the_explanation_names_a_liked_video_of_the_history_or_nothing(
         self, fitted: Recommender
     ) -> None:
         clicks = [Interaction(0), Interaction(1, weight=-1.0), Interaction(2)]
         slate = np.array([4, 5, 0])
-        reasons = fitted.because(Histories.from_rows([clicks]), slate)
+        reasons = fitted.explain(Histories.from_rows([clicks]), slate)
         assert len(reasons) == len(slate)
         assert set(reasons) <= {None, 0, 2}
         assert reasons[2] != 0  # no video is its own reason
-        assert fitted.because(Histories.from_rows([[]]), slate) == [None, None, None]
+        assert fitted.explain(Histories.from_rows([[]]), slate) == [None, None, None]
 
     @classmethod
     def _build(cls) -> Recommender:

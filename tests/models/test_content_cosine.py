@@ -44,7 +44,7 @@ def test_words_alone_tie_a_series_together():
     scores = fit(catalogue).score(Histories.from_rows([[Interaction(0)]]))[0]
     assert scores.argmax() == 9
     history = Histories.from_rows([[Interaction(3), Interaction(0)]])
-    assert fit(catalogue).because(history, np.array([9])) == [0]
+    assert fit(catalogue).explain(history, np.array([9])) == [0]
 
 
 def test_a_catalogue_without_shared_words_or_vectors_falls_to_the_prior():

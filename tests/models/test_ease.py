@@ -83,8 +83,8 @@ def test_only_the_strongest_weights_are_kept(top_n):
         assert np.abs(row[row != 0]).min() >= np.sort(np.abs(full[video]))[-top_n] - 1e-7
 
 
-def test_because_names_the_watched_video_with_the_largest_weight():
+def test_the_explanation_names_the_watched_video_with_the_largest_weight():
     rows = [[Interaction(0), Interaction(1)]] * 6 + [[Interaction(2), Interaction(3)]] * 6
     model = Ease(EaseConfig(regularization=1.0)).fit(Histories.from_rows(rows), toy_catalogue())
     history = Histories.from_rows([[Interaction(0), Interaction(2)]])
-    assert model.because(history, np.array([1, 3])) == [0, 2]
+    assert model.explain(history, np.array([1, 3])) == [0, 2]

@@ -41,10 +41,10 @@ def test_a_dislike_pushes_its_neighbours_down(fitted):
     assert scores[1] < 0
 
 
-def test_because_names_the_nearest_watched_video(fitted):
+def test_the_explanation_names_the_nearest_watched_video(fitted):
     slate = np.array([1, 3, 9])
-    assert fitted.because(Histories.from_rows([clicks(0, 2)]), slate)[:2] == [0, 2]
-    assert fitted.because(Histories.from_rows([clicks(0)]), slate)[2] is None
+    assert fitted.explain(Histories.from_rows([clicks(0, 2)]), slate)[:2] == [0, 2]
+    assert fitted.explain(Histories.from_rows([clicks(0)]), slate)[2] is None
 
 
 def test_one_row_scores_as_in_a_batch(fitted):
