@@ -3,7 +3,7 @@
     python -m benchmarks.promotion_memory
     python -m benchmarks.promotion_memory --bundle OLD --other NEW --swaps 200
 
-The follower of the service takes two releases in turns from a real MLflow registry, in this
+The watcher of the service takes two releases in turns from a real MLflow registry, in this
 process, as a worker does: fetched, verified, opened beside the one in service, asked the golden
 requests, warmed up, swapped. After each swap it answers a few requests. Prints the resident memory
 after 1, 50, 100 and 200 swaps; the first two are left out of the growth (both releases warm up).
@@ -28,7 +28,7 @@ from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Lineage
 from kinoloop.release.signature import Trust, signed_by
-from serving import champion
+from serving import champion_watcher
 from serving.startup import prepare_process
 
 SHOWN = (0, 1, 2, 10, 50, 100, 150, 200)
@@ -89,8 +89,8 @@ def measure(folder: Path, bundles: list[Path], swaps: int) -> None:
     registry = ModelRegistry(f"sqlite:///{folder / 'mlflow.db'}")
     versions = [register(registry, bundle, f"{n}") for n, bundle in enumerate(bundles)]
     prepare_process()
-    champion.RELEASE_AFTER_S = 0.0
-    follower = champion.Follower(
+    champion_watcher.RELEASE_AFTER_S = 0.0
+    watcher = champion_watcher.ChampionWatcher(
         lambda: registry,
         folder / "cache",
         trust=lambda: Trust(frozenset(map(signed_by, bundles))),
@@ -101,8 +101,8 @@ def measure(folder: Path, bundles: list[Path], swaps: int) -> None:
     process, seen = psutil.Process(), dict[int, float]()
     for swap in range(swaps + 1):
         registry.set_alias("champion", versions[swap % 2].version)
-        follower.follow()
-        current = follower.current
+        watcher.poll()
+        current = watcher.current
         assert current is not None
         assert current.model_version == versions[swap % 2].version
         for user in range(20):

@@ -87,7 +87,7 @@ class Kinoloop:
         self._housekeeping = Housekeeping(
             config, state=self._state, outbox=outbox, lineage=self._lineage
         )
-        self._champion = startup.follow_champion(environment, config, self._pseudonyms.key_id)
+        self._champion = startup.watch_champion(environment, config, self._pseudonyms.key_id)
         site.state.served = self
         drain.watch()
         place.ready()

@@ -12,7 +12,7 @@ from serving.config import ServingConfig
 
 if TYPE_CHECKING:
     from kinoloop.release.signature import Trust
-    from serving.champion import Fixed, Follower
+    from serving.champion_watcher import ChampionWatcher, Fixed
     from serving.in_service import InService
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -30,7 +30,7 @@ def prepare_process() -> None:
     from threadpoolctl import threadpool_limits
 
     import kinoloop.registry.client  # noqa: F401 (a spare worker has imported all it will need)
-    import serving.champion  # noqa: F401 (same)
+    import serving.champion_watcher  # noqa: F401 (same)
 
     torch.set_num_threads(1)
     threadpool_limits(limits=1)  # BLAS too, whoever imported it first
@@ -68,9 +68,9 @@ def packaged_bundle(folder: Path) -> Path | None:
     return bundle if (bundle / "bundle.json").exists() else None
 
 
-def follow_champion(
+def watch_champion(
     environment: Environment, config: ServingConfig, key_id: str
-) -> "Follower | Fixed":
+) -> "ChampionWatcher | Fixed":
     """Serve the bundle that the environment names or the Bento holds, else follow the registry.
 
     Args:
@@ -83,7 +83,7 @@ def follow_champion(
     """
     from kinoloop.registry.client import ModelRegistry
     from kinoloop.release.signature import load_trust
-    from serving.champion import Fixed, Follower
+    from serving.champion_watcher import ChampionWatcher, Fixed
 
     labels: list[tuple[str, str]] = []
 
@@ -117,7 +117,7 @@ def follow_champion(
         taken(fixed.current)
         return fixed
 
-    follower = Follower(
+    watcher = ChampionWatcher(
         lambda: ModelRegistry(environment.tracking_uri),
         environment.releases,
         trust=trust,
@@ -125,8 +125,8 @@ def follow_champion(
         patience_s=config.start_s,
         swapped=taken,
     )
-    follower.start()
-    return follower
+    watcher.start()
+    return watcher
 
 
 def open_champion(environment: Environment) -> "InService":

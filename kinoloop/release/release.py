@@ -262,7 +262,7 @@ class Release:
     def _hide(
         self, scores: NDArray[np.float32], hidden: NDArray[np.intp], ahead: NDArray[np.intp]
     ) -> None:
-        """Hide, in place, what was seen or shows the same, what lies ahead, all but a group's best."""
+        """Hide, in place, what was seen or shows the same, lies ahead, or is not a group's best."""
         scores[hidden] = -np.inf
         scores[self._near_duplicates.of(hidden)] = -np.inf
         scores[ahead] = -np.inf  # and not its near-duplicates: what is out already may be shown

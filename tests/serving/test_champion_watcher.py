@@ -15,7 +15,7 @@ from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import Trust
-from serving.champion import Fixed, Follower
+from serving.champion_watcher import ChampionWatcher, Fixed
 from serving.in_service import load
 from tests.serving.conftest import make_bundle
 
@@ -63,15 +63,15 @@ def taken():
 
 
 @pytest.fixture
-def follower(registry, tmp_path, taken, monkeypatch):
-    monkeypatch.setattr("serving.champion.RELEASE_AFTER_S", 0.0)
-    follower = _follower(lambda: registry, tmp_path / "cache", swapped=taken.append)
-    yield follower
-    follower.close()
+def watcher(registry, tmp_path, taken, monkeypatch):
+    monkeypatch.setattr("serving.champion_watcher.RELEASE_AFTER_S", 0.0)
+    watcher = _watcher(lambda: registry, tmp_path / "cache", swapped=taken.append)
+    yield watcher
+    watcher.close()
 
 
-def _follower(registry, cache_dir, *, swapped=lambda _: None, patience_s=60.0):
-    return Follower(
+def _watcher(registry, cache_dir, *, swapped=lambda _: None, patience_s=60.0):
+    return ChampionWatcher(
         registry,
         cache_dir,
         trust=lambda: TRUST,
@@ -81,16 +81,16 @@ def _follower(registry, cache_dir, *, swapped=lambda _: None, patience_s=60.0):
     )
 
 
-def test_waits_for_a_champion(follower, taken):
-    follower.follow()
-    assert follower.current is None
+def test_waits_for_a_champion(watcher, taken):
+    watcher.poll()
+    assert watcher.current is None
     assert taken == []
 
 
 def test_a_key_that_is_made_after_the_start_is_trusted(registry, versions, tmp_path):
     """The service of a fresh installation starts before its first retrain makes the key."""
     keys: set[str] = set()
-    late = Follower(
+    late = ChampionWatcher(
         lambda: registry,
         tmp_path / "cache",
         trust=lambda: Trust(frozenset(keys)),
@@ -98,38 +98,38 @@ def test_a_key_that_is_made_after_the_start_is_trusted(registry, versions, tmp_p
         patience_s=60.0,
         swapped=lambda _: None,
     )
-    late.follow()
+    late.poll()
     assert late.current is None
     keys |= TRUST.keys
     registry.set_alias("champion", versions[0].version)
-    late.follow()
+    late.poll()
     assert late.current.model_version == versions[0].version
 
 
-def test_takes_the_champion_up_and_changes_with_it(follower, registry, versions, taken):
+def test_takes_the_champion_up_and_changes_with_it(watcher, registry, versions, taken):
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    assert follower.current.model_version == versions[0].version
-    assert follower.current.run_id == versions[0].run_id
-    assert follower.current.dataset_version == "data-0"
+    watcher.poll()
+    assert watcher.current.model_version == versions[0].version
+    assert watcher.current.run_id == versions[0].run_id
+    assert watcher.current.dataset_version == "data-0"
     registry.set_alias("champion", versions[1].version)
-    follower.follow()
-    assert follower.current.model_version == versions[1].version
-    follower.follow()
+    watcher.poll()
+    assert watcher.current.model_version == versions[1].version
+    watcher.poll()
     assert [t.model_version for t in taken] == [v.version for v in versions]
 
 
-def test_follows_from_a_thread_without_being_asked(follower, registry, versions):
-    follower.start()
+def test_follows_from_a_thread_without_being_asked(watcher, registry, versions):
+    watcher.start()
     registry.set_alias("champion", versions[0].version)
     end = time.monotonic() + 20
-    while follower.current is None and time.monotonic() < end:
+    while watcher.current is None and time.monotonic() < end:
         time.sleep(0.05)
-    assert follower.current.model_version == versions[0].version
+    assert watcher.current.model_version == versions[0].version
 
 
 def test_a_damaged_release_is_refused_once_and_the_old_one_stays(
-    follower,
+    watcher,
     registry,
     versions,
     taken,
@@ -137,53 +137,53 @@ def test_a_damaged_release_is_refused_once_and_the_old_one_stays(
     caplog,
 ):
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    before = follower.current
+    watcher.poll()
+    before = watcher.current
     (stored,) = registry_files(registry).glob(f"{versions[1].run_id}/**/videos.parquet")
     whole = stored.read_bytes()
     stored.write_bytes(b"something else")
     registry.set_alias("champion", versions[1].version)
-    follower.follow()
-    follower.follow()
-    assert follower.current is before
+    watcher.poll()
+    watcher.poll()
+    assert watcher.current is before
     assert taken == [before, None]
     assert caplog.text.count("was refused") == 1
     assert "kinoloop rollback" in caplog.text
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    assert follower.current is before
+    watcher.poll()
+    assert watcher.current is before
     stored.write_bytes(whole)
 
 
 def test_a_registry_that_goes_away_changes_nothing_and_is_logged_once(
-    follower,
+    watcher,
     registry,
     versions,
     caplog,
 ):
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    before = follower.current
-    follower._registry = Away(registry.tracking_uri)
+    watcher.poll()
+    before = watcher.current
+    watcher._registry = Away(registry.tracking_uri)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            follower.follow()
-        assert follower.current is before
+            watcher.poll()
+        assert watcher.current is before
         assert caplog.text.count("the registry is away") == 1
-        follower._registry = registry
-        follower.follow()
+        watcher._registry = registry
+        watcher.poll()
     assert "can be reached again" in caplog.text
 
 
 def test_a_start_without_the_registry_takes_what_was_in_service_last(
-    follower,
+    watcher,
     registry,
     versions,
     tmp_path,
 ):
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    restarted = _follower(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
+    watcher.poll()
+    restarted = _watcher(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
     restarted.start()
     restarted.close()
     assert restarted.current.model_version == versions[0].version
@@ -191,24 +191,24 @@ def test_a_start_without_the_registry_takes_what_was_in_service_last(
 
 
 def test_a_first_start_without_the_registry_waits(tmp_path, caplog):
-    follower = _follower(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
-    follower.start()
-    follower.close()
-    assert follower.current is None
-    assert follower.waiting.why == "registry_away"
+    watcher = _watcher(lambda: Away("sqlite:///nowhere"), tmp_path / "cache")
+    watcher.start()
+    watcher.close()
+    assert watcher.current is None
+    assert watcher.waiting.why == "registry_away"
     assert "nothing was in service here before" in caplog.text
 
 
 @pytest.fixture
-def served_before(follower, registry, versions):
+def served_before(watcher, registry, versions):
     """Version 1 was in service when the service stopped."""
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
+    watcher.poll()
     return versions[0]
 
 
 def _restart(registry, cache_dir, **rest):
-    restarted = _follower(lambda: registry, cache_dir, **rest)
+    restarted = _watcher(lambda: registry, cache_dir, **rest)
     restarted.start()
     restarted.close()
     return restarted
@@ -257,10 +257,10 @@ def test_a_start_recalls_the_last_good_release_where_a_tag_leads_elsewhere(
 
 
 def test_a_start_recalls_the_one_before_where_the_last_is_damaged_and_the_registry_away(
-    served_before, follower, registry, versions, tmp_path
+    served_before, watcher, registry, versions, tmp_path
 ):
     registry.set_alias("champion", versions[1].version)
-    follower.follow()
+    watcher.poll()
     (tmp_path / "cache" / versions[1].digest / "golden.json").write_bytes(b"[]")
     restarted = _restart(Away("sqlite:///nowhere"), tmp_path / "cache")
     assert restarted.current.model_version == served_before.version
@@ -280,18 +280,16 @@ released = threading.Event()
 def test_a_start_does_not_wait_for_files_that_drip(
     served_before, registry, versions, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("serving.champion.RELEASE_AFTER_S", 0.0)
+    monkeypatch.setattr("serving.champion_watcher.RELEASE_AFTER_S", 0.0)
     registry.set_alias("champion", versions[1].version)
     released.clear()
-    follower = _follower(
-        lambda: Dripping(registry.tracking_uri), tmp_path / "cache", patience_s=0.2
-    )
-    follower.start()
-    assert follower.current.model_version == served_before.version
-    _until(lambda: follower.waiting.why == "release_arriving")
+    watcher = _watcher(lambda: Dripping(registry.tracking_uri), tmp_path / "cache", patience_s=0.2)
+    watcher.start()
+    assert watcher.current.model_version == served_before.version
+    _until(lambda: watcher.waiting.why == "release_arriving")
     released.set()  # it arrives at last, and is taken up
-    _until(lambda: follower.current.model_version == versions[1].version)
-    follower.close()
+    _until(lambda: watcher.current.model_version == versions[1].version)
+    watcher.close()
 
 
 def _until(done):
@@ -301,56 +299,54 @@ def _until(done):
         time.sleep(0.02)
 
 
-def test_a_release_that_raises_anything_at_all_is_refused(
-    follower, registry, versions, monkeypatch
-):
+def test_a_release_that_raises_anything_at_all_is_refused(watcher, registry, versions, monkeypatch):
     def fail(*_):
         raise MemoryError("no idea")
 
     monkeypatch.setattr("serving.in_service.Release.open", fail)
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    assert follower.current is None
-    assert (follower.waiting.why, follower.waiting.detail) == ("release_refused", "no idea")
+    watcher.poll()
+    assert watcher.current is None
+    assert (watcher.waiting.why, watcher.waiting.detail) == ("release_refused", "no idea")
 
 
-def test_why_there_is_no_release_is_told_apart(follower, registry, versions):
-    follower.follow()
-    assert follower.waiting.why == "no_release"
-    assert "kinoloop promote" in follower.waiting.next_step
-    follower._registry = Away(registry.tracking_uri)
-    follower.follow()
-    assert follower.waiting.why == "registry_away"
-    assert "promoted" not in follower.waiting.what
-    assert "KINOLOOP_MLFLOW_URI" in follower.waiting.next_step
+def test_why_there_is_no_release_is_told_apart(watcher, registry, versions):
+    watcher.poll()
+    assert watcher.waiting.why == "no_release"
+    assert "kinoloop promote" in watcher.waiting.next_step
+    watcher._registry = Away(registry.tracking_uri)
+    watcher.poll()
+    assert watcher.waiting.why == "registry_away"
+    assert "promoted" not in watcher.waiting.what
+    assert "KINOLOOP_MLFLOW_URI" in watcher.waiting.next_step
 
 
-def test_the_old_release_is_let_go(follower, registry, versions, taken):
+def test_the_old_release_is_let_go(watcher, registry, versions, taken):
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
-    old = weakref.ref(follower.current.release)
+    watcher.poll()
+    old = weakref.ref(watcher.current.release)
     taken.clear()
     gc.disable()
     try:
         registry.set_alias("champion", versions[1].version)
-        follower.follow()
+        watcher.poll()
         assert old() is None  # by reference count: no cycle holds it
     finally:
         gc.enable()
 
 
-def test_a_release_with_a_cycle_is_let_go_too(follower, registry, versions, taken):
+def test_a_release_with_a_cycle_is_let_go_too(watcher, registry, versions, taken):
     """`gc.freeze` after each swap kept every release with a cycle for ever: 55 MB a promotion."""
     for turn in range(2):  # what is there after the first swap may stay: once
         registry.set_alias("champion", versions[turn].version)
-        follower.follow()
-    release = follower.current.release
+        watcher.poll()
+    release = watcher.current.release
     release.itself = release
     old = weakref.ref(release)
     del release
     taken.clear()
     registry.set_alias("champion", versions[0].version)
-    follower.follow()
+    watcher.poll()
     assert old() is None
 
 

@@ -37,7 +37,7 @@ REFUSED_AGAIN_S = 600.0
 """When a release that was refused is looked at again: its files may have been mended."""
 
 
-class Follower:
+class ChampionWatcher:
     """Keeps `current` at the champion.
 
     Args:
@@ -88,7 +88,7 @@ class Follower:
         """Stop following."""
         self._stop.set()
 
-    def follow(self) -> None:
+    def poll(self) -> None:
         """Ask once and swap if there is another champion."""
         try:
             registry = self._registry = self._registry or self._make_registry()
@@ -104,7 +104,7 @@ class Follower:
             return
         again = self._refused.get(champion.version)
         if again is None or time.monotonic() > again:
-            self._follow_to(registry, champion)
+            self._switch_to(registry, champion)
 
     @property
     def _version(self) -> str | None:
@@ -115,13 +115,13 @@ class Follower:
         jitter = random.Random()  # noqa: S311 (spreads load)
         while not self._stop.is_set():
             try:
-                self.follow()
+                self.poll()
             except Exception:
                 logger.exception("following the champion failed; the release in service stays")
             self._asked.set()
             self._stop.wait(self._poll_s * jitter.uniform(1 - JITTER, 1 + JITTER))
 
-    def _follow_to(self, registry: ModelRegistry, champion: ModelVersion) -> None:
+    def _switch_to(self, registry: ModelRegistry, champion: ModelVersion) -> None:
         """Fetch and take a champion; one whose files take long goes on arriving meanwhile."""
         version = champion.version
         if self._arriving is None or self._arriving[0] != version:
