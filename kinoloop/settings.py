@@ -6,6 +6,7 @@ missing file, section or key means the default; an unknown one is an error.
 
 import importlib
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -91,6 +92,17 @@ def first_fault(err: ValidationError, *within: str) -> str:
     first = err.errors()[0]
     where = ".".join([*within, *(str(part) for part in first["loc"])])
     return f"{where}: {first['msg']}, got {first['input']!r}"
+
+
+def fault_of(err: ValidationError, config: type[Config]) -> str:
+    """`first_fault`; of a setting that the config does not have, with those that it has."""
+    first = err.errors()[0]
+    if first["type"] != "extra_forbidden" or len(first["loc"]) > 1:
+        return first_fault(err)
+    name, known = str(first["loc"][0]), sorted(set(config.model_fields) - {"kind"})
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no setting {name!r}; {hint}there are {', '.join(known)}"
 
 
 def _read(path: Path) -> dict[str, Any]:

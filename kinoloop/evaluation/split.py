@@ -101,13 +101,44 @@ def temporal_split(histories: Histories, *, validation_days: float, test_days: f
     }
     for name, count in rows.items():
         if not count:
-            days = (times.max() - times.min()) / DAY_US
-            raise DataError(
-                f"temporal split: the {name} part is empty; the histories span {days:.1f} days, "
-                f"silences included, and the windows take {validation_days:g} + {test_days:g}; "
-                "shorten the windows"
-            )
+            taken = f"the windows take {validation_days:g} + {test_days:g}; shorten the windows"
+            raise DataError(_empty(name, times, taken))
     return split
+
+
+def temporal_holdout(histories: Histories, *, days: float) -> tuple[Histories, Holdout]:
+    """Cut once, at a moment that is the same for everybody; see `temporal_split`.
+
+    Args:
+        histories: All that is known.
+        days: Length of the window that is held out, days.
+
+    Returns:
+        What is older, and the window.
+
+    Raises:
+        DataError: One of them is empty.
+    """
+    if not len(histories.timestamps):
+        raise DataError("nothing to split: the histories are empty; ingest events first")
+    times = histories.timestamps
+    (cut,) = _cuts(times, (days,))
+    train, window = (
+        _nonempty(histories.select(times <= cut)),
+        _window(histories, cut, int(times.max())),
+    )
+    for name, count in (("training", len(train)), ("test", len(window))):
+        if not count:
+            raise DataError(_empty(name, times, f"the window takes {days:g}; shorten the window"))
+    return train, window
+
+
+def _empty(name: str, times: NDArray[np.int64], windows: str) -> str:
+    spanned = (times.max() - times.min()) / DAY_US
+    return (
+        f"temporal split: the {name} part is empty; the histories span {spanned:.1f} days, "
+        f"silences included, and {windows}"
+    )
 
 
 def _cuts(times: NDArray[np.int64], days_back: Sequence[float]) -> list[int]:
@@ -135,10 +166,7 @@ def leave_one_out(histories: Histories) -> Split:
         (array([7], dtype=int32), array([8], dtype=int32), array([9], dtype=int32))
     """
     liked = histories.weights > 0
-    # Videos of interest from each event to the end of its row, itself included: 1 is the last.
-    after = np.concatenate([np.cumsum(liked[::-1])[::-1], [0]])
-    from_end = after[:-1] - after[histories.offsets[1:]][histories.row_of]
-    total = (after[histories.offsets[:-1]] - after[histories.offsets[1:]])[histories.row_of]
+    from_end, total = _from_end(histories, liked)
     enough = total >= 3
     if not enough.any():
         raise DataError(
@@ -153,6 +181,45 @@ def leave_one_out(histories: Histories) -> Split:
         )
 
     return Split(histories.select(~enough | (from_end > 2)), holdout(2), holdout(1))
+
+
+def last_out(histories: Histories) -> tuple[Histories, Holdout]:
+    """Hold out the last video of interest of each row that has two; see `leave_one_out`.
+
+    Returns:
+        All that is not held out, and the last videos with what came before them.
+
+    Raises:
+        DataError: No row has two videos of interest.
+
+    Example:
+        >>> from kinoloop.data.histories import Histories, Interaction
+        >>> train, last = last_out(Histories.from_rows([[Interaction(v) for v in (7, 8, 9)]]))
+        >>> train.videos, last.targets.videos
+        (array([7, 8], dtype=int32), array([9], dtype=int32))
+    """
+    liked = histories.weights > 0
+    from_end, total = _from_end(histories, liked)
+    enough = total >= 2
+    if not enough.any():
+        raise DataError("leave-one-out: no user has two videos of interest; bring longer histories")
+    rows = np.unique(histories.row_of[enough])
+    known = histories.select(from_end > 1).rows(rows)
+    targets = histories.select(liked & (from_end == 1)).rows(rows)
+    return histories.select(~enough | (from_end > 1)), Holdout(known, targets)
+
+
+def _from_end(
+    histories: Histories, liked: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Per event: videos of interest from it to the end of its row, and in all of its row.
+
+    Itself included: 1 is the last video of interest.
+    """
+    after = np.concatenate([np.cumsum(liked[::-1])[::-1], [0]])
+    from_end = after[:-1] - after[histories.offsets[1:]][histories.row_of]
+    total = (after[histories.offsets[:-1]] - after[histories.offsets[1:]])[histories.row_of]
+    return from_end, total
 
 
 def _window(histories: Histories, start: int, end: int) -> Holdout:

@@ -29,7 +29,7 @@ from kinoloop.schema import (
 MALFORMED = "malformed_row"
 
 _DURATION = pl.col("duration_s")
-_STORED = (
+STORED = (
     pl.when(_DURATION.is_finite() & (_DURATION > 0)).then(_DURATION),
     *(pl.when(~with_credentials(name)).then(pl.col(name)) for name in ADDRESSES),
 )
@@ -97,7 +97,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
             pl.lit(stage.batch_id).alias("batch_id"),
             "row_hash",
             pl.lit(index, pl.Int32).alias("file_index"),
-        ).with_columns(*_STORED),
+        ).with_columns(*STORED),
     )
 
 
@@ -151,7 +151,7 @@ def _with_conflicts(stage: Stage, frame: pl.DataFrame, index: int) -> pl.DataFra
     """Add `row_hash`, and `conflict` where the file's first row of a video says something else."""
     unreadable = [pl.col(f"unreadable_{name}") for name in parsed_columns("videos")]
     usable = pl.col("video_id").is_not_null() & ~pl.any_horizontal(unreadable)
-    stored = frame.with_columns(*_STORED).select(row_text(VIDEO_IDENTITY).hash())
+    stored = frame.with_columns(*STORED).select(row_text(VIDEO_IDENTITY).hash())
     frame = frame.with_columns(stored.to_series().alias("row_hash"))
     here = frame.filter(usable).select("video_id", first="row_hash")
     firsts = pl.concat([stage.firsts.get(index, here.clear()), here]).unique(

@@ -7,7 +7,6 @@ both count. All share the popularity prior that answers an empty history, and th
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self
 
@@ -19,9 +18,10 @@ from safetensors.numpy import save_file
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
+from kinoloop.models.prior import popularity_prior
 from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config, first_fault
+from kinoloop.settings import Config, fault_of
 
 State = dict[str, NDArray[Any]]
 Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
@@ -33,7 +33,6 @@ NegativePopularity = Annotated[
     float,
     Field(ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."),
 ]
-COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
 PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
 REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
@@ -128,9 +127,6 @@ class Recommender(ABC):
             catalogue: All videos, including those that nobody has watched yet.
             validation: Histories with held-out next videos, for early stopping.
             report: Receives metrics per epoch.
-
-        Returns:
-            Self, fitted.
 
         Raises:
             DataError: A history names a video that the catalogue does not have.
@@ -292,47 +288,13 @@ def build(settings: Mapping[str, Any], *, seed: int = 0) -> Recommender:
     try:
         config = recommender.Config.model_validate(dict(settings))
     except ValidationError as err:
-        raise ConfigError(f"recommender {kind!r}: {_fault(err, recommender.Config)}") from err
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(
-            f"recommender {kind!r}: the seed is {seed!r}, expected a whole number from 0 up"
-        )
+        raise ConfigError(f"recommender {kind!r}: {fault_of(err, recommender.Config)}") from err
+    if not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"the seed is {seed!r}, expected a whole number from 0 up")
     return recommender(config, seed=seed)
-
-
-def _fault(err: ValidationError, config: type[RecommenderConfig]) -> str:
-    """What is wrong; where a setting is not known, which are."""
-    first = err.errors()[0]
-    if first["type"] != "extra_forbidden":
-        return first_fault(err)
-    name, known = str(first["loc"][0]), sorted(set(config.model_fields) - {"kind"})
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"there is no setting {name!r}; {hint}there are {', '.join(known)}"
 
 
 def load(directory: Path, catalogue: Catalogue) -> Recommender:
     """Load a saved recommender of any kind."""
     document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     return RECOMMENDERS.get(document["config"]["kind"]).load(directory, catalogue)
-
-
-def cosines(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float32]:
-    """Cosine of each pair of rows, (n_left, n_right) float32; 0 where a row is 0."""
-    norms = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)
-    return np.asarray(left @ right.T / np.maximum(norms, 1e-12), dtype=np.float32)
-
-
-def popularity_prior(
-    histories: Histories, n_videos: int, half_life_days: float
-) -> NDArray[np.float32]:
-    """Time-decayed interest in each video, (n_videos,) in [0, 1]; the highest is 1."""
-    if not len(histories.videos):
-        return np.zeros(n_videos, dtype=np.float32)
-    newest, counts = histories.timestamps.max(), np.zeros(n_videos)
-    for start in range(0, len(histories.videos), COUNTED_AT_A_TIME):
-        part = slice(start, start + COUNTED_AT_A_TIME)
-        age_days = (newest - histories.timestamps[part]) / 86_400e6
-        weights = np.maximum(histories.weights[part], 0) * np.exp2(-age_days / half_life_days)
-        counts += np.bincount(histories.videos[part], weights=weights, minlength=n_videos)
-    return (counts / max(float(counts.max()), 1e-12)).astype(np.float32)

@@ -36,8 +36,8 @@ from kinoloop.models.base import (
     State,
     Tied,
     Validation,
-    cosines,
 )
+from kinoloop.models.cosine import cosines
 from kinoloop.models.least_squares import Observed, Ridge
 
 logger = logging.getLogger(__name__)

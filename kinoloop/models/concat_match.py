@@ -19,8 +19,8 @@ from kinoloop.models.base import (
     Report,
     State,
     Validation,
-    cosines,
 )
+from kinoloop.models.cosine import cosines
 from kinoloop.models.matching.config import ConcatMatchConfig
 
 VALIDATION_ROWS = 1000  # looked at after each epoch: a row costs more than in other recommenders

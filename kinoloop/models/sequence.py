@@ -26,8 +26,8 @@ from kinoloop.models.base import (
     Report,
     State,
     Validation,
-    cosines,
 )
+from kinoloop.models.cosine import cosines
 from kinoloop.models.lexical import tfidf
 from kinoloop.models.neighbours import Neighbours, recent_weights
 from kinoloop.models.new_videos import Places

@@ -21,8 +21,9 @@ from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.auc import roc_auc
 from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
-from kinoloop.models.base import Report, State, popularity_prior, silent
+from kinoloop.models.base import Report, State, silent
 from kinoloop.models.neighbours import Neighbours
+from kinoloop.models.prior import popularity_prior
 from kinoloop.ranking.calibrate import fit_calibration
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts

@@ -34,12 +34,9 @@ from kinoloop.release.lexical import write_index
 from kinoloop.release.release import Release
 from kinoloop.release.similarity import write_centres
 from kinoloop.release.thumbnails import write_thumbnails
-from kinoloop.release.user_histories import write_histories
+from kinoloop.release.user_histories import HISTORY_LIMIT, write_histories
 
 logger = logging.getLogger(__name__)
-
-HISTORY_LIMIT = 200
-"""Newest interactions a user that a bundle keeps whole; recommenders look back less far."""
 
 SHOWN = (
     "video_id",

@@ -18,6 +18,9 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError
 from kinoloop.release.files import open_array, write_array
 
+HISTORY_LIMIT = 200
+"""Newest interactions a user that a bundle keeps whole; recommenders look back less far."""
+
 _ARRAYS = tuple(field.name for field in fields(Histories) if field.name != "user_ids")
 
 

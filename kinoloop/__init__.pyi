@@ -1,0 +1,34 @@
+from kinoloop.data.catalogue import Catalogue as Catalogue
+from kinoloop.data.histories import Histories as Histories
+from kinoloop.drift.base import Measurement as Measurement
+from kinoloop.drift.base import Scene as Scene
+from kinoloop.drift.base import TestConfig as TestConfig
+from kinoloop.drift.base import drift_test as drift_test
+from kinoloop.encoders.base import ENCODERS as ENCODERS
+from kinoloop.encoders.base import Encoder as Encoder
+from kinoloop.encoders.base import EncoderConfig as EncoderConfig
+from kinoloop.encoders.base import TextEncoder as TextEncoder
+from kinoloop.errors import ConfigError as ConfigError
+from kinoloop.errors import DataError as DataError
+from kinoloop.errors import KinoloopError as KinoloopError
+from kinoloop.evaluation.metrics.base import METRICS as METRICS
+from kinoloop.evaluation.ranks import Ranks as Ranks
+from kinoloop.ingestion.importers.base import IMPORTERS as IMPORTERS
+from kinoloop.ingestion.importers.base import Landing as Landing
+from kinoloop.library.comparison import Comparison as Comparison
+from kinoloop.library.comparison import evaluate as evaluate
+from kinoloop.library.dataset import Dataset as Dataset
+from kinoloop.library.model import Model as Model
+from kinoloop.library.model import build as build
+from kinoloop.library.model import load as load
+from kinoloop.library.public_data import load_kuairand as load_kuairand
+from kinoloop.library.public_data import load_kuairec as load_kuairec
+from kinoloop.library.public_data import load_microlens as load_microlens
+from kinoloop.library.public_data import load_movielens as load_movielens
+from kinoloop.library.public_data import load_recbole as load_recbole
+from kinoloop.library.test_set import TestSet as TestSet
+from kinoloop.models.base import RECOMMENDERS as RECOMMENDERS
+from kinoloop.models.base import Recommender as Recommender
+from kinoloop.models.base import RecommenderConfig as RecommenderConfig
+
+__version__: str

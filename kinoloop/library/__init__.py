@@ -1,0 +1,1 @@
+"""Behind `import kinoloop`: private modules that `kinoloop/__init__.py` alone hands on."""

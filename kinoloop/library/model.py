@@ -1,0 +1,257 @@
+"""A recommender as a caller sees it: frames in, frames out, with the caller's own ids."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+from kinoloop.errors import ConfigError, NotFittedError
+from kinoloop.evaluation.evaluate import Rankable
+from kinoloop.evaluation.split import Holdout
+from kinoloop.library.asked import Asked
+from kinoloop.library.dataset import Dataset
+from kinoloop.library.known_users import FittedUsers, KnownUsers, StoredUsers
+from kinoloop.library.slates import Slates, Top
+from kinoloop.library.test_set import TestSet
+from kinoloop.models import base as models
+from kinoloop.models.base import Recommender, Report, silent
+
+if TYPE_CHECKING:
+    from kinoloop.release.release import Release
+
+SLATES = pl.Schema(
+    {"user_id": pl.String, "rank": pl.Int64, "video_id": pl.String, "score": pl.Float32}
+)
+
+
+class Model:
+    """A recommender with the users that it knows; made by `build` or `load`.
+
+    Args:
+        recommender: Fitted or not.
+        release: Where it was loaded from.
+    """
+
+    def __init__(self, recommender: Recommender, release: "Release | None" = None) -> None:
+        self.recommender = recommender
+        self._release = release
+        self._train: Dataset | None = None
+        self._users: KnownUsers | None = None
+        self._slates: Slates | None = None
+        if release is not None:
+            self._users = StoredUsers(release)
+            self._slates = Slates(recommender, release.reranking)
+
+    def fit(
+        self, train: Dataset, *, validation: TestSet | None = None, report: Report = silent
+    ) -> Self:
+        """Learn from a dataset.
+
+        Args:
+            train: Such as the first part of `Dataset.split`.
+            validation: The second part of splitting `train` again, for early stopping where a
+                recommender trains by epochs.
+            report: Receives metrics per epoch.
+
+        Returns:
+            Self, fitted.
+        """
+        held = None if validation is None else validation.within(train.catalogue.ids)
+        self.recommender.fit(train.histories, train.catalogue, validation=held, report=report)
+        self._release, self._train = None, train
+        self._users = FittedUsers(train.histories)
+        self._slates = Slates(self.recommender, None)
+        return self
+
+    @property
+    def videos(self) -> pl.DataFrame:
+        """The videos that can be recommended."""
+        return self.recommender.catalogue.videos
+
+    @property
+    def trained_on(self) -> Histories | None:
+        """What `fit` saw; None where the model was loaded."""
+        return None if self._train is None else self._train.histories
+
+    def as_it_answers(self, holdout: Holdout) -> Rankable:
+        """What ranks a holdout: the recommender, with the ranker that it was loaded with."""
+        reranking = None if self._release is None else self._release.reranking
+        if reranking is None:
+            return self.recommender
+        from kinoloop.ranking.rerank import Reranked
+
+        moment = int(holdout.targets.timestamps.min(initial=0))
+        return Reranked(self.recommender, reranking.ranker, moment=moment)
+
+    def recommend(
+        self,
+        users: Any,  # noqa: ANN401 (ids or histories)
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        exclude: Collection[str] = (),
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """The best videos for each user.
+
+        Args:
+            users: User ids; or histories, lists of video ids with the oldest first (`[]` is
+                somebody new), plain or by name. Of a user the newest 200 videos are read.
+            k: How many at most.
+            exclude_seen: Leave out every video that the user has met.
+            exclude: Ids of videos that must not appear.
+            where: Which videos may, such as `pl.col("category") == "Comedy"`, over `videos`.
+
+        Returns:
+            `user_id` (the name, or the position of a history), `rank` from 1, `video_id`, `score`.
+
+        Raises:
+            NotFittedError: Neither `fit` nor `load` came first.
+            DataError: A user or a video is unknown.
+            ConfigError: `k` is no number from 1 up, or `where` does not fit the videos.
+        """
+        asked = Asked.of(users, self._known, self.recommender.catalogue.ids)
+        allowed = self._allowed(exclude, where)
+        hidden = asked.seen if exclude_seen else [row[:0] for row in asked.seen]
+        tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=_number(k))
+        rows = [self._rows(top).insert_column(0, _named(name, top)) for name, top in zip(
+            asked.names, tops, strict=True)]  # fmt: skip
+        return pl.concat([pl.DataFrame(schema=SLATES), *rows])
+
+    def similar(
+        self,
+        video_id: str,
+        k: int = 10,
+        *,
+        exclude: Collection[str] = (),
+        where: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """The videos that this recommender holds most like one; fewer where it knows no more.
+
+        Args:
+            video_id: The video.
+            k: How many at most.
+            exclude: As in `recommend`.
+            where: As in `recommend`.
+
+        Returns:
+            `rank` from 1, `video_id`, `score`.
+
+        Raises:
+            NotFittedError, DataError, ConfigError: As `recommend`.
+        """
+        slates = self._fitted_slates
+        video = int(self.recommender.catalogue.ids.require([str(video_id)])[0])
+        return self._rows(slates.similar(video, self._allowed(exclude, where), k=_number(k)))
+
+    def save(self, folder: str | Path) -> None:
+        """Write a release bundle: what the service opens, with digests and without pickle.
+
+        The ids of the users and what they did are in it, so keep it where the data may be.
+
+        Args:
+            folder: Must not exist.
+
+        Raises:
+            NotFittedError: Neither `fit` nor `load` came first.
+            BundleError: The folder exists.
+        """
+        from kinoloop.library.saving import copy_folder, save_fitted  # scikit-learn, for its index
+
+        if self._release is not None:
+            copy_folder(self._release, Path(folder))
+        elif self._train is not None:
+            save_fitted(self.recommender, self._train, Path(folder))
+        else:
+            raise self._not_fitted()
+
+    @property
+    def _known(self) -> KnownUsers:
+        if self._users is None:
+            raise self._not_fitted()
+        return self._users
+
+    @property
+    def _fitted_slates(self) -> Slates:
+        if self._slates is None:
+            raise self._not_fitted()
+        return self._slates
+
+    def _not_fitted(self) -> NotFittedError:
+        return NotFittedError(f"{self.recommender.config.kind} is not fitted: call fit() first")
+
+    def _allowed(self, exclude: Collection[str], where: pl.Expr | None) -> NDArray[np.bool_]:
+        catalogue = self.recommender.catalogue
+        allowed = np.ones(len(catalogue), dtype=np.bool_)
+        if where is not None:
+            allowed = _mask(catalogue.videos, where)
+        listed = [exclude] if isinstance(exclude, str) else [str(video) for video in exclude]
+        allowed[catalogue.ids.require(listed)] = False
+        return allowed
+
+    def _rows(self, top: Top) -> pl.DataFrame:
+        videos, scores = top
+        ids = self.recommender.catalogue.ids.externals(videos)
+        columns = {"rank": np.arange(1, len(ids) + 1), "video_id": ids, "score": scores}
+        return pl.DataFrame(columns, schema={n: SLATES[n] for n in columns})
+
+    def __repr__(self) -> str:
+        kind = self.recommender.config.kind
+        if self._users is None:
+            return f"Model({kind}, not fitted)"
+        return f"Model({kind}, {len(self._users):,} users, {len(self.videos):,} videos)"
+
+
+def build(kind: str, *, seed: int = 0, **settings: Any) -> Model:  # noqa: ANN401 (of any kind)
+    """Build an unfitted model.
+
+    Args:
+        kind: Such as `ease`, `item_knn` or `sequence`; an unknown one is answered with all.
+        seed: Of everything random.
+        settings: That differ from the defaults, such as `regularization=100`.
+
+    Raises:
+        ConfigError: No recommender is called that, or a setting or the seed is wrong.
+    """
+    return Model(models.build({"kind": kind, **settings}, seed=seed))
+
+
+def load(folder: str | Path) -> Model:
+    """Open what `Model.save` wrote, or a release of the platform; every byte is checked first.
+
+    Users of a release of the platform are pseudonyms. Whose signature a release carries is not
+    asked here: the service does that.
+
+    Raises:
+        BundleError: It is none, or is damaged.
+    """
+    from kinoloop.release.release import Release  # scikit-learn, for its index
+
+    release = Release.open(Path(folder))
+    return Model(release.recommender, release)
+
+
+def _mask(videos: pl.DataFrame, where: pl.Expr) -> NDArray[np.bool_]:
+    try:
+        found = videos.select(where.alias("where")).to_series()
+    except (pl.exceptions.PolarsError, AttributeError) as err:
+        raise ConfigError(
+            f"where: {err}; the videos have the columns {', '.join(videos.columns)}"
+        ) from err
+    if found.dtype != pl.Boolean or len(found) != len(videos):
+        raise ConfigError(f"where gives {found.dtype}, expected true or false for each video")
+    return np.array(found.fill_null(value=False))
+
+
+def _number(k: int) -> int:
+    if not isinstance(k, int) or k < 1:
+        raise ConfigError(f"k is {k!r}, expected a whole number from 1 up")
+    return k
+
+
+def _named(name: str, top: Top) -> pl.Series:
+    return pl.Series("user_id", [name], pl.String).new_from_index(0, len(top[0]))

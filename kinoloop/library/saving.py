@@ -1,0 +1,41 @@
+"""A fitted recommender as a folder: the release bundle, which the service opens too."""
+
+import shutil
+from pathlib import Path
+
+from kinoloop import __version__, durable
+from kinoloop.errors import BundleError
+from kinoloop.library.dataset import Dataset
+from kinoloop.models.base import Recommender
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.info import Lineage
+from kinoloop.release.release import Release
+
+
+def save_fitted(recommender: Recommender, train: Dataset, folder: Path) -> None:
+    """Write the bundle of a recommender and what it was fitted with."""
+    oldest, newest = train.span
+    lineage = Lineage(
+        name=recommender.config.kind,
+        code_version=__version__,
+        trained_from=oldest,
+        trained_until=newest,
+        known_until=newest,
+        rating_liked_from=train.interest.rating_liked_from,
+    )
+    write_bundle(
+        folder,
+        recommender=recommender,
+        catalogue=train.catalogue,
+        histories=train.histories,
+        lineage=lineage,
+    )
+
+
+def copy_folder(release: Release, folder: Path) -> None:
+    """Write a loaded model somewhere else, byte by byte."""
+    if folder.exists():
+        raise BundleError(f"{folder} exists already; bundles are immutable, choose a new path")
+    release.check()
+    with durable.appearing(folder) as fresh:
+        shutil.copytree(release.directory, fresh)

@@ -1,0 +1,91 @@
+"""Slates of many rows at once, by the parts that a release answers one request with."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.histories import Histories
+from kinoloop.models.base import Recommender
+from kinoloop.release.premieres import Premieres, now
+from kinoloop.release.ranking import best
+from kinoloop.release.twins import Twins
+
+if TYPE_CHECKING:
+    from kinoloop.release.reranking import Reranking
+
+SCORES_AT_A_TIME = 8_000_000  # 32 MB of float32
+
+Top = tuple[NDArray[np.integer], NDArray[np.float32]]
+
+
+class Slates:
+    """Makes slates: nothing that lies ahead, of videos that show the same only the best.
+
+    Args:
+        recommender: Fitted, or loaded.
+        reranking: What orders the best; None for the order of the scores.
+    """
+
+    def __init__(self, recommender: Recommender, reranking: "Reranking | None") -> None:
+        self._recommender, self._reranking = recommender, reranking
+        catalogue: Catalogue = recommender.catalogue
+        self._premieres = Premieres(catalogue.published_at)
+        grouped = "group_id" in catalogue.videos.columns
+        self._twins = Twins(catalogue.videos["group_id"].to_list() if grouped else [])
+
+    def of(
+        self,
+        histories: Histories,
+        hidden: Sequence[NDArray[np.integer]],
+        allowed: NDArray[np.bool_],
+        *,
+        k: int,
+    ) -> list[Top]:
+        """The best videos of each row, best first, with their scores.
+
+        Args:
+            histories: What was done.
+            hidden: Per row the videos that must not appear, nor what shows the same.
+            allowed: (n_videos,) which videos may appear at all.
+            k: How many at most.
+        """
+        moment = now()
+        allowed = allowed.copy()
+        allowed[self._premieres.ahead(moment)] = False
+        found: list[Top] = []
+        step = max(1, SCORES_AT_A_TIME // max(1, len(allowed)))
+        for start in range(0, len(histories), step):
+            part = histories.rows(slice(start, start + step))
+            scores = self._recommender.score(part)
+            scores[:, ~allowed] = -np.inf
+            for row, given in enumerate(scores):
+                met = hidden[start + row]
+                given[met] = given[self._twins.of(met)] = -np.inf
+                self._twins.keep_best(given)
+                found.append(self._top(part, row, given, k=k, moment=moment))
+        return found
+
+    def similar(self, video: int, allowed: NDArray[np.bool_], *, k: int) -> Top:
+        """The videos that one speaks most for; none where it speaks for none."""
+        scores = self._recommender.similar(video)
+        allowed = allowed & (scores > 0)
+        allowed[self._premieres.ahead(now())] = False
+        allowed[video] = False
+        scores[~allowed] = -np.inf
+        scores[self._twins.of(np.array([video]))] = -np.inf
+        self._twins.keep_best(scores)
+        top = best(scores, k)
+        return top, scores[top]
+
+    def _top(
+        self, part: Histories, row: int, scores: NDArray[np.float32], *, k: int, moment: int
+    ) -> Top:
+        if self._reranking is None:
+            top = best(scores, k)
+            return top, scores[top]
+        one = part.rows(slice(row, row + 1))
+        order, ranked, _ = self._reranking.best(one, scores, k, moment=moment)
+        return order, ranked

@@ -1,0 +1,91 @@
+import polars as pl
+import pytest
+
+import kinoloop as kl
+from kinoloop.evaluation.compare import paired
+from tests.library import toy
+
+TRAIN, TEST = kl.Dataset.from_frames(toy.events(), toy.videos()).split("temporal", test_days=1)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {kind: kl.build(kind).fit(TRAIN) for kind in ("popularity", "item_knn")}
+
+
+def test_the_table_orders_models_and_says_what_is_chance(models):
+    found = kl.evaluate(models, TEST, baseline="popularity")
+    first, last = found.frame.to_dicts()
+    assert first["model"] == "item_knn"
+    assert first["ndcg@10"] > last["ndcg@10"]
+    by_hand = paired(*[
+        found.evaluations[name].per_user["ndcg@10"] for name in ("item_knn", "popularity")
+    ], seed=0)  # fmt: skip
+    assert (first["difference"], first["low"], first["high"]) == (
+        by_hand.mean, by_hand.low, by_hand.high
+    )  # fmt: skip
+    assert last["difference"] is None
+    shown = repr(found)
+    assert "ndcg@10 − popularity" in shown
+    assert "| item_knn " in shown
+    assert "<table" in found._repr_html_()
+
+
+def test_without_a_baseline_all_are_held_against_the_best(models):
+    assert kl.evaluate(models, TEST).baseline == "item_knn"
+
+
+def test_each_is_held_against_each(models):
+    pairs = kl.evaluate(models, TEST).pairs
+    assert pairs.select("model", "other").rows() == [
+        ("popularity", "item_knn"),
+        ("item_knn", "popularity"),
+    ]
+    assert pairs["difference"].sum() == pytest.approx(0)
+
+
+def test_cut_offs_and_metrics_are_the_callers(models):
+    found = kl.evaluate(models, TEST, ks=(3,), metrics=("recall", "mrr"))
+    assert found.decided_by == "recall@3"
+    assert {"recall@3", "mrr@3", "coverage@3"} <= set(found.frame.columns)
+    assert "ndcg@10" not in found.frame.columns
+    assert set(found.per_user["model"]) == set(models)
+
+
+def test_slices_show_what_a_mean_hides():
+    strangers = toy.events().filter(pl.col("user_id") != "u29")
+    early = kl.Dataset.from_frames(
+        pl.concat([strangers, toy.events().filter(pl.col("user_id") == "u29").tail(1)]),
+        toy.videos(),
+    )
+    train, test = early.split("temporal", test_days=1)
+    found = kl.evaluate({"popularity": kl.build("popularity").fit(train)}, test)
+    assert found.slices.filter(slice="new_users")["rows"].to_list() == [1.0]
+
+
+def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp_path):
+    fewer = toy.videos().filter(pl.col("video_id") != "v11")
+    known = toy.events().filter(pl.col("video_id") != "v11")
+    train, _ = kl.Dataset.from_frames(known, fewer).split("temporal", test_days=1)
+    kl.build("item_knn").fit(train).save(tmp_path / "older")
+    found = kl.evaluate({**models, "older": kl.load(tmp_path / "older")}, TEST)
+    assert found.slices.filter(model="older", slice="unknown_videos").height == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"baseline": "ease"}, "no model is called 'ease'; there are popularity, item_knn"),
+        ({"metrics": ["ndgc"]}, "no metric is called 'ndgc'; did you mean ndcg"),
+        ({"metrics": []}, "evaluate needs a model, a metric and cut-offs"),
+        ({"ks": [0]}, "cut-offs from 1 up"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(models, asked, message):
+    with pytest.raises(kl.ConfigError, match=message):
+        kl.evaluate(models, TEST, **asked)
+
+
+def test_a_model_that_is_not_fitted_is_named():
+    with pytest.raises(kl.KinoloopError, match="mine: ease is not fitted"):
+        kl.evaluate({"mine": kl.build("ease")}, TEST)

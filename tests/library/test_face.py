@@ -1,0 +1,86 @@
+"""The public face: what it hands on, and what it does not load."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kinoloop as kl
+
+PACKAGE = Path(kl.__file__).parent
+PLATFORM = ("prefect", "mlflow", "bentoml", "great_expectations", "dvc", "optuna", "fastapi")
+HEAVY = ("torch", "transformers", "peft", "accelerate", "av", "librosa", "pandas", "matplotlib")
+
+FIFTEEN_LINES = """
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NotInstalled())
+import kinoloop as kl
+data = kl.load_movielens("ml-100k")
+train, test = data.split("temporal", test_days=1)
+model = kl.build("ease").fit(train)
+print(kl.evaluate({{"ease": model, "popularity": kl.build("popularity").fit(train)}}, test))
+print(model.recommend(["1"], k=10))
+model.similar("2"); model.save("folder"); kl.load("folder").recommend(["1"], k=10)
+"""
+
+
+def _python(code, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_importing_loads_nothing_but_the_standard_library(tmp_path):
+    code = (
+        "import sys; before = set(sys.modules); import kinoloop; import json;"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "print(json.dumps(sorted(new - set(sys.stdlib_module_names))))"
+    )
+    assert json.loads(_python(code, tmp_path).stdout) == ["kinoloop"]
+
+
+def test_the_fifteen_lines_work_without_platform_torch_and_pandas(tmp_path):
+    folder = tmp_path / "data" / "ml-100k"
+    folder.mkdir(parents=True)
+    ratings = [
+        f"{user}\t{video}\t{3 + video % 3}\t{900_000_000 + 86_400 * video + user}"
+        for user in range(1, 9)
+        for video in range(1, 9)
+        if user != video
+    ]
+    (folder / "u.data").write_text("\n".join(ratings))
+    (folder / "u.item").write_text("\n".join(f"{v}|Film {v}|||" for v in range(1, 9)))
+    run = _python(FIFTEEN_LINES.format(names=(*PLATFORM, *HEAVY)), tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "ndcg@10" in run.stdout
+    assert "user_id" in run.stdout
+
+
+def test_what_is_handed_on_is_what_type_checkers_read():
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    typed = {
+        (node.module, alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == {(home, name) for name, home in kl._HOME_OF.items()}
+    assert (PACKAGE / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", kl.__all__)
+def test_every_name_is_there_and_documented(name):
+    assert getattr(kl, name).__doc__
+    assert name in dir(kl)
+
+
+def test_what_is_not_handed_on_is_no_attribute():
+    with pytest.raises(AttributeError, match="module 'kinoloop' has no attribute 'Pipeline'"):
+        kl.Pipeline  # noqa: B018
