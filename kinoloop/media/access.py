@@ -35,6 +35,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "fec0::/10",  # site-local: deprecated (RFC 3879), and routed within some sites to this day
+        "192.88.99.0/24",  # relays of 6to4: deprecated (RFC 7526)
+        "3fff::/20",  # documentation (RFC 9637)
+    )
+)
+"""Networks that the standard library takes for public."""
 
 
 class AccessConfig(Config):
@@ -123,7 +132,8 @@ class AccessConfig(Config):
         for meant in _meant(address):
             if any(meant in network for network in self._networks):
                 continue
-            if not meant.is_global or meant.is_multicast or meant.is_reserved:
+            special = meant.is_multicast or meant.is_reserved
+            if not meant.is_global or special or any(meant in net for net in _NOT_PUBLIC):
                 raise MediaError(
                     "not_allowed",
                     f"its host stands for {text}, which is not on the public internet; if it is "

@@ -1,4 +1,4 @@
-"""Credentials in addresses: `user:password@`, and query strings that are signed or carry a key.
+"""Credentials in addresses: `user:password@`, and queries or fragments with a key or a signature.
 
 A catalogue is data: it is versioned, pushed and shown. What opens a door does not belong into it,
 and an address in a message is shown without what could.
@@ -8,17 +8,20 @@ import re
 
 from kinoloop.redaction import without_credentials
 
-_QUERY = re.compile(r"(?<=://)([^\s?#'\"<>]*)\?[^\s'\"<>]*")
-QUERY_GONE = r"\1?…"
+_QUERY = re.compile(r"(?<=://)([^\s?#'\"<>]*)([?#])[^\s'\"<>]*")
+QUERY_GONE = r"\1\2…"
 
 USER_PATTERN = r"(?i)^\s*(?:https?://[^/?#]*@|[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#]*@)"
 """Matches an address with a user (http) or with a password (any). In syntax of re and of Rust."""
 
 QUERY_PATTERN = (
-    r"(?i)://[^#]*[?&;](?:key|auth|(?:[a-z0-9_.-]*[_.-])?(?:aws)?(?:token|signature|sig|secret|jwt"
-    r"|hmac|credentials?|password|passwd|pwd|api[_-]?key|access[_-]?key(?:[_-]?id)?))="
+    r"(?is)://.*[?&;#](?:(?:key|auth|hdn(?:ea|ts|tl)|(?:ws|tx)secret|(?:[a-z0-9_.-]*[_.-])?(?:aws)?"
+    r"(?:token|signature|sig|secret|jwt|hmac|credentials?|password|passwd|pwd"
+    r"|(?:api|auth|sign(?:ing)?|private)[_-]?key|access[_-]?key(?:[_-]?id)?))="
+    r"|(?:st|sign)=[a-z0-9_+/%-]{16})"
 )
-"""Matches an address with a signed query string, or one with a key. In syntax of re and of Rust."""
+"""Matches an address with a signed query or fragment, or one with a key. In syntax of re and of
+Rust. `st` and `sign` are short words of others, too: only a long value makes them a signature."""
 
 _CREDENTIALS = (re.compile(USER_PATTERN), re.compile(QUERY_PATTERN))
 

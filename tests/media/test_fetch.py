@@ -120,6 +120,10 @@ def test_redirect_to_what_is_allowed_is_followed(server):
         "2002:7f00:1::",
         "fe80::1%eth0",
         "fd00::1",
+        "fec0::1",
+        "192.88.99.1",
+        "64:ff9b::c058:6301",
+        "3fff::1",
         "224.0.0.1",
     ],
 )
