@@ -69,7 +69,7 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
 def type_of(error: str) -> ProblemType:
     """Status and title of a code; `http_429` is no more than its status.
 
-    Example:
+    Examples:
         >>> type_of("http_429").title
         'Too Many Requests'
     """
@@ -82,7 +82,7 @@ def type_of(error: str) -> ProblemType:
 def address_of(error: str) -> str:
     """The `type` of a code, relative to the service.
 
-    Example:
+    Examples:
         >>> address_of("overloaded"), address_of("http_429")
         ('/problems/overloaded', 'about:blank')
     """

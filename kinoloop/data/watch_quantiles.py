@@ -43,7 +43,7 @@ class WatchQuantiles:
             watch_s: (n,) seconds watched; NaN is left out.
             durations_s: (n,) seconds; NaN or 0 where unknown.
 
-        Example:
+        Examples:
             >>> durations = np.repeat([10.0, 100.0], 100)
             >>> watched = durations * np.tile(np.linspace(0, 1, 100), 2)
             >>> quantiles = WatchQuantiles.fit(watched, durations)

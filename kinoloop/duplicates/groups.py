@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import DisjointSet
 def group(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Name of the group by video, for the videos of the pairs; a group is named by its first id.
 
-    Example:
+    Examples:
         >>> group([("b", "a"), ("c", "b"), ("x", "y")])
         {'a': 'a', 'b': 'a', 'c': 'a', 'x': 'x', 'y': 'x'}
     """

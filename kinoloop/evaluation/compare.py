@@ -53,7 +53,7 @@ def paired(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile).
 
-    Example:
+    Examples:
         >>> paired([0.5, 0.7, 0.6], [0.4, 0.6, 0.5], seed=0).mean.__round__(6)
         0.1
     """

@@ -65,7 +65,7 @@ def per_user(found: Mapping[str, Evaluation]) -> pl.DataFrame:
 def by_history(evaluation: Evaluation, metric: str = "ndcg@10") -> dict[str, tuple[float, int]]:
     """Mean of a metric and number of users by length of history; empty groups are left out.
 
-    Example:
+    Examples:
         >>> rows = pl.DataFrame({"history_length": [0, 3, 4], "ndcg@10": [0.0, 0.5, 1.0]})
         >>> by_history(Evaluation({}, {}, rows))
         {'0': (0.0, 1), '1-4': (0.75, 2)}

@@ -78,7 +78,7 @@ def temporal_split(histories: Histories, *, validation_days: float, test_days: f
     Raises:
         DataError: A window or the training part is empty.
 
-    Example:
+    Examples:
         >>> from kinoloop.data.histories import Histories, Interaction
         >>> days = [Interaction(video=v, timestamp=v * DAY_US) for v in range(5)]
         >>> split = temporal_split(Histories.from_rows([days]), validation_days=1, test_days=2)
@@ -158,7 +158,7 @@ def leave_one_out(histories: Histories) -> Split:
     Raises:
         DataError: No row has three videos of interest.
 
-    Example:
+    Examples:
         >>> from kinoloop.data.histories import Histories, Interaction
         >>> row = [Interaction(video=v) for v in (7, 8, 9)]
         >>> split = leave_one_out(Histories.from_rows([row]))

@@ -18,7 +18,7 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
         scores: (n_rows, n_columns), no NaN.
         k: At most; fewer where there are fewer columns.
 
-    Example:
+    Examples:
         >>> best_columns(np.array([[0.2, 0.9, 0.1, 0.9]], dtype=np.float32), 3).tolist()
         [[1, 3, 0]]
     """

@@ -24,7 +24,7 @@ def translate(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories
     Raises:
         DataError: The histories are not in the indices of `from_ids`.
 
-    Example:
+    Examples:
         >>> from kinoloop.data.histories import Interaction
         >>> known = Histories.from_rows([[Interaction(0), Interaction(1)]])
         >>> translate(known, IdMap(["a", "b"]), IdMap(["z", "b"])).videos

@@ -62,7 +62,7 @@ def uniform_times(n: int, duration_s: float) -> list[float]:
 def wanted_times(sampling: Uniform | Interval, duration_s: float) -> list[float]:
     """When a policy that goes by the clock looks, seconds, ascending.
 
-    Example:
+    Examples:
         >>> wanted_times(Interval(seconds=1.0), 3.2)
         [0.5, 1.5, 2.5]
         >>> wanted_times(Interval(seconds=1.0, max_frames=2), 4.0)

@@ -29,7 +29,7 @@ _CREDENTIALS = (re.compile(USER_PATTERN), re.compile(QUERY_PATTERN))
 def has_credentials(address: str) -> bool:
     """Whether an address carries a password, a key or a signature.
 
-    Example:
+    Examples:
         >>> has_credentials("https://cdn.example.com/a.mp4?v=3")
         False
         >>> has_credentials("https://cdn.example.com/a.mp4?Expires=1&Signature=abc")
@@ -41,7 +41,7 @@ def has_credentials(address: str) -> bool:
 def redact(text: str) -> str:
     """A text whose addresses are shown without user, password and query string.
 
-    Example:
+    Examples:
         >>> redact("no file at https://me:secret@host/a.mp4?token=1 today")
         'no file at https://…@host/a.mp4?… today'
     """

@@ -130,7 +130,7 @@ class Runs:
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested settings as one level of text.
 
-    Example:
+    Examples:
         >>> flatten({"kind": "mf", "optimizer": {"lr": 0.1}})
         {'kind': 'mf', 'optimizer.lr': '0.1'}
     """

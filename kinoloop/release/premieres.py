@@ -20,7 +20,7 @@ class Premieres:
     Args:
         published_at: (n_videos,) int64, µs since the epoch; a video without a date counts as out.
 
-    Example:
+    Examples:
         >>> Premieres(np.array([30, 0, 10])).ahead(10)
         array([0])
     """

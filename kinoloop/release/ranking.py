@@ -14,7 +14,7 @@ def best(scores: NDArray[np.float32], top_k: int) -> NDArray[np.intp]:
         scores: (n,) float32; -inf or NaN hides a position.
         top_k: How many at most.
 
-    Example:
+    Examples:
         >>> best(np.array([0.2, 0.9, 0.9, -np.inf], dtype=np.float32), 3)
         array([1, 2, 0])
     """

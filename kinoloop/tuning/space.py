@@ -67,7 +67,7 @@ def search_space(
         config_type: Of the recommender.
         given: Settings that the candidate already has; they stay.
 
-    Example:
+    Examples:
         >>> from kinoloop.models.item_knn import ItemKnnConfig
         >>> search_space(ItemKnnConfig, {"kind": "item_knn", "decay": 0.7})["top_n"]
         Range(low=50, high=800, log=True, whole=True)

@@ -11,7 +11,7 @@ from kinoloop.tuning.study import Tuned
 def candidate_block(tuned: Tuned) -> str:
     """`[[retrain.candidates]]` with the settings of a study, and where they come from.
 
-    Example:
+    Examples:
         >>> tuned = Tuned(
         ...     name="s", settings={"kind": "item_knn", "top_n": 90}, best=0.12, default=0.1,
         ...     trials=7, pruned=2,

@@ -18,7 +18,7 @@ def rank_auc(ranks: Ranks, candidates: NDArray[np.integer]) -> NDArray[np.float6
         ranks: Of the targets.
         candidates: (n_rows,) videos that were ranked, targets included.
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> rank_auc(two_rows, candidates=np.array([6, 6]))
@@ -47,7 +47,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
     Source: Hanley and McNeil, Radiology 143(1), 1982 (equality with the Mann-Whitney statistic).
 
-    Example:
+    Examples:
         >>> roc_auc([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
         0.75
     """

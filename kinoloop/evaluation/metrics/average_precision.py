@@ -11,7 +11,7 @@ from kinoloop.evaluation.ranks import Ranks
 def average_precision(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """Σ_{hits} precision@(rank of the hit) / min(n_targets, k), by row, (n_rows,).
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> average_precision(two_rows, k=10)

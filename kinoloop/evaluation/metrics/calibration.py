@@ -14,7 +14,7 @@ def reliability(
     Returns:
         (n_bins, 3) float64, for the reliability diagram.
 
-    Example:
+    Examples:
         >>> reliability([1, 0, 1], [0.9, 0.1, 0.9], bins=2)
         array([[0.1, 0. , 1. ],
                [0.9, 1. , 2. ]])
@@ -39,7 +39,7 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int 
 
     Source: Naeini, Cooper and Hauskrecht, AAAI 2015; Guo et al., ICML 2017, equation 3.
 
-    Example:
+    Examples:
         >>> round(calibration_error([1, 0], [0.8, 0.4]), 6)
         0.3
     """

@@ -11,7 +11,7 @@ def coverage(slates: NDArray[np.integer], n_videos: int) -> float:
         slates: (n_rows, k) internal indices.
         n_videos: Size of the catalogue.
 
-    Example:
+    Examples:
         >>> coverage(np.array([[0, 1], [1, 2]]), n_videos=6)
         0.5
     """

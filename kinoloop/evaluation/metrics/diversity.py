@@ -15,7 +15,7 @@ def diversity(slates: NDArray[np.integer], modality: Modality) -> NDArray[np.flo
 
     Source: Ziegler et al., WWW 2005, section 3.3.
 
-    Example:
+    Examples:
         >>> vectors = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
         >>> modality = Modality(vectors, present=np.array([True, True, True]), fingerprint="")
         >>> diversity(np.array([[0, 1], [0, 2]]), modality)

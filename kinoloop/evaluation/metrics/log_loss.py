@@ -13,7 +13,7 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
         labels: (n,) 0 and 1.
         probabilities: (n,) of label 1.
 
-    Example:
+    Examples:
         >>> round(log_loss([1, 0], [0.8, 0.4]), 6)
         0.366985
     """

@@ -11,7 +11,7 @@ from kinoloop.evaluation.ranks import Ranks
 def mrr(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """1 / rank of the best target where that is ≤ k, else 0, by row, (n_rows,).
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> mrr(two_rows, k=10)

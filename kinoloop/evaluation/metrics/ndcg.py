@@ -15,7 +15,7 @@ def ndcg(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
 
     Source: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002, binary relevance.
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> ndcg(two_rows, k=10).round(4)

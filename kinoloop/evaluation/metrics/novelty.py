@@ -16,7 +16,7 @@ def novelty(slates: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray
 
     Source: Vargas and Castells, RecSys 2011, section 4 (self-information).
 
-    Example:
+    Examples:
         >>> novelty(np.array([[0, 1]]), counts=np.array([3, 1, 0, 0]))
         array([1.5])
     """

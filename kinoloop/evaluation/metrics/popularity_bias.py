@@ -15,7 +15,7 @@ def popularity(slates: NDArray[np.integer], counts: NDArray[np.integer]) -> NDAr
 
     Source: Yin et al., VLDB 2012 (average recommendation popularity), scaled to [0, 1].
 
-    Example:
+    Examples:
         >>> popularity(np.array([[0, 1], [1, 2]]), counts=np.array([4, 2, 0]))
         array([0.75, 0.25])
     """
@@ -38,7 +38,7 @@ def popularity_lift(
     Source: Abdollahpouri et al., RMSE at RecSys 2019, "The Unfairness of Popularity Bias in
     Recommendation", section 3.3 (ΔGAP).
 
-    Example:
+    Examples:
         >>> from kinoloop.data.histories import Interaction
         >>> watched = Histories.from_rows([[Interaction(1)]])
         >>> popularity_lift(np.array([[0, 1]]), watched, counts=np.array([4, 2, 0]))

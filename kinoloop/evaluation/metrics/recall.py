@@ -11,7 +11,7 @@ from kinoloop.evaluation.ranks import Ranks
 def recall(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """|targets in the first k| / |targets|, by row, (n_rows,); 0 without a target.
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> recall(two_rows, k=3)
@@ -24,7 +24,7 @@ def recall(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
 def hit_rate(ranks: Ranks, *, k: int) -> NDArray[np.float64]:
     """1 where any target is in the first k, by row, (n_rows,); the mean is HR@k of the papers.
 
-    Example:
+    Examples:
         >>> from kinoloop.evaluation.ranks import Ranks
         >>> two_rows = Ranks(np.array([0, 2, 3]), np.array([1, 4, 2]))
         >>> hit_rate(two_rows, k=1)

@@ -63,7 +63,7 @@ def gbce_loss(
 def gbce_beta(drawn_share: float, calibration: float) -> float:
     """Exponent of the positive's probability; 1 where `calibration` is 0.
 
-    Example:
+    Examples:
         >>> gbce_beta(0.1, 0.0), gbce_beta(0.1, 1.0)
         (1.0, 0.1)
     """
