@@ -9,8 +9,8 @@ from kinoloop.errors import ConfigError, NotFittedError
 from kinoloop.evaluation.compare import Difference, paired
 from kinoloop.evaluation.evaluate import Evaluation
 from kinoloop.evaluation.evaluate import evaluate as measure
+from kinoloop.evaluation.leaderboard import leaderboard, per_user
 from kinoloop.evaluation.metrics.base import ACCURACY
-from kinoloop.evaluation.standings import per_user, standings
 from kinoloop.library.model import Model
 from kinoloop.library.test_set import TestSet
 
@@ -38,7 +38,7 @@ class Comparison:
         `difference`, `low` and `high` are the mean of the paired differences per user and its
         95 % interval by bootstrap; null for the baseline itself.
         """
-        rows = standings(
+        rows = leaderboard(
             self.evaluations, reference=self.baseline, metric=self.decided_by, seed=self.seed
         )
         return pl.DataFrame(

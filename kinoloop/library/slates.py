@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
+from kinoloop.release.near_duplicates import NearDuplicates
 from kinoloop.release.premieres import Premieres, now
 from kinoloop.release.ranking import best
-from kinoloop.release.twins import Twins
 
 if TYPE_CHECKING:
     from kinoloop.release.reranking import Reranking
@@ -33,8 +33,8 @@ class Slates:
         self._recommender, self._reranking = recommender, reranking
         catalogue: Catalogue = recommender.catalogue
         self._premieres = Premieres(catalogue.published_at)
-        grouped = "group_id" in catalogue.videos.columns
-        self._twins = Twins(catalogue.videos["group_id"].to_list() if grouped else [])
+        groups = catalogue.videos.get_column("group_id", default=None)
+        self._near_duplicates = NearDuplicates([] if groups is None else groups.to_list())
 
     def of(
         self,
@@ -63,8 +63,8 @@ class Slates:
             scores[:, ~allowed] = -np.inf
             for row, given in enumerate(scores):
                 met = hidden[start + row]
-                given[met] = given[self._twins.of(met)] = -np.inf
-                self._twins.keep_best(given)
+                given[met] = given[self._near_duplicates.of(met)] = -np.inf
+                self._near_duplicates.keep_best(given)
                 found.append(self._top(part, row, given, k=k, moment=moment))
         return found
 
@@ -75,8 +75,8 @@ class Slates:
         allowed[self._premieres.ahead(now())] = False
         allowed[video] = False
         scores[~allowed] = -np.inf
-        scores[self._twins.of(np.array([video]))] = -np.inf
-        self._twins.keep_best(scores)
+        scores[self._near_duplicates.of(np.array([video]))] = -np.inf
+        self._near_duplicates.keep_best(scores)
         top = best(scores, k)
         return top, scores[top]
 
