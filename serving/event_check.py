@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from kinoloop.data import times
 from kinoloop.data.ids import IdMap
 from kinoloop.ingestion.conform import conform
-from kinoloop.ingestion.event_rules import DURATION
+from kinoloop.ingestion.event_rules import DURATION, RAW_USER
 from kinoloop.ingestion.json_lines import as_texts
 from kinoloop.ingestion.rule import IngestConfig, Limits
 from kinoloop.ingestion.rules import RULES, judged
@@ -36,6 +36,7 @@ _COLUMN_OF = {rule.name: rule.column for rule in RULES}
 _NEEDED = (
     "event_user_missing",
     "event_user_too_long",
+    "event_user_unprintable",
     "event_video_missing",
     "event_timestamp_missing",
     "event_timestamp_unreadable",
@@ -202,7 +203,7 @@ def _filled(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_known(frame: pl.DataFrame, videos: Videos | None) -> pl.DataFrame:
     """Add what ingestion knows of raw user ids, and by the tables of videos."""
-    frame = frame.with_columns(long_user_id=pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS)
+    frame = frame.with_columns(*RAW_USER)
     if videos is None:
         return frame.with_columns(known=True, known_duration_s=pl.lit(None, pl.Float64))
     at = videos.ids.indices(name or "" for name in frame["video_id"].to_list())
@@ -216,7 +217,7 @@ def _with_known(frame: pl.DataFrame, videos: Videos | None) -> pl.DataFrame:
 def _expected(config: IngestConfig) -> dict[str, str]:
     """What is right, field by field."""
     return {
-        "user_id": f"a non-empty text of at most {MAX_ID_CHARACTERS} characters",
+        "user_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters on one line, not all invisible",
         "video_id": "a video of the dataset in service; only a search may be without",
         "event": f"one of {', '.join(EVENT_KINDS)}",
         "timestamp": f"{times.EXPECTED}; not ahead",

@@ -4,7 +4,15 @@ import polars as pl
 
 from kinoloop.ingestion.conform import parsed_columns
 from kinoloop.ingestion.rule import Expectation, Rule
-from kinoloop.ingestion.rule_kinds import before_epoch, in_future, missing, outside, unreadable
+from kinoloop.ingestion.rule_kinds import (
+    UNPRINTABLE_WHY,
+    before_epoch,
+    in_future,
+    is_unprintable,
+    missing,
+    outside,
+    unreadable,
+)
 from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS
 
 _positive = pl.col("duration_s") > 0
@@ -12,6 +20,12 @@ DURATION = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
 _watched = pl.when(pl.col("watch_s").is_finite()).then("watch_s")
 _offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h")
 _local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
+
+RAW_USER = (
+    (pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS).alias("long_user_id"),
+    is_unprintable("user_id").alias("unprintable_user_id"),
+)
+"""What the rules ask of a raw user id; taken before it becomes a pseudonym."""
 
 EVENT_RULES: tuple[Rule, ...] = (
     missing("event_user_missing", "events", "user_id"),
@@ -22,6 +36,14 @@ EVENT_RULES: tuple[Rule, ...] = (
         reason=f"user_id has more than {MAX_ID_CHARACTERS} characters",
         severity="quarantine",
         breaks=lambda _: pl.col("long_user_id"),
+    ),
+    Rule(
+        name="event_user_unprintable",
+        kind="events",
+        column="user_id",
+        reason=f"user_id {UNPRINTABLE_WHY}",
+        severity="quarantine",
+        breaks=lambda _: pl.col("unprintable_user_id"),
     ),
     Rule(
         name="event_video_missing",

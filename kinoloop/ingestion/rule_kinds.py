@@ -44,6 +44,18 @@ def unreadable(kind: str, column: str) -> Rule:
     )
 
 
+_UNPRINTABLE = r"[\p{Cc}\p{Zl}\p{Zp}]|^[\p{Z}\p{Cf}]+$"
+UNPRINTABLE_WHY = "has a line break or another control character, or nothing that can be seen"
+
+
+def is_unprintable(column: str) -> pl.Expr:
+    """Whether an id has control characters, or only blanks and characters without a shape.
+
+    No address of the service can name such an id, and nobody can tell it from another.
+    """
+    return pl.col(column).str.contains(_UNPRINTABLE)
+
+
 def before_epoch(name: str, kind: str, column: str, severity: Severity) -> Rule:
     """A time before 1970."""
     return Rule(

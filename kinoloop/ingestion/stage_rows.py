@@ -12,6 +12,7 @@ from kinoloop.data.times import shown, why_unreadable
 from kinoloop.ingestion.batch import FileCounts
 from kinoloop.ingestion.chunk import Chunk
 from kinoloop.ingestion.conform import conform, parsed_columns, unknown_columns
+from kinoloop.ingestion.event_rules import RAW_USER
 from kinoloop.ingestion.row_text import VIDEO_IDENTITY, as_json, event_ids, row_text
 from kinoloop.ingestion.rule import Limits
 from kinoloop.ingestion.rules import judged, rules_of
@@ -20,7 +21,6 @@ from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.schema import (
     EVENT_CHECKS,
     LANDING_EVENTS,
-    MAX_ID_CHARACTERS,
     QUARANTINE,
     TIME,
     VIDEOS,
@@ -104,10 +104,7 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
 def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) -> None:
     """Stage one chunk of an event file; arguments as `stage_videos`."""
     frame = conform(chunk.frame, kind="events", file=counts.file)
-    frame = frame.with_columns(
-        _pseudonymised(frame["user_id"], stage.pseudonyms),
-        long_user_id=pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS,
-    )
+    frame = frame.with_columns(_pseudonymised(frame["user_id"], stage.pseudonyms), *RAW_USER)
     frame = frame.join(
         stage.known.with_columns(known=pl.lit(value=True)),
         on="video_id",

@@ -4,7 +4,14 @@ import polars as pl
 
 from kinoloop.ingestion.conform import parsed_columns
 from kinoloop.ingestion.rule import Expectation, Limits, Rule
-from kinoloop.ingestion.rule_kinds import before_epoch, in_future, missing, unreadable
+from kinoloop.ingestion.rule_kinds import (
+    UNPRINTABLE_WHY,
+    before_epoch,
+    in_future,
+    is_unprintable,
+    missing,
+    unreadable,
+)
 from kinoloop.privacy.addresses import QUERY_PATTERN, USER_PATTERN
 from kinoloop.schema import MAX_ID_CHARACTERS
 
@@ -46,6 +53,14 @@ VIDEO_RULES: tuple[Rule, ...] = (
             "expect_column_value_lengths_to_be_between",
             lambda _: {"max_value": MAX_ID_CHARACTERS},
         ),
+    ),
+    Rule(
+        name="video_id_unprintable",
+        kind="videos",
+        column="video_id",
+        reason=f"video_id {UNPRINTABLE_WHY}",
+        severity="quarantine",
+        breaks=lambda _: is_unprintable("video_id"),
     ),
     missing("video_title_missing", "videos", "title", "warn"),
     *(unreadable("videos", column) for column in parsed_columns("videos")),

@@ -119,6 +119,8 @@ def test_a_clock_may_run_ahead_as_far_as_both_settings_allow():
         ({**GOOD, "user_id": True}, "user_id", "not_text_or_number"),
         ({**GOOD, "user_id": ["u"]}, "user_id", "not_text_or_number"),
         ({**GOOD, "user_id": "u" * 2049}, "user_id", "event_user_too_long"),
+        ({**GOOD, "user_id": "a\nb"}, "user_id", "event_user_unprintable"),
+        ({**GOOD, "user_id": "\u200b\u200d"}, "user_id", "event_user_unprintable"),
         ({**GOOD, "surface": "u" * 2049}, "surface", "too_long"),
         ({**GOOD, "user_id": "\ud800"}, "user_id", "not_unicode"),
         ({**GOOD, "video_id": None}, "video_id", "event_video_missing"),

@@ -27,7 +27,7 @@ def odd_events(rng, rows):
     day = NOW - timedelta(days=3)
     return pl.DataFrame(
         {
-            "user_id": some(lambda i: f"user{i % 20}", None, "", "1.0", "u" * 2049),
+            "user_id": some(lambda i: f"user{i % 20}", None, "", "1.0", "u" * 2049, "a\u200bb\tc"),
             "video_id": some(lambda i: f"v{i % 3}", None, "v99"),
             "timestamp": some(
                 lambda i: (day + timedelta(seconds=i)).isoformat(),
@@ -58,7 +58,7 @@ def observed(tmp_path_factory):
         "video_id,title,duration_s,published_at,tags,media,subtitles\nv0,A,10,2025-01-01,a,,\n"
         "v1,,0,1960-01-01,[,,\nv2,C,nan,2031-01-01,,,\n,D,inf,x,,,\nv0,other,1,,,,\nv3,E,-1,,,,\n"
         "v4,F,x,,,,\n7.0,G,,,,https://u:p@host/a.mp4,https://u:p@host/a.vtt\n"
-        f"{'v' * 2049},H,,,,,\n",
+        f"{'v' * 2049},H,,,,,\n\u200b,I,,,,,\n",
     )
     zone.put("events/a.parquet", odd_events(rng, 450))
     report = ValidationReport(root / "state", Limits(CONFIG, NOW))
