@@ -61,7 +61,8 @@ def evaluate(
             status.update(f"Fitting {settings.get('name') or settings['kind']}")
             found |= _fitted(settings, data, window, config.seed)
     rows = leaderboard(found, reference=next(iter(found)), seed=config.seed)
-    _show(console, rows, reference=next(iter(found)))
+    extra = [f"{name}@10" for name in config.extra_metrics]
+    _show(console, rows, reference=next(iter(found)), shown=(*SHOWN, *extra))
     folder = out or environment.state_dir / "evaluation"
     plots = [
         plot_leaderboard(rows, folder),
@@ -93,7 +94,8 @@ def _fitted(
         model = build_candidate(settings, seed=seed)
         model.fit(split.train, data.catalogue, validation=split.validation)
         holdout = split.test if window == "test" else split.validation
-        return {candidate_name(settings): measure(model, holdout, train=split.train)}
+        measured = measure(model, holdout, train=split.train, metrics=data.metrics)
+        return {candidate_name(settings): measured}
 
 
 def _champion(
@@ -119,10 +121,12 @@ def _champion(
         return {}
     holdout = data.split.test if window == "test" else data.split.validation
     name = f"champion ({release.info.name or release.info.kind})"
-    return {name: measure(release, holdout, data.catalogue.ids)}
+    return {name: measure(release, holdout, data.catalogue.ids, metrics=data.metrics)}
 
 
-def _show(console: Console, rows: "list[LeaderboardRow]", *, reference: str) -> None:
+def _show(
+    console: Console, rows: "list[LeaderboardRow]", *, reference: str, shown: tuple[str, ...]
+) -> None:
     found = []
     for row in rows:
         difference = row.against
@@ -130,9 +134,9 @@ def _show(console: Console, rows: "list[LeaderboardRow]", *, reference: str) -> 
             f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
         )  # fmt: skip
         beyond = [f"{row.metrics[m]:.4f}" if m in row.metrics else "" for m in BEYOND]
-        cells = [f"{row.metrics[m]:.4f}" for m in SHOWN]
+        cells = [f"{row.metrics[m]:.4f}" for m in shown]
         found.append([escape(row.name), *cells, gain, *beyond])
-    show(console, ["", *SHOWN, f"ndcg@10 − {escape(reference)}", *BEYOND], found)
+    show(console, ["", *shown, f"ndcg@10 − {escape(reference)}", *BEYOND], found)
     slices = []
     for name in sorted({name for row in rows for name in row.slices}):
         of_rows = [row.slices.get(name, {}) for row in rows]

@@ -34,6 +34,10 @@ REFUSED = pl.Schema(
 """What is told of rows that were set aside."""
 
 _RULES = {rule.name: rule for rule in RULES}
+_REASONS = {  # where the words of ingestion speak of tables and files
+    "event_video_unknown": "no row of videos has this video_id",
+    "video_id_conflict": "an earlier row of this video_id says something else",
+}
 
 
 class RowCheck:
@@ -110,8 +114,8 @@ class RowCheck:
             told = _told(raw, int(places[0]), frame["reasons"][int(places[0])][0])
             raise DataError(
                 f"{kind}, row {first_row + int(places[0])}, column {told['column']!r}: "
-                f"{told['reason']}, got {told['value']}. {len(places)} of {raw.height} rows do not "
-                'fit: mend them, or pass errors="quarantine" to set them aside'
+                f"{told['reason']}, got {told['value']}. Rows that do not fit: {len(places)} of "
+                f'{raw.height}; mend them, or pass errors="quarantine" to set them aside'
             )
         rows = [
             {"kind": kind, "row": first_row + at, **_told(raw, at, reasons[0])}
@@ -164,6 +168,6 @@ def _told(raw: pl.DataFrame, row: int, reason: str) -> dict[str, str | None]:
     unread = reason.endswith("_unreadable") and expected == TIME
     return {
         "column": rule.column,
-        "reason": why_unreadable(value) if unread else rule.reason,
+        "reason": why_unreadable(value) if unread else _REASONS.get(reason, rule.reason),
         "value": None if value is None else repr(value),
     }

@@ -6,7 +6,7 @@ own catalogue, and misses what it does not know. Per user, the difference of NDC
 and bootstrapped; an interval above `min_gain` beats.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kinoloop.data.ids import IdMap
 from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
+from kinoloop.evaluation.metrics.base import ACCURACY
 from kinoloop.evaluation.split import Holdout
 from kinoloop.evaluation.translate import translate_holdout
 from kinoloop.promotion.gates import (
@@ -127,20 +128,24 @@ def decide(
     )
 
 
-def measure(release: Release, holdout: Holdout, ids: IdMap) -> Evaluation:
+def measure(
+    release: Release, holdout: Holdout, ids: IdMap, *, metrics: Sequence[str] = ACCURACY
+) -> Evaluation:
     """Measure a release on a window as it serves, re-ranking included.
 
     Args:
         release: Opened.
         holdout: In the indices of `ids`.
         ids: Of the catalogue that the window was loaded with.
+        metrics: Names of the accuracy metrics.
     """
     window = translate_holdout(holdout, ids, release.catalogue.ids)
     if release.reranking is None:
-        return evaluate(release.recommender, window)
+        return evaluate(release.recommender, window, metrics=metrics)
     moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
     ranker = release.reranking.ranker
-    return evaluate(Reranked(release.recommender, ranker, moment=moment), window)
+    reranked = Reranked(release.recommender, ranker, moment=moment)
+    return evaluate(reranked, window, metrics=metrics)
 
 
 def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:

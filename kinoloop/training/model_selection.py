@@ -28,6 +28,7 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
+from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
 from kinoloop.settings import Config, FrozenRecord
@@ -69,6 +70,9 @@ class RetrainConfig(SplitConfig):
     )
     min_users: int = Field(20, ge=1, description="Fewer users in a window than this prove nothing.")
     seed: int = Field(0, ge=0, description="Of everything random.")
+    extra_metrics: list[str] = Field(
+        default_factory=list, description="Further accuracy metrics, such as those of a plug-in."
+    )
     candidates: list[dict[str, Any]] = Field(
         default_factory=lambda: [dict(candidate) for candidate in CANDIDATES],
         min_length=1,
@@ -102,11 +106,13 @@ class TrainingData:
         catalogue: All videos.
         histories: All that is known, newest included.
         split: The same, cut.
+        metrics: Names of the accuracy metrics that are measured.
     """
 
     catalogue: Catalogue
     histories: Histories
     split: Split
+    metrics: tuple[str, ...] = ACCURACY
 
 
 class Outcome(FrozenRecord):
@@ -170,7 +176,10 @@ def load_training_data(
 
     Raises:
         DataError: There is too little to learn from.
+        ConfigError: No metric has one of the names of `extra_metrics`.
     """
+    metrics = tuple(dict.fromkeys((*ACCURACY, *config.extra_metrics)))
+    metrics_of(metrics)
     catalogue = load_catalogue(tables)
     histories = load_histories(tables, catalogue.ids, interest)
     if len(histories.videos) < config.min_interactions:
@@ -186,7 +195,7 @@ def load_training_data(
                 f"the {name} window has {len(window)} users, expected at least "
                 f"{config.min_users} ([retrain] min_users); lengthen the windows or ingest more"
             )
-    return TrainingData(catalogue, histories, split)
+    return TrainingData(catalogue, histories, split, metrics)
 
 
 def cut(histories: Histories, config: SplitConfig) -> Split:
@@ -246,8 +255,8 @@ def _fit_and_evaluate(
         report=report,
     )
     fit_seconds = time.perf_counter() - started
-    validation = evaluate(recommender, split.validation, train=split.train)
-    test = evaluate(recommender, split.test, train=split.train)
+    validation = evaluate(recommender, split.validation, train=split.train, metrics=data.metrics)
+    test = evaluate(recommender, split.test, train=split.train, metrics=data.metrics)
     outcome = Outcome(
         name=candidate_name(candidate),
         settings=recommender.config.model_dump(mode="json"),

@@ -66,7 +66,7 @@ def test_it_says_what_it_holds():
             .then(pl.lit("v99"))
             .otherwise("video_id")
             .alias("video_id"),
-            r"row 10, column 'video_id': no video of this video_id .*, got 'v99'. 5 of 150 rows",
+            r"row 10, column 'video_id': no row of videos has .*, got 'v99'. .* fit: 5 of 150",
         ),
         (pl.lit("wink").alias("event"), "row 0, column 'event': event is none of impression"),
         (pl.lit(-3.0).alias("watch_s"), "row 0, column 'watch_s': watch_s is negative"),
@@ -89,7 +89,7 @@ def test_two_rows_of_a_video_that_disagree_are_refused_and_equal_ones_are_one():
     equal = pl.concat([VIDEOS, VIDEOS.head(2)])
     assert len(kl.Dataset.from_frames(EVENTS, equal).videos) == 12
     other = VIDEOS.head(1).with_columns(title=pl.lit("Another"))
-    with pytest.raises(kl.DataError, match="videos, row 12, column 'video_id': the same file has"):
+    with pytest.raises(kl.DataError, match="videos, row 12, column 'video_id': an earlier row of"):
         kl.Dataset.from_frames(EVENTS, pl.concat([VIDEOS, other]))
 
 

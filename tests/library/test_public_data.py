@@ -61,7 +61,7 @@ def test_what_public_data_has_wrong_is_told_of_and_refused_where_asked(folders):
     odd = kl.load_kuairand(path=folders).quarantine
     assert set(odd["column"]) == {"video_id"}
     assert odd["value"].unique().to_list() == ["'99'"]
-    with pytest.raises(kl.DataError, match="no video of this video_id"):
+    with pytest.raises(kl.DataError, match="no row of videos has this video_id"):
         kl.load_kuairand(path=folders, errors="raise")
 
 

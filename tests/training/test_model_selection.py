@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from kinoloop.errors import ConfigError, DataError
+from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.settings import read_section
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import (
@@ -98,3 +101,18 @@ def test_an_unknown_kind_is_named():
 def test_windows_beyond_the_data_are_refused(data):
     with pytest.raises(DataError, match="the training part is empty"):
         cut(data.histories, CONFIG.model_copy(update={"test_days": 400.0}))
+
+
+def test_further_metrics_are_measured_for_every_candidate(data):
+    data = replace(data, metrics=(*data.metrics, "precision"))
+    METRICS.register("precision")(_precision)
+    try:
+        fitted = fit_and_evaluate({"kind": "popularity"}, data, seed=0)
+    finally:
+        METRICS._found.pop("precision")
+    assert 0 < fitted.outcome.test["precision@10"] < fitted.outcome.test["hr@10"]
+    assert "precision@10" in fitted.per_user.columns
+
+
+def _precision(ranks, *, k):
+    return ranks.sums((ranks.ranks <= k).astype(float)) / k
