@@ -83,7 +83,7 @@ def test_data_docs_are_built_and_hold_no_user_id(observed):
     for path in state.rglob("*"):
         if path.is_file():
             assert b"user1" not in path.read_bytes(), path
-    assert staged.total("rows") == 459
+    assert staged.total("rows") == 460
 
 
 def test_results_of_chunks_add_up_to_all_rows(observed):
