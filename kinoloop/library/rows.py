@@ -14,11 +14,12 @@ import polars as pl
 from kinoloop.data.times import why_unreadable
 from kinoloop.errors import BatchError, ConfigError, DataError
 from kinoloop.ingestion.conform import check_columns, conform
+from kinoloop.ingestion.event_rules import RAW_USER
 from kinoloop.ingestion.row_text import VIDEO_IDENTITY, row_text
 from kinoloop.ingestion.rule import IngestConfig, Limits
 from kinoloop.ingestion.rules import RULES, judged
 from kinoloop.ingestion.stage_rows import STORED
-from kinoloop.schema import LANDING_EVENTS, MAX_ID_CHARACTERS, TIME
+from kinoloop.schema import LANDING_EVENTS, TIME
 
 Errors = Literal["raise", "quarantine"]
 
@@ -132,7 +133,7 @@ def _kind_of(raw: pl.DataFrame) -> pl.Expr:
 
 def _with_known(frame: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
     """Add what the rules of events read of a row's video and user."""
-    frame = frame.with_columns(long_user_id=pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS)
+    frame = frame.with_columns(*RAW_USER)
     if known is None:
         return frame.with_columns(
             known=pl.lit(value=True), known_duration_s=pl.lit(None, pl.Float64)
