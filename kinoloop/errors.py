@@ -2,6 +2,7 @@
 
     KinoloopError
     ├── ConfigError (ValueError)         a setting, a key or an argument is wrong
+    │   └── MissingPackageError          a package that a setting needs is not installed
     ├── DataError (ValueError)           rows or tables break a rule
     │   └── BatchError                   a whole batch is refused; nothing was changed
     ├── MediaError (ValueError)          a media file can not be read; carries a reason code
@@ -20,6 +21,10 @@ class KinoloopError(Exception):
 
 class ConfigError(KinoloopError, ValueError):
     """A setting, a key or an argument is wrong."""
+
+
+class MissingPackageError(ConfigError):
+    """A package that a setting needs is not installed: go without, or say how to install it."""
 
 
 class DataError(KinoloopError, ValueError):

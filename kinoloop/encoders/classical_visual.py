@@ -100,7 +100,8 @@ def measured(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """What descriptors hold in plain numbers, each (n,).
 
     Args:
-        vectors: (n, dim) float32 as `describe` gives them.
+        vectors: (n, dim) float32 as `describe` gives them; other numbers may stand before these,
+            and the length is of no account.
 
     Returns:
         `light` and `contrast` in [0, 1], `colourfulness`, `sharpness`, `change` (mean difference

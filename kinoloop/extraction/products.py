@@ -16,7 +16,7 @@ import numpy as np
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import Encoder
 from kinoloop.encoders.fingerprint import fingerprint
-from kinoloop.errors import ConfigError
+from kinoloop.errors import ConfigError, MissingPackageError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Item
 from kinoloop.media.content import VideoContent
@@ -125,13 +125,18 @@ class Space(Product):
 
 
 def make_products(config: ExtractConfig) -> list[Product]:
-    """Everything that the settings ask for.
+    """Everything that the settings ask for, without what a missing package would make.
 
     Raises:
         ConfigError: Two encoders read the same modality, or a setting is wrong.
     """
     decode = decoding_for(config)
-    spaces = [Space(dict(settings), decode) for settings in config.encoders]
+    spaces = []
+    for settings in config.encoders:
+        try:
+            spaces.append(Space(dict(settings), decode))
+        except MissingPackageError as err:
+            logger.warning("encoder %r is left out: %s", settings.get("kind"), err)
     modalities = [space.modality for space in spaces]
     twice = sorted({m for m in modalities if modalities.count(m) > 1})
     if twice:

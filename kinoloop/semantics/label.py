@@ -20,6 +20,7 @@ from kinoloop.data.upsert import upsert
 from kinoloop.data.writers_lock import exclusive
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
+from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.encoders.joint_text import JointText, has_text_tower
 from kinoloop.schema import LABELS
@@ -175,14 +176,19 @@ def _labeller(
         config=config,
         facets=labels.facets,
         channels=_channels(labels, spaces, encoder),
-        kinds={modality: str(space.settings["kind"]) for modality, space in spaces.items()},
+        kinds={modality: _kind(spaces, modality) for modality in spaces},
         heads=heads,
         rare=rarity(counted),
         n_videos=len(counted),
         known_tags=known_tags,
         tag_vectors=encoder.encode_text(known_tags) if encoder and known_tags else None,
         teller=generative.Teller(config.generative) if config.generative.model else None,
+        seen=Words() if _kind(spaces, "visual") == "efficientnet_lite" else None,
     )
+
+
+def _kind(spaces: Mapping[str, Space], modality: str) -> str:
+    return str(spaces[modality].settings["kind"]) if modality in spaces else ""
 
 
 def _channels(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.encoders import classical_audio, classical_visual
+from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.semantics.channels import Channel, combine
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.describe import describe
@@ -15,11 +16,15 @@ from kinoloop.semantics.generative import Teller
 from kinoloop.semantics.head_store import Heads
 from kinoloop.semantics.label_file import Facet
 from kinoloop.semantics.measured import RULES
+from kinoloop.semantics.shown import FACET, shown
 from kinoloop.semantics.words import key_words
 
 Floats = NDArray[np.float32]
 Row = dict[str, Any]
 Given = dict[tuple[str, str], tuple[float, list[str]]]
+
+MEASURABLE = ("classical_visual", "efficientnet_lite")
+"""Kinds of encoders whose vectors end in what `classical_visual` describes."""
 
 MEASURED_FROM = 0.5
 """Least score of a label that is measured."""
@@ -43,6 +48,7 @@ class Labeller:
         known_tags: Tags of the catalogue, most used first.
         tag_vectors: Of the known tags, (n_tags, dim); None without a text encoder.
         teller: Writes a sentence about a picture; None where no model is set.
+        seen: Says in words what visual vectors show; None where their encoder cannot.
     """
 
     config: SemanticsConfig
@@ -55,6 +61,7 @@ class Labeller:
     known_tags: Sequence[str]
     tag_vectors: Floats | None
     teller: Teller | None
+    seen: Words | None
 
     def label(
         self, videos: Sequence[Row], vectors: Mapping[str, Floats], pictures: Mapping[str, bytes]
@@ -72,6 +79,7 @@ class Labeller:
         given: list[Given] = [{} for _ in videos]
         self._zero_shot(given, vectors)
         self._measured(given, vectors)
+        self._shown(given, vectors)
         self._heads(given, videos, vectors)
         near = self._near_tags(vectors.get("text"), len(videos))
         made = []
@@ -98,7 +106,7 @@ class Labeller:
 
     def _measured(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
         measures = {}
-        if self.kinds.get("visual") == "classical_visual" and "visual" in vectors:
+        if self.kinds.get("visual") in MEASURABLE and "visual" in vectors:
             measures["visual"] = classical_visual.measured(vectors["visual"])
         if self.kinds.get("audio") == "classical_audio" and "audio" in vectors:
             measures["audio"] = classical_audio.measured(vectors["audio"])
@@ -109,6 +117,12 @@ class Labeller:
             scores = scores * vectors[rule.modality].any(axis=1)
             for i in np.flatnonzero(scores >= MEASURED_FROM * rule.limit):
                 _give(given[i], rule.facet, rule.label, scores[i], f"measured: {rule.evidence}")
+
+    def _shown(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
+        if self.seen is None or "visual" not in vectors:
+            return
+        for i, word, score in shown(self.seen, vectors["visual"], min_score=self.config.min_score):
+            _give(given[i], FACET, word, score, f"picture {score:.2f}")
 
     def _heads(
         self, given: list[Given], videos: Sequence[Row], vectors: Mapping[str, Floats]

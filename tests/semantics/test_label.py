@@ -10,7 +10,10 @@ from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base
 from kinoloop.encoders.classical_visual import describe
+from kinoloop.encoders.efficientnet_lite import TENSORS, WEIGHTS
+from kinoloop.encoders.embedded import load_tensors
 from kinoloop.errors import ConfigError
+from kinoloop.release.label_search import LabelSearch
 from kinoloop.schema import FEATURES, MEDIA, VIDEOS
 from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
 from kinoloop.semantics.label import Space, label
@@ -138,6 +141,29 @@ def test_a_video_without_words_gets_what_is_measured(world):
     assert dark_label["evidence"] == "measured: light"
     assert row["summary_by"] == "labels"
     assert "dark" in row["summary"].lower()
+
+
+def test_a_video_without_words_is_found_by_what_it_shows(world, monkeypatch):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(world.root / "state"))
+    looks = describe(np.full((1, 32, 32, 3), 12, dtype=np.uint8), side=96)
+    pomeranian = load_tensors(WEIGHTS, TENSORS)["_fc.weight"][259].numpy()
+    world.put("dsc_0042", "")
+    world.put("else", "")
+    world.spaces["visual"] = Space({"kind": "efficientnet_lite"}, "look")
+    shows = np.concatenate([pomeranian / np.linalg.norm(pomeranian), looks]) / np.sqrt(2)
+    world.vector("dsc_0042", "visual", shows, "look")
+    world.label(min_score=0.35)
+    labels = given(world.rows()["dsc_0042"])
+    assert labels["shows", "Pomeranian"]["evidence"].startswith("picture ")
+    assert labels["shows", "dog"]["score"] > 0.9
+    assert ("style", "dark") in labels  # measured on the descriptor behind
+    catalogue = load_catalogue(world.tables, {})
+    search = LabelSearch(catalogue.videos["labels"], len(catalogue))
+    minilm = base.build({"kind": "minilm"})
+    scores = search.score(minilm.encode_text(["a dog"])[0], minilm.encode_text)
+    found, other = (catalogue.ids.index(name) for name in ("dsc_0042", "else"))
+    assert scores[found] > 0.5
+    assert scores[other] == 0
 
 
 @pytest.mark.parametrize(

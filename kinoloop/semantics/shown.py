@@ -1,0 +1,38 @@
+"""Labels of what pictures show, where the visual encoder can say it in words.
+
+The classifier that the packaged picture model was trained with reads the vectors that it made: a
+name ("Pomeranian") has its probability, a kind ("dog") the sum over its names. A kind of very many
+names has much by chance, so a word is given from
+
+    1 − (1 − min_score) · (1 − chance)
+
+on, with chance the share of the names that it covers: .35 for one name, .61 for "animal".
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.encoders.efficientnet_lite import Words
+
+FACET = "shows"
+
+
+def shown(
+    words: Words, vectors: NDArray[np.float32], *, min_score: float
+) -> Iterator[tuple[int, str, float]]:
+    """What each video shows.
+
+    Args:
+        words: Of the encoder.
+        vectors: (n, dim) that it made; a zero row shows nothing.
+        min_score: Least probability of a word beyond chance.
+
+    Yields:
+        Row, word and probability.
+    """
+    scores = words.score(vectors)
+    least = 1 - (1 - min_score) * (1 - words.chance)
+    for i, j in zip(*np.nonzero(scores >= least), strict=True):
+        yield int(i), words.words[j], float(scores[i, j])
