@@ -115,14 +115,14 @@ def on_feelings(encoder: TextEncoder, file: Path) -> None:
         scores = channel.facets[name].score(encoder.encode_text([title for title, _ in titles]))
         labels = channel.facets[name].labels
         truth = np.array([[label == one for one in labels] for _, label in titles])
-        given, told = scores >= GIVEN, truth.any(axis=1)
+        given, labelled = scores >= GIVEN, truth.any(axis=1)
         best = truth[np.arange(len(truth)), scores.argmax(axis=1)]
         print(
             f"{name}: {len(titles)} titles, {len(labels)} labels; of labels given "
             f"{(given & truth).sum() / given.sum():.3f} right ({given.sum()}), of those due "
             f"{(given & truth).sum() / truth.sum():.3f} given ({truth.sum()}); best label right "
-            f"{best[told].mean():.3f}; of {(~told).sum()} with none "
-            f"{(~given[~told].any(axis=1)).sum()} get none"
+            f"{best[labelled].mean():.3f}; of {(~labelled).sum()} with none "
+            f"{(~given[~labelled].any(axis=1)).sum()} get none"
         )
         for j, label in enumerate(labels):
             right = (given & truth)[:, j].sum()

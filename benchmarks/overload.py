@@ -29,35 +29,35 @@ import psutil
 from benchmarks.harness.load import load, requests_for, user_ids
 from benchmarks.harness.service import known_key, running, synthetic_bundle
 
-Told = list[tuple[float, float, int]]
+Answers = list[tuple[float, float, int]]
 IDLE, SLOW = 1000, 200
 
 
-def arrivals(url: str, rate: float, seconds: float, users: str) -> Told:
+def arrivals(url: str, rate: float, seconds: float, users: str) -> Answers:
     """One run of the generator."""
     command = [sys.executable, "-m", "benchmarks.harness.arrivals", "--url", url]
     command += ["--rate", str(rate), "--seconds", str(seconds), "--users", users]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    told: Told = json.loads(answer.stdout)
-    return told
+    answers: Answers = json.loads(answer.stdout)
+    return answers
 
 
-def p(share: float, told: Sequence[tuple[float, float, int]]) -> float:
+def p(share: float, answers: Sequence[tuple[float, float, int]]) -> float:
     """Percentile of the latency, ms."""
-    return float(np.percentile([latency for _, latency, _ in told] or [np.nan], share)) * 1000
+    return float(np.percentile([latency for _, latency, _ in answers] or [np.nan], share)) * 1000
 
 
-def report(name: str, told: Told) -> tuple[Told, Told]:
+def report(name: str, answers: Answers) -> tuple[Answers, Answers]:
     """Print one run; its admitted and its refused requests."""
-    admitted = [one for one in told if one[2] == 200]
-    refused = [one for one in told if one[2] == 503]
-    line = f"  {name:<10} {len(told):6d} sent  {len(admitted):6d} answered"
+    admitted = [one for one in answers if one[2] == 200]
+    refused = [one for one in answers if one[2] == 503]
+    line = f"  {name:<10} {len(answers):6d} sent  {len(admitted):6d} answered"
     line += f" p50 {p(50, admitted):7.1f} p99 {p(99, admitted):7.1f} ms"
     if refused:
         line += (
             f"   {len(refused):6d} refused p50 {p(50, refused):6.1f} p99 {p(99, refused):6.1f} ms"
         )
-    broken = len(told) - len(admitted) - len(refused)
+    broken = len(answers) - len(admitted) - len(refused)
     print(f"{line}   {broken} broken", flush=True)
     return admitted, refused
 

@@ -17,7 +17,7 @@ from tasks.ingestion import (
     commit_batch,
     nothing_new,
     report_batch,
-    tell_set_aside,
+    report_set_aside,
     validate_batch,
 )
 from tasks.versioning import dataset_version, is_versioned, version_data
@@ -58,7 +58,7 @@ def ingest(*, any_volume: bool = False) -> dict[str, object]:
         if staged.files:
             commit_batch(environment, staged)
             version = version_data(environment)
-        news = tell_set_aside(environment, staged, config, standing=standing)
+        news = report_set_aside(environment, staged, config, standing=standing)
         if not staged.files:
             return nothing_new(arrivals, _version(environment), [*standing, *staged.set_aside])
     return report_batch(environment, arrivals, staged, version, news=news, standing=standing)

@@ -13,7 +13,7 @@ from tasks.plan import Plan, alone, plan_retrain
 from tasks.promotion import refusals_of
 from tasks.publishing import publish
 from tasks.ranker import train_ranker
-from tasks.training import load_data, release_winner, told_before, train_candidate
+from tasks.training import find_finished_after_replay, load_data, release_winner, train_candidate
 
 KEPT = "kept until MLflow is there"
 
@@ -45,7 +45,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
     for candidate in plan.config.candidates:
         build_candidate(candidate, seed=plan.config.seed)
     with alone(plan):
-        finished, away = told_before(plan, force=force)
+        finished, away = find_finished_after_replay(plan, force=force)
         if finished is not None:
             logger.info("version %s was made of this data with these settings", finished.version)
             for refusal in refusals_of(finished.tags):

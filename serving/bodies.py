@@ -73,11 +73,11 @@ def check_type(headers: dict[bytes, bytes]) -> None:
     encoding = headers.get(b"content-encoding", b"identity")
     if media_type.split(b";")[0].strip().lower() == JSON_TYPE and encoding == b"identity":
         return
-    told = media_type if encoding == b"identity" else b"content-encoding: " + encoding
+    given = media_type if encoding == b"identity" else b"content-encoding: " + encoding
     raise Problem(
         "unsupported_media_type",
         "the body is not announced as plain JSON",
-        got=told.decode("latin-1") or "no content-type",
+        got=given.decode("latin-1") or "no content-type",
         expected="content-type: application/json, and no content-encoding",
         next_step="send the header `content-type: application/json`",
     )

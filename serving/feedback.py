@@ -132,7 +132,7 @@ def _give_out(requests: "Sequence[_Waiting]", checked: Checked) -> None:
 def _settle(request: _Waiting, outcome: Receipt | Exception) -> None:
     """Tell a request, in its own loop, what came of it."""
 
-    def tell() -> None:
+    def resolve() -> None:
         if request.done.cancelled():
             return
         if isinstance(outcome, Exception):
@@ -140,4 +140,4 @@ def _settle(request: _Waiting, outcome: Receipt | Exception) -> None:
         else:
             request.done.set_result(outcome)
 
-    request.loop.call_soon_threadsafe(tell)
+    request.loop.call_soon_threadsafe(resolve)

@@ -71,7 +71,7 @@ def past_of(
     return Past(both, np.concatenate([release.seen_by(user), met]))
 
 
-def told(video_ids: Iterable[str], ids: IdMap) -> Past:
+def past_of_videos(video_ids: Iterable[str], ids: IdMap) -> Past:
     """The history that a request brings along, as full views; unknown ids are left out."""
     known = [index for index in map(ids.index, video_ids) if index >= 0]
     now = round(time.time() * 1e6)

@@ -54,7 +54,7 @@ def load(
     release.ask_golden()
     release.warm_up()
     if release.reranking is not None:
-        release.reranking.tell = lambda outcome: metrics.RERANKED.labels(outcome).inc()
+        release.reranking.observe = lambda outcome: metrics.RERANKED.labels(outcome).inc()
     columns = release.catalogue.videos.columns
     durations = (
         release.catalogue.videos["duration_s"].cast(float).fill_null(float("nan")).to_numpy()

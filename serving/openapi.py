@@ -81,18 +81,18 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
-    told = {"200": good}
+    responses = {"200": good}
     if path == "/readyz":
-        told["503"] = _answer("There is nothing to answer with, or no future.")
+        responses["503"] = _answer("There is nothing to answer with, or no future.")
     if path not in _PROBES:
         statuses = dict(_EVERYWHERE)
         if method == "post":
             statuses |= _OF_BODIES
         if "{" in path or path == "/similar":
             statuses |= _UNKNOWN
-        told |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
-        told["default"] = _answer("Any other error.")
-    described = {**operation, "responses": told}
+        responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
+        responses["default"] = _answer("Any other error.")
+    described = {**operation, "responses": responses}
     if "requestBody" in operation:
         described["requestBody"] = {**operation["requestBody"], "required": True}
     return described

@@ -114,10 +114,10 @@ def _line(row: dict[str, Any]) -> str:
         "timestamp": moment.isoformat(timespec="microseconds"),
         "surface": SURFACE if row["surface"] is None else row["surface"],
     }
-    told = {name: _told(value) for name, value in document.items()}
-    return json.dumps(told, ensure_ascii=False) + "\n"
+    row = {name: _plain(value) for name, value in document.items()}
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _told(value: Any) -> Any:  # noqa: ANN401 (what SQLite holds)
+def _plain(value: Any) -> Any:  # noqa: ANN401 (what SQLite holds)
     """JSON has no word for infinity; landing reads it as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -30,7 +30,7 @@ from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck, Videos
 from serving.feedback import FeedbackWriter
-from serving.history import past_of, told
+from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
 from serving.lineage import Lineage
 from serving.observe import Observe
@@ -137,7 +137,7 @@ class Kinoloop:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
         if history is not None:
-            past = told(history, current.release.catalogue.ids)
+            past = past_of_videos(history, current.release.catalogue.ids)
         else:
             user, limit = self._pseudonyms.of(user_id), config.history_length
             past = past_of(user, current, self._state, self._interest, limit=limit)

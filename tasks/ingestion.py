@@ -90,8 +90,8 @@ def commit_batch(environment: Environment, staged: Staged) -> None:
     commit.commit(staged, Tables(environment.data_dir), now=datetime.now(UTC))
 
 
-@task(name="tell what was set aside")
-def tell_set_aside(
+@task(name="report what was set aside")
+def report_set_aside(
     environment: Environment, staged: Staged, config: IngestConfig, *, standing: list[SetAside]
 ) -> list[SetAside]:
     """Remember what was set aside, and leave an artifact of what was not told before.
@@ -104,7 +104,7 @@ def tell_set_aside(
     """
     news = remember(standing, staged.set_aside, _record(Tables(environment.data_dir)), config)
     if news:
-        lines = ["# Set aside", *[f"- {one.told}" for one in news], _docs_line(environment)]
+        lines = ["# Set aside", *[f"- {one.message}" for one in news], _docs_line(environment)]
         create_markdown_artifact(
             key="ingest-set-aside",
             markdown="\n\n".join(lines),
@@ -125,7 +125,7 @@ def nothing_new(
         "findings": {},
         "warnings": [],
         "set_aside": [],
-        "standing": [one.told for one in standing],
+        "standing": [one.message for one in standing],
         "ignored": arrivals.ignored,
         "dataset_version": dataset_version,
     }
@@ -166,7 +166,7 @@ def report_batch(
         "## Findings",
         _table(("rule", "rows", "what happens", "why"), _explained(findings, staged)),
         *[f"- {warning}" for warning in staged.warnings],
-        *[f"- {one.told}" for one in news],
+        *[f"- {one.message}" for one in news],
         *[f"- still aside: {one.file} ({one.check})" for one in standing],
         *[f"- ignored: {name} (neither Parquet, CSV nor JSONL)" for name in arrivals.ignored],
         *[f"- the same content again: {name}" for name in arrivals.repeated],
@@ -185,8 +185,8 @@ def report_batch(
         **totals,
         "findings": findings,
         "warnings": staged.warnings,
-        "set_aside": [one.told for one in news],
-        "standing": [one.told for one in standing],
+        "set_aside": [one.message for one in news],
+        "standing": [one.message for one in standing],
         "dataset_version": dataset_version,
         "data_docs": str(_docs(environment)),
     }

@@ -41,7 +41,7 @@ def why_away(environment: Environment) -> str:
     return ""
 
 
-@task(name="tell MLflow what waits", cache_policy=NO_CACHE)
+@task(name="send MLflow what waits", cache_policy=NO_CACHE)
 def replay(environment: Environment) -> list[ModelVersion]:
     """Tell MLflow of earlier retrains that it was away for; call it inside `alone`.
 

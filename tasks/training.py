@@ -72,7 +72,7 @@ def find_finished(plan: Plan) -> ModelVersion | None:
     return None
 
 
-def told_before(plan: Plan, *, force: bool) -> tuple[ModelVersion | None, str]:
+def find_finished_after_replay(plan: Plan, *, force: bool) -> tuple[ModelVersion | None, str]:
     """What is finished already, after MLflow was told what waited; and why it is away, or ""."""
     away = why_away(plan.environment)
     if away:

@@ -57,8 +57,8 @@ def _failed(name: str, error: Exception) -> logging.LogRecord:
 
 
 def test_what_prefect_says_of_a_failed_run_is_left_to_the_last_line():
-    assert not main._told_once(_failed("prefect.flow_runs", DataError("no")))
-    assert main._told_once(_failed("kinoloop.ingestion.commit", DataError("no")))
+    assert not main._not_repeated(_failed("prefect.flow_runs", DataError("no")))
+    assert main._not_repeated(_failed("kinoloop.ingestion.commit", DataError("no")))
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ async def arrive(
     """
     loop, parts = asyncio.get_running_loop(), urlsplit(url)
     free: list[Client] = []
-    told: list[tuple[float, float, int]] = []
+    answers: list[tuple[float, float, int]] = []
 
     async def one(request: bytes) -> None:
         started = time.monotonic()
@@ -45,7 +45,7 @@ async def arrive(
                 free.append(client)
         except OSError:
             status = BROKEN
-        told.append((started, time.monotonic() - started, status))
+        answers.append((started, time.monotonic() - started, status))
 
     began, sent, under_way = time.monotonic(), 0, set()
     while (now := time.monotonic() - began) < seconds:
@@ -59,7 +59,7 @@ async def arrive(
         await asyncio.wait(under_way, timeout=PATIENCE_S)
     for client in free:
         client.close()
-    return told
+    return answers
 
 
 def main() -> None:
@@ -72,8 +72,8 @@ def main() -> None:
     parser.add_argument("--users", default="user-{}", help="user ids; {} is 1 to 1000")
     options = parser.parse_args()
     requests = requests_for(options.url, options.path, user_ids(options.users))
-    told = asyncio.run(arrive(options.url, requests, rate=options.rate, seconds=options.seconds))
-    print(json.dumps(told))
+    answers = asyncio.run(arrive(options.url, requests, rate=options.rate, seconds=options.seconds))
+    print(json.dumps(answers))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def demo(
     Pulls the sample, ingests its history, lets a new batch arrive, runs the loop on it (ingest,
     extract, drift, retrain, promote), starts the service and asks it for slates.
     """
-    _tell_progress()
+    _log_progress()
     environment = Environment()
     steps = Steps(Console(highlight=False))
     with Servers(environment.state_dir / LOGS) as servers:
@@ -68,7 +68,7 @@ def demo(
             stack.hold(servers, steps.console)
 
 
-def _tell_progress() -> None:
+def _log_progress() -> None:
     """Let the library and the flows say what they do, without the chatter of a tracker."""
     logging.getLogger("kinoloop").setLevel(logging.INFO)
     logging.getLogger("tasks").setLevel(logging.INFO)
@@ -117,7 +117,7 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
         steps.console.print(f"  {newer} new files in {environment.landing}")
     if "mlflow" in servers:
         with steps.step("Wait for MLflow"):
-            servers.wait("mlflow", tell=waiting(steps.console, "MLflow"))
+            servers.wait("mlflow", progress=waiting(steps.console, "MLflow"))
     servers.start(stack.service(environment, ready=True))
     if not (arrived or newer) and has_champion(environment):
         steps.console.print("\nThe loop has run on all of it; `kinoloop loop` runs it again.")
@@ -156,16 +156,16 @@ def wait_for_service(servers: Servers, environment: Environment, console: Consol
         KinoloopError: It refuses the champion, and would wait in vain.
         ServerError: It ended, or has shown no sign of life for its patience.
     """
-    told = waiting(console, "the service")
+    show_waiting = waiting(console, "the service")
     log = servers.log_file("service")
 
-    def tell(seconds: float) -> None:
+    def progress(seconds: float) -> None:
         why = unready(f"{stack.service_url(environment)}/readyz")
         if why.get("error") == "release_refused":
             raise KinoloopError(f"{why['what']}; {log} says why; next: {why['next_step']}")
-        told(seconds)
+        show_waiting(seconds)
 
-    servers.wait("service", tell=tell)
+    servers.wait("service", progress=progress)
 
 
 def unready(url: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def options(
 ) -> None:
     """Options before the verb."""
     handler = RichHandler(console=Console(stderr=True), show_path=False)
-    handler.addFilter(_without_traceback if verbose else _told_once)
+    handler.addFilter(_without_traceback if verbose else _not_repeated)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(message)s",
@@ -68,7 +68,7 @@ for verbs in VERBS:
 _next_steps: list[str] = []  # of the flows that failed, the innermost first
 
 
-def _told_once(record: logging.LogRecord) -> bool:
+def _not_repeated(record: logging.LogRecord) -> bool:
     """Leave out what the runs log of a failure: the error that ends the command says it."""
     if step := getattr(record, "next_step", None):
         _next_steps.append(step)

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 LEASH = Path(__file__).with_name("leash.py")
 POLL_S = 0.2
-TELL_S = 10.0
+PROGRESS_S = 10.0
 ANSWER_S = 30.0
 SIGN_OF_LIFE_S = 0.5  # seconds of CPU time that a process which only sleeps does not use
 STOP_S = 30.0  # longer than the leash takes at worst
@@ -132,12 +132,12 @@ class Servers:
         self._running[server.name] = _Running(server, process, log, time.monotonic())
         logger.info("started %s, log in %s", server.name, self.log_file(server.name))
 
-    def wait(self, name: str, *, tell: Callable[[float], None] | None = None) -> float:
+    def wait(self, name: str, *, progress: Callable[[float], None] | None = None) -> float:
         """Wait until a server is ready.
 
         Args:
             name: Of the server.
-            tell: Is told the seconds waited so far, every `TELL_S`.
+            progress: Called with the seconds waited so far, every `PROGRESS_S`.
 
         Returns:
             Seconds since it was started.
@@ -147,7 +147,7 @@ class Servers:
         """
         running = self._running[name]
         server, pulse = running.server, _Pulse(running.process.pid, self.log_file(name))
-        began = told = time.monotonic()
+        began = reported = time.monotonic()
         while True:
             self.check()
             if server.health is None or _answers(server.health):
@@ -159,9 +159,9 @@ class Servers:
                     f"{silence:.0f} s it has neither computed nor written anything."
                     f"{self._tail(name)}"
                 )
-            if tell is not None and time.monotonic() - told >= TELL_S:
-                told = time.monotonic()
-                tell(told - began)
+            if progress is not None and time.monotonic() - reported >= PROGRESS_S:
+                reported = time.monotonic()
+                progress(reported - began)
             time.sleep(POLL_S)
 
     def check(self) -> None:

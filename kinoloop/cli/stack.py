@@ -54,7 +54,11 @@ def up() -> None:
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         servers.start(prefect_worker(environment))
         servers.start(service(environment))
-        report(console, "Service", servers.wait("service", tell=_told(servers, "service", console)))
+        report(
+            console,
+            "Service",
+            servers.wait("service", progress=_progress(servers, "service", console)),
+        )
         servers.wait("worker")
         console.print(addresses(environment), soft_wrap=True)
         console.print("Ctrl-C stops everything.")
@@ -99,7 +103,7 @@ def start_backends(
         if name == "mlflow" and not wait_for_mlflow:
             continue
         with console.status(f"Starting {title} … (log: {servers.log_file(name)})"):
-            report(console, title, servers.wait(name, tell=_told(servers, name, console)))
+            report(console, title, servers.wait(name, progress=_progress(servers, name, console)))
     leave_note(environment)
     # flows that run in this process join, too
     os.environ.update(server_variables(environment) | client_variables(environment))
@@ -118,14 +122,14 @@ def hold(servers: Servers, console: Console) -> None:
         console.print("\nStopping …")
 
 
-def _told(servers: Servers, name: str, console: Console) -> Callable[[float], None]:
+def _progress(servers: Servers, name: str, console: Console) -> Callable[[float], None]:
     """Prints that a server is on its way, with the newest line of its log."""
 
-    def tell(seconds: float) -> None:
+    def show(seconds: float) -> None:
         line = f"  {name} is still starting after {seconds:.0f} s. {servers.last_line(name)}"
         console.print(line.rstrip(), style="dim", markup=False, highlight=False)
 
-    return tell
+    return show
 
 
 def report(console: Console, title: str, seconds: float) -> None:

@@ -89,14 +89,14 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
 
 def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
     """What is wrong with a value that is no time, with the value where it can name nobody."""
-    told = shown(value)
+    text = shown(value)
     number = _as_float(value)
     likely = None if number is None else _unit_of(number)
     if unit is not None and likely is not None and likely != unit:
-        return f"{told} is an epoch in {likely}, not in {unit} as it is said to be"
+        return f"{text} is an epoch in {likely}, not in {unit} as it is said to be"
     if number is not None and unit is None:
-        return f"{told} is a number whose unit nobody can know; expected {EXPECTED}"
-    return f"{told} is no time; expected {EXPECTED}"
+        return f"{text} is a number whose unit nobody can know; expected {EXPECTED}"
+    return f"{text} is no time; expected {EXPECTED}"
 
 
 def shown(value: object) -> str:

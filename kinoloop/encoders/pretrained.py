@@ -107,7 +107,7 @@ def load(
     quieten: Any = transformers.utils.logging
     quieten.disable_progress_bar()  # it loads in milliseconds
     try:
-        model, told = getattr(transformers, loader).from_pretrained(
+        model, loading = getattr(transformers, loader).from_pretrained(
             directory,
             use_safetensors=True,
             trust_remote_code=False,
@@ -122,7 +122,7 @@ def load(
         ) from err
     except (OSError, ValueError, KeyError, RuntimeError) as err:
         raise ConfigError(f"{directory} is no model for {loader}: {err}") from err
-    missing = {name for name in told["missing_keys"] if not name.endswith(UNUSED)}
+    missing = {name for name in loading["missing_keys"] if not name.endswith(UNUSED)}
     unpooled = {name for name in missing if "pooler" in name.split(".")}
     if missing - unpooled:
         raise ConfigError(

@@ -63,9 +63,9 @@ class Plan:
                 replaces = made.replaces or name == "quarantine"
                 store.write(self.tables, name, made.frames[name], replaces=replaces)
         self.report.add(made)
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         report = self.report
         rate = report.done / max(time.monotonic() - self._started, 1e-9)
         left_s = (report.pending - report.done) / max(rate, 1e-9)

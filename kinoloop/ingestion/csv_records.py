@@ -188,13 +188,13 @@ class _Piece:
             behind, spanned = end + 1, spanned + end - number
         keep = self.keep[:used]
         count = int((keep & ~self.blank[:used]).sum()) - spanned
-        told = {self.first_line + i: why for i, why in sorted(malformed.items()) if i < used}
+        reasons = {self.first_line + i: why for i, why in sorted(malformed.items()) if i < used}
         if keep.all():
             data = self.block[: self.offset(used)]
         else:
             lengths = self.ends[:used] + 1 - self.starts[:used]
             data = self.raw[: self.offset(used)][np.repeat(keep, lengths)].tobytes()
-        return Records(data, count, spanned > 0, told), used
+        return Records(data, count, spanned > 0, reasons), used
 
     def _not_alone(self) -> list[int]:
         """Lines with quotes that are no record by themselves; keeps the others."""
@@ -260,7 +260,7 @@ class _Piece:
         ending = [*closing.group(1).split(b","), *(after if closing.group(2) else [])]
         between = [self._line(i).split(b",") for i in range(first + 1, last) if not self.blank[i]]
         alike = [self.shapes.fit(cells) for cells in between]
-        if self.shapes.tell:
+        if self.shapes.usable:
             return self.shapes.fit(ending) or sum(alike) * 2 > len(alike)
         return self.shapes.fit(ending) and all(alike)
 

@@ -31,9 +31,9 @@ class Shapes:
         self._seen: list[set[bytes]] = [set() for _ in range(columns)]
 
     @property
-    def tell(self) -> bool:
+    def usable(self) -> bool:
         """Whether any column tells a row from prose."""
-        return any(self._telling(seen) for seen in self._seen)
+        return any(self._has_digits(seen) for seen in self._seen)
 
     def learn(self, rows: Iterable[list[bytes]]) -> None:
         """Look at the cells of rows."""
@@ -47,10 +47,10 @@ class Shapes:
         if len(cells) != self.columns:
             return False
         pairs = zip(self._seen, cells, strict=True)
-        return all(_shape(cell) in seen for seen, cell in pairs if self._telling(seen))
+        return all(_shape(cell) in seen for seen, cell in pairs if self._has_digits(seen))
 
     @staticmethod
-    def _telling(seen: set[bytes]) -> bool:
+    def _has_digits(seen: set[bytes]) -> bool:
         return any(seen) and all(b"0" in shape for shape in seen if shape)
 
 

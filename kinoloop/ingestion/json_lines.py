@@ -75,13 +75,14 @@ def jsonl_columns(file: IO[bytes], lines: int) -> list[str]:
     if first is not None and not first.frame.width:
         raise NotATableError(
             "json_lines",
-            f"None of its first {first.rows} lines is a JSON object that is a row. {_told(first)}",
+            f"None of its first {first.rows} lines is a JSON object that is a row. "
+            f"{_first_reason(first)}",
             count=first.rows,
         )
     return list(first.frame.columns) if first is not None else []
 
 
-def _told(chunk: Chunk) -> str:
+def _first_reason(chunk: Chunk) -> str:
     """What is wrong with lines none of which is a row."""
     others = sorted({*chunk.why.values()} - {NO_OBJECT})
     if others:

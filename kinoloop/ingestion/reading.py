@@ -133,9 +133,9 @@ def _csv_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
     malformed: dict[int, str] = {}
     tables = _csv_tables(chain([rest] if rest else [], blocks), columns, malformed)
     for table in _regrouped(tables, rows, max_bytes):
-        noted, told = sorted(malformed), dict(malformed)
+        lines, reasons = sorted(malformed), dict(malformed)
         malformed.clear()
-        yield Chunk(_frame(table), noted, told)
+        yield Chunk(_frame(table), lines, reasons)
     if malformed:
         empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
         yield Chunk(empty, sorted(malformed), malformed)

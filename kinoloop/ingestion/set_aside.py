@@ -59,7 +59,7 @@ class SetAside(BaseModel):
         )
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         """One line for people."""
         where = f"{self.file}, column {self.column!r}," if self.column else self.file
         return f"{where} was set aside: {self.check} ({self.count} found). {self.hint}"

@@ -175,8 +175,8 @@ def _account(
     counts.add(unreadable.row(0, named=True), "unreadable")
     for name in set(counts.unreadable) - set(counts.first_unreadable):
         first = chunk.frame[name].filter(frame[f"unreadable_{name}"])[0]
-        told = why_unreadable if frame.schema[name] == TIME else shown
-        counts.first_unreadable[name] = told(first)
+        describe = why_unreadable if frame.schema[name] == TIME else shown
+        counts.first_unreadable[name] = describe(first)
     filled = [name for name in parsed if name in chunk.frame.columns]
     counts.add(
         chunk.frame.select(pl.col(filled).count()).row(0, named=True) if filled else {}, "filled"

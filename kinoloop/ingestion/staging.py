@@ -128,7 +128,7 @@ def stage_batch(
         key_id=pseudonyms.key_id,
     )
     for one in aside:
-        logger.info("%s", one.told)  # the flow tells it once, by its result
+        logger.info("%s", one.message)  # the flow tells it once, by its result
     logger.info("batch %s: %d rows staged", staged.batch_id, staged.total("rows"))
     return staged
 
@@ -157,8 +157,8 @@ def _attempt(
         volume = volumes([c for c in counts if c.kind == kind], tables, stage.limits.config)
         stage.observe("volume", volume.with_columns(masks("volume", stage.limits)))
         if not any_volume:
-            told, collapsed = check_volume(volume, stage.limits)
-            warnings += told
+            notes, collapsed = check_volume(volume, stage.limits)
+            warnings += notes
             for file in left:
                 if file.kind == kind and folder_of(file.file) in collapsed:
                     broken.setdefault(file.file, collapsed[folder_of(file.file)])

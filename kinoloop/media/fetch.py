@@ -141,14 +141,14 @@ class _Watch:
         err = outcome.exception()
         if err is None:
             return outcome.result()
-        raise _told(err) from err
+        raise _as_media_error(err) from err
 
     def _give_up(self, why: str) -> None:
         self.abandon()
         raise MediaError("unreachable", why)
 
 
-def _told(err: BaseException) -> MediaError:
+def _as_media_error(err: BaseException) -> MediaError:
     """What a transfer ended in, with its reason."""
     if isinstance(err, MediaError):
         return err

@@ -180,7 +180,7 @@ def opened(
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             )
             with (
-                _told(),
+                _errors_as_media(),
                 pool.stream(
                     method, target, headers=headers, extensions={"timeout": wait}
                 ) as response,
@@ -239,7 +239,7 @@ def _check_status(status: int) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_as_media() -> Iterator[None]:
     """Errors of the connection as `unreachable`."""
     try:
         yield

@@ -69,7 +69,7 @@ class Language(nn.Module):
     def forward(self, videos_V: NDArray[np.integer]) -> Tensor:
         """Vectors of some videos, (V, T), of length 1; a video without words has a zero row."""
         tokens = [self._tokens[int(video)] for video in videos_V]
-        told = torch.tensor([len(ids) > 0 for ids in tokens], device=self.device)
+        has_words = torch.tensor([len(ids) > 0 for ids in tokens], device=self.device)
         filled = [ids or [self._tokenizer.pad_token_id] for ids in tokens]
         batch = self._tokenizer.pad({"input_ids": filled}, padding=True, return_tensors="pt")
         mask = batch["attention_mask"].to(self.device)
@@ -79,7 +79,7 @@ class Language(nn.Module):
             states = self.tuned(input_ids=batch["input_ids"].to(self.device), attention_mask=mask)
         weights = mask.unsqueeze(-1).float()
         mean = (states.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
-        return nn.functional.normalize(mean, dim=1) * told[:, None]
+        return nn.functional.normalize(mean, dim=1) * has_words[:, None]
 
     def read(
         self,

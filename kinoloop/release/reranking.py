@@ -31,15 +31,15 @@ class Reranking:
         ranker: Loaded with the release's catalogue.
 
     Attributes:
-        tell: Is told of each answer: `taken`, or `skipped` for want of time.
+        observe: Called with the outcome of each answer: `taken`, or `skipped` for want of time.
     """
 
     def __init__(self, ranker: Ranker) -> None:
         self.ranker = ranker
-        self.tell: Callable[[str], None] = _unheard
+        self.observe: Callable[[str], None] = _unobserved
         self._expected_ms = 0.0
-        self._untold = 0
-        self._told_at = -math.inf
+        self._unlogged = 0
+        self._logged_at = -math.inf
 
     def best(
         self,
@@ -76,24 +76,24 @@ class Reranking:
         )[0]
         order = np.argsort(-ranked, kind="stable")[:top_k]
         took_ms = 1e3 * (time.perf_counter() - started)
-        self.tell("taken")
+        self.observe("taken")
         smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
         self._expected_ms = smoothed if self._expected_ms else took_ms
         return found[order], ranked[order].astype(np.float32), True
 
     def _skip(self) -> None:
-        self.tell("skipped")
-        self._untold += 1
-        if time.monotonic() - self._told_at >= LOG_EVERY_S:
+        self.observe("skipped")
+        self._unlogged += 1
+        if time.monotonic() - self._logged_at >= LOG_EVERY_S:
             logger.warning(
                 "%d slates since the last such line were not re-ranked: %.1f ms did not fit into "
                 "what was left of the budget; raise [serving] budget_ms or set it to 0",
-                self._untold,
+                self._unlogged,
                 self._expected_ms,
             )
-            self._untold, self._told_at = 0, time.monotonic()
+            self._unlogged, self._logged_at = 0, time.monotonic()
         self._expected_ms *= FORGET
 
 
-def _unheard(outcome: str) -> None:
+def _unobserved(outcome: str) -> None:
     """Nobody counts."""

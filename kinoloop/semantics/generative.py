@@ -15,7 +15,7 @@ from kinoloop.encoders.pretrained import load, locate
 from kinoloop.semantics.config import GenerativeConfig
 
 
-class Teller:
+class PictureDescriber:
     """Describes pictures with a checkpoint of `AutoModelForImageTextToText`.
 
     Args:
@@ -33,11 +33,13 @@ class Teller:
             directory, trust_remote_code=False, local_files_only=True
         )
 
-    def tell(self, pictures: Sequence[bytes]) -> list[str]:
+    def describe(self, pictures: Sequence[bytes]) -> list[str]:
         """One sentence for each JPEG; "" where the model says nothing."""
-        return [self._tell(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]
+        return [
+            self._describe(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures
+        ]
 
-    def _tell(self, picture: Image.Image) -> str:
+    def _describe(self, picture: Image.Image) -> str:
         import torch
 
         inputs = self._inputs(picture)

@@ -213,7 +213,7 @@ def _rows(
     ids = videos["video_id"].to_list()
     prints = {modality: space.fingerprint for modality, space in spaces.items()}
     vectors = inputs.read_vectors(tables, ids, prints)
-    pictures = inputs.read_thumbnails(tables, ids) if labeller.teller is not None else {}
+    pictures = inputs.read_thumbnails(tables, ids) if labeller.describer is not None else {}
     made = labeller.label(videos.to_dicts(), vectors, pictures)
     rows = [
         {**row, "content_hash": seen, "fingerprint": identity, "labelled_at": datetime.now(UTC)}

@@ -61,17 +61,23 @@ def _facet(path: Path, name: str, section: object) -> Facet:
             f"label file {path}: facet {name!r} must have `labels` and may have `none` and "
             f"`many`, got {_shown(section)}"
         )
-    labels = {label: _phrases(path, name, label, told) for label, told in section["labels"].items()}
+    labels = {
+        label: _phrases(path, name, label, texts) for label, texts in section["labels"].items()
+    }
     none = _phrases(path, name, "none", section.get("none", ["a video"]))
     return Facet(name, labels, none, many=bool(section.get("many", False)))
 
 
-def _phrases(path: Path, facet: str, label: str, told: object) -> tuple[str, ...]:
-    if not isinstance(told, list) or not told or not all(isinstance(p, str) and p for p in told):
+def _phrases(path: Path, facet: str, label: str, listed: object) -> tuple[str, ...]:
+    if (
+        not isinstance(listed, list)
+        or not listed
+        or not all(isinstance(p, str) and p for p in listed)
+    ):
         raise ConfigError(
-            f"label file {path}: {facet}.{label} must be a list of phrases, got {told!r}"
+            f"label file {path}: {facet}.{label} must be a list of phrases, got {listed!r}"
         )
-    return tuple(told)
+    return tuple(listed)
 
 
 def _shown(section: Any) -> str:  # noqa: ANN401 (whatever the file holds)

@@ -12,7 +12,7 @@ from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.semantics.channels import Channel, combine
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.describe import describe
-from kinoloop.semantics.generative import Teller
+from kinoloop.semantics.generative import PictureDescriber
 from kinoloop.semantics.head_store import Heads
 from kinoloop.semantics.label_file import Facet
 from kinoloop.semantics.measured import RULES
@@ -71,7 +71,7 @@ class Labeller:
         Args:
             videos: Rows of `inputs.read_videos`.
             vectors: (n, dim) by modality, a zero row where a video lacks it.
-            pictures: JPEG by video id, for the teller.
+            pictures: JPEG by video id, for the describer.
 
         Returns:
             `video_id`, `labels`, `free_tags`, `summary` and `summary_by` of each.
@@ -159,10 +159,10 @@ class Labeller:
         return [tag for tag in wanted if tag not in own][: self.config.free_tags]
 
     def _summary(self, video: Row, labels: Sequence[Row], picture: bytes | None) -> tuple[str, str]:
-        if self.teller is not None and picture is not None:
-            said = self.teller.tell([picture])[0]
+        if self.describer is not None and picture is not None:
+            said = self.describer.describe([picture])[0]
             if said:
-                return said, self.teller.config.model
+                return said, self.describer.config.model
         texts = [video["description"] or "", video["words"] or ""]
         line = describe(video["title"] or "", texts, [one["label"] for one in labels], self.rare)
         by = "words" if any(texts) or video["title"] else "labels"
@@ -171,5 +171,5 @@ class Labeller:
 
 def _give(given: Given, facet: str, label: str, score: float, evidence: str) -> None:
     """Add a label; one that is there keeps its larger score and all evidence."""
-    known, told = given.get((facet, label), (0.0, []))
-    given[facet, label] = max(known, float(score)), [*told, evidence] if evidence else told
+    known, reasons = given.get((facet, label), (0.0, []))
+    given[facet, label] = max(known, float(score)), [*reasons, evidence] if evidence else reasons

@@ -132,7 +132,7 @@ def tune(
     if not before:
         study.enqueue_trial(default_point(space, config_type))
 
-    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def report_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         tried(_attempt(trial))
         if objective.is_late:
             study.stop()
@@ -140,7 +140,7 @@ def tune(
     study.optimize(
         objective,
         n_trials=search.max_trials,
-        callbacks=[tell],
+        callbacks=[report_trial],
         catch=(MemoryError, FloatingPointError, _UnfitError),
     )
     return _found(study, search, begun=len(study.trials) - before)

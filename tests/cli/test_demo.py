@@ -86,7 +86,7 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
 
 
 def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.PROGRESS_S", 0.0)
     console = Console(record=True)
     mute = Server(
         name="mute", command=[sys.executable, "-c", "import time; time.sleep(600)"],
@@ -95,13 +95,13 @@ def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
     with Servers(tmp_path) as servers:
         servers.start(mute)
         with pytest.raises(ServerError):
-            servers.wait("mute", tell=demo.waiting(console, "the service"))
+            servers.wait("mute", progress=demo.waiting(console, "the service"))
     assert "the service is not ready yet, " in console.export_text()
 
 
 def test_a_service_that_refuses_the_champion_is_not_waited_for(monkeypatch, tmp_path):
     """A real server plays the service: alive, at work, and never ready."""
-    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.PROGRESS_S", 0.0)
     said = {"error": "release_refused", "what": "version 1 was refused", "next_step": "roll back"}
     server = tmp_path / "refusing.py"
     server.write_text(

@@ -158,13 +158,13 @@ def test_server_that_is_slow_but_writes_is_waited_for_beyond_its_patience(port, 
 
 
 def test_progress_is_told_while_a_server_starts(monkeypatch, port, tmp_path):
-    monkeypatch.setattr("kinoloop.cli.servers.TELL_S", 0.0)
+    monkeypatch.setattr("kinoloop.cli.servers.PROGRESS_S", 0.0)
     told = []
     failing = [sys.executable, "-c", "import time; print('migrating', flush=True); time.sleep(2)"]
     with Servers(tmp_path) as servers:
         servers.start(_server(failing, port))
         with pytest.raises(ServerError):
-            servers.wait("web", tell=told.append)
+            servers.wait("web", progress=told.append)
         assert servers.last_line("web") == "migrating"
     assert told == sorted(told)
     assert told[-1] > 1.0

@@ -49,7 +49,7 @@ def test_an_odd_file_never_ends_the_ingest_of_the_others(zone, name):
     aside = [one.file for one in staged.set_aside]
     assert sorted(taken + aside) == sorted(["videos/a.csv", "events/a.csv", f"{kind}/odd.parquet"])
     for one in staged.set_aside:
-        assert "anna" not in one.told
+        assert "anna" not in one.message
 
 
 def test_a_link_to_nothing_is_ignored_by_name(filled, caplog):

@@ -186,8 +186,8 @@ def test_a_file_that_breaks_its_contract_is_set_aside_and_the_others_commit(
     filled.put(name, content)
     staged = filled.ingest()
     (aside,) = staged.set_aside
-    assert re.search(message, aside.told)
-    assert "clara" not in aside.told
+    assert re.search(message, aside.message)
+    assert "clara" not in aside.message
     assert (aside.file, staged.total("accepted"), staged.total("quarantined")) == (name, 4, 0)
     assert filled.rows("events").height == filled.rows("videos").height == 2
     assert filled.rows("batches")["file"].sort().to_list() == ["events/a.csv", "videos/a.csv"]

@@ -30,7 +30,7 @@ def test_a_collapse_sets_the_files_of_its_folder_aside_and_no_other(steady):
     message = (
         r"events/shop/3.csv was set aside: volume_collapsed \(9 .* 9% of the mean .*--any-volume"
     )
-    assert re.match(message, aside.told)
+    assert re.match(message, aside.message)
     assert (staged.total("accepted"), len(staged.files)) == (7, 1)
 
 

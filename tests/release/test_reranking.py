@@ -69,7 +69,7 @@ def test_scores_fall_along_the_slate_and_seen_videos_stay_away(release):
 def test_without_time_the_slate_is_that_of_retrieval(world, release):
     _, _, _, ranker = world
     in_a_hurry, heard = Reranking(ranker), []
-    in_a_hurry.tell = heard.append
+    in_a_hurry.observe = heard.append
     scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
     row = Histories.from_rows([[Interaction(0)]])
     plain = np.argsort(-scores, kind="stable")[:5]
@@ -86,7 +86,7 @@ def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, re
     row = Histories.from_rows([[Interaction(0)]])
     scores = release.recommender.score(row)[0]
     tight._expected_ms, heard = 2 * budget, []
-    tight.tell = heard.append
+    tight.observe = heard.append
     for _ in range(40):
         tight.best(row, scores, 5, moment=NOW, left_ms=budget)
     assert heard[0] == "skipped"
@@ -95,7 +95,7 @@ def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, re
 
 def test_an_answer_within_its_budget_is_reranked_and_one_that_has_none_is_not(release):
     heard = []
-    release.reranking.tell = heard.append
+    release.reranking.observe = heard.append
     history = [Interaction(0)]
     assert release.recommend(history, top_k=3, budget_ms=60_000.0).reranked is True
     assert release.recommend(history, top_k=3, budget_ms=0.0).reranked is False
@@ -104,7 +104,7 @@ def test_an_answer_within_its_budget_is_reranked_and_one_that_has_none_is_not(re
 
 def test_without_a_budget_every_slate_is_reranked_however_long_it_takes(release, monkeypatch):
     heard = []
-    release.reranking.tell = heard.append
+    release.reranking.observe = heard.append
     monkeypatch.setattr(release.reranking, "_expected_ms", 1e9)  # a very busy machine
     slates = [release.recommend([Interaction(0)], top_k=3, moment=NOW) for _ in range(3)]
     assert heard == ["taken"] * 3
@@ -114,8 +114,8 @@ def test_without_a_budget_every_slate_is_reranked_however_long_it_takes(release,
 
 def test_what_was_left_out_is_in_the_log_once_a_while_with_its_count(release, caplog, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(release.reranking, "_untold", 0)
-    monkeypatch.setattr(release.reranking, "_told_at", -np.inf)
+    monkeypatch.setattr(release.reranking, "_unlogged", 0)
+    monkeypatch.setattr(release.reranking, "_logged_at", -np.inf)
     monkeypatch.setattr("kinoloop.release.reranking.time.monotonic", lambda: clock[0])
     for second in (0, 1, 2, 61):
         clock[0] = float(second)

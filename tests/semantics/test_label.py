@@ -19,7 +19,7 @@ from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
 from kinoloop.semantics.label import Space, label
 from tests.encoders import tiny_models
 from tests.encoders.test_joint_text import content, with_words
-from tests.semantics import tiny_tellers
+from tests.semantics import tiny_describers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = """
@@ -210,9 +210,9 @@ def test_heads_learn_the_catalogues_categories_and_name_those_of_others(world):
     assert (world.tables.root / "heads" / "heads.json").exists()
 
 
-@pytest.mark.parametrize("make", [tiny_tellers.captioner, tiny_tellers.chat_model])
+@pytest.mark.parametrize("make", [tiny_describers.captioner, tiny_describers.chat_model])
 def test_a_model_that_writes_is_named_as_the_writer(tmp_path, world, make):
-    folder = make(tmp_path / "teller")
+    folder = make(tmp_path / "describer")
     world.put("v", "a red fox")
     world.picture("v", (200, 30, 30))
     world.put("w", "without a picture")

@@ -14,7 +14,7 @@ from kinoloop.data.interest import NO_INTERACTION, InterestConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
-from serving.history import live, merged, past_of, told
+from serving.history import live, merged, past_of, past_of_videos
 from serving.state import LiveEvent, LiveState, Parcel
 
 IDS = IdMap(["a", "b", "c"])
@@ -195,7 +195,7 @@ def test_events_of_one_moment_are_in_the_order_of_training(tmp_path, state):
 
 
 def test_a_told_history_is_oldest_first_and_passes_over_unknown_ids():
-    history, seen = told(["b", "gone", "a"], IDS)
+    history, seen = past_of_videos(["b", "gone", "a"], IDS)
     assert seen.tolist() == [1, 0]
     assert [i.video for i in history] == [1, 0]
     assert history[0].timestamp < history[1].timestamp
