@@ -9,10 +9,10 @@ from kinoloop.errors import KinoloopError, RegistryError
 from kinoloop.training.model_selection import Outcome, build_candidate, candidate_name, choose
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
-from tasks.plan import Plan, alone, plan_retrain
 from tasks.promotion import refusals_of
 from tasks.publishing import publish
 from tasks.ranker import train_ranker
+from tasks.retrain_plan import RetrainPlan, alone, plan_retrain
 from tasks.training import find_finished_after_replay, load_data, release_winner, train_candidate
 
 KEPT = "kept until MLflow is there"
@@ -72,7 +72,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
     return {"outcome": "trained", "version": version, **made}
 
 
-def _train_all(plan: Plan) -> tuple[list[Outcome], dict[str, str]]:
+def _train_all(plan: RetrainPlan) -> tuple[list[Outcome], dict[str, str]]:
     """One candidate that fails is reported and does not stop the others."""
     outcomes, failed = [], {}
     for candidate in plan.config.candidates:

@@ -18,7 +18,7 @@ from kinoloop.ranking.ranker import Ranker
 from kinoloop.registry.runs import Runs
 from kinoloop.training.model_selection import Outcome
 from kinoloop.training.ranker import rank_winner
-from tasks.plan import Plan
+from tasks.retrain_plan import RetrainPlan
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ FOLDER = "@ranker"  # no candidate can be called so
 
 
 @task(name="train ranker", cache_policy=NO_CACHE)
-def train_ranker(plan: Plan, winner: Outcome) -> dict[str, float]:
+def train_ranker(plan: RetrainPlan, winner: Outcome) -> dict[str, float]:
     """Fit the ranker that orders the winner's slates, or take what an earlier run finished.
 
     Data that has nothing to learn a ranker from is no reason to fail: the release goes without.
@@ -79,7 +79,7 @@ def log_ranker(work_dir: Path, runs: Runs, run_id: str, *, at_ms: int) -> None:
         runs.log_file(run_id, work_dir / FOLDER / "reliability.png", "plots")
 
 
-def load_ranker(plan: Plan) -> Ranker | None:
+def load_ranker(plan: RetrainPlan) -> Ranker | None:
     """The ranker of this retrain; None where there is none."""
     if not ranker_metrics(plan.work_dir):
         return None

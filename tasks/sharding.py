@@ -12,7 +12,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.plan import Plan, planned
+from kinoloop.extraction.plan import ExtractionPlan, planned
 from kinoloop.extraction.shard import Shard
 from kinoloop.settings import read_section
 
@@ -39,7 +39,7 @@ def make_shard(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> 
 
 def plan_extraction(
     environment: Environment, *, retry: bool = False
-) -> AbstractContextManager[Plan]:
+) -> AbstractContextManager[ExtractionPlan]:
     """Find what is missing; the plan holds the lock of the extraction."""
     config = read_section("extract", ExtractConfig, environment.settings_file)
     return planned(

@@ -42,16 +42,16 @@ from kinoloop.training.model_selection import (
     fit_and_evaluate,
     scores_by_candidate,
 )
-from tasks.plan import Plan
 from tasks.publishing import PER_USER, replay, why_away
 from tasks.ranker import load_ranker, ranker_metrics
+from tasks.retrain_plan import RetrainPlan
 from tasks.spool import BUNDLE, Spool, write_spool
 
 logger = logging.getLogger(__name__)
 
 
 @task(name="look for finished work", cache_policy=NO_CACHE)
-def find_finished(plan: Plan) -> ModelVersion | None:
+def find_finished(plan: RetrainPlan) -> ModelVersion | None:
     """The champion or challenger that was made of the same data with the same settings.
 
     One that is not signed by a key that is trusted here can not serve here, so it is none.
@@ -72,7 +72,9 @@ def find_finished(plan: Plan) -> ModelVersion | None:
     return None
 
 
-def find_finished_after_replay(plan: Plan, *, force: bool) -> tuple[ModelVersion | None, str]:
+def find_finished_after_replay(
+    plan: RetrainPlan, *, force: bool
+) -> tuple[ModelVersion | None, str]:
     """What is finished already, after MLflow was told what waited; and why it is away, or ""."""
     away = why_away(plan.environment)
     if away:
@@ -85,7 +87,7 @@ def find_finished_after_replay(plan: Plan, *, force: bool) -> tuple[ModelVersion
 
 
 @task(name="load data", cache_policy=NO_CACHE)
-def load_data(plan: Plan) -> dict[str, int]:
+def load_data(plan: RetrainPlan) -> dict[str, int]:
     """Read catalogue and histories and split them; too little of them fails here, clearly."""
     split = plan.training_data.split
     sizes = {
@@ -101,7 +103,7 @@ def load_data(plan: Plan) -> dict[str, int]:
 
 
 @task(name="train", task_run_name="train {name}", cache_policy=NO_CACHE)
-def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome:
+def train_candidate(plan: RetrainPlan, candidate: dict[str, Any], name: str) -> Outcome:
     """Fit and measure one candidate, or take what an earlier run finished."""
     folder = plan.work_dir / name
     done = folder / "outcome.json"
@@ -123,7 +125,7 @@ def train_candidate(plan: Plan, candidate: dict[str, Any], name: str) -> Outcome
     return outcome
 
 
-def _finished(plan: Plan, folder: Path) -> Outcome | None:
+def _finished(plan: RetrainPlan, folder: Path) -> Outcome | None:
     """What an earlier run finished; None where a file of it is damaged, so that it is made anew."""
     try:
         models.load(folder / "model", plan.training_data.catalogue)
@@ -136,7 +138,7 @@ def _finished(plan: Plan, folder: Path) -> Outcome | None:
 
 @task(name="release winner", cache_policy=NO_CACHE)
 def release_winner(
-    plan: Plan, outcomes: Sequence[Outcome], failed: Mapping[str, str]
+    plan: RetrainPlan, outcomes: Sequence[Outcome], failed: Mapping[str, str]
 ) -> dict[str, Any]:
     """Write the winner's bundle, and all that MLflow is to be told, into the working folder.
 
@@ -177,7 +179,7 @@ def release_winner(
     }
 
 
-def _lineage(plan: Plan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineage:
+def _lineage(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineage:
     split = plan.training_data.split
     trained, known = split.train.timestamps, plan.training_data.histories.timestamps
     return Lineage(
@@ -229,7 +231,7 @@ def text_encoder(tables: Tables, fingerprints: Mapping[str, str]) -> dict[str, d
     return {}
 
 
-def _split(plan: Plan) -> dict[str, Any]:
+def _split(plan: RetrainPlan) -> dict[str, Any]:
     return plan.config.model_dump(mode="json", include=set(SplitConfig.model_fields))
 
 

@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
-class Plan:
+class ExtractionPlan:
     """One run.
 
     Attributes:
@@ -85,7 +85,7 @@ def planned(
     state_dir: Path,
     retry: bool = False,
     progress: Progress | None = None,
-) -> Iterator[Plan]:
+) -> Iterator[ExtractionPlan]:
     """Find what is missing, and hold the lock while somebody makes it.
 
     Args:
@@ -94,7 +94,7 @@ def planned(
         roots: Where relative media references are looked for.
         state_dir: Where hashes are remembered and the lock is.
         retry: Whether to decode again what failed for a reason that may pass (`pending.PASSING`).
-        progress: See `Plan`.
+        progress: See `ExtractionPlan`.
 
     Raises:
         DataError: Another extraction is running.
@@ -118,7 +118,7 @@ def planned(
             with exclusive(tables, timeout_s=WRITER_WAIT_S):
                 store.record_encoders(tables, products)
         shards = cut(tasks, products, sizes=(config.shard_texts, config.shard_videos))
-        yield Plan(tables, config, products, shards, report, fetcher, progress)
+        yield ExtractionPlan(tables, config, products, shards, report, fetcher, progress)
         if shards:
             with exclusive(tables, timeout_s=WRITER_WAIT_S):
                 for name in sorted({"media", *(product.table for product in products)}):

@@ -34,7 +34,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.plan import Plan, Progress, planned
+from kinoloop.extraction.plan import ExtractionPlan, Progress, planned
 from kinoloop.extraction.products import decoding_for
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.rows import Decoded
@@ -76,7 +76,7 @@ def extract(
     return plan.report
 
 
-def _run(plan: Plan) -> None:
+def _run(plan: ExtractionPlan) -> None:
     """Make shard after shard while the decoders are ahead and the writer is behind."""
     with ExitStack() as stack:
         writer = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer"))
@@ -89,7 +89,7 @@ def _run(plan: Plan) -> None:
             written.result()
 
 
-def _make_all(plan: Plan, stack: ExitStack) -> Iterator[Made]:
+def _make_all(plan: ExtractionPlan, stack: ExitStack) -> Iterator[Made]:
     config = plan.config
     items = [task.item for shard in plan.shards if shard.decodes for task in shard.tasks]
     decoded: Iterator[Decoded] = iter(())

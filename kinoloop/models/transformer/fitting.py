@@ -21,7 +21,7 @@ from kinoloop.models.transformer.checkpoints import Checkpoints
 from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.negatives import Negatives
 from kinoloop.models.transformer.network import Network
-from kinoloop.models.transformer.training import Plan, Training
+from kinoloop.models.transformer.training import Training, TrainingOptions
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -91,7 +91,7 @@ def fit_network(
         backbone = Backbone(shape, config.backbone, steps=batches.steps * config.epochs)
         network = Network(shape, catalogue.modalities, tfidf, backbone=backbone).to(device)
         epoch = Training(
-            network, batches, negatives, plan=_plan(config, seed), accelerator=accelerator
+            network, batches, negatives, options=_options(config, seed), accelerator=accelerator
         ).run(
             quality=None if quality is None else lambda now: quality(_arrays(now, known)),
             report=training.report,
@@ -142,8 +142,8 @@ def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:
     )
 
 
-def _plan(config: SequenceConfig, seed: int) -> Plan:
-    return Plan(
+def _options(config: SequenceConfig, seed: int) -> TrainingOptions:
+    return TrainingOptions(
         epochs=config.epochs,
         patience=config.patience,
         learning_rate=config.learning_rate,

@@ -35,7 +35,7 @@ Loss = Literal["sampled_softmax", "softmax", "gbce", "bce"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingOptions:
     """How long and how to train; see `SequenceConfig` for what each means."""
 
     epochs: int
@@ -59,7 +59,7 @@ class Training:
         network: To train.
         batches: Of the training histories.
         negatives: Of the same.
-        plan: Hyper-parameters.
+        options: Hyper-parameters.
         accelerator: Where and on how many processes.
     """
 
@@ -69,26 +69,26 @@ class Training:
         batches: Batches,
         negatives: Negatives,
         *,
-        plan: Plan,
+        options: TrainingOptions,
         accelerator: "Accelerator",
     ) -> None:
         self._network, self._batches, self._negatives = network, batches, negatives
-        self._plan, self._accelerator = plan, accelerator
+        self._options, self._accelerator = options, accelerator
         self._steps = batches.steps
         self._beta: float | None = None
-        if plan.loss in ("gbce", "bce"):
-            calibration = plan.gbce_calibration if plan.loss == "gbce" else 0.0
+        if options.loss in ("gbce", "bce"):
+            calibration = options.gbce_calibration if options.loss == "gbce" else 0.0
             self._beta = gbce_beta(negatives.share, calibration)
         groups = parameter_groups(
             network,
-            weight_decay=plan.weight_decay,
-            peak=plan.learning_rate,
-            checkpoint_peak=plan.backbone_learning_rate,
+            weight_decay=options.weight_decay,
+            peak=options.learning_rate,
+            checkpoint_peak=options.backbone_learning_rate,
         )
         self._optimizer = torch.optim.AdamW(
-            groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True
+            groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True
         )
-        if plan.compile:
+        if options.compile:
             network.compile(dynamic=True)
         self._module, self._stepper = accelerator.prepare(network, self._optimizer)
 
@@ -110,8 +110,11 @@ class Training:
             The epoch whose weights were kept, from 1.
         """
         progress, best = self._resume(report, checkpoints)
-        while progress.epoch < self._plan.epochs:
-            if quality is not None and progress.epoch - progress.best_epoch >= self._plan.patience:
+        while progress.epoch < self._options.epochs:
+            if (
+                quality is not None
+                and progress.epoch - progress.best_epoch >= self._options.patience
+            ):
                 break
             progress.epoch += 1
             found = {"loss": self._epoch(progress.epoch)}
@@ -135,14 +138,14 @@ class Training:
 
     def _epoch(self, epoch: int) -> float:
         """One pass; the mean loss of a step."""
-        accelerator, plan = self._accelerator, self._plan
+        accelerator, options = self._accelerator, self._options
         world, rank = accelerator.num_processes, accelerator.process_index
-        torch.manual_seed(_seed(plan.seed, epoch, rank))
-        rng = np.random.default_rng([plan.seed, epoch])
+        torch.manual_seed(_seed(options.seed, epoch, rank))
+        rng = np.random.default_rng([options.seed, epoch])
         self._network.train()
         losses = []
         step = (epoch - 1) * self._steps
-        for parts in self._batches.epoch(rng, parts=world * plan.accumulate):
+        for parts in self._batches.epoch(rng, parts=world * options.accumulate):
             drawn, salt = self._negatives.draw(rng), int(rng.integers(2**62))
             self._set_learning_rate(step)
             mine = parts[rank::world]
@@ -165,7 +168,9 @@ class Training:
     def _loss(self, batch: Batch, drawn: Drawn, salt: int) -> Tensor:
         """This part's share of the step's loss."""
         device = self._accelerator.device
-        inputs, compared = step_tensors(batch, drawn, salt=salt, id_dropout=self._plan.id_dropout)
+        inputs, compared = step_tensors(
+            batch, drawn, salt=salt, id_dropout=self._options.id_dropout
+        )
         inputs, compared = to_device(inputs, device), to_device(compared, device)
         h_TD, fused_VD = self._module(inputs)
         weight_T = torch.from_numpy(batch.weights / max(batch.step_weight, 1e-9)).to(device)
@@ -176,11 +181,13 @@ class Training:
         penalty = self._network.backbone.tuned.penalty()
         if penalty is None:
             return loss
-        parts = int(self._accelerator.num_processes) * self._plan.accumulate
+        parts = int(self._accelerator.num_processes) * self._options.accumulate
         return loss + penalty / parts
 
     def _set_learning_rate(self, step: int) -> None:
-        factor = warm_then_cool(step, self._steps * self._plan.epochs, self._plan.warmup_share)
+        factor = warm_then_cool(
+            step, self._steps * self._options.epochs, self._options.warmup_share
+        )
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * factor
 

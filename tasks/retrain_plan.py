@@ -24,7 +24,7 @@ from tasks.versioning import dataset_version
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetrainPlan:
     """One retrain: on which data, with which settings, where it works.
 
     Attributes:
@@ -74,10 +74,10 @@ class Plan:
         return load_training_data(self.tables, self.config, self.interest)
 
 
-def plan_retrain(environment: Environment, *, force: bool) -> Plan:
+def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:
     """Read the settings and the dataset version."""
     path = environment.settings_file
-    return Plan(
+    return RetrainPlan(
         environment=environment,
         config=read_section("retrain", RetrainConfig, path),
         interest=read_section("interest", InterestConfig, path),
@@ -88,7 +88,7 @@ def plan_retrain(environment: Environment, *, force: bool) -> Plan:
 
 
 @contextmanager
-def alone(plan: Plan) -> Iterator[None]:
+def alone(plan: RetrainPlan) -> Iterator[None]:
     """Hold the retrain lock, and clear away what older runs left unfinished.
 
     What MLflow is still to be told of stays.
