@@ -26,7 +26,7 @@ from kinoloop.encoders import base as encoders
 from kinoloop.models.base import build
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.signature import Trust, signed_by
 from serving import champion_watcher
 from serving.startup import prepare_process
@@ -57,7 +57,7 @@ def searchable_bundle(directory: Path, *, videos: int, seed: int) -> Path:
         recommender=build({"kind": "item_knn"}).fit(histories, catalogue),
         catalogue=catalogue,
         histories=histories,
-        lineage=Lineage(name=f"seed {seed}", encoders={"text": settings}),
+        provenance=Provenance(name=f"seed {seed}", encoders={"text": settings}),
     )
     SIGNER.sign(directory)
     return directory

@@ -38,7 +38,7 @@ from kinoloop.extraction.products import make_products
 from kinoloop.extraction.run import extract
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.release import Release
 from kinoloop.schema import VIDEOS
@@ -112,7 +112,7 @@ def _search_ranks(
         recommender=build({"kind": "popularity"}).fit(histories, catalogue),
         catalogue=catalogue,
         histories=histories,
-        lineage=Lineage(encoders={"text": dict(CONFIG.encoders[0])}),
+        provenance=Provenance(encoders={"text": dict(CONFIG.encoders[0])}),
     )
     release = Release.open(directory)
     ranks = []

@@ -29,7 +29,7 @@ from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
@@ -153,7 +153,7 @@ def release_winner(
             recommender=models.load(plan.work_dir / winner.name / "model", catalogue),
             catalogue=catalogue,
             histories=plan.training_data.histories,
-            lineage=_lineage(plan, winner, outcomes),
+            provenance=_provenance(plan, winner, outcomes),
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
             ranker=load_ranker(plan),
         )
@@ -179,10 +179,10 @@ def release_winner(
     }
 
 
-def _lineage(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome]) -> Lineage:
+def _provenance(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome]) -> Provenance:
     split = plan.training_data.split
     trained, known = split.train.timestamps, plan.training_data.histories.timestamps
-    return Lineage(
+    return Provenance(
         name=winner.name,
         dataset_version=plan.dataset_version,
         table_versions={name: plan.tables.version(name) for name in TABLES},

@@ -22,7 +22,7 @@ from kinoloop.environment import Environment
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Signer, Trust, signed_by
 
@@ -50,13 +50,13 @@ def synthetic_bundle(
     catalogue = _catalogue(rng, videos)
     histories = _histories(rng, videos, users)
     recommender = build({"kind": kind}, seed=seed).fit(histories, catalogue)
-    lineage = Lineage(name=kind, dataset_version=f"synthetic-{seed}")
+    provenance = Provenance(name=kind, dataset_version=f"synthetic-{seed}")
     write_bundle(
         directory,
         recommender=recommender,
         catalogue=catalogue,
         histories=histories,
-        lineage=lineage,
+        provenance=provenance,
     )
     SIGNER.sign(directory)
     return directory

@@ -8,14 +8,14 @@ from kinoloop.errors import BundleError
 from kinoloop.library.dataset import Dataset
 from kinoloop.models.base import Recommender
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 
 
 def save_fitted(recommender: Recommender, train: Dataset, folder: Path) -> None:
     """Write the bundle of a recommender and what it was fitted with."""
     oldest, newest = train.span
-    lineage = Lineage(
+    provenance = Provenance(
         name=recommender.config.kind,
         code_version=__version__,
         trained_from=oldest,
@@ -28,7 +28,7 @@ def save_fitted(recommender: Recommender, train: Dataset, folder: Path) -> None:
         recommender=recommender,
         catalogue=train.catalogue,
         histories=train.histories,
-        lineage=lineage,
+        provenance=provenance,
     )
 
 

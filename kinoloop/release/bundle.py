@@ -29,7 +29,7 @@ from kinoloop.errors import BundleError
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.files import digests, write_array
-from kinoloop.release.info import BundleInfo, Lineage, write_info
+from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
 from kinoloop.release.release import Release
 from kinoloop.release.similarity import write_centres
@@ -62,7 +62,7 @@ def write_bundle(
     recommender: Recommender,
     catalogue: Catalogue,
     histories: Histories,
-    lineage: Lineage | None = None,
+    provenance: Provenance | None = None,
     thumbnails: Iterable[tuple[str, bytes | None]] = (),
     ranker: Ranker | None = None,
 ) -> BundleInfo:
@@ -73,7 +73,7 @@ def write_bundle(
         recommender: Fitted on `catalogue`.
         catalogue: The videos that can be recommended.
         histories: What the users did, newest included; rows without a pseudonym are not stored.
-        lineage: Where the release comes from.
+        provenance: Where the release comes from.
         thumbnails: Video ids with their JPEG, in any order, streamed.
         ranker: Fitted on `catalogue`; None for slates as retrieval orders them.
 
@@ -84,7 +84,7 @@ def write_bundle(
         BundleError: The directory exists, or a pseudonym is there twice.
         NotFittedError: The recommender is not fitted.
     """
-    lineage = lineage or Lineage()
+    provenance = provenance or Provenance()
     if directory.exists():
         raise BundleError(f"{directory} exists already; bundles are immutable, choose a new path")
     with durable.appearing(directory) as fresh:
@@ -96,7 +96,7 @@ def write_bundle(
         users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)
         info = BundleInfo(
-            **lineage.model_dump(),
+            **provenance.model_dump(),
             kind=recommender.config.kind,
             settings=recommender.config.model_dump(mode="json"),
             fingerprints=catalogue.fingerprints,

@@ -21,7 +21,7 @@ FORMAT = 1
 """Raised when an older reader would misread a bundle."""
 
 
-class Lineage(FrozenRecord):
+class Provenance(FrozenRecord):
     """Where a release comes from; the caller of `write_bundle` tells it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Lineage(FrozenRecord):
     rating_liked_from: float | None = None
 
 
-class BundleInfo(Lineage):
+class BundleInfo(Provenance):
     """What `bundle.json` holds.
 
     Attributes:

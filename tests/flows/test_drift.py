@@ -14,7 +14,7 @@ from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.signature import load_signer
 from kinoloop.testing.drifting import (
     START,
@@ -90,7 +90,7 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     write_tables(world, home / "data")
     champion = champion_of(world)
     bundle = home / "bundle"
-    lineage = Lineage(
+    provenance = Provenance(
         name="knn",
         trained_until=START + timedelta(days=14),
         known_until=START + timedelta(days=28),
@@ -101,7 +101,7 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
         recommender=champion.recommender,
         catalogue=champion.catalogue,
         histories=histories_of(world, until=28),
-        lineage=lineage,
+        provenance=provenance,
     )
     (home / "state").mkdir()
     load_signer(Environment()).sign(bundle)
@@ -169,7 +169,7 @@ def test_verb_says_that_nothing_is_new_and_prints_no_empty_table(home):
         recommender=champion.recommender,
         catalogue=champion.catalogue,
         histories=histories_of(world, until=35),
-        lineage=Lineage(name="knn", trained_until=known, known_until=known),
+        provenance=Provenance(name="knn", trained_until=known, known_until=known),
     )
     (home / "state").mkdir()
     load_signer(Environment()).sign(bundle)

@@ -9,7 +9,7 @@ from kinoloop.promotion.decision import Decision, Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.promotion.record import to_markdown
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import SplitConfig, cut
@@ -36,7 +36,7 @@ def make(world, tmp_path_factory):
             recommender=build({"kind": kind}).fit(train, catalogue),
             catalogue=catalogue,
             histories=train,
-            lineage=Lineage(name=kind, competed={kind: {"validation": 0.2, "test": 0.1}}),
+            provenance=Provenance(name=kind, competed={kind: {"validation": 0.2, "test": 0.1}}),
         )
         return Release.open(directory)
 

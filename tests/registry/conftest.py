@@ -8,7 +8,7 @@ from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.connection import Connection
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from tests.release import tiny
 
 
@@ -38,14 +38,14 @@ def runs(tracking_uri):
 
 @pytest.fixture
 def make_bundle(tmp_path):
-    def make(name, **lineage):
+    def make(name, **provenance):
         directory = tmp_path / "bundles" / name
         write_bundle(
             directory,
             recommender=tiny.fitted(),
             catalogue=tiny.catalogue(),
             histories=tiny.histories(),
-            lineage=Lineage(name=name, **lineage),
+            provenance=Provenance(name=name, **provenance),
         )
         tiny.SIGNER.sign(directory)
         return directory

@@ -1,7 +1,7 @@
 import pytest
 
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from tests.release import tiny
 
 
@@ -13,7 +13,7 @@ def bundle(tmp_path):
         recommender=tiny.fitted(),
         catalogue=tiny.catalogue(),
         histories=tiny.histories(),
-        lineage=Lineage(name="tiny", dataset_version="data-1", metrics={"ndcg@10": 0.5}),
+        provenance=Provenance(name="tiny", dataset_version="data-1", metrics={"ndcg@10": 0.5}),
         thumbnails=[("v3", b"three"), ("v0", b"zero"), ("gone", b"gone"), ("v1", None)],
     )
     return directory

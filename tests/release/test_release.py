@@ -7,7 +7,7 @@ import pytest
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.release.user_histories import UserHistories, write_histories
 from tests.release import tiny
@@ -195,7 +195,7 @@ def test_without_the_encoder_of_the_vectors_words_are_searched(tmp_path, caplog,
         recommender=tiny.fitted(),
         catalogue=tiny.catalogue(),
         histories=tiny.histories(),
-        lineage=Lineage(encoders={"text": encoder}),
+        provenance=Provenance(encoders={"text": encoder}),
     )
     release = Release.open(tmp_path / "b")
     release.check()

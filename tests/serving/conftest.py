@@ -12,7 +12,7 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Lineage
+from kinoloop.release.info import Provenance
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
@@ -67,7 +67,7 @@ def make_bundle(
         recommender=build({"kind": kind}).fit(histories, catalogue),
         catalogue=catalogue,
         histories=histories,
-        lineage=Lineage(name=kind, dataset_version=f"data-{seed}", key_id=pseudonyms.key_id),
+        provenance=Provenance(name=kind, dataset_version=f"data-{seed}", key_id=pseudonyms.key_id),
         thumbnails=thumbnails,
     )
     SIGNER.sign(directory)
