@@ -33,7 +33,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.errors import MediaError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.products import Space, decoding_for, make_products
+from kinoloop.extraction.products import VectorProduct, decoding_for, make_products
 from kinoloop.extraction.run import extract
 from kinoloop.media.content import VideoContent
 from kinoloop.media.guard import DecoderPool, Job
@@ -133,8 +133,8 @@ def _decode(config: ExtractConfig, clips: list[Path]) -> list[VideoContent]:
     return contents
 
 
-def _spaces(config: ExtractConfig) -> list[Space]:
-    return [product for product in make_products(config) if isinstance(product, Space)]
+def _spaces(config: ExtractConfig) -> list[VectorProduct]:
+    return [product for product in make_products(config) if isinstance(product, VectorProduct)]
 
 
 @contextmanager

@@ -46,7 +46,7 @@ from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
 from kinoloop.models.base import build
 from kinoloop.ranking.config import GROUPS, RankerConfig
-from kinoloop.ranking.fitting import Fitted, Windows, fit_ranker
+from kinoloop.ranking.fitting import Fitted, RankerData, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 
 RETRIEVERS: tuple[dict[str, Any], ...] = (
@@ -100,7 +100,7 @@ def main() -> int:
         labels = read_labels(arguments.path, exposures, catalogue)
         for name in LABELS:
             fitted = ranking(
-                Windows(exposures, histories, window[0], window[1], labels[name]),
+                RankerData(exposures, histories, window[0], window[1], labels[name]),
                 catalogue, label=name, end=window[2], seed=arguments.seed, groups=arguments.groups,
             )  # fmt: skip
             if name == "is_click":
@@ -147,7 +147,7 @@ def retrieval(
 
 
 def ranking(
-    windows: Windows, catalogue: Catalogue, *, label: str, end: int, seed: int, groups: bool
+    windows: RankerData, catalogue: Catalogue, *, label: str, end: int, seed: int, groups: bool
 ) -> Fitted:
     """AUC, log loss and calibration over the impressions of the window."""
     inside = windows.exposures.timestamps < end

@@ -33,7 +33,7 @@ from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.products import Space as Product
+from kinoloop.extraction.products import VectorProduct as Product
 from kinoloop.extraction.products import make_products
 from kinoloop.extraction.run import extract
 from kinoloop.models.base import build
@@ -43,7 +43,7 @@ from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.release import Release
 from kinoloop.schema import VIDEOS
 from kinoloop.semantics.config import SemanticsConfig
-from kinoloop.semantics.label import Space, label
+from kinoloop.semantics.label import VectorSpace, label
 
 QUERIES = Path(__file__).with_name("clip_queries.toml")
 CONFIG = ExtractConfig()
@@ -63,7 +63,7 @@ def main() -> None:
         roots = Roots((options.folder / "media",))
         print(extract(tables, CONFIG, roots=roots, state_dir=Path(folder) / "state").to_dict())
         spaces = {
-            product.modality: Space(product.settings, product.fingerprint)
+            product.modality: VectorSpace(product.settings, product.fingerprint)
             for product in make_products(CONFIG)
             if isinstance(product, Product)
         }

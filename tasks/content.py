@@ -17,13 +17,14 @@ def label_videos(environment: Environment) -> dict[str, Any]:
         `LabelReport` as a dictionary; zeros where `[semantics] enabled` is false.
     """
     from kinoloop.semantics.config import SemanticsConfig
-    from kinoloop.semantics.label import LabelReport, Space, label
+    from kinoloop.semantics.label import LabelReport, VectorSpace, label
 
     config = read_section("semantics", SemanticsConfig, environment.settings_file)
     if not config.enabled:
         return LabelReport().to_dict()
     spaces = {
-        space.modality: Space(space.settings, space.fingerprint) for space in _spaces(environment)
+        space.modality: VectorSpace(space.settings, space.fingerprint)
+        for space in _spaces(environment)
     }
     return label(Tables(environment.data_dir), config, spaces).to_dict()
 
@@ -51,7 +52,7 @@ def find_duplicates(environment: Environment) -> dict[str, Any]:
 def _spaces(environment: Environment) -> list[Any]:
     """The vector spaces that the settings name."""
     from kinoloop.extraction.config import ExtractConfig
-    from kinoloop.extraction.products import Space, make_products
+    from kinoloop.extraction.products import VectorProduct, make_products
 
     config = read_section("extract", ExtractConfig, environment.settings_file)
-    return [product for product in make_products(config) if isinstance(product, Space)]
+    return [product for product in make_products(config) if isinstance(product, VectorProduct)]

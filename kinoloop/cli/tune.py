@@ -37,7 +37,7 @@ def tune(
     from kinoloop.errors import ConfigError
     from kinoloop.settings import read_section
     from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_training_data
-    from kinoloop.tuning.study import Search
+    from kinoloop.tuning.study import StudyConfig
     from kinoloop.tuning.study import tune as search_settings
     from kinoloop.tuning.toml import candidate_block, want_of_time
 
@@ -49,7 +49,7 @@ def tune(
     tables = Tables(environment.data_dir)
     versions = {table: tables.version(table) for table in ("videos", "events", "features")}
     split = config.model_dump_json(include=set(SplitConfig.model_fields))
-    search = Search(
+    search = StudyConfig(
         name=name or candidate,
         candidate=_candidate(candidate, config.candidates),
         minutes=minutes,

@@ -13,7 +13,7 @@ _SANE = _SECONDS.is_finite() & (_SECONDS > 0)
 _PLAYED = _SANE & ((pl.col("width") > 0) | (pl.col("audio_s") > 0))
 
 
-def measured(tables: Tables) -> pl.LazyFrame:
+def measured_durations(tables: Tables) -> pl.LazyFrame:
     """What decoding found: `video_id`, `measured_s`, and `at_least_s` of files read in part."""
     return (
         tables.scan("media")
@@ -36,7 +36,7 @@ def with_durations(videos: pl.LazyFrame, tables: Tables) -> pl.LazyFrame:
         tables: Table `media` is read.
     """
     return (
-        videos.join(measured(tables), on="video_id", how="left")
+        videos.join(measured_durations(tables), on="video_id", how="left")
         .with_columns(
             duration_s=pl.coalesce("measured_s", pl.when(_SANE).then(_SECONDS), "at_least_s")
         )

@@ -96,7 +96,7 @@ def describe(frames: NDArray[np.uint8], *, side: int) -> NDArray[np.float32]:
     )
 
 
-def measured(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def visual_measures(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """What descriptors hold in plain numbers, each (n,).
 
     Args:

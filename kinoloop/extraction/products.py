@@ -70,7 +70,7 @@ class Product(ABC):
         return self.reads != {"text"}
 
 
-class Space(Product):
+class VectorProduct(Product):
     """Vectors of one encoder over what is decoded for it.
 
     Args:
@@ -134,7 +134,7 @@ def make_products(config: ExtractConfig) -> list[Product]:
     spaces = []
     for settings in config.encoders:
         try:
-            spaces.append(Space(dict(settings), decode))
+            spaces.append(VectorProduct(dict(settings), decode))
         except MissingPackageError as err:
             logger.warning("encoder %r is left out: %s", settings.get("kind"), err)
     modalities = [space.modality for space in spaces]

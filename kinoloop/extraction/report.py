@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from kinoloop.extraction.products import Product, Space
+from kinoloop.extraction.products import Product, VectorProduct
 from kinoloop.extraction.shard import Made
 
 
@@ -46,7 +46,7 @@ class ExtractReport:
     @classmethod
     def start(cls, videos: int, pending: int, products: Sequence[Product], *, hashed: int) -> Self:
         """The report of a run that has done nothing yet."""
-        spaces = [product for product in products if isinstance(product, Space)]
+        spaces = [product for product in products if isinstance(product, VectorProduct)]
         return cls(
             videos=videos,
             pending=pending,

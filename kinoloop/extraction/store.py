@@ -14,7 +14,7 @@ import deltalake
 import polars as pl
 
 from kinoloop.data.tables import Tables
-from kinoloop.extraction.products import Product, Space
+from kinoloop.extraction.products import Product, VectorProduct
 from kinoloop.schema import ENCODERS
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def write(tables: Tables, name: str, frame: pl.DataFrame, *, replaces: bool) -> 
 
 def record_encoders(tables: Tables, products: Iterable[Product]) -> None:
     """Note who makes the vectors of a space: while a new one grows, the old is searched."""
-    spaces = [product for product in products if isinstance(product, Space)]
+    spaces = [product for product in products if isinstance(product, VectorProduct)]
     known = set(tables.scan("encoders").select("fingerprint").collect().to_series())
     rows = [
         {

@@ -43,7 +43,7 @@ ENCODED_AT_A_TIME = 1024  # videos
 
 
 @dataclass(frozen=True)
-class Windows:
+class RankerData:
     """What a ranker is made from.
 
     Attributes:
@@ -83,7 +83,7 @@ class Fitted:
 
 def fit_ranker(
     config: RankerConfig,
-    windows: Windows,
+    windows: RankerData,
     catalogue: Catalogue,
     *,
     seed: int = 0,
@@ -149,15 +149,15 @@ def fit_ranker(
     test = examples(tested)
     probabilities = ranker.probabilities(test.pairs)
     metrics = {
-        **measured("validation", validation.labels, ranker.probabilities(validation.pairs)),
-        **measured("test", test.labels, probabilities),
-        **measured("served", test.labels, ranker.probabilities(test.pairs.anywhere())),
+        **window_metrics("validation", validation.labels, ranker.probabilities(validation.pairs)),
+        **window_metrics("test", test.labels, probabilities),
+        **window_metrics("served", test.labels, ranker.probabilities(test.pairs.anywhere())),
     }
     logger.info("ranker: test AUC %.4f of %d exposures", metrics["test/auc"], len(tested))
     return Fitted(ranker, metrics, train_examples, test, probabilities)
 
 
-def measured(
+def window_metrics(
     window: str, labels: NDArray[np.bool_], probabilities: NDArray[np.float64]
 ) -> dict[str, float]:
     """AUC, log loss and expected calibration error of a window, by `window/metric`."""
@@ -216,7 +216,7 @@ def _words(catalogue: Catalogue) -> list[str]:
 
 
 def _labelled(
-    windows: Windows, catalogue: Catalogue, config: RankerConfig, seed: int
+    windows: RankerData, catalogue: Catalogue, config: RankerConfig, seed: int
 ) -> tuple[Exposures, NDArray[np.bool_]]:
     """Exposures with labels; where the data has no impressions, with drawn negatives."""
     exposures, labels = windows.exposures, windows.labels
@@ -262,7 +262,7 @@ def _with_negatives(
 def _knowledge(
     exposures: Exposures,
     labels: NDArray[np.bool_],
-    windows: Windows,
+    windows: RankerData,
     catalogue: Catalogue,
     limits: tuple[int, float],
 ) -> Knowledge:
@@ -286,7 +286,7 @@ def _knowledge(
     )
 
 
-def _pairs(exposures: Exposures, windows: Windows, config: RankerConfig) -> Pairs:
+def _pairs(exposures: Exposures, windows: RankerData, config: RankerConfig) -> Pairs:
     return exposed_pairs(exposures, windows.histories, length=config.length)
 
 

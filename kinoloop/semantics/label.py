@@ -68,7 +68,7 @@ class LabelReport:
 
 
 @dataclass(frozen=True)
-class Space:
+class VectorSpace:
     """One modality of the catalogue.
 
     Attributes:
@@ -83,7 +83,7 @@ class Space:
 def label(
     tables: Tables,
     config: SemanticsConfig,
-    spaces: Mapping[str, Space],
+    spaces: Mapping[str, VectorSpace],
     *,
     progress: Progress | None = None,
 ) -> LabelReport:
@@ -129,7 +129,7 @@ def label(
 class _TextEncoder:
     """The text encoder, loaded when it is first needed; None where there are no text vectors."""
 
-    def __init__(self, space: Space | None) -> None:
+    def __init__(self, space: VectorSpace | None) -> None:
         self._space = space
         self._loaded: encoders.Encoder | None = None
 
@@ -142,7 +142,7 @@ class _TextEncoder:
 
 
 def _identity(
-    config: SemanticsConfig, labels: LabelFile, spaces: Mapping[str, Space], heads: Heads
+    config: SemanticsConfig, labels: LabelFile, spaces: Mapping[str, VectorSpace], heads: Heads
 ) -> str:
     return fingerprint(
         {
@@ -160,7 +160,7 @@ def _identity(
 def _labeller(
     config: SemanticsConfig,
     labels: LabelFile,
-    spaces: Mapping[str, Space],
+    spaces: Mapping[str, VectorSpace],
     *,
     heads: Heads,
     videos: pl.DataFrame,
@@ -182,17 +182,19 @@ def _labeller(
         n_videos=len(counted),
         known_tags=known_tags,
         tag_vectors=encoder.encode_text(known_tags) if encoder and known_tags else None,
-        teller=generative.Teller(config.generative) if config.generative.model else None,
+        describer=generative.PictureDescriber(config.generative)
+        if config.generative.model
+        else None,
         seen=Words() if _kind(spaces, "visual") == "efficientnet_lite" else None,
     )
 
 
-def _kind(spaces: Mapping[str, Space], modality: str) -> str:
+def _kind(spaces: Mapping[str, VectorSpace], modality: str) -> str:
     return str(spaces[modality].settings["kind"]) if modality in spaces else ""
 
 
 def _channels(
-    labels: LabelFile, spaces: Mapping[str, Space], text: TextEncoder | None
+    labels: LabelFile, spaces: Mapping[str, VectorSpace], text: TextEncoder | None
 ) -> list[Channel]:
     channels = [] if text is None else [words_channel(labels.facets, text)]
     for modality in ("visual", "audio"):
@@ -207,7 +209,7 @@ def _rows(
     tables: Tables,
     labeller: Labeller,
     videos: pl.DataFrame,
-    spaces: Mapping[str, Space],
+    spaces: Mapping[str, VectorSpace],
     identity: str,
 ) -> pl.DataFrame:
     ids = videos["video_id"].to_list()

@@ -47,7 +47,7 @@ class Labeller:
         n_videos: That it was counted on.
         known_tags: Tags of the catalogue, most used first.
         tag_vectors: Of the known tags, (n_tags, dim); None without a text encoder.
-        teller: Writes a sentence about a picture; None where no model is set.
+        describer: Writes a sentence about a picture; None where no model is set.
         seen: Says in words what visual vectors show; None where their encoder cannot.
     """
 
@@ -60,7 +60,7 @@ class Labeller:
     n_videos: int
     known_tags: Sequence[str]
     tag_vectors: Floats | None
-    teller: Teller | None
+    describer: PictureDescriber | None
     seen: Words | None
 
     def label(
@@ -107,9 +107,9 @@ class Labeller:
     def _measured(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
         measures = {}
         if self.kinds.get("visual") in MEASURABLE and "visual" in vectors:
-            measures["visual"] = classical_visual.measured(vectors["visual"])
+            measures["visual"] = classical_visual.visual_measures(vectors["visual"])
         if self.kinds.get("audio") == "classical_audio" and "audio" in vectors:
-            measures["audio"] = classical_audio.measured(vectors["audio"])
+            measures["audio"] = classical_audio.audio_measures(vectors["audio"])
         for rule in RULES:
             if rule.modality not in measures:
                 continue

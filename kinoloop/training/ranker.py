@@ -11,7 +11,7 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Split
 from kinoloop.models.base import Recommender, Report, silent
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Fitted, Windows, fit_ranker
+from kinoloop.ranking.fitting import Fitted, RankerData, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def rank_winner(
     with threadpool_limits(limits=1):
         fitted = fit_ranker(
             config,
-            Windows(exposures, histories, validation_from, test_from),
+            RankerData(exposures, histories, validation_from, test_from),
             recommender.catalogue,
             seed=seed,
             report=report,

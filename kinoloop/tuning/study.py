@@ -75,7 +75,7 @@ class Tuned(FrozenRecord):
     left_out: int = 0
 
 
-class Search(Config):
+class StudyConfig(Config):
     """What is searched, and for how long.
 
     Attributes:
@@ -97,7 +97,7 @@ class Search(Config):
 
 
 def tune(
-    search: Search,
+    search: StudyConfig,
     data: TrainingData,
     storage: Path,
     *,
@@ -162,7 +162,7 @@ class _Objective:
 
     def __init__(
         self,
-        search: Search,
+        search: StudyConfig,
         data: TrainingData,
         space: Mapping[str, Dimension],
         *,
@@ -212,7 +212,7 @@ class _Objective:
         return report
 
 
-def _study(search: Search, storage: Path) -> Any:  # noqa: ANN401 (optuna is imported late)
+def _study(search: StudyConfig, storage: Path) -> Any:  # noqa: ANN401 (optuna is imported late)
     import optuna
 
     study = optuna.create_study(
@@ -236,7 +236,7 @@ def _study(search: Search, storage: Path) -> Any:  # noqa: ANN401 (optuna is imp
     return study
 
 
-def _found(study: Any, search: Search, *, begun: int) -> Tuned:  # noqa: ANN401 (see _study)
+def _found(study: Any, search: StudyConfig, *, begun: int) -> Tuned:  # noqa: ANN401 (see _study)
     attempts = [_attempt(trial) for trial in study.trials]
     complete = [a for a in attempts if a.state == "complete" and a.value is not None]
     if not complete:

@@ -6,7 +6,7 @@ import pytest
 from kinoloop.encoders import efficientnet_lite
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
 from kinoloop.extraction.config import ExtractConfig
-from kinoloop.extraction.products import Space, decoding_for, make_products, make_safely
+from kinoloop.extraction.products import VectorProduct, decoding_for, make_products, make_safely
 from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig
 from kinoloop.media.sampling import KeyFrames, Uniform
@@ -33,7 +33,7 @@ class Fussy(ClassicalVisual):
 
 
 def space(encoder):
-    made = Space({"kind": "classical_visual"}, DecodeConfig())
+    made = VectorProduct({"kind": "classical_visual"}, DecodeConfig())
     made.encoder = encoder
     return made
 
@@ -101,7 +101,7 @@ def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it(
     fewer, quieter = DecodeConfig(sampling=Uniform(frames=4)), DecodeConfig(silence_rms=0.1)
 
     def name(settings, decode):
-        return Space(settings, decode).fingerprint
+        return VectorProduct(settings, decode).fingerprint
 
     assert name(words, fewer) == name(words, DecodeConfig())
     assert name(pictures, fewer) != name(pictures, DecodeConfig())
@@ -131,7 +131,7 @@ def test_vectors_are_named_after_what_their_checkpoint_takes(tmp_path):
     asked = DecodeConfig(frame_side=100)  # no matter where the checkpoint says it
     (again,) = make_products(ExtractConfig(encoders=(pictures,), decode=asked))
     assert small.fingerprint == again.fingerprint
-    assert small.fingerprint == Space(pictures, DecodeConfig(frame_side=48)).fingerprint
+    assert small.fingerprint == VectorProduct(pictures, DecodeConfig(frame_side=48)).fingerprint
 
 
 def test_settings_hold_where_no_checkpoint_says_otherwise():

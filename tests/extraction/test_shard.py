@@ -6,7 +6,7 @@ from kinoloop.errors import ConfigError, MediaError
 from kinoloop.extraction.apart import make_apart
 from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.pending import Task
-from kinoloop.extraction.products import Space, make_products
+from kinoloop.extraction.products import VectorProduct, make_products
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Made, Shard, cut, make
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
@@ -29,12 +29,12 @@ class Watched(ClassicalVisual):
 
 
 def watched(*refused):
-    space = Space({"kind": "classical_visual"}, DecodeConfig())
+    space = VectorProduct({"kind": "classical_visual"}, DecodeConfig())
     space.encoder = Watched(refused)
     return space
 
 
-class Words(Space):
+class Words(VectorProduct):
     """Reads words only, and remembers what it got."""
 
     def __init__(self):

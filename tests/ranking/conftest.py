@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Windows, fit_ranker
+from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
 
@@ -22,7 +22,7 @@ def catalogue():
 @pytest.fixture(scope="session")
 def windows(catalogue):
     exposures, histories = toy_exposures(catalogue)
-    return Windows(exposures, histories, VALIDATION_FROM, TEST_FROM)
+    return RankerData(exposures, histories, VALIDATION_FROM, TEST_FROM)
 
 
 @pytest.fixture(scope="session")

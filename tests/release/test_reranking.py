@@ -7,7 +7,7 @@ from kinoloop.models.base import build
 from kinoloop.promotion.decision import Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Windows, fit_ranker
+from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking
@@ -25,7 +25,7 @@ NOW = START_US + 30 * DAY_US
 def world():
     catalogue = toy_catalogue()
     exposures, histories = toy_exposures(catalogue)
-    windows = Windows(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
+    windows = RankerData(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
     ranker = fit_ranker(CONFIG, windows, catalogue).ranker
     split = temporal_split(histories, validation_days=6, test_days=6)
     return catalogue, histories, split, ranker

@@ -16,7 +16,7 @@ from kinoloop.errors import ConfigError
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.schema import FEATURES, MEDIA, VIDEOS
 from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
-from kinoloop.semantics.label import Space, label
+from kinoloop.semantics.label import VectorSpace, label
 from tests.encoders import tiny_models
 from tests.encoders.test_joint_text import content, with_words
 from tests.semantics import tiny_describers
@@ -40,7 +40,7 @@ class World:
     def __init__(self, root, model):
         self.root, self.tables = root, Tables(root / "data")
         (root / "labels.toml").write_text(LABELS)
-        self.spaces = {"text": Space({"kind": "hf_text", "model": str(model)}, "words")}
+        self.spaces = {"text": VectorSpace({"kind": "hf_text", "model": str(model)}, "words")}
         self.encoder = base.build(self.spaces["text"].settings)
         self.videos, self.media, self.features = {}, {}, {}
 
@@ -132,7 +132,7 @@ def test_another_label_file_labels_anew(world):
 def test_a_video_without_words_gets_what_is_measured(world):
     world.put("night", "")
     dark = np.full((2, 32, 32, 3), 12, dtype=np.uint8)
-    world.spaces["visual"] = Space({"kind": "classical_visual"}, "look")
+    world.spaces["visual"] = VectorSpace({"kind": "classical_visual"}, "look")
     world.vector("night", "visual", describe(dark, side=96), "look")
     world.label(min_score=0.35)
     row = world.rows()["night"]
@@ -149,7 +149,7 @@ def test_a_video_without_words_is_found_by_what_it_shows(world, monkeypatch):
     pomeranian = load_tensors(WEIGHTS, TENSORS)["_fc.weight"][259].numpy()
     world.put("dsc_0042", "")
     world.put("else", "")
-    world.spaces["visual"] = Space({"kind": "efficientnet_lite"}, "look")
+    world.spaces["visual"] = VectorSpace({"kind": "efficientnet_lite"}, "look")
     shows = np.concatenate([pomeranian / np.linalg.norm(pomeranian), looks]) / np.sqrt(2)
     world.vector("dsc_0042", "visual", shows, "look")
     world.label(min_score=0.35)
@@ -175,7 +175,7 @@ def test_pictures_and_sound_speak_through_their_own_text_tower(
 ):
     folder = with_words(getattr(tiny_models, family)(tmp_path / family))
     settings = {"kind": kind, "model": str(folder)}
-    world.spaces = {modality: Space(settings, "joint")}
+    world.spaces = {modality: VectorSpace(settings, "joint")}
     world.put("v", "")
     world.vector("v", modality, base.build(settings).encode([content()])[0][0], "joint")
     world.label()

@@ -30,7 +30,7 @@ def labels(modality, measures):
 def test_numbers_come_back_from_a_picture_descriptor():
     made = frames((200, 40, 30))
     light = (made / 255) @ [0.299, 0.587, 0.114]
-    measures = classical_visual.measured(look(made))
+    measures = classical_visual.visual_measures(look(made))
     assert abs(measures["light"][0] - light.mean()) < 0.01
     assert measures["change"][0] < 0.001
     assert abs(measures["warmth"][0] - (made[..., 0].mean() - made[..., 2].mean()) / 255) < 0.02
@@ -41,17 +41,21 @@ def test_numbers_come_back_from_a_sound_descriptor():
     for sound in (soft, loud):
         described = classical_audio.describe(sound, RATE)[None]
         decibels = 10 * np.log10(np.mean(sound[2000:-2000] ** 2))
-        assert abs(classical_audio.measured(described)["decibels"][0] - decibels) < 1.5
+        assert abs(classical_audio.audio_measures(described)["decibels"][0] - decibels) < 1.5
 
 
 def test_a_missing_descriptor_gives_usual_numbers_and_no_fault():
-    assert np.isfinite(classical_visual.measured(np.zeros((1, 194), np.float32))["light"]).all()
-    assert np.isfinite(classical_audio.measured(np.zeros((1, 100), np.float32))["pulse"]).all()
+    assert np.isfinite(
+        classical_visual.visual_measures(np.zeros((1, 194), np.float32))["light"]
+    ).all()
+    assert np.isfinite(
+        classical_audio.audio_measures(np.zeros((1, 100), np.float32))["pulse"]
+    ).all()
 
 
 def test_dark_bright_grey_and_warm_are_told():
     def of(*args, **kw):
-        return labels("visual", classical_visual.measured(look(frames(*args, **kw))))
+        return labels("visual", classical_visual.visual_measures(look(frames(*args, **kw))))
 
     assert {"dark", "black and white", "still picture", "calm"} <= of((30, 30, 30))
     assert "bright" in of((250, 250, 250))
@@ -62,7 +66,7 @@ def test_dark_bright_grey_and_warm_are_told():
 def test_quiet_loud_and_noise_are_told():
     def of(sound):
         described = classical_audio.describe(sound.astype(np.float32), RATE)[None]
-        return labels("audio", classical_audio.measured(described))
+        return labels("audio", classical_audio.audio_measures(described))
 
     assert "quiet" in of(0.005 * tone(300, 3.0))
     assert "loud" in of(2.5 * tone(300, 3.0))
@@ -71,7 +75,7 @@ def test_quiet_loud_and_noise_are_told():
 
 
 def test_hints_about_emotion_never_count_for_more_than_a_hint():
-    measures = classical_visual.measured(look(frames((30, 30, 30))))
+    measures = classical_visual.visual_measures(look(frames((30, 30, 30))))
     scores = [rule.score(measures)[0] for rule in RULES
               if rule.modality == "visual" and rule.facet == "emotion"]  # fmt: skip
     assert max(scores) <= 0.6

@@ -6,7 +6,7 @@ from benchmarks.harness.service import SIGNER, running
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Windows, fit_ranker
+from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
@@ -21,7 +21,7 @@ CONFIG = RankerConfig(
 def test_an_answer_that_was_not_reranked_says_so_in_the_answer_the_metrics_and_the_log(tmp_path):
     catalogue = toy_catalogue()
     exposures, histories = toy_exposures(catalogue)
-    windows = Windows(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
+    windows = RankerData(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
     split = temporal_split(histories, validation_days=6, test_days=6)
     write_bundle(
         tmp_path / "bundle",

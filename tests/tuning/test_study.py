@@ -9,7 +9,7 @@ from kinoloop.models.base import RECOMMENDERS
 from kinoloop.models.popularity import Popularity, PopularityConfig
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import RetrainConfig, TrainingData, build_candidate, cut
-from kinoloop.tuning.study import METRIC, Search, tune
+from kinoloop.tuning.study import METRIC, StudyConfig, tune
 from kinoloop.tuning.toml import candidate_block
 
 
@@ -26,7 +26,7 @@ def search(**changes):
         "name": "s", "candidate": {"kind": "item_knn"}, "minutes": 1.0, "seed": 0, "data": "toy",
         "max_trials": 5,
     }  # fmt: skip
-    return Search(**{**given, **changes})
+    return StudyConfig(**{**given, **changes})
 
 
 def test_the_first_trial_is_the_defaults_and_the_best_is_not_below_them(data, tmp_path):

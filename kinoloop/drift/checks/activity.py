@@ -6,7 +6,7 @@ import polars as pl
 from pydantic import Field
 
 from kinoloop.drift.base import Measurement, Scene, TestConfig, drift_test, too_few
-from kinoloop.drift.checks.numeric import measured
+from kinoloop.drift.checks.numeric import compare_numbers
 from kinoloop.drift.counting import count_bins, units
 
 
@@ -34,4 +34,4 @@ def activity(scene: Scene, config: ActivityConfig) -> Measurement:
     if lacking := too_few(n, config.min_users):
         return lacking
     blocks, edges = count_bins(rows, "events_per_day", unit="user", current=current, bins=100)
-    return measured(scene, blocks, edges, users=n, label="events a user and day")
+    return compare_numbers(scene, blocks, edges, users=n, label="events a user and day")

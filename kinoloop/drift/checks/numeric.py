@@ -45,10 +45,10 @@ def numeric(scene: Scene, config: NumericConfig) -> Measurement:
     if lacking := too_few(n, config.min_users, what="videos" if unit == "video_id" else "users"):
         return lacking
     blocks, edges = count_bins(rows, config.column, unit=unit, current=current, bins=config.bins)
-    return measured(scene, blocks, edges, users=n, label=config.column)
+    return compare_numbers(scene, blocks, edges, users=n, label=config.column)
 
 
-def measured(
+def compare_numbers(
     scene: Scene, blocks: Blocks, edges: NDArray[np.float64], *, users: tuple[int, int], label: str
 ) -> Measurement:
     """The measurement of bin counts; shared by all tests on numbers."""

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from kinoloop.drift.base import NO_CHAMPION, Measurement, Scene, TestConfig, drift_test, too_few
-from kinoloop.drift.checks.numeric import measured
+from kinoloop.drift.checks.numeric import compare_numbers
 from kinoloop.drift.counting import count_bins
 
 
@@ -47,4 +47,6 @@ def slate_scores(scene: Scene, config: SlateScoresConfig) -> Measurement:
         }
     )
     blocks, edges = count_bins(rows, "lift", unit="user", current=current, bins=100)
-    return measured(scene, blocks, edges, users=n, label="lift of a slate over the catalogue")
+    return compare_numbers(
+        scene, blocks, edges, users=n, label="lift of a slate over the catalogue"
+    )
