@@ -12,7 +12,7 @@ from kinoloop.media.process import GuardConfig
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
 from kinoloop.testing.encoder_contract import EncoderContract
-from tests.docs.pages import Page
+from tests.docs.pages import Page, complaints
 
 PAGE = Page("guides/adding-an-encoder.md", ENCODERS, "brightness")
 TestBrightness = PAGE.names["TestBrightness"]
@@ -41,3 +41,9 @@ def test_every_kind_of_encoder_is_in_the_table_of_the_page():
     table = PAGE.text.split("## The file")[0]
     missing = [name for name in ENCODERS.names() if f"`{name}`" not in table]
     assert missing in ([], ["brightness"])
+
+
+def test_the_file_and_the_test_of_the_page_pass_our_own_checks(tmp_path):
+    assert f"`{PAGE.module}`" in PAGE.text
+    assert complaints(PAGE.file, PAGE.module, tmp_path) == ""
+    assert complaints(PAGE.test, "tests/encoders/test_brightness.py", tmp_path) == ""
