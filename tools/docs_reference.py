@@ -20,10 +20,12 @@ import kinoloop
 from kinoloop import errors as errors_module
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
-from kinoloop.drift.base import DRIFT_TESTS, Measurement, Scene
+from kinoloop.drift.base import DRIFT_TESTS, Measurement, Scene, TestConfig, drift_test
 from kinoloop.encoders.base import ENCODERS, Encoder, EncoderConfig, Takes, TextEncoder
 from kinoloop.evaluation import metrics as metric_files
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
+from kinoloop.evaluation.metrics.base import Metric
+from kinoloop.evaluation.ranks import Ranks
 from kinoloop.ingestion.importers.base import IMPORTERS, Importer, Landing
 from kinoloop.media.content import VideoContent
 from kinoloop.models.base import RECOMMENDERS, Recommender, RecommenderConfig, Report, Validation
@@ -35,7 +37,8 @@ INTERFACES = (
     ("Recommender", (Recommender, RecommenderConfig, Report, Validation)),
     ("Encoder", (Encoder, TextEncoder, EncoderConfig, Takes)),
     ("Importer", (Importer, Landing)),
-    ("Drift test", (Scene, Measurement)),
+    ("Metric", (Metric, Ranks)),
+    ("Drift test", (Scene, Measurement, TestConfig, drift_test)),
     ("What they are given", (Histories, Catalogue, Modality, VideoContent)),
 )
 CONTRACTS = (RecommenderContract, EncoderContract)
@@ -44,9 +47,13 @@ QUIET = {"show_root_heading": False, "show_root_toc_entry": False}
 
 def library() -> str:
     """What `import kinoloop` offers."""
-    names = sorted(getattr(kinoloop, "__all__", ()))
-    blocks = [_shown(f"kinoloop.{name}", heading_level=2) for name in names]
-    return "# The library\n\n" + _shown("kinoloop", members=False, **QUIET) + "".join(blocks)
+    homes = {name: _home(getattr(kinoloop, name)) for name in kinoloop.__all__}
+    ours = [name for name, home in homes.items() if home.startswith("kinoloop.library.")]
+    parts = ["# The library\n\n", _shown("kinoloop", members=False, **QUIET)]
+    parts += [_shown(f"kinoloop.{name}", heading_level=2) for name in ours]
+    others = ", ".join(f"`{name}`" for name in homes if name not in ours)
+    parts.append(f"\n## For packages that bring parts\n\n{others}: [Interfaces](interfaces.md).\n")
+    return "".join(parts)
 
 
 def recommenders() -> str:
@@ -104,9 +111,10 @@ def metrics() -> str:
         _shown(evaluate, heading_level=2),
         _shown(Evaluation, heading_level=2),
     ]
-    for file in sorted(pkgutil.iter_modules(metric_files.__path__), key=lambda file: file.name):
-        module = importlib.import_module(f"{metric_files.__name__}.{file.name}")
-        parts += [_shown(function, heading_level=2) for function in _own(module)]
+    for name in sorted(file.name for file in pkgutil.iter_modules(metric_files.__path__)):
+        module = importlib.import_module(f"{metric_files.__name__}.{name}")
+        if module.__name__ != Metric.__module__:
+            parts += [_shown(function, heading_level=2) for function in _own(module)]
     return "".join(parts)
 
 
@@ -200,6 +208,10 @@ def _own(module: ModuleType) -> list[Any]:
         and (inspect.isclass(thing) or inspect.isfunction(thing))
         and _module(thing) == module.__name__
     ]
+
+
+def _home(thing: Any) -> str:  # noqa: ANN401 (a class, a function or a registry)
+    return str(getattr(thing, "__module__", ""))
 
 
 def _module(thing: Any) -> str:  # noqa: ANN401 (a class or a function)

@@ -60,8 +60,8 @@ class Dataset:
 
         Args:
             events: `user_id`, `video_id`, `timestamp`, and where known `event`, `watch_s`, `value`
-                (see docs/your-data.md). Without `event`, rows with a column `value` are ratings
-                and all others views. Ids may be text or whole numbers; they become text.
+                (see docs/guides/your-data.md). Without `event`, rows with a column `value` are
+                ratings and all others views. Ids may be text or whole numbers; they become text.
             videos: `video_id`, and where known `title`, `description`, `tags`, `category`,
                 `published_at`, `duration_s` and others; None: the videos that events name.
             features: Vectors of your own encoders by modality (`text`, `visual`, `audio`): frames
