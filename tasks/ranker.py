@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
 from prefect import task
@@ -11,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
 from kinoloop.data.exposures import load_exposures
+from kinoloop.data.video_text import read_texts
 from kinoloop.errors import DataError
 from kinoloop.evaluation.plots import plot_reliability
 from kinoloop.models import base as models
@@ -46,6 +48,7 @@ def train_ranker(plan: RetrainPlan, winner: Outcome) -> dict[str, float]:
                 plan.training_data.histories,
                 load_exposures(plan.tables, catalogue.ids),
             ),
+            texts=partial(read_texts, plan.tables, catalogue.ids),
             seed=plan.config.seed,
         )
     except DataError as err:

@@ -24,6 +24,7 @@ from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
@@ -220,7 +221,7 @@ def text_encoder(tables: Tables, fingerprints: Mapping[str, str]) -> dict[str, d
             found = encoders.identify(settings)
         except ConfigError as err:
             found = f"gone ({err})"
-        if found == wanted:
+        if composition_of(wanted, found) is not None:
             return {"text": settings}
         logger.warning(
             "the text vectors are of %s, but its encoder is %s: this release searches by words "

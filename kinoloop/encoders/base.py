@@ -95,6 +95,11 @@ class TextEncoder(Encoder):
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode strings, (n, dim) float32, L2-normalised; an empty string gives a zero row."""
 
+    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode the texts of videos as `encode` does, where `encode_text` may prompt a query."""
+        vectors, _ = self.encode([VideoContent.of_text(text) for text in texts])
+        return vectors
+
 
 ENCODERS: Plugins[type[Encoder]] = Plugins(
     "kinoloop.encoders", "encoder", group="kinoloop.encoders"

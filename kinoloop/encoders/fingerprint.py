@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kinoloop.data.video_text import COMPOSITION
+
 FINGERPRINT_HEX_DIGITS = 32
 CHUNK_BYTES = 1 << 20
 
@@ -23,6 +25,32 @@ def fingerprint(facts: dict[str, Any]) -> str:
     """Digest of facts that change vectors: 32 hex digits; the order of keys does not matter."""
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:FINGERPRINT_HEX_DIGITS]
+
+
+def text_space(encoder: str, composition: int = COMPOSITION) -> str:
+    """Name the space of the vectors that a text encoder makes of videos.
+
+    Args:
+        encoder: Its fingerprint.
+        composition: Version of the text of a video. The first was not named yet: its vectors bear
+            the encoder's own fingerprint.
+    """
+    return encoder if composition == 1 else fingerprint({"encoder": encoder, "text": composition})
+
+
+def composition_of(space: str, encoder: str) -> int | None:
+    """Which composition the text vectors of a space were made of.
+
+    Args:
+        space: Fingerprint of the vectors.
+        encoder: Fingerprint of an encoder.
+
+    Returns:
+        A version up to `COMPOSITION`; None where another encoder made the vectors, or a later
+        version of this code.
+    """
+    versions = range(COMPOSITION, 0, -1)
+    return next((v for v in versions if text_space(encoder, v) == space), None)
 
 
 def library_versions(*names: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Self
 import polars as pl
 
 from kinoloop.data.tables import Tables
+from kinoloop.data.video_text import READ, compose
 from kinoloop.errors import MediaError
 from kinoloop.media.access import (
     STORES,
@@ -24,10 +25,7 @@ from kinoloop.media.hashes import HashCache
 from kinoloop.media.prints import PRINTS_VERSION
 from kinoloop.media.reasons import LEFT_OUT
 
-COLUMNS = ("video_id", "title", "description", "tags", "category", "media", "subtitles")
-MAX_TEXT_CHARACTERS = 24_000
-"""Of the text that encoders get; they cut further, each at its own number of tokens."""
-
+COLUMNS = ("video_id", "media", "subtitles", *(name for name in READ if name != "words"))
 SLICE_VIDEOS = 10_000
 
 ROW_VERSION = 3
@@ -90,7 +88,7 @@ class Item:
 
     Attributes:
         video_id: External id.
-        text: Title, description, category and tags, without subtitles.
+        text: What the catalogue says (`kinoloop.data.video_text`), without subtitles.
         media: Reference as the catalogue has it; None for words only.
         subtitles: Likewise.
         media_at: Where the media is; None where there is none or it was not found.
@@ -149,11 +147,6 @@ def take_inventory(
         yield [_item(row, located, hashed, speech) for row in part.iter_rows(named=False)]
 
 
-def compose(text: str, words: str) -> str:
-    """The text that a text encoder gets: the catalogue's words first, then what is said."""
-    return f"{text} {words}".strip()[:MAX_TEXT_CHARACTERS]
-
-
 Located = dict[str, tuple[Path | str | None, str]]
 
 
@@ -167,8 +160,8 @@ def _locate(roots: Roots, reference: str) -> tuple[Path | str | None, str]:
 def _item(
     row: tuple[object, ...], located: Located, hashed: dict[Path | str, str], speech: str
 ) -> Item:
-    video_id, title, description, tags, category, media, subtitles = row
-    text = _join_words(title, description, category, tags)
+    video_id, media, subtitles, *words = row
+    text = compose(words)
     media_at, media_hash, fault = _look_up(media, located, hashed)
     subtitles_at, subtitles_hash, subtitles_fault = _look_up(subtitles, located, hashed)
     content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
@@ -206,16 +199,6 @@ def _look_up(
     if content_hash.startswith("!"):
         return place, f"{content_hash} {reference}", ""  # the decoder will say more
     return place, content_hash, ""
-
-
-def _join_words(*parts: object) -> str:
-    words: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            words.append(part.strip())
-        elif isinstance(part, list):
-            words.append(", ".join(str(tag) for tag in part if tag))
-    return ". ".join(word for word in words if word)
 
 
 def _digest(first: str, second: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import Encoder
-from kinoloop.encoders.fingerprint import fingerprint
+from kinoloop.encoders.fingerprint import fingerprint, text_space
 from kinoloop.errors import ConfigError, MissingPackageError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Item
@@ -211,9 +211,9 @@ def _check_with_noise(product: Product, said: str) -> None:
 
 
 def _with_decoding(modality: str, encoder: str, decode: DecodeConfig) -> str:
-    """Fingerprint of both; for words that of the encoder alone, so that a query meets them."""
+    """Fingerprint of both; for words of the encoder and of how their text is composed."""
     if modality == "text":
-        return encoder
+        return text_space(encoder)
     seen = {"sampling", "frame_side"} if modality == "visual" else {"sample_rate", "audio_s"}
     facts = decode.model_dump(include=seen | {"silence_rms"})
     return fingerprint({"encoder": encoder, "decode": DECODE_VERSION, **facts})

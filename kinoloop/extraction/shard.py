@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import polars as pl
 
-from kinoloop.extraction.inventory import Item, compose
+from kinoloop.data.video_text import compose
+from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.pending import Task
 from kinoloop.extraction.products import Product, Row, make_safely
 from kinoloop.extraction.rows import Decoded, media_row, product_row, quarantine_row
@@ -168,7 +169,7 @@ def _content(task: Task, decoded: Decoded | None) -> VideoContent:
     words = task.words if task.words is not None else found.words
     return VideoContent(
         video_id=task.item.video_id,
-        text=compose(task.item.text, words),
+        text=compose([task.item.text, words]),
         frames=found.frames,
         frame_times_s=found.frame_times_s,
         audio=found.audio,

@@ -1,6 +1,7 @@
 """What one decoding pass gives: the input of every encoder."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ class VideoContent:
 
     Attributes:
         video_id: External id.
-        text: Title, description, tags and subtitles, ready for a text encoder; "" where missing.
+        text: Its words (`kinoloop.data.video_text`), ready for a text encoder; "" where missing.
         frames: (n_frames, height, width, 3) uint8 RGB; n_frames is 0 where there is no picture.
         frame_times_s: (n_frames,) float64, presentation time of each frame, seconds.
         audio: (n_samples,) float32 mono in [-1, 1]; empty where there is no sound.
@@ -25,3 +26,9 @@ class VideoContent:
     frame_times_s: NDArray[np.float64]
     audio: NDArray[np.float32]
     sample_rate: int
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """A video of which nothing but words is known."""
+        nothing = np.zeros((0, 1, 1, 3), dtype=np.uint8)
+        return cls("", text, nothing, np.zeros(0), np.zeros(0, dtype=np.float32), 1)

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from kinoloop.data.video_text import texts_of
+
 COMMON = 1000  # a word in more videos (and a tenth) says little and costs the most
 # A run of letters and digits, or one Chinese or Japanese character (those scripts have no spaces,
 # and bigrams of characters are their words).
@@ -27,9 +29,7 @@ def tfidf(videos: pl.DataFrame, *, most: int | None = None) -> sp.csr_matrix:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = videos["title"].fill_null("")
-    if "tags" in videos.columns:
-        texts = texts + " " + videos["tags"].cast(pl.List(pl.String)).list.join(" ").fill_null("")
+    texts = texts_of(videos, ("title", "tags"))
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2),
         min_df=2,
@@ -40,6 +40,6 @@ def tfidf(videos: pl.DataFrame, *, most: int | None = None) -> sp.csr_matrix:
         dtype=np.float32,
     )
     try:
-        return vectorizer.fit_transform(texts.to_list())
+        return vectorizer.fit_transform(texts)
     except ValueError:  # scikit-learn refuses an empty vocabulary
         return sp.csr_matrix((len(videos), 0), dtype=np.float32)

@@ -6,17 +6,20 @@ calibrate; the newest are only reported on.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
+from kinoloop.data.video_text import texts_of
 from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import text_space
 from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.auc import roc_auc
 from kinoloop.evaluation.metrics.calibration import calibration_error
@@ -86,6 +89,7 @@ def fit_ranker(
     windows: RankerData,
     catalogue: Catalogue,
     *,
+    texts: Callable[[], Sequence[str]] | None = None,
     seed: int = 0,
     report: Report = silent,
 ) -> Fitted:
@@ -95,6 +99,8 @@ def fit_ranker(
         config: Settings.
         windows: Exposures and where they are cut.
         catalogue: All videos.
+        texts: Gives the text of each video, where it must be read; None: what the catalogue says,
+            without what is said in the video.
         seed: Of everything random.
         report: Receives metrics per epoch.
 
@@ -136,7 +142,7 @@ def fit_ranker(
         config,
         train_examples,
         validation,
-        words=_reader(config, catalogue),
+        words=_reader(config, catalogue, texts or partial(texts_of, catalogue.videos)),
         surfaces=np.array([i for i, n in enumerate(names) if "surface_" in n], dtype=np.int64),
         seed=seed,
         report=report,
@@ -170,10 +176,17 @@ def window_metrics(
     }
 
 
-def text_vectors(catalogue: Catalogue, model: str) -> NDArray[np.float32]:
-    """What the language model makes of each video's words, (n_videos, dim) float32.
+def text_vectors(
+    catalogue: Catalogue, model: str, texts: Callable[[], Sequence[str]]
+) -> NDArray[np.float32]:
+    """What the language model makes of each video's text, (n_videos, dim) float32.
 
-    The vectors of the features table are taken where the same model made them.
+    The vectors of the features table are taken where the same model made them of the same text.
+
+    Args:
+        catalogue: All videos.
+        model: `minilm`, a hub name or a folder.
+        texts: Gives the text of each video.
 
     Raises:
         ConfigError: There is no such model.
@@ -181,38 +194,29 @@ def text_vectors(catalogue: Catalogue, model: str) -> NDArray[np.float32]:
     kind = {"kind": "minilm"} if model == "minilm" else {"kind": "hf_text", "model": model}
     encoder = encoders.build(kind)
     known = catalogue.modalities.get("text")
-    if known is not None and known.fingerprint == encoder.fingerprint:
+    if known is not None and known.fingerprint == text_space(encoder.fingerprint):
         return np.asarray(known.vectors)
     assert isinstance(encoder, encoders.TextEncoder)  # both kinds are
-    texts, where = np.unique(_words(catalogue), return_inverse=True)  # many say the same
+    asked = texts()
+    rows = {text: row for row, text in enumerate(dict.fromkeys(asked))}  # many say the same
+    unique = list(rows)
     parts = [
-        encoder.encode_text(texts[start : start + ENCODED_AT_A_TIME].tolist())
-        for start in range(0, len(texts), ENCODED_AT_A_TIME)
+        encoder.encode_documents(unique[start : start + ENCODED_AT_A_TIME])
+        for start in range(0, len(unique), ENCODED_AT_A_TIME)
     ]
-    return np.concatenate(parts)[where]
+    return np.concatenate(parts)[[rows[text] for text in asked]]
 
 
-def _reader(config: RankerConfig, catalogue: Catalogue) -> Words | None:
+def _reader(
+    config: RankerConfig, catalogue: Catalogue, texts: Callable[[], Sequence[str]]
+) -> Words | None:
     """What gives text vectors: the stored ones, or a language model that is trained."""
     if "text" not in config.groups:
         return None
     if config.language.tune == "head":
-        return Stored(text_vectors(catalogue, config.model))
-    words = _words(catalogue)
-    return lambda steps: Language(config.model, config.language, words, steps=steps)
-
-
-def _words(catalogue: Catalogue) -> list[str]:
-    """Title, category, tags and description of each video; "" where there are none."""
-    parts = [
-        pl.col(name).list.join(" ") if name == "tags" else pl.col(name)
-        for name in ("title", "category", "tags", "description")
-        if name in catalogue.videos.columns
-    ]
-    if not parts:
-        return [""] * len(catalogue)
-    joined = pl.concat_str(parts, separator=". ", ignore_nulls=True)
-    return catalogue.videos.select(joined).to_series().fill_null("").to_list()
+        return Stored(text_vectors(catalogue, config.model, texts))
+    read = texts()
+    return lambda steps: Language(config.model, config.language, read, steps=steps)
 
 
 def _labelled(

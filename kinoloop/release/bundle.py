@@ -20,11 +20,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
-
 from kinoloop import durable
-from kinoloop.data.catalogue import CONTENT, Catalogue
+from kinoloop.data.catalogue import CONTENT, SHOWN, Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.video_text import texts_of
 from kinoloop.errors import BundleError
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
@@ -38,21 +37,10 @@ from kinoloop.release.user_histories import HISTORY_LIMIT, write_histories
 
 logger = logging.getLogger(__name__)
 
-SHOWN = (
-    "video_id",
-    "title",
-    "description",
-    "language",
-    "category",
-    "tags",
-    "creator_id",
-    "published_at",
-    "duration_s",
-    *CONTENT,
-)
+WRITTEN = (*SHOWN, *CONTENT)
 """Columns of `videos.parquet`; paths of media stay at home."""
 
-SEARCHED = ("title", "category", "tags", "labels", "free_tags", "creator_id", "description")
+SEARCHED = ("title", "tags", "labels", "free_tags", "creator_id", "description", "category")
 """Columns whose words find a video."""
 
 
@@ -115,26 +103,13 @@ def write_bundle(
 
 def _write_catalogue(directory: Path, catalogue: Catalogue) -> None:
     videos = catalogue.videos
-    videos.select([c for c in SHOWN if c in videos.columns]).write_parquet(
+    videos.select([c for c in WRITTEN if c in videos.columns]).write_parquet(
         directory / "videos.parquet"
     )
     write_array(directory / "published_at.npy", catalogue.published_at)
-    write_index(directory / "lexical", search_texts(videos))
+    write_index(directory / "lexical", texts_of(videos, SEARCHED))
     (directory / "vectors").mkdir()
     for name, modality in catalogue.modalities.items():
         write_array(directory / "vectors" / f"{name}.npy", modality.vectors)
         write_array(directory / "vectors" / f"{name}.present.npy", modality.present)
         write_centres(directory / "vectors", name, modality)
-
-
-def search_texts(videos: pl.DataFrame) -> list[str]:
-    """One string a video that the lexical index reads: the words of `SEARCHED`."""
-    lists = {
-        "tags": pl.col("tags").list.join(" "),
-        "labels": pl.col("labels").list.eval(pl.element().struct.field("label")).list.join(" "),
-        "free_tags": pl.col("free_tags").list.join(" "),
-    }
-    parts = [lists.get(name, pl.col(name)) for name in SEARCHED if name in videos.columns]
-    return (
-        videos.select(pl.concat_str(parts, separator=" ", ignore_nulls=True)).to_series().to_list()
-    )

@@ -22,7 +22,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, strip_accents_uni
 from kinoloop.release.files import open_array, write_array
 
 N_FEATURES = 2**18
-TEXT_LIMIT = 2_000
+TEXT_LIMIT = 6_000
 """Characters of one document that are indexed; titles and descriptions are shorter."""
 
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\W_]+")

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.video_text import COMPOSITION
 from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.errors import ConfigError
 from kinoloop.release.info import BundleInfo
 from kinoloop.release.label_search import LabelSearch
@@ -73,9 +75,18 @@ class Search:
             return None
         expected = self._info.fingerprints.get("text")
         try:
-            return _load(json.dumps(settings, sort_keys=True), str(expected))
+            encoder = _load(json.dumps(settings, sort_keys=True), str(expected))
         except ConfigError as err:
             fault = str(err)
+        else:
+            if composition_of(str(expected), encoder.fingerprint) != COMPOSITION:
+                logger.warning(
+                    "%s: its text vectors are of texts as an earlier version composed them: it "
+                    "serves and searches as before; `kinoloop extract` and `kinoloop retrain` make "
+                    "a release of today's texts",
+                    self._name,
+                )
+            return encoder
         logger.error(
             "%s: the text vectors were made by encoder %s with fingerprint %s: %s; search goes by "
             "words alone until you extract and retrain",
@@ -86,13 +97,14 @@ class Search:
 
 @lru_cache(maxsize=1)
 def _load(settings: str, expected: str) -> encoders.TextEncoder:
-    """The encoder with a fingerprint, loaded once a process: a new release mostly has the old one.
+    """The encoder of text vectors, loaded once a process: a new release mostly has the old one.
 
     Raises:
         ConfigError: It is not here.
     """
     encoder = encoders.build(json.loads(settings))
-    if isinstance(encoder, encoders.TextEncoder) and encoder.fingerprint == expected:
+    known = composition_of(expected, encoder.fingerprint) is not None
+    if isinstance(encoder, encoders.TextEncoder) and known:
         return encoder
     raise ConfigError(f"the one here is {encoder.fingerprint}")
 

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from kinoloop import durable
 from kinoloop.data.tables import Tables
+from kinoloop.data.video_text import OWN, texts_of
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.fingerprint import digest_files, fingerprint
 from kinoloop.semantics.config import SemanticsConfig
@@ -111,8 +112,7 @@ def _learn(
     ids = taught["video_id"].to_list()
     vectors = read_vectors(tables, ids, fingerprints)
     if text is not None:
-        words = pl.concat_str("title", "description", "words", separator=". ", ignore_nulls=True)
-        vectors["text"] = text.encode_text(taught.select(words).to_series().to_list())
+        vectors["text"] = text.encode_documents(texts_of(taught, OWN))
     modalities = {name: matrix.shape[1] for name, matrix in sorted(vectors.items())}
     joined = fuse(vectors, modalities, len(ids))
     category = learn_category(ids, joined, taught["category"].to_list(), **settings)

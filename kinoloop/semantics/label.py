@@ -17,6 +17,7 @@ import polars as pl
 
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
+from kinoloop.data.video_text import OWN, texts_of
 from kinoloop.data.writers_lock import exclusive
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
@@ -166,10 +167,7 @@ def _labeller(
     videos: pl.DataFrame,
     text: _TextEncoder,
 ) -> Labeller:
-    texts = videos.select(
-        pl.concat_str("title", "description", "words", separator=" ", ignore_nulls=True)
-    ).to_series()
-    counted = texts.gather_every(max(1, len(texts) // RARITY_VIDEOS))
+    counted = texts_of(videos.gather_every(max(1, len(videos) // RARITY_VIDEOS)), OWN)
     known_tags = vocabulary(videos["tags"].to_list())
     encoder = text()
     return Labeller(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.video_text import OWN, compose
 from kinoloop.encoders import classical_audio, classical_visual
 from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.semantics.channels import Channel, combine
@@ -152,7 +153,7 @@ class Labeller:
         ]
 
     def _free_tags(self, video: Row, near: Sequence[str]) -> list[str]:
-        text = " ".join(video[part] or "" for part in ("title", "description", "words"))
+        text = compose(video[part] for part in OWN)
         own = {tag.strip().lower() for tag in video["tags"] or ()}
         words = key_words(text, self.rare, self.n_videos, limit=self.config.free_tags)
         wanted = dict.fromkeys([*near, *words])

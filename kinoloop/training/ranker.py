@@ -1,6 +1,7 @@
 """A ranker for the selected recommender: fitted on its windows, blended on its validation."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
@@ -38,6 +39,7 @@ def rank_winner(
     recommender: Recommender,
     data: tuple[Split, Histories, Exposures],
     *,
+    texts: Callable[[], Sequence[str]] | None = None,
     seed: int,
     report: Report = silent,
 ) -> Fitted:
@@ -47,6 +49,7 @@ def rank_winner(
         config: Settings.
         recommender: The winner.
         data: The split of the model selection, all histories, all exposures.
+        texts: As for `fit_ranker`.
         seed: Of everything random.
         report: Receives metrics per epoch.
 
@@ -64,6 +67,7 @@ def rank_winner(
             config,
             RankerData(exposures, histories, validation_from, test_from),
             recommender.catalogue,
+            texts=texts,
             seed=seed,
             report=report,
         )

@@ -1,6 +1,13 @@
 import os
 
-from kinoloop.encoders.fingerprint import digest_files, fingerprint, library_versions
+from kinoloop.data.video_text import COMPOSITION
+from kinoloop.encoders.fingerprint import (
+    composition_of,
+    digest_files,
+    fingerprint,
+    library_versions,
+    text_space,
+)
 
 
 def test_order_of_facts_does_not_matter():
@@ -27,3 +34,12 @@ def test_digest_follows_a_change_of_the_file(tmp_path):
     file.write_text("two")
     os.utime(file, ns=(1, 1))
     assert digest_files([file]) != before
+
+
+def test_texts_of_another_composition_are_another_space_of_the_same_encoder():
+    spaces = [text_space("e", version) for version in range(1, COMPOSITION + 1)]
+    assert spaces[0] == "e"
+    assert len({*spaces}) == COMPOSITION
+    assert [composition_of(space, "e") for space in spaces] == [*range(1, COMPOSITION + 1)]
+    assert composition_of(text_space("e"), "another") is None
+    assert composition_of(text_space("e", COMPOSITION + 1), "e") is None

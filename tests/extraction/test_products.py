@@ -3,8 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kinoloop.data.video_text import COMPOSITION
 from kinoloop.encoders import efficientnet_lite
+from kinoloop.encoders.base import identify
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
+from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.products import VectorProduct, decoding_for, make_products, make_safely
 from kinoloop.media.decode import decode_media
@@ -103,7 +106,8 @@ def test_space_has_the_fingerprint_of_its_encoder_and_of_what_is_decoded_for_it(
     def name(settings, decode):
         return VectorProduct(settings, decode).fingerprint
 
-    assert name(words, fewer) == name(words, DecodeConfig())
+    assert name(words, fewer) == name(words, DecodeConfig()) != identify(words)
+    assert composition_of(name(words, fewer), identify(words)) == COMPOSITION
     assert name(pictures, fewer) != name(pictures, DecodeConfig())
     assert name(sound, fewer) == name(sound, DecodeConfig())
     assert name(sound, quieter) != name(sound, DecodeConfig())

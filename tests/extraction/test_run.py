@@ -3,10 +3,14 @@ import os
 import shutil
 
 import filelock
+import numpy as np
 import polars as pl
 import pytest
 
 from kinoloop.data.catalogue import load_catalogue, load_thumbnails
+from kinoloop.data.video_text import read_texts
+from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import text_space
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.extraction.inventory import Roots
 from kinoloop.media.access import AccessConfig, remember_folder
@@ -60,6 +64,21 @@ def test_cues_keep_their_times_beside_the_words(world):
     assert media["silent"]["cues"] == []
 
 
+def test_a_text_vector_is_that_of_the_text_that_others_read_of_the_tables(world):
+    world.put(
+        said=("red fox", world.clip("a.mp4", subtitles=("how to bake bread",))),
+        words="jazz",
+    )
+    world.extract()
+    catalogue = load_catalogue(world.tables)
+    texts = read_texts(world.tables, catalogue.ids)
+    assert texts == ["red fox. how to bake bread", "jazz"]
+    encoder = encoders.build(world.config.encoders[0])
+    text = catalogue.modalities["text"]
+    assert text.fingerprint == text_space(encoder.fingerprint)
+    np.testing.assert_allclose(text.vectors, encoder.encode_documents(texts), atol=1e-5)
+
+
 def test_a_media_table_of_an_older_version_is_filled_up_and_nothing_is_encoded_again(world):
     (world.landing / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,200\nred fox\n")
     world.put(a=("how to", world.clip("a.mp4"), "a.srt"))
@@ -110,7 +129,7 @@ def test_changed_title_encodes_words_only_and_keeps_the_subtitles(world):
     assert after["a", "text"]["vector"] != before["a", "text"]["vector"]
     assert after["a", "visual"] == before["a", "visual"]
     assert world.media() == media
-    world.put(b=("jazz dog"))
+    world.put(b=("jazz. dog"))
     world.extract()
     assert world.features()["b", "text"]["vector"] == pytest.approx(
         after["a", "text"]["vector"], abs=1e-5

@@ -35,7 +35,7 @@ def no_text_model(monkeypatch):
     """Words as vectors of the toy world's topics: reading them has tests of its own."""
     import kinoloop.ranking.fitting as fitting
 
-    def vectors(catalogue, model):
+    def vectors(catalogue, model, texts):
         return np.asarray(catalogue.modalities["text"].vectors)
 
     monkeypatch.setattr(fitting, "text_vectors", vectors)

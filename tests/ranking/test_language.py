@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from kinoloop.data.video_text import COMPOSITION, texts_of
 from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import text_space
 from kinoloop.errors import ConfigError
 from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.policies import Tuned, weights_dtype
@@ -135,10 +137,29 @@ def test_an_absent_model_is_named():
         Language("/no-such-folder/model", LanguageConfig(tune="full"), WORDS, steps=1)
 
 
-def test_stored_vectors_are_read_by_the_model_unless_the_features_are_its_own(model, catalogue):
-    vectors = text_vectors(catalogue, model)
-    assert vectors.shape == (40, 16)
-    own = encoders.build({"kind": "hf_text", "model": model}).fingerprint
-    text = dataclasses.replace(catalogue.modalities["text"], fingerprint=own)
-    known = dataclasses.replace(catalogue, modalities={"text": text})
-    np.testing.assert_array_equal(text_vectors(known, model), text.vectors)
+def test_stored_vectors_are_taken_where_the_same_model_made_them_of_the_same_texts(
+    model, catalogue
+):
+    encoder = encoders.build({"kind": "hf_text", "model": model})
+    texts = texts_of(catalogue.videos)
+    read = text_vectors(catalogue, model, lambda: texts)
+    np.testing.assert_allclose(read, encoder.encode_documents(texts), atol=1e-5)
+
+    def known(fingerprint):
+        text = dataclasses.replace(catalogue.modalities["text"], fingerprint=fingerprint)
+        return dataclasses.replace(catalogue, modalities={"text": text})
+
+    stored = known(text_space(encoder.fingerprint))
+    taken = text_vectors(stored, model, lambda: pytest.fail("the texts need not be read"))
+    np.testing.assert_array_equal(taken, catalogue.modalities["text"].vectors)
+    of_other_texts = known(text_space(encoder.fingerprint, COMPOSITION - 1))
+    np.testing.assert_array_equal(text_vectors(of_other_texts, model, lambda: texts), read)
+
+
+def test_a_document_is_not_prompted_as_a_query(model):
+    settings = {"kind": "hf_text", "model": model, "prefix": "football ", "query_prefix": "soup "}
+    encoder = encoders.build(settings)
+    [document], [query] = encoder.encode_documents(["part"]), encoder.encode_text(["part"])
+    [plain] = encoders.build({**settings, "query_prefix": ""}).encode_text(["football part"])
+    np.testing.assert_allclose(document, plain, atol=1e-6)
+    assert not np.allclose(document, query)

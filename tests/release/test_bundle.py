@@ -3,8 +3,9 @@ import json
 import pytest
 
 from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.video_text import texts_of
 from kinoloop.errors import BundleError, NotFittedError
-from kinoloop.release.bundle import search_texts, write_bundle
+from kinoloop.release.bundle import SEARCHED, write_bundle
 from kinoloop.release.info import check_files, read_info
 from kinoloop.release.release import Release
 from tests.release import tiny
@@ -115,5 +116,5 @@ def test_histories_without_pseudonyms_are_not_stored(tmp_path):
 
 
 def test_search_texts_read_what_people_read():
-    first, *_ = search_texts(tiny.catalogue().videos)
-    assert first == "Red fox in snow fox winter wild animals"
+    first, *_ = texts_of(tiny.catalogue().videos, SEARCHED)
+    assert first == "Red fox in snow. fox, winter. wild animals"

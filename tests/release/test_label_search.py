@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from kinoloop.release.bundle import search_texts, write_bundle
+from kinoloop.data.video_text import texts_of
+from kinoloop.release.bundle import SEARCHED, write_bundle
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.release import Release
 from kinoloop.schema import LABELS
@@ -65,7 +66,7 @@ def labelled():
 
 
 def test_labels_and_free_tags_are_searched_as_words(tmp_path, labelled):
-    assert search_texts(labelled.videos)[-1].strip() == "calm nature brook"
+    assert texts_of(labelled.videos, SEARCHED)[-1] == "calm, nature. brook"
     write_bundle(
         tmp_path / "bundle",
         recommender=tiny.fitted(labelled),

@@ -1,15 +1,21 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from kinoloop.data.catalogue import Modality
 from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.video_text import COMPOSITION, texts_of
+from kinoloop.encoders import base as encoders
+from kinoloop.encoders.fingerprint import text_space
 from kinoloop.errors import BundleError, ConfigError
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.release.user_histories import UserHistories, write_histories
+from tests.encoders import tiny_models
 from tests.release import tiny
 from tests.release.test_parts import reseal
 
@@ -204,3 +210,23 @@ def test_without_the_encoder_of_the_vectors_words_are_searched(tmp_path, caplog,
     assert release.search(title, top_k=1)[0].reason == "Matches your words"
     assert "with fingerprint print-of-text" in caplog.text
     assert fault in caplog.text
+
+
+@pytest.mark.parametrize("composition", [1, COMPOSITION])
+def test_vectors_of_an_earlier_composition_are_searched_and_told_of(tmp_path, caplog, composition):
+    settings = {"kind": "hf_text", "model": str(tiny_models.text(tmp_path / "model"))}
+    encoder, videos = encoders.build(settings), tiny.catalogue()
+    vectors = encoder.encode_documents(texts_of(videos.videos))
+    space = text_space(encoder.fingerprint, composition)
+    text = Modality(vectors, vectors.any(axis=1), space)
+    videos = replace(videos, modalities={"text": text})
+    write_bundle(
+        tmp_path / "b",
+        recommender=tiny.fitted(videos),
+        catalogue=videos,
+        histories=tiny.histories(),
+        lineage=Lineage(encoders={"text": settings}),
+    )
+    reasons = {place.reason for place in Release.open(tmp_path / "b").search("bread", top_k=8)}
+    assert "Close in meaning" in reasons
+    assert ("as an earlier version composed them" in caplog.text) == (composition < COMPOSITION)

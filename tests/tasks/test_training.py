@@ -5,6 +5,7 @@ import pytest
 from filelock import FileLock
 
 from kinoloop.encoders.base import identify
+from kinoloop.encoders.fingerprint import text_space
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
 from kinoloop.registry.client import ModelVersion
@@ -91,15 +92,18 @@ def test_no_text_vectors_need_no_text_encoder(plan):
 
 def test_the_text_encoder_is_the_one_that_made_the_vectors(plan, caplog):
     made_by = identify({"kind": "minilm"})
+    today = text_space(made_by)
     gone = {"kind": "hf_text", "model": str(plan.work_dir / "gone")}
     rows = [
         {"fingerprint": made_by, "modality": "text", "settings": json.dumps({"kind": "minilm"})},
+        {"fingerprint": today, "modality": "text", "settings": json.dumps({"kind": "minilm"})},
         {"fingerprint": "a", "modality": "text", "settings": json.dumps({"kind": "minilm"})},
         {"fingerprint": "b", "modality": "text", "settings": json.dumps(gone)},
     ]
     pl.DataFrame(rows, schema=ENCODERS).write_delta(str(plan.tables.path("encoders")))
     # whatever the settings name by now
-    assert text_encoder(plan.tables, {"text": made_by}) == {"text": {"kind": "minilm"}}
+    for space in (made_by, today):  # of the first composition, and of today's
+        assert text_encoder(plan.tables, {"text": space}) == {"text": {"kind": "minilm"}}
     assert text_encoder(plan.tables, {"text": "a"}) == {}
     assert f"are of a, but its encoder is {made_by}" in caplog.text
     assert text_encoder(plan.tables, {"text": "b"}) == {}
