@@ -31,6 +31,7 @@ def model(tmp_path_factory):
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
     ).save_pretrained(folder)
+    torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(known), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=16, max_position_embeddings=32,

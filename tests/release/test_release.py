@@ -225,7 +225,7 @@ def test_vectors_of_an_earlier_composition_are_searched_and_told_of(tmp_path, ca
         recommender=tiny.fitted(videos),
         catalogue=videos,
         histories=tiny.histories(),
-        lineage=Lineage(encoders={"text": settings}),
+        provenance=Provenance(encoders={"text": settings}),
     )
     reasons = {place.reason for place in Release.open(tmp_path / "b").search("bread", top_k=8)}
     assert "Close in meaning" in reasons
