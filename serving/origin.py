@@ -92,6 +92,26 @@ class OriginCheck:
         )
 
 
+def check_one_host(scope: Scope) -> None:
+    """Raise unless the request names one host: two readers of it must not see two.
+
+    Source: RFC 9112, section 3.2.
+
+    Raises:
+        Problem: 400.
+    """
+    named = [value for name, value in scope["headers"] if name == b"host"]
+    if len(named) == 1 or (not named and scope["http_version"] == "1.0"):
+        return
+    raise Problem(
+        "malformed_request",
+        f"the request has {len(named)} Host headers",
+        got=b", ".join(named).decode("latin-1"),
+        expected="one Host header (RFC 9112, section 3.2)",
+        next_step="send the request with an HTTP client; a proxy in front must not add another",
+    )
+
+
 def _header(scope: Scope, wanted: bytes) -> str:
     return next((value for name, value in scope["headers"] if name == wanted), b"").decode(
         "latin-1"

@@ -16,7 +16,7 @@ from serving.admission import Admission
 from serving.bodies import GoneError, parse, read
 from serving.config import ServingConfig
 from serving.messages import PARSED, Body
-from serving.origin import OriginCheck
+from serving.origin import OriginCheck, check_one_host
 from serving.problems import Problem, wrong_method
 
 PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
@@ -51,10 +51,14 @@ class RequestValidation:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
+            check_one_host(scope)
+            if scope["path"] in PROBES:
+                await self._app(scope, receive, send)
+                return
             await self._check(scope, receive)
             async with self._admission.turn():
                 await self._app(scope, receive, send)

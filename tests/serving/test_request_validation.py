@@ -318,6 +318,30 @@ def test_headers_without_end_are_cut_off(odd):
     assert problem["type"] == "/problems/headers_too_large"
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        (b"host: localhost\r\nhost: localhost\r\n", 400),
+        (b"host: localhost\r\nHost: evil.example\r\n", 400),
+        (b"", 400),
+        (b"host: localhost\r\n", 200),
+    ],
+)
+@pytest.mark.parametrize("path", [b"/about", b"/livez"])
+def test_a_request_names_one_host(odd, path, hosts, status):
+    with _connection(odd) as client:
+        client.sendall(b"GET " + path + b" HTTP/1.1\r\nconnection: close\r\n" + hosts + b"\r\n")
+        answer = _read_all(client)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert (status == 200) == (b"Host headers" not in answer)
+
+
+def test_a_probe_of_http_1_0_needs_no_host(odd):
+    with _connection(odd) as client:
+        client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert b" 200 " in _read_all(client).partition(b"\r\n")[0]
+
+
 def test_a_body_that_never_ends_is_408_and_no_500(odd):
     with _connection(odd) as client:
         client.sendall(
