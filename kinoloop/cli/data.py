@@ -51,8 +51,9 @@ def import_(
     remember_folder(Environment().state_dir, path)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
-        "next: kinoloop ingest",
+        "next: kinoloop ingest, then kinoloop extract and kinoloop retrain",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -87,6 +88,7 @@ def ingest(
         console.print(f"  [yellow]{escape(warning)}[/yellow]")
     console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
     console.print(f"validation report {done['data_docs']}", soft_wrap=True)
+    console.print("next: kinoloop extract, then kinoloop retrain")
     aside = _lines(done, "set_aside")
     for line in aside:
         Console(stderr=True, highlight=False).print(

@@ -156,6 +156,8 @@ def wait_for_service(servers: Servers, environment: Environment, console: Consol
         KinoloopError: It refuses the champion, and would wait in vain.
         ServerError: It ended, or has shown no sign of life for its patience.
     """
+    from kinoloop.cli.readiness import unready
+
     show_waiting = waiting(console, "the service")
     log = servers.log_file("service")
 
@@ -166,17 +168,6 @@ def wait_for_service(servers: Servers, environment: Environment, console: Consol
         show_waiting(seconds)
 
     servers.wait("service", progress=progress)
-
-
-def unready(url: str) -> dict[str, str]:
-    """What a service says of why it is not ready; empty where it says nothing."""
-    import httpx
-
-    try:
-        found: dict[str, str] = httpx.get(url, timeout=30.0).json()
-    except (httpx.HTTPError, ValueError):
-        return {}
-    return found
 
 
 def has_champion(environment: Environment) -> bool:

@@ -41,6 +41,7 @@ def evaluate(
     from kinoloop.data.tables import Tables
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError
+    from kinoloop.evaluation.baseline import popularity_warning
     from kinoloop.evaluation.leaderboard import leaderboard, per_user
     from kinoloop.evaluation.plots import plot_leaderboard, plot_slices, plot_tradeoff
     from kinoloop.settings import read_section
@@ -63,6 +64,10 @@ def evaluate(
     rows = leaderboard(found, reference=next(iter(found)), seed=config.seed)
     extra = [f"{name}@10" for name in config.extra_metrics]
     _show(console, rows, reference=next(iter(found)), shown=(*SHOWN, *extra))
+    served = next((name for name in found if name.startswith("champion (")), rows[0].name)
+    scores = {row.name: row.metrics["ndcg@10"] for row in rows}
+    if warning := popularity_warning(served, scores, window=window):
+        console.print(f"[yellow]{escape(warning)}[/yellow]", soft_wrap=True)
     folder = out or environment.state_dir / "evaluation"
     plots = [
         plot_leaderboard(rows, folder),

@@ -23,6 +23,7 @@ def retrain(
 
     connect()
     from flows import retrain as flow
+    from kinoloop.evaluation.baseline import popularity_warning
 
     done = flow.retrain(force=force)
     console = Console(highlight=False)
@@ -52,6 +53,9 @@ def retrain(
             f"slates re-ranked: test ndcg@10 {ranker['slates/ndcg@10']:.4f}, "
             f"without {ranker['slates/ndcg@10_without']:.4f}"
         )
+    tests = {name: measured["test"] for name, measured in done["competed"].items()}
+    if warning := popularity_warning(done["candidate"], tests):
+        console.print(f"[yellow]{escape(warning)}[/yellow]", soft_wrap=True)
     for name, why in done["failed"].items():
         console.print(f"[red]{name} failed:[/red] {escape(why)}")
     if not done["version"]:

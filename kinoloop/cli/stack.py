@@ -54,11 +54,10 @@ def up() -> None:
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         servers.start(prefect_worker(environment))
         servers.start(service(environment))
-        report(
-            console,
-            "Service",
-            servers.wait("service", progress=_progress(servers, "service", console)),
-        )
+        seconds = servers.wait("service", progress=_progress(servers, "service", console))
+        from kinoloop.cli.readiness import why_not_ready
+
+        report(console, "Service", seconds, but=why_not_ready(f"{service_url(environment)}/readyz"))
         servers.wait("worker")
         console.print(addresses(environment), soft_wrap=True)
         console.print("Ctrl-C stops everything.")
@@ -132,9 +131,12 @@ def _progress(servers: Servers, name: str, console: Console) -> Callable[[float]
     return show
 
 
-def report(console: Console, title: str, seconds: float) -> None:
-    """One line for a step that is done."""
-    console.print(f"  [green]✓[/green] {title} [dim]{seconds:.1f} s[/dim]", highlight=False)
+def report(console: Console, title: str, seconds: float, *, but: str = "") -> None:
+    """One line for a step that is done, or that is done `but` waits for something."""
+    mark = "[yellow]•[/yellow]" if but else "[green]✓[/green]"
+    console.print(f"  {mark} {title} [dim]{seconds:.1f} s[/dim]", highlight=False)
+    if but:
+        console.print(f"    it waits: {but}", markup=False, highlight=False, soft_wrap=True)
 
 
 def addresses(environment: Environment) -> str:

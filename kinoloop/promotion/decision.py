@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.ids import IdMap
+from kinoloop.evaluation.baseline import popularity_warning
 from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation, evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY
@@ -124,7 +125,11 @@ def decide(
         gain=gain,
         gates=gates,
         competed=challenger.info.competed,
-        notes=[*_notes(holdout, champion), *latency_warnings(latency, config)],
+        notes=[
+            *_notes(holdout, champion),
+            *_against_popularity(challenger.info),
+            *latency_warnings(latency, config),
+        ],
     )
 
 
@@ -185,6 +190,12 @@ def _notes(holdout: Holdout, champion: Release | None) -> list[str]:
         f"The champion was trained until {until:%Y-%m-%d %H:%M} and so has seen a part of the "
         "window, which flatters it."
     ]
+
+
+def _against_popularity(info: BundleInfo) -> list[str]:
+    scores = {name: measured["test"] for name, measured in info.competed.items()}
+    warning = popularity_warning(info.name, scores) if scores else ""
+    return [warning] if warning else []
 
 
 def _moment(

@@ -181,13 +181,14 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         if video < 0:
             raise ConfigError(f"video {video_id!r} is not in this release; check the id")
-        if self._similarity.covers(video):
-            scores = self._similarity.score(video)
-        else:
-            scores = self._search.by_words(self._titles[video])
+        title = self._titles[video]
+        seen = self._similarity.covers(video)
+        scores = self._similarity.score(video) if seen else self._search.by_words(title)
+        by_words = f"Shares words with “{title}”, whose content was not extracted"
+        reason = f"Similar to “{title}”" if seen else by_words
         self._hide(scores, np.array([video]), self._premieres.ahead(now(moment)))
         top = best(scores, top_k)
-        return self._slate(top, scores[top], [f"Similar to “{self._titles[video]}”"] * len(top))
+        return self._slate(top, scores[top], [reason] * len(top))
 
     def search(self, query: str, *, top_k: int, moment: int | None = None) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.

@@ -26,6 +26,7 @@ def test_import_writes_into_the_landing_zone_of_the_environment(landing, source)
     done = run.invoke(app, ["import", "tables", str(source)])
     assert done.exit_code == 0
     assert "1 videos and 0 events" in done.stdout
+    assert "next: kinoloop ingest, then kinoloop extract and kinoloop retrain" in done.stdout
     assert len(list((landing / "videos").glob("*.parquet"))) == 1
 
 
@@ -67,6 +68,7 @@ def test_ingest_prints_counts_findings_and_where_the_report_is(
     zone.put("events/a.csv", EVENTS + "anna,v1,2025-12-30,stare,1\n")
     done = run.invoke(app, ["ingest"])
     assert "2 files" in done.stdout
+    assert done.stdout.endswith("next: kinoloop extract, then kinoloop retrain\n")
     assert "1  event_kind_unknown" in done.stdout
     assert "data_docs/index.html" in done.stdout.replace("\n", "")
     assert "Nothing new" in run.invoke(app, ["ingest"]).stdout

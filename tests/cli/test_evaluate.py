@@ -54,6 +54,11 @@ def test_single_candidates_can_be_named_by_kind(home):
     assert "popularity " not in [line.split()[0] for line in done.output.splitlines() if line]
 
 
+def test_a_victory_of_popularity_is_warned_of(home):
+    done = RUN.invoke(app, ["evaluate", "popularity", "--no-champion"])
+    assert "Popularity won: nobody gets a slate of their own" in done.output
+
+
 def test_an_unknown_window_is_named(home):
     done = RUN.invoke(app, ["evaluate", "--window", "tomorrow"])
     assert "--window is 'tomorrow'" in str(done.exception)

@@ -24,14 +24,15 @@ def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
     _say(monkeypatch, "retrain", {
         "outcome": "trained", "version": "3", "candidate": "knn", "failed": {"mf": "no [memory]"},
         "competed": {
-            "pop": {"validation": 0.1, "test": 0.2}, "knn": {"validation": 0.3, "test": 0.1},
+            "popularity": {"validation": 0.1, "test": 0.2}, "knn": {"validation": 0.3, "test": 0.1},
         },
         "ranker": {
             "test/auc": 0.7, "test/ece": 0.02, "slates/ndcg@10": 0.4, "slates/ndcg@10_without": 0.3,
         },
     })  # fmt: skip
     said = RUN.invoke(app, ["retrain"]).output
-    assert said.index("knn") < said.index("pop")
+    assert said.index("knn") < said.index("popularity")
+    assert "Popularity beats knn on the test window: ndcg@10 0.2000 against 0.1000" in said
     assert "mf failed: no [memory]" in said
     assert "ranker: AUC 0.700, ECE 0.020" in said
     assert "0.4000, without 0.3000" in said.replace("\n", " ")

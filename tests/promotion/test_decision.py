@@ -113,6 +113,15 @@ def test_a_champion_that_has_seen_the_window_is_noted(world, make):
     assert decision.notes[0] in to_markdown(decision)
 
 
+def test_a_challenger_that_popularity_beats_is_noted(world, make):
+    challenger = make("item_knn")
+    measured = {"item_knn": {"validation": 0.2, "test": 0.1}}
+    beaten = {**measured, "popularity": {"validation": 0.1, "test": 0.3}}
+    challenger.info = challenger.info.model_copy(update={"competed": beaten})
+    (note,) = _decide(world, challenger, None).notes
+    assert note.startswith("Popularity beats item_knn on the test window: ndcg@10 0.3000 against")
+
+
 def test_the_record_says_who_on_which_data_by_how_much_and_why(world, releases):
     decision = _decide(world, *releases)
     page = to_markdown(decision)

@@ -135,7 +135,10 @@ def test_similar_falls_back_on_words(tmp_path):
     )
     release = Release.open(tmp_path / "b")
     release.check()
-    assert _ids(release.similar("v2", top_k=1)) == ["v3"]
+    (place,) = release.similar("v2", top_k=1)
+    assert place.video_id == "v3"
+    assert place.reason.startswith("Shares words with “")
+    assert place.reason.endswith("”, whose content was not extracted")
 
 
 def test_similar_names_an_unknown_video(release):
