@@ -32,6 +32,9 @@ from kinoloop.models.base import RECOMMENDERS, Recommender, RecommenderConfig, R
 from kinoloop.testing.encoder_contract import EncoderContract
 from kinoloop.testing.recommender_contract import RecommenderContract
 
+FIRST = ("Dataset", "build", "Model", "load", "evaluate", "Comparison", "TestSet")
+"""Of the library's names, in the order in which they are needed; the others follow."""
+
 BOUNDS = ((at.Gt, "gt", ">"), (at.Ge, "ge", "≥"), (at.Lt, "lt", "<"), (at.Le, "le", "≤"))
 INTERFACES = (
     ("Recommender", (Recommender, RecommenderConfig, Report, Validation)),
@@ -49,6 +52,7 @@ def library() -> str:
     """What `import kinoloop` offers."""
     homes = {name: _home(getattr(kinoloop, name)) for name in kinoloop.__all__}
     ours = [name for name, home in homes.items() if home.startswith("kinoloop.library.")]
+    ours.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     parts = ["# The library\n\n", _shown("kinoloop", members=False, **QUIET)]
     parts += [_shown(f"kinoloop.{name}", heading_level=2) for name in ours]
     others = ", ".join(f"`{name}`" for name in homes if name not in ours)
