@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from typing_extensions import TypeVar
 
 from kinoloop.errors import ConfigError
 from kinoloop.media.content import VideoContent
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config, first_fault
+from kinoloop.settings import Config, fault_of
 
 ModalityName = Literal["text", "visual", "audio"]
 
@@ -21,6 +22,9 @@ class EncoderConfig(Config):
     """Base of every encoder's config; `kind` names the class."""
 
     kind: str
+
+
+ConfigT = TypeVar("ConfigT", bound=EncoderConfig, default=Any)
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,25 @@ class Takes:
     sample_rate: int | None = None
 
 
-class Encoder(ABC):
+class Encoder(ABC, Generic[ConfigT]):
     """Turns decoded videos into vectors.
 
     Attributes:
+        config: As it was built.
         modality: What it reads.
         dim: Length of its vectors.
         fingerprint: What `identify` says of its config.
     """
 
     Config: ClassVar[type[EncoderConfig]]
+    config: ConfigT
     modality: ClassVar[ModalityName]
     dim: int
     fingerprint: str
 
     @classmethod
     @abstractmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: ConfigT) -> str:
         """Name the vector space without loading a model: a run with nothing to do loads none.
 
         Returns:
@@ -63,12 +69,12 @@ class Encoder(ABC):
         """
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:  # noqa: ARG003 (for encoders whose checkpoint says it)
+    def takes(cls, config: ConfigT) -> Takes:  # noqa: ARG003 (for encoders whose checkpoint says it)
         """What decoding should deliver for it, known without loading a model."""
         return Takes()
 
     @abstractmethod
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: ConfigT) -> None:
         """Load what the config names."""
 
     @abstractmethod
@@ -86,7 +92,7 @@ class Encoder(ABC):
         """
 
 
-class TextEncoder(Encoder):
+class TextEncoder(Encoder[ConfigT]):
     """An encoder that can also encode bare strings, such as a search query."""
 
     modality: ClassVar[ModalityName] = "text"
@@ -136,4 +142,6 @@ def parse(settings: dict[str, Any]) -> tuple[type[Encoder], EncoderConfig]:
     try:
         return kind, kind.Config.model_validate(settings)
     except ValidationError as err:
-        raise ConfigError(f"encoder {settings.get('kind')!r}: {first_fault(err)}") from err
+        raise ConfigError(
+            f"encoder {settings.get('kind')!r}: {fault_of(err, kind.Config)}"
+        ) from err

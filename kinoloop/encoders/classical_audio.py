@@ -54,7 +54,7 @@ class ClassicalAudioConfig(EncoderConfig):
 
 
 @ENCODERS.register("classical_audio")
-class ClassicalAudio(Encoder):
+class ClassicalAudio(Encoder[ClassicalAudioConfig]):
     """Describes the sound of a video.
 
     Args:
@@ -64,14 +64,13 @@ class ClassicalAudio(Encoder):
     Config: ClassVar[type[EncoderConfig]] = ClassicalAudioConfig
     modality: ClassVar[ModalityName] = "audio"
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, ClassicalAudioConfig)
+    def __init__(self, config: ClassicalAudioConfig) -> None:
         self.config = config
         self.dim: int = len(describe(np.zeros(spectra.N_FFT, dtype=np.float32), 16_000))
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: ClassicalAudioConfig) -> str:
         """Name the vector space."""
         facts = {"code": CODE_VERSION, "libraries": library_versions("scipy")}
         return fingerprint({"family": config.kind, **facts})

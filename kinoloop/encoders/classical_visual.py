@@ -36,7 +36,7 @@ class ClassicalVisualConfig(EncoderConfig):
 
 
 @ENCODERS.register("classical_visual")
-class ClassicalVisual(VisualEncoder):
+class ClassicalVisual(VisualEncoder[ClassicalVisualConfig]):
     """Describes the sampled frames of a video.
 
     Args:
@@ -45,17 +45,15 @@ class ClassicalVisual(VisualEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = ClassicalVisualConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, ClassicalVisualConfig)
+    def __init__(self, config: ClassicalVisualConfig) -> None:
         self.config = config
         grey = np.full((1, 8, 8, 3), 128, dtype=np.uint8)
         self.dim: int = len(describe(grey, side=config.side))
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: ClassicalVisualConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, ClassicalVisualConfig)
         return fingerprint(
             {
                 "family": config.kind,

@@ -68,7 +68,7 @@ class EfficientNetLiteConfig(EncoderConfig):
 
 
 @ENCODERS.register("efficientnet_lite")
-class EfficientNetLite(FrameEncoder):
+class EfficientNetLite(FrameEncoder[EfficientNetLiteConfig]):
     """Encodes what the sampled frames of a video show.
 
     Args:
@@ -77,10 +77,9 @@ class EfficientNetLite(FrameEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = EfficientNetLiteConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
         from kinoloop.encoders.mbconv import LiteNet
 
-        assert isinstance(config, EfficientNetLiteConfig)
         self.config = config
         self.batch_size = config.batch_size
         device, dtype = place()
@@ -93,13 +92,12 @@ class EfficientNetLite(FrameEncoder):
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: EfficientNetLiteConfig) -> str:
         """Name the vector space.
 
         Raises:
             MissingPackageError: The package with the weights is not installed.
         """
-        assert isinstance(config, EfficientNetLiteConfig)
         WEIGHTS.locate()
         looks = {"share": config.looks, "code": classical_visual.CODE_VERSION, "side": LOOKS_SIDE}
         return fingerprint(
@@ -113,7 +111,7 @@ class EfficientNetLite(FrameEncoder):
         )
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:  # noqa: ARG003 (the same for all)
+    def takes(cls, config: EfficientNetLiteConfig) -> Takes:  # noqa: ARG003 (the same for all)
         """Frames of the size that it was trained on."""
         return Takes(frame_side=STEPS.crop[0] if STEPS.crop else None)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.devices import fetch
-from kinoloop.encoders.base import Encoder, ModalityName
+from kinoloop.encoders.base import ConfigT, Encoder, ModalityName
 from kinoloop.encoders.images import Preprocess
 from kinoloop.encoders.pretrained import encode_present, mean_of_units
 from kinoloop.media.content import VideoContent
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class VisualEncoder(Encoder):
+class VisualEncoder(Encoder[ConfigT]):
     """Encodes the sampled frames of a video."""
 
     modality: ClassVar[ModalityName] = "visual"
@@ -36,7 +36,7 @@ class VisualEncoder(Encoder):
         """One unit vector a video, from (n_frames, height, width, 3) each."""
 
 
-class FrameEncoder(VisualEncoder):
+class FrameEncoder(VisualEncoder[ConfigT]):
     """Encodes each sampled frame; a video is the mean of its frames' unit vectors.
 
     Attributes:

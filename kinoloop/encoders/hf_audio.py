@@ -35,7 +35,7 @@ class HfAudioConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_audio")
-class HfAudio(Encoder):
+class HfAudio(Encoder[HfAudioConfig]):
     """Encodes the sound of a video.
 
     Args:
@@ -45,10 +45,9 @@ class HfAudio(Encoder):
     Config: ClassVar[type[EncoderConfig]] = HfAudioConfig
     modality: ClassVar[ModalityName] = "audio"
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: HfAudioConfig) -> None:
         import transformers
 
-        assert isinstance(config, HfAudioConfig)
         self.config = config
         directory = locate(config.model, config.revision)
         self._pretrained = load(directory)
@@ -66,9 +65,8 @@ class HfAudio(Encoder):
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: HfAudioConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, HfAudioConfig)
         directory = locate(config.model, config.revision)
         return checkpoint.identify(
             "hf_audio",
@@ -80,9 +78,8 @@ class HfAudio(Encoder):
         )
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:
+    def takes(cls, config: HfAudioConfig) -> Takes:
         """Sound at the rate of the checkpoint's feature extractor."""
-        assert isinstance(config, HfAudioConfig)
         return Takes(sample_rate=checkpoint.sampling_rate(locate(config.model, config.revision)))
 
     def encode(

@@ -32,7 +32,7 @@ class HfImageConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_image")
-class HfImage(FrameEncoder):
+class HfImage(FrameEncoder[HfImageConfig]):
     """Encodes the sampled frames of a video.
 
     Args:
@@ -41,8 +41,7 @@ class HfImage(FrameEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = HfImageConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, HfImageConfig)
+    def __init__(self, config: HfImageConfig) -> None:
         self.config = config
         self.batch_size = config.batch_size
         self._pretrained = load(locate(config.model, config.revision))
@@ -52,17 +51,15 @@ class HfImage(FrameEncoder):
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: HfImageConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, HfImageConfig)
         directory = locate(config.model, config.revision)
         processor = checkpoint.preprocessing(directory)
         return checkpoint.identify("hf_image", CODE_VERSION, directory, processor=processor)
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:
+    def takes(cls, config: HfImageConfig) -> Takes:
         """Frames of the size that the checkpoint's preprocessing makes."""
-        assert isinstance(config, HfImageConfig)
         return Takes(frame_side=checkpoint.frame_side(locate(config.model, config.revision)))
 
     def _forward(self, pixels: "torch.Tensor") -> "torch.Tensor":

@@ -46,7 +46,7 @@ class HfTextConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_text")
-class HfText(TextEncoder):
+class HfText(TextEncoder[HfTextConfig]):
     """Encodes the words of a video.
 
     Args:
@@ -55,10 +55,9 @@ class HfText(TextEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = HfTextConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: HfTextConfig) -> None:
         from transformers import AutoTokenizer
 
-        assert isinstance(config, HfTextConfig)
         self.config = config
         directory = locate(config.model, config.revision)
         self._style = _Style.of(config, directory)
@@ -80,9 +79,8 @@ class HfText(TextEncoder):
         self.fingerprint: str = HfText.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: HfTextConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, HfTextConfig)
         directory = locate(config.model, config.revision)
         style = _Style.of(config, directory)
         return checkpoint.identify(

