@@ -78,7 +78,7 @@ class EfficientNetLite(FrameEncoder[EfficientNetLiteConfig]):
     Config: ClassVar[type[EncoderConfig]] = EfficientNetLiteConfig
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
-        from kinoloop.encoders.mbconv import LiteNet
+        from kinoloop.encoders.networks.mbconv import LiteNet
 
         self.config = config
         self.batch_size = config.batch_size

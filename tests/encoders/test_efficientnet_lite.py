@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinoloop.encoders.classical_visual import describe, measured
+from kinoloop.encoders.classical_visual import describe, visual_measures
 from kinoloop.encoders.efficientnet_lite import (
     STEPS,
     TENSORS,
@@ -12,7 +12,7 @@ from kinoloop.encoders.efficientnet_lite import (
     Words,
 )
 from kinoloop.encoders.embedded import load_tensors
-from kinoloop.encoders.mbconv import STRIDES, LiteNet
+from kinoloop.encoders.networks.mbconv import STRIDES, LiteNet
 from kinoloop.testing.encoder_contract import EncoderContract
 
 
@@ -90,9 +90,9 @@ def test_bytes_are_scaled_as_in_training():
 def test_vectors_end_in_how_the_video_looks():
     frames = np.full((2, 64, 64, 3), (200, 40, 30), dtype=np.uint8)
     vector = EfficientNetLite(EfficientNetLiteConfig())._embed([frames])
-    looks = measured(describe(frames, side=96)[None])
-    assert measured(vector).keys() == looks.keys()
-    for name, value in measured(vector).items():
+    looks = visual_measures(describe(frames, side=96)[None])
+    assert visual_measures(vector).keys() == looks.keys()
+    for name, value in visual_measures(vector).items():
         np.testing.assert_allclose(value, looks[name], atol=1e-4)
 
 
