@@ -43,22 +43,22 @@ class LabelSearch:
         shape = (n_videos, len(self.names))
         scores = rows["score"].to_numpy().astype(np.float32)
         self._matrix = sp.csr_array((scores, (rows["row"].to_numpy(), columns)), shape=shape)
-        self._vectors: NDArray[np.float32] | None = None
-        self._from = np.float32(0)
+        self._named: tuple[NDArray[np.float32], np.float32] | None = None  # vectors and θ
 
     def score(self, query: NDArray[np.float32], encode: Encode) -> NDArray[np.float32]:
         """How well each video's labels answer a query, (n_videos,) float32 in [0, 1].
 
         Args:
             query: (dim,) its vector, unit length.
-            encode: Encodes the names of the labels, once.
+            encode: Encodes the names of the labels, when they are first asked for.
         """
         if not self.names:
             return np.zeros(self._matrix.shape[0], dtype=np.float32)
-        if self._vectors is None:
-            self._vectors = encode(self.names)
-            self._from = _usual(self._vectors)
-        near = np.maximum(self._vectors @ query - self._from, 0) / (1 - self._from)
+        named = self._named
+        if named is None:
+            vectors = encode(self.names)
+            named = self._named = vectors, _usual(vectors)  # at once: threads may ask meanwhile
+        near = np.maximum(named[0] @ query - named[1], 0) / (1 - named[1])
         found: NDArray[np.float32] = np.minimum(self._matrix @ near, 1).astype(np.float32)
         return found
 

@@ -2,7 +2,8 @@
 
 Everything that does not depend on the request is computed once, when the release is opened:
 `recommend` is one call of the recommender, a mask and an exact partial sort. Large arrays stay
-memory-mapped. A release is immutable and its methods may be called from several threads.
+memory-mapped. What a release answers never changes, and all its methods may be called from several
+threads at once; what is loaded on first use (text encoder, vectors of labels) is seen whole or not.
 """
 
 import math

@@ -7,6 +7,7 @@ answer, the metrics and the log say what was left out. After a while without, it
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -37,6 +38,7 @@ class Reranking:
     def __init__(self, ranker: Ranker) -> None:
         self.ranker = ranker
         self.observe: Callable[[str], None] = _unobserved
+        self._counting = threading.Lock()  # what follows changes from answer to answer
         self._expected_ms = 0.0
         self._unlogged = 0
         self._logged_at = -math.inf
@@ -77,12 +79,17 @@ class Reranking:
         order = np.argsort(-ranked, kind="stable")[:top_k]
         took_ms = 1e3 * (time.perf_counter() - started)
         self.observe("taken")
-        smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
-        self._expected_ms = smoothed if self._expected_ms else took_ms
+        with self._counting:
+            smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
+            self._expected_ms = smoothed if self._expected_ms else took_ms
         return found[order], ranked[order].astype(np.float32), True
 
     def _skip(self) -> None:
         self.observe("skipped")
+        with self._counting:
+            self._count_skipped()
+
+    def _count_skipped(self) -> None:
         self._unlogged += 1
         if time.monotonic() - self._logged_at >= LOG_EVERY_S:
             logger.warning(

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,8 @@ class Search:
         self._lexical = LexicalIndex.open(directory / "lexical", len(catalogue))
         labels = catalogue.videos["labels"] if "labels" in catalogue.videos.columns else None
         self._labels = LabelSearch(labels, len(catalogue))
+        self._loading = threading.Lock()
+        self._loaded: tuple[encoders.TextEncoder | None] | None = None  # not looked for yet
 
     def by_words(self, text: str) -> NDArray[np.float32]:
         """Score by words alone, (n_videos,) float32 in [0, 1]."""
@@ -58,24 +60,31 @@ class Search:
         Where the release has no text vectors, or the encoder here is another, both are the same.
         """
         lexical = self.by_words(query)
-        if self._text is None or self._text_encoder is None:
+        encoder = None if self._text is None else self._text_encoder()
+        if self._text is None or encoder is None:
             return lexical, lexical
-        encode = partial(_encode, self._text_encoder)
+        encode = partial(_encode, encoder)
         asked = encode([query])[0]
         meaning = self._text.vectors @ asked
         scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
         scores += np.float32(LABEL_SHARE) * self._labels.score(asked, encode)
         return scores, lexical
 
-    @cached_property
     def _text_encoder(self) -> encoders.TextEncoder | None:
         """The encoder of the text vectors, loaded on the first search; None without."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = (self._find_text_encoder(),)
+            return self._loaded[0]
+
+    def _find_text_encoder(self) -> encoders.TextEncoder | None:
         settings = self._info.encoders.get("text")
         if settings is None:
             return None
         expected = self._info.fingerprints.get("text")
         try:
-            encoder = _load(json.dumps(settings, sort_keys=True), str(expected))
+            with _ONE_AT_A_TIME:  # two releases that open at once load one model
+                encoder = _load(json.dumps(settings, sort_keys=True), str(expected))
         except ConfigError as err:
             fault = str(err)
         else:

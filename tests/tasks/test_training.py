@@ -13,7 +13,7 @@ from kinoloop.schema import ENCODERS
 from kinoloop.training.model_selection import Outcome
 from tasks.retrain_plan import alone, plan_retrain
 from tasks.training import text_encoder, train_candidate
-from tasks.training_report import contest_page, plot_candidates, plot_epochs
+from tasks.training_report import plot_candidates, plot_epochs, selection_page
 from tests.flows.toy_tables import write_toy_tables
 
 
@@ -113,7 +113,7 @@ def test_the_text_encoder_is_the_one_that_made_the_vectors(plan, caplog):
 
 def test_the_page_names_winner_losers_and_failures():
     version = ModelVersion("7", "d", "r", None, {"dataset_version": "data-1"})
-    page = contest_page([_outcome("a", 0.1), _outcome("b", 0.2)], {"c": "out of memory"}, version)
+    page = selection_page([_outcome("a", 0.1), _outcome("b", 0.2)], {"c": "out of memory"}, version)
     assert page.startswith("# b won: version 7 is registered")
     assert page.index("| b | 0.2000 |") < page.index("| a | 0.1000 |")
     assert "| c | failed: out of memory |" in page
