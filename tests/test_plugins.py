@@ -3,7 +3,11 @@ import sys
 
 import pytest
 
+from kinoloop.drift.base import DRIFT_TESTS
+from kinoloop.encoders.base import ENCODERS
 from kinoloop.errors import ConfigError
+from kinoloop.evaluation.metrics.base import METRICS
+from kinoloop.ingestion.importers.base import IMPORTERS
 from kinoloop.models.base import RECOMMENDERS, build
 from kinoloop.plugins import Plugins, _installed
 
@@ -111,3 +115,43 @@ def test_a_name_that_two_bring_is_refused_and_the_others_work(install):
     with pytest.raises(ConfigError, match=r"2 packages bring .* 'ease': kinoloop, first 1.0"):
         build({"kind": "ease"})
     assert build({"kind": "popularity"}).config.kind == "popularity"
+
+
+@pytest.mark.parametrize(
+    ("group", "registry", "module"),
+    [
+        (
+            "kinoloop.encoders",
+            ENCODERS,
+            "import kinoloop as kl\n"
+            "@kl.ENCODERS.register('own')\n"
+            "class Own(kl.Encoder[kl.EncoderConfig]): ...",
+        ),
+        (
+            "kinoloop.importers",
+            IMPORTERS,
+            "import kinoloop as kl\n@kl.IMPORTERS.register('own')\ndef own(source, landing): ...",
+        ),
+        (
+            "kinoloop.metrics",
+            METRICS,
+            "import kinoloop as kl\n@kl.METRICS.register('own')\ndef own(ranks, *, k): ...",
+        ),
+        (
+            "kinoloop.drift_checks",
+            DRIFT_TESTS,
+            "import kinoloop as kl\nclass Config(kl.TestConfig): kind: str = 'own'\n"
+            "@kl.drift_test('own', level='tables', config=Config, title='Own', effect='x')\n"
+            "def own(scene, config): ...",
+        ),
+    ],
+)
+def test_packages_add_parts_of_every_kind(install, group, registry, module):
+    name = group.rpartition(".")[2]
+    install(f"brings_{name}", [(group, "own", f"brings_{name}")], module)
+    assert "own" in registry.names()
+    try:
+        found = registry.get("own")
+        assert getattr(found, "measure", found).__module__ == f"brings_{name}"
+    finally:
+        registry._found.pop("own", None)

@@ -1,6 +1,5 @@
 """Public data sets by name, read by the importers of `kinoloop import`; nothing is downloaded."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.ingestion.importers.base import IMPORTERS, Landing
 from kinoloop.library.dataset import Dataset, read_chunks
 from kinoloop.library.rows import Errors
-
-VARIABLE = "KINOLOOP_DATASETS"
-"""Names a folder that holds data sets, each in a folder of its own."""
 
 FOLDERS = (Path(), Path("data"), Path("datasets"))
 """Where a data set is looked for besides."""
@@ -125,15 +122,15 @@ def _find(name: str | Path, path: str | Path | None, source: _Source) -> Path:
     if path is not None:
         candidates = [Path(path) / name, Path(path)]
     else:
-        shared = os.environ.get(VARIABLE)
-        roots = [*([Path(shared)] if shared else []), *FOLDERS]
+        shared = Environment().datasets
+        roots = [*([] if shared is None else [shared]), *FOLDERS]
         candidates = [root / name for root in roots]
     found = next((folder for folder in candidates if folder.is_dir()), None)
     if found is None:
         looked = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in candidates))
         raise DataError(
             f"there is no folder {str(name)!r}: looked for {looked}. Get it from {source.page}, "
-            f"unpack it, and name its folder (path=…, or {VARIABLE} for the folder that holds it)"
+            "unpack it, and name its folder (path=…; KINOLOOP_DATASETS for the one that holds it)"
         )
     return found
 
