@@ -97,7 +97,7 @@ def masked_attention(
     scaling: float | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """The same as `packed_attention`, by one mask over the whole row."""
+    """Compute the same as `packed_attention`, by one mask over the whole row."""
     lengths = np.repeat([length for _, length in runs], [count for count, _ in runs])
     window = torch.repeat_interleave(torch.arange(len(lengths)), torch.from_numpy(lengths))
     place = torch.arange(len(window))

@@ -130,7 +130,7 @@ class _Measure:
 def _without(
     gone: NDArray[np.bool_], histories: Histories, catalogue: Catalogue
 ) -> tuple[Histories, Catalogue]:
-    """The world without some videos."""
+    """Return the world without some videos."""
     kept, place = np.flatnonzero(~gone), np.cumsum(~gone, dtype=np.int32) - 1
     histories = histories.select(~gone[histories.videos])
     modalities = {

@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _extracted(root: Path, n: int) -> None:
-    """A catalogue of words and its features, as an extraction leaves them."""
+    """Write a catalogue of words and its features, as an extraction leaves them."""
     tables = Tables(root / "data")
     rng = np.random.default_rng(0)
     words = rng.integers(0, 5000, (n, 12))

@@ -142,7 +142,7 @@ def _count(tables: Tables) -> tuple[int, int, int]:
 
 
 def _same(one: Tables, two: Tables) -> bool:
-    """Same keys and hashes, and vectors that differ by no more than batching may change."""
+    """Tell whether keys and hashes agree, and vectors but for what batching may change."""
     left, right = (
         tables.scan("features").drop("extracted_at").sort("video_id", "modality").collect()
         for tables in (one, two)

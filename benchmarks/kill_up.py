@@ -99,7 +99,7 @@ class Lab:
 
 @contextmanager
 def prefect_client() -> Iterator["SyncPrefectClient"]:
-    """A client of the server that is up."""
+    """Open a client of the server that is up."""
     from kinoloop.cli.access import load_token
     from kinoloop.cli.backends import prefect_url
     from kinoloop.environment import Environment

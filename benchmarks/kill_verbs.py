@@ -76,7 +76,7 @@ class Lab:
             self.arrive()
 
     def variables(self) -> dict[str, str]:
-        """What the verbs read."""
+        """Return the environment variables that the verbs read."""
         return {
             **os.environ,
             "KINOLOOP_LANDING": str(self.root / "landing"),
@@ -224,7 +224,7 @@ def _lost_events(lab: Lab) -> list[str]:
 
 
 def _extract_anew(lab: Lab) -> None:
-    """A change of settings that decodes and encodes everything again, now and then."""
+    """Now and then change a setting, so that everything is decoded and encoded anew."""
     side = int(lab.rng.integers(96, 224)) * 2
     text = SETTINGS + f"\n[extract.decode]\nframe_side = {side}\n"
     if lab.rng.uniform() < 0.3:

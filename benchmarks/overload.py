@@ -63,7 +63,7 @@ def report(name: str, answers: Answers) -> tuple[Answers, Answers]:
 
 
 def overload(url: str, *, seconds: float, users: str) -> None:
-    """Normal load, ten times that, and how long until all is as before."""
+    """Put normal load on the service, then ten times that, and time until all is as before."""
     requests = requests_for(url, "/recommend", user_ids(users))
     good, _ = asyncio.run(load(url, requests, clients=1, seconds=seconds / 2))
     rate = len(good) / (seconds / 2) / 2
@@ -118,7 +118,7 @@ def sockets(url: str, *, users: str) -> None:
 
 
 def killed(url: str, *, times: int) -> None:
-    """The one worker is killed: seconds until the service answers again."""
+    """Kill the one worker and time how long until the service answers again."""
     took = []
     for _ in range(times):
         worker = serving_worker(spares=1)
@@ -132,7 +132,7 @@ def killed(url: str, *, times: int) -> None:
 
 
 def serving_worker(*, spares: int) -> psutil.Process:
-    """The worker that answers, once the spares beside it have nothing left to do."""
+    """Find the worker that answers, once the spares beside it have nothing left to do."""
     while True:
         workers = [
             process

@@ -96,7 +96,7 @@ def report_media(data: Path) -> None:
 
 
 def ask(url: str, endpoint: str, **body: object) -> list[dict[str, Any]]:
-    """The slate that the service answers with."""
+    """Ask the service for a slate."""
     request = urllib.request.Request(
         f"{url}/{endpoint}",
         data=json.dumps(body).encode(),

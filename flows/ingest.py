@@ -65,6 +65,6 @@ def ingest(*, any_volume: bool = False) -> dict[str, object]:
 
 
 def _version(environment: Environment) -> str:
-    """The dataset version where nothing was committed; a kill may have left it unmade."""
+    """Return the dataset version, or make the one that a kill has left unmade."""
     known = is_versioned(environment)
     return dataset_version(environment) if known else version_data(environment)

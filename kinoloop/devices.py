@@ -27,7 +27,7 @@ def place() -> "tuple[torch.device, torch.dtype]":
 
 
 def compiled(forward: Callable[..., Any], *, wanted: bool) -> Callable[..., Any]:
-    """The forward pass, compiled where that is wanted: the first batch then takes a minute."""
+    """Compile the forward pass where that is wanted: the first batch then takes a minute."""
     if not wanted:
         return forward
     import torch

@@ -150,7 +150,7 @@ def sweep(folder: Path) -> int:
 
 @contextmanager
 def _room(path: Path) -> Iterator[Path]:
-    """A private folder beside `path`, locked until the block ends and gone afterwards."""
+    """Make a private folder beside `path`, locked until the block ends and gone afterwards."""
     room, descriptor = _locked_room(path)
     try:
         yield room

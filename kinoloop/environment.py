@@ -56,7 +56,7 @@ class Environment(BaseSettings):
     bundle: Path | None = Field(None, description="Bundle to serve instead of the champion.")
 
     def private_state(self) -> Path:
-        """The state folder, made where it is missing, and open to its owner only (mode 0700).
+        """Return the state folder; make it where it is missing, open to its owner only (mode 0700).
 
         It holds keys, raw user ids of feedback, and what the servers of this machine keep.
         """

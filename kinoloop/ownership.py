@@ -46,12 +46,12 @@ class Owner:
 
     @classmethod
     def me(cls, place: Path) -> "Owner":
-        """This process."""
+        """Describe this process."""
         return cls.by_number(os.getpid(), place)
 
     @classmethod
     def by_number(cls, pid: int, place: Path) -> "Owner":
-        """A process that runs."""
+        """Describe a process that runs."""
         return cls(pid, _since_boot(psutil.Process(pid)), str(place.resolve()))
 
     @classmethod
@@ -93,7 +93,7 @@ def environments() -> Iterator[tuple[psutil.Process, dict[str, str]]]:
 
 
 def orphans(place: Path) -> list[psutil.Process]:
-    """Processes of this state folder whose owner is gone."""
+    """Find processes of this state folder whose owner is gone."""
     wanted, found = str(place.resolve()), []
     for process, environment in environments():
         owner = Owner.of(environment)

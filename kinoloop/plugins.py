@@ -115,7 +115,7 @@ class Plugins(Generic[T]):
 
 @cache
 def _installed(group: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """What installed packages name in a group, by name."""
+    """Find what installed packages name in a group, by name."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=group) if group else ():
         found[point.name] = (*found.get(point.name, ()), point)

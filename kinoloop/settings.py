@@ -72,7 +72,7 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
 
 
 def config_of(section: str) -> type[Config]:
-    """The config that a section fills; imports its module.
+    """Return the config that a section fills; import its module.
 
     Args:
         section: One of `SECTIONS`.

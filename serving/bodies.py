@@ -25,7 +25,7 @@ class GoneError(Exception):
 
 
 async def read(scope: Scope, receive: Receive, *, most: int, within_s: float) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Args:
         scope: Of the request.
@@ -84,7 +84,7 @@ def check_type(headers: dict[bytes, bytes]) -> None:
 
 
 def parse(raw: bytes, body_type: type[Body]) -> Body:
-    """The checked request.
+    """Check a request and return it.
 
     Raises:
         Problem: It is not JSON (400), or not what `body_type` describes (422).
@@ -156,7 +156,7 @@ def _explain(err: ValidationError, body_type: type[Body]) -> Problem:
 
 
 def _example(body_type: type[Body]) -> str:
-    """The fields of a request, the optional ones marked as such."""
+    """List the fields of a request, the optional ones marked as such."""
     fields = ", ".join(
         f'"{name}"' if field.is_required() else f'"{name}"?'
         for name, field in body_type.model_fields.items()

@@ -58,7 +58,7 @@ class Connections:
         return True
 
     def idle(self, connection: Connection) -> None:
-        """It waits for a request, from now."""
+        """Note that it waits for a request from now on."""
         if connection in self.open:
             self._idle[connection] = None
 
@@ -67,7 +67,7 @@ class Connections:
         self._idle.pop(connection, None)
 
     def forget(self, connection: Connection) -> None:
-        """It is closed."""
+        """Note that it is closed."""
         self.open.discard(connection)
         self.busy(connection)
 

@@ -174,7 +174,7 @@ _TAKEN = [
 
 
 def _fault(event: object) -> tuple[str, str, str] | None:
-    """What is wrong with the form of an event: (field, reason, expected); None where nothing is."""
+    """Find what is wrong with the form of an event: (field, reason, expected), or None."""
     if not isinstance(event, Mapping):
         return "event", "not_an_object", 'an object like {"user_id": …}'
     for name, value in event.items():
@@ -215,7 +215,7 @@ def _with_known(frame: pl.DataFrame, videos: Videos | None) -> pl.DataFrame:
 
 
 def _expected(config: IngestConfig) -> dict[str, str]:
-    """What is right, field by field."""
+    """Say what is right, field by field."""
     return {
         "user_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters on one line, not all invisible",
         "video_id": "a video of the dataset in service; only a search may be without",

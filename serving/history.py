@@ -39,7 +39,7 @@ class Past(NamedTuple):
 def past_of(
     user: str, current: "InService", state: LiveState, config: InterestConfig, *, limit: int
 ) -> Past:
-    """What is known of a user.
+    """Collect what is known of a user.
 
     Args:
         user: Pseudonym.
@@ -72,7 +72,7 @@ def past_of(
 
 
 def past_of_videos(video_ids: Iterable[str], ids: IdMap) -> Past:
-    """The history that a request brings along, as full views; unknown ids are left out."""
+    """Read the history that a request brings, as full views; unknown ids are left out."""
     known = [index for index in map(ids.index, video_ids) if index >= 0]
     now = round(time.time() * 1e6)
     history = [
@@ -88,7 +88,7 @@ def live(
     durations: NDArray[np.float64],
     config: InterestConfig,
 ) -> list[Interaction]:
-    """What live events say, one interaction a video.
+    """Read what live events say, one interaction per video.
 
     Args:
         events: Of one user; impressions and searches are none.

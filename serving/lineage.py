@@ -75,7 +75,7 @@ class Lineage:
         return request_id
 
     def find(self, request_id: str) -> dict[str, Any] | None:
-        """What is known of an answer; None where nothing is, or no longer."""
+        """Return what is known of an answer; None where nothing is, or no longer."""
         match = _REQUEST_ID.fullmatch(request_id)
         if match is None:
             return None

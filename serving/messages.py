@@ -24,7 +24,7 @@ PARSED = "kinoloop.body"
 
 
 def _text(value: object) -> object:
-    """An id as text; whole numbers are ids as landing files have them."""
+    """Read an id as text; whole numbers are ids as landing files have them."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -119,7 +119,7 @@ def _header(scope: Scope, wanted: bytes) -> str:
 
 
 def _name(host: str) -> str:
-    """The name or address in a `Host` header, without port and brackets."""
+    """Read the name or address in a `Host` header, without port and brackets."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:  # an unclosed bracket

@@ -80,7 +80,7 @@ def type_of(error: str) -> ProblemType:
 
 
 def address_of(error: str) -> str:
-    """The `type` of a code, relative to the service.
+    """Return the `type` of a code, relative to the service.
 
     Examples:
         >>> address_of("overloaded"), address_of("http_429")

@@ -90,7 +90,7 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
         }
 
     def response(self) -> Response:
-        """The answer to send."""
+        """Make the answer to send."""
         unavailable = self.status == HTTPStatus.SERVICE_UNAVAILABLE
         return Response(
             self.encoded(),
@@ -100,7 +100,7 @@ class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
         )
 
     def encoded(self) -> bytes:
-        """The body, JSON in UTF-8."""
+        """Encode the body as JSON in UTF-8."""
         text = json.dumps(self.body, ensure_ascii=False, allow_nan=False)
         return text.encode("utf-8", "replace")
 
@@ -195,7 +195,7 @@ def too_many_events(got: int, allowed: int) -> Problem:
 
 
 def explain(error: Exception) -> Problem:
-    """The problem that an exception amounts to."""
+    """Return the problem that an exception amounts to."""
     if isinstance(error, Problem):
         return error
     for kind in EXPECTED:
@@ -245,12 +245,12 @@ def answered(
 
 
 def short(text: str) -> str:
-    """What a client sent, short enough to send back."""
+    """Cut what a client sent short enough to send back."""
     return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}… ({len(text)} characters)"
 
 
 def _echo(got: object) -> bool | int | float | str | None:
-    """The wrong value, as JSON can say it."""
+    """Return the wrong value as JSON can say it."""
     if got is None or isinstance(got, bool):
         return got
     if isinstance(got, int | float) and abs(got) < _LARGE:  # which no NaN is

@@ -150,7 +150,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request has arrived whole."""
+        """Note that the request has arrived whole."""
         self._head_bytes = 0
         if not self._refused:
             self._bound.busy(self)
@@ -165,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """The answer is out; the connection waits for the next request."""
+        """Wait for the connection's next request, now that the answer is out."""
         super().on_response_complete()
         if not self.transport.is_closing() and not self._under_way():
             self._bound.idle(self)
@@ -253,7 +253,7 @@ class _Closing:
 
 
 def _written(problem: Problem, *, close: bool = True) -> bytes:
-    """The answer as it goes over the wire."""
+    """Write the answer as it goes over the wire."""
     body = problem.encoded()
     lines = [
         f"HTTP/1.1 {problem.status.value} {problem.status.phrase}",

@@ -109,7 +109,7 @@ class Kinoloop:
         return self._champion.waiting
 
     def lineage_of(self, request_id: str) -> dict[str, Any] | None:
-        """What is known of an answer."""
+        """Return what is known of an answer."""
         return self._lineage.find(request_id)
 
     def __is_ready__(self) -> bool:

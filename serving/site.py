@@ -44,14 +44,14 @@ class Served(Protocol):
         """The release in service."""
 
     def lineage_of(self, request_id: str) -> dict[str, Any] | None:
-        """What is known of an answer."""
+        """Return what is known of an answer."""
 
 
 router = APIRouter()
 
 
 def build_site(example_users: Sequence[str] = ()) -> FastAPI:
-    """The app; the service puts itself into `app.state.served`.
+    """Build the app; the service puts itself into `app.state.served`.
 
     Args:
         example_users: Whom the page offers to watch as.
@@ -70,25 +70,25 @@ def paths() -> list[str]:
 
 @router.get("/", include_in_schema=False)
 async def page() -> FileResponse:
-    """The page where a person sees slates."""
+    """Return the page where a person sees slates."""
     return FileResponse(PAGE / "index.html", headers=_HEADERS)
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> FileResponse:
-    """The API docs: Swagger UI on the service's OpenAPI document."""
+    """Return the API docs: Swagger UI on the service's OpenAPI document."""
     return FileResponse(PAGE / "docs.html", headers=_HEADERS)
 
 
 @router.get("/docs.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
-    """The OpenAPI document of every route."""
+    """Return the OpenAPI document of every route."""
     return JSONResponse(described(request.app.state.served.bento_service.openapi_spec.asdict()))
 
 
 @router.get("/page/{asset}", include_in_schema=False)
 async def part(asset: str) -> FileResponse:
-    """A part of the page."""
+    """Return a part of the page."""
     if asset not in ASSETS:
         raise Problem(
             "unknown_path",
@@ -122,7 +122,7 @@ def lineage(request: Request, request_id: str) -> LineageRecord:
 
 @router.get("/problems/{error}", tags=["Service APIs"])
 async def problem_type(error: str) -> ProblemTypeFacts:
-    """What the `type` of an error answer stands for."""
+    """Return what the `type` of an error answer stands for."""
     if error not in PROBLEM_TYPES:
         raise Problem(
             "unknown_path",
@@ -148,7 +148,7 @@ async def about(request: Request) -> About:
 
 @router.get("/videos/{video_id:path}", tags=["Service APIs"])
 async def video(request: Request, video_id: str) -> VideoDetails:
-    """What the release in service knows of a video."""
+    """Return what the release in service knows of a video."""
     release, index = _find(request, _named(request, video_id))
     known = release.release.catalogue.videos
     wanted = [name for name in VideoDetails.model_fields if name in known.columns]
@@ -162,7 +162,7 @@ async def video(request: Request, video_id: str) -> VideoDetails:
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 async def thumbnail(request: Request, video_id: str) -> Response:
-    """A frame of a video, JPEG."""
+    """Return a frame of a video, JPEG."""
     video_id = _named(request, video_id)
     release, _ = _find(request, video_id)
     jpeg = release.release.thumbnail(video_id)
@@ -182,7 +182,7 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 
 def _named(request: Request, video_id: str) -> str:
-    """The id of the path or, where that is empty, of the query.
+    """Return the id of the path or, where that is empty, of the query.
 
     A browser resolves `.` and `..` in a path, however they are encoded; as `?video_id=..` they
     arrive.
@@ -191,7 +191,7 @@ def _named(request: Request, video_id: str) -> str:
 
 
 def _find(request: Request, video_id: str) -> "tuple[InService, int]":
-    """The release in service and the position of a video in it."""
+    """Find the release in service and the position of a video in it."""
     served: Served = request.app.state.served
     current = served.in_service
     if current is None:

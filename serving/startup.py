@@ -63,7 +63,7 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
 
 
 def packaged_bundle(folder: Path) -> Path | None:
-    """The release inside a Bento, where it lies beside the packages; None in a repository."""
+    """Find the release inside a Bento, where it lies beside the packages; None in a repository."""
     bundle = folder / "bundle"
     return bundle if (bundle / "bundle.json").exists() else None
 
@@ -130,7 +130,7 @@ def watch_champion(
 
 
 def open_champion(environment: Environment) -> "InService":
-    """The champion's release, opened and checked here: for a process that serves nobody else.
+    """Open and check the champion's release here: for a process that serves nobody else.
 
     Raises:
         RegistryError: Nothing was promoted yet, or the registry is away.

@@ -187,7 +187,7 @@ class LiveState:
         return None if len(rows) > at_most else [LiveEvent(*row) for row in rows]
 
     def events_with(self, user: str, video_ids: Sequence[str]) -> list[LiveEvent]:
-        """What a pseudonym did with some videos, in no order; impressions are left out."""
+        """Return what a pseudonym did with some videos, in no order and without impressions."""
         marks = ", ".join("?" * len(video_ids))
         rows = self.connection.execute(
             f"SELECT * FROM {_HISTORY} AND video_id IN ({marks})",  # noqa: S608

@@ -50,7 +50,7 @@ def find_duplicates(environment: Environment) -> dict[str, Any]:
 
 
 def _spaces(environment: Environment) -> list[Any]:
-    """The vector spaces that the settings name."""
+    """Build the vector spaces that the settings name."""
     from kinoloop.extraction.config import ExtractConfig
     from kinoloop.extraction.products import VectorProduct, make_products
 

@@ -19,7 +19,7 @@ NOTE = "extracted.json"
 
 
 def extraction_input(environment: Environment) -> dict[str, str | int]:
-    """What an extraction that starts now works on: the version of the videos, and the settings."""
+    """Say what an extraction that starts now works on: the version of the videos, the settings."""
     settings = environment.settings_file
     content = settings.read_bytes() if settings.exists() else b""
     tables = Tables(environment.data_dir)

@@ -102,7 +102,7 @@ class ValidationReport:
         return self._context
 
     def _suite(self, kind: str) -> tuple[Any, Any]:
-        """The batch definition and the suite of one kind, made at its first chunk."""
+        """Return the batch definition and the suite of one kind, made at its first chunk."""
         if kind not in self._suites:
             import great_expectations as gx
 
@@ -128,7 +128,7 @@ class ValidationReport:
         return getattr(gxe, name)(column=column, **expectation.arguments(self.limits), **about)
 
     def _pandas(self, kind: str, frame: pl.DataFrame) -> pd.DataFrame:
-        """The columns that the suite names; NaN (a broken number) must not read as missing."""
+        """Convert the columns of the suite; NaN (a broken number) must not read as missing."""
         rules = rules_of(kind, self.limits.config)
         names = dict.fromkeys(rule.checked[0] for rule in rules)
         columns: dict[str, Any] = {}

@@ -64,7 +64,7 @@ def show_extraction(report: dict[str, Any], version: str) -> None:
 
 
 def as_markdown(report: dict[str, Any], version: str) -> str:
-    """The report as small tables."""
+    """Lay the report out as small tables."""
     outcomes = _rows(report["outcomes"])
     reasons = _rows(report["reasons"])
     spaces = "".join(
@@ -85,7 +85,7 @@ def as_markdown(report: dict[str, Any], version: str) -> str:
 
 
 def _content(labels: dict[str, Any], duplicates: dict[str, Any]) -> str:
-    """What videos are about, how well heads learned it, and how many show the same."""
+    """Report what videos are about, how well heads learned it, and how many show the same."""
     heads = "".join(
         f"| {head['name']} | {head['videos']} | {head['held_out']} | {head['micro_f1']:.3f} / "
         f"{head['macro_f1']:.3f} | {head['base_micro_f1']:.3f} / {head['base_macro_f1']:.3f} "

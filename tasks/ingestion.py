@@ -118,7 +118,7 @@ def report_set_aside(
 def nothing_new(
     arrivals: Arrivals, dataset_version: str, standing: list[SetAside]
 ) -> dict[str, object]:
-    """What the flow returns where nothing was new."""
+    """Return what the flow returns where nothing was new."""
     return {
         "files": 0,
         **dict.fromkeys(COUNTS, 0),

@@ -58,7 +58,7 @@ def _refusals(done: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
 
 
 def _brief(result: Mapping[str, Any] | None) -> str:
-    """The plain values of a result; what is nested has an artifact of its own."""
+    """Show the plain values of a result; what is nested has an artifact of its own."""
     if result is None:
         return "not due"
     plain = {k: v for k, v in result.items() if isinstance(v, bool | int | float | str)}

@@ -89,7 +89,7 @@ def one_promotion(environment: Environment, *, timeout_s: float = 21_600) -> Ite
 
 @task(name="find challenger", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 def find_challenge(environment: Environment) -> Challenge | None:
-    """The challenger and the champion; None where nobody waits."""
+    """Find the challenger and the champion; None where nobody waits."""
     registry = ModelRegistry(environment.tracking_uri)
     challenger, champion = registry.by_alias("challenger"), registry.champion()
     if challenger is None or (champion and champion.version == challenger.version):
@@ -221,7 +221,7 @@ def _record_rollback(
 
 
 def _open_champion(challenge: Challenge) -> tuple[Release | None, list[str]]:
-    """The champion's release; a note and none where it is damaged, gone or not to be trusted.
+    """Open the champion's release; return a note where it is damaged, gone or not to be trusted.
 
     A champion that nobody can open serves nobody, and would else stand in every successor's way.
     """

@@ -68,7 +68,7 @@ def train_ranker(plan: RetrainPlan, winner: Outcome) -> dict[str, float]:
 
 
 def ranker_metrics(work_dir: Path) -> dict[str, float]:
-    """What the ranker achieved; empty where there is none."""
+    """Return what the ranker achieved; empty where there is none."""
     path = work_dir / FOLDER / "metrics.json"
     found: dict[str, float] = json.loads(path.read_bytes()) if path.exists() else {}
     return found
@@ -83,7 +83,7 @@ def log_ranker(work_dir: Path, runs: Runs, run_id: str, *, at_ms: int) -> None:
 
 
 def load_ranker(plan: RetrainPlan) -> Ranker | None:
-    """The ranker of this retrain; None where there is none."""
+    """Load the ranker of this retrain; None where there is none."""
     if not ranker_metrics(plan.work_dir):
         return None
     return Ranker.load(plan.work_dir / FOLDER / "model", plan.training_data.catalogue)

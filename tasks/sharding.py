@@ -77,7 +77,7 @@ def ray_runner(environment: Environment) -> "RayTaskRunner[Any]":
 
 @contextmanager
 def a_shard_takes(config: ExtractConfig) -> Iterator[None]:
-    """What Ray reserves for each shard, and that one whose worker dies is redone once."""
+    """Have Ray reserve these resources for each shard, and redo once one whose worker dies."""
     from prefect_ray.context import remote_options
 
     ray = config.ray

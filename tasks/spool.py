@@ -63,7 +63,7 @@ def write_spool(folder: Path, spool: Spool) -> None:
 
 
 def read_spool(folder: Path) -> Spool:
-    """What `write_spool` wrote."""
+    """Read what `write_spool` wrote."""
     return Spool.model_validate_json((folder / FILE).read_bytes())
 
 

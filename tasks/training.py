@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 @task(name="look for finished work", cache_policy=NO_CACHE)
 def find_finished(plan: RetrainPlan) -> ModelVersion | None:
-    """The champion or challenger that was made of the same data with the same settings.
+    """Find the champion or challenger that was made of the same data with the same settings.
 
     One that is not signed by a key that is trusted here can not serve here, so it is none.
     """
@@ -76,7 +76,7 @@ def find_finished(plan: RetrainPlan) -> ModelVersion | None:
 def find_finished_after_replay(
     plan: RetrainPlan, *, force: bool
 ) -> tuple[ModelVersion | None, str]:
-    """What is finished already, after MLflow was told what waited; and why it is away, or ""."""
+    """Return what is finished after MLflow was told what waited; and why it is away, or ""."""
     away = why_away(plan.environment)
     if away:
         return None, away
@@ -127,7 +127,7 @@ def train_candidate(plan: RetrainPlan, candidate: dict[str, Any], name: str) -> 
 
 
 def _finished(plan: RetrainPlan, folder: Path) -> Outcome | None:
-    """What an earlier run finished; None where a file of it is damaged, so that it is made anew."""
+    """Read what an earlier run finished; None where a file is damaged, so that it is made anew."""
     try:
         models.load(folder / "model", plan.training_data.catalogue)
         pl.scan_parquet(folder / PER_USER).collect_schema()
@@ -204,7 +204,7 @@ def _provenance(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome])
 
 
 def text_encoder(tables: Tables, fingerprints: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Settings of the encoder that made the text vectors, so that a search can encode its query.
+    """Return the settings of the encoder of the text vectors, with which a search encodes queries.
 
     Returns:
         `{"text": settings}`, also when `[extract]` names another encoder by now whose vectors are

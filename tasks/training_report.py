@@ -12,7 +12,7 @@ _SHOWN = (SELECTION_METRIC, "hr@10", "recall@20", "coverage@10")
 def selection_page(
     outcomes: Sequence[Outcome], failed: Mapping[str, str], version: ModelVersion
 ) -> str:
-    """The candidates, which one won and by what, as Markdown."""
+    """Report the candidates, which one won and by what, as Markdown."""
     winner = choose(outcomes)
     lines = [
         f"# {winner.name} won: version {version.version} is registered",

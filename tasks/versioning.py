@@ -27,7 +27,7 @@ UNVERSIONED = "unversioned"
 
 
 def dataset_version(environment: Environment) -> str:
-    """The version of the data directory.
+    """Return the version of the data directory.
 
     Args:
         environment: Names the data directory.

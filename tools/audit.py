@@ -53,7 +53,7 @@ def bill_of_materials(path: Path) -> set[str]:
 
 
 def judged(found: list[dict[str, Any]], pins: dict[str, str]) -> tuple[str, bool]:
-    """What an audit says in one line, and whether it passes: all looked at, none vulnerable."""
+    """Sum up an audit in one line, and say whether it passes: all looked at, none vulnerable."""
     skipped = _skipped(found)
     bad = {
         f"{entry['name']} {entry['version']}: {flaw['id']}"

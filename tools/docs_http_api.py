@@ -76,7 +76,7 @@ def _route(path: str, method: str, operation: Schema) -> str:
 
 
 def _fields(schema: Schema) -> str:
-    """A table of the fields of an object, then those of the objects that have no name."""
+    """Make a table of the fields of an object, then of those of objects that have no name."""
     properties: Mapping[str, Schema] = schema.get("properties", {})
     if not properties:
         return ""

@@ -49,7 +49,7 @@ QUIET = {"show_root_heading": False, "show_root_toc_entry": False}
 
 
 def library() -> str:
-    """What `import kinoloop` offers."""
+    """Document what `import kinoloop` offers."""
     homes = {name: _home(getattr(kinoloop, name)) for name in kinoloop.__all__}
     ours = [name for name, home in homes.items() if home.startswith("kinoloop.library.")]
     ours.sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
@@ -123,7 +123,7 @@ def metrics() -> str:
 
 
 def interfaces() -> str:
-    """What one writes to add a part, and the contracts that check it."""
+    """Document what one writes to add a part, and the contracts that check it."""
     parts = ["# Interfaces\n\nWhat a part of your own derives from, is given, and is tested by.\n"]
     for title, things in INTERFACES:
         parts += [f"\n## {title}\n\n", *map(_shown, things)]
@@ -132,14 +132,14 @@ def interfaces() -> str:
 
 
 def errors() -> str:
-    """The tree of errors."""
+    """Document the tree of errors."""
     parts = ["# Errors\n\n", _shown(errors_module.__name__, members=False, **QUIET)]
     parts += [_shown(error, heading_level=2) for error in _own(errors_module)]
     return "".join(parts)
 
 
 def _kind(name: str, thing: Any, config: type[BaseModel], said: str = "") -> list[str]:  # noqa: ANN401 (a class or a function)
-    """The section of one plugin: what its module says of it, and its settings."""
+    """Make the section of one plugin: what its module says of it, and its settings."""
     return [
         f"\n## {name} {{ #{name} }}\n\n",
         _shown(_module(thing), members=False, **QUIET),
@@ -191,7 +191,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _shown(thing: Any, **options: Any) -> str:  # noqa: ANN401 (a class, a function or a name)
-    """The directive for one name: a class, a function, or a dotted name."""
+    """Make the directive for one name: a class, a function, or a dotted name."""
     name = thing if isinstance(thing, str) else f"{_module(thing)}.{thing.__qualname__}"
     lines = [f"\n::: {name}\n"]
     if options:

@@ -81,7 +81,7 @@ def closure() -> dict[str, str]:
 
 
 def with_hashes(pins: set[str]) -> str:
-    """The lines of a lock: each pin with the SHA-256 of every file that may be installed for it."""
+    """Make the lines of a lock: each pin with the SHA-256 of every file that it may install."""
     compiled = _compile(sorted(pins), "--no-deps")
     for pin in sorted(pins):
         name = pin.partition("==")[0]
@@ -95,7 +95,7 @@ def with_hashes(pins: set[str]) -> str:
 
 
 def cuda_extras(pins: set[str]) -> str:
-    """The lines of what torch's build of the package index needs and `pins` do not have."""
+    """Make the lines of what torch's build of the package index needs and `pins` do not have."""
     torch = next(pin for pin in pins if pin.startswith("torch=="))
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as known:
         known.write("\n".join(sorted(pins)))
@@ -108,7 +108,7 @@ def cuda_extras(pins: set[str]) -> str:
 
 
 def repinned(bentofile: str, pins: set[str]) -> str:
-    """A bentofile whose packages are at the locked versions."""
+    """Put the locked versions into a bentofile."""
     locked = dict(pin.split("==") for pin in pins)
     return re.sub(
         r"(?m)^(    - )([\w\-]+)==\S+$", lambda m: f"{m[1]}{m[2]}=={locked[m[2]]}", bentofile
@@ -116,7 +116,7 @@ def repinned(bentofile: str, pins: set[str]) -> str:
 
 
 def _compile(pins: list[str], *options: str) -> str:
-    """What uv resolves, with hashes, for the platform that is tested."""
+    """Return what uv resolves, with hashes, for the platform that is tested."""
     command = [
         *(sys.executable, "-m", "uv", "pip", "compile", "-", *options, "--quiet"),
         *("--generate-hashes", "--no-header", "--no-annotate"),

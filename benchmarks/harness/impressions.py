@@ -16,7 +16,7 @@ RESAMPLES = 200
 
 
 def score_pairs(model: Recommender, pairs: Pairs) -> NDArray[np.float32]:
-    """A recommender's score of each pair, from the history before the impression."""
+    """Score each pair by a recommender, from the history before the impression."""
     found = np.empty(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), 1000):
         part = slice(start, start + 1000)

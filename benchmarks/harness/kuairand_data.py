@@ -65,7 +65,7 @@ def load(path: Path, folder: Path) -> tuple[Catalogue, Histories, Exposures]:
 
 
 def weighed_by_quantile(histories: Histories, catalogue: Catalogue) -> Histories:
-    """Views weigh by how long they are among views of videos equally long (D2Q), not by share."""
+    """Weigh views by how long they are among views of videos equally long (D2Q), not by share."""
     durations = catalogue.videos["duration_s"].cast(pl.Float64).fill_null(0.0).to_numpy()
     of_video = durations[histories.videos]
     watched = histories.watch_shares * of_video
@@ -103,7 +103,7 @@ def read_labels(
 
 
 def window_of(histories: Histories, start: int, end: int) -> tuple[Holdout, Histories]:
-    """What users watched with interest for the first time in a span, and what was known before."""
+    """Return what users first watched with interest in a span, and what was known before it."""
     known = histories.select(histories.timestamps < start)
     inside = (histories.timestamps >= start) & (histories.timestamps < end)
     targets = histories.select(inside & (histories.weights > 0))

@@ -100,12 +100,12 @@ class Client(asyncio.Protocol):
 
 
 def user_ids(pattern: str) -> list[str]:
-    """A thousand user ids."""
+    """Return a thousand user ids."""
     return [pattern.format(number) for number in range(1, 1001)]
 
 
 def requests_for(url: str, path: str, users: Sequence[str]) -> list[bytes]:
-    """Requests as they go over the wire, one a user."""
+    """Encode requests as they go over the wire, one per user."""
     host = urlsplit(url).netloc
     made = []
     for user in users:

@@ -111,7 +111,7 @@ def running(
 
 
 def known_key(bundle: Path, users: str) -> str:
-    """The pseudonym key, of this environment or of the benchmarks, under which users are known.
+    """Find the pseudonym key, of this environment or of the benchmarks, that knows the users.
 
     Without it every request would have an empty history and measure nothing.
 
@@ -142,7 +142,7 @@ def known_key(bundle: Path, users: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -29,11 +29,11 @@ class Clock(Callback):
     _start = 0.0
 
     def on_train_epoch_start(self, *_: object) -> None:
-        """An epoch begins."""
+        """Start the clock of an epoch."""
         self._start = time.process_time()
 
     def on_train_epoch_end(self, *_: object) -> None:
-        """An epoch ends."""
+        """Note and print the CPU seconds of an epoch."""
         self.seconds.append(time.process_time() - self._start)
         print(f"epoch {len(self.seconds)}: {self.seconds[-1]:.1f} CPU s", flush=True)
 

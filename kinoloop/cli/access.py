@@ -27,7 +27,7 @@ def token_file(environment: Environment) -> Path:
 
 
 def load_token(environment: Environment) -> str:
-    """The token of this installation, `kinoloop:…`; made where there is none.
+    """Load the token of this installation, `kinoloop:…`; make it where there is none.
 
     Raises:
         ConfigError: The file is empty or its form is wrong, or others can read it.
@@ -52,12 +52,12 @@ def allowed_hosts(environment: Environment) -> list[str]:
 
 
 def client_variables(environment: Environment) -> dict[str, str]:
-    """What a client of our Prefect server reads."""
+    """Return the variables that a client of our Prefect server reads."""
     return {"PREFECT_API_AUTH_STRING": load_token(environment)}
 
 
 def prefect_server_variables(environment: Environment) -> dict[str, str]:
-    """What makes a Prefect server of ours refuse strangers, also one that serves a single flow."""
+    """Return what makes a Prefect server refuse strangers, also one that serves a single flow."""
     return {
         "PREFECT_SERVER_API_AUTH_STRING": load_token(environment),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(
@@ -69,7 +69,7 @@ def prefect_server_variables(environment: Environment) -> dict[str, str]:
 
 
 def mlflow_server_variables(environment: Environment) -> dict[str, str]:
-    """What makes an MLflow server refuse other names and other pages."""
+    """Return what makes an MLflow server refuse other names and other pages."""
     patterns = []
     for host in allowed_hosts(environment):
         bare = f"[{host}]" if ":" in host else host

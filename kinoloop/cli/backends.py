@@ -45,7 +45,7 @@ def mlflow_url(environment: Environment) -> str:
 
 
 def base_variables(environment: Environment) -> dict[str, str]:
-    """What Prefect and BentoML read in every process of ours, with or without a server."""
+    """Return what Prefect and BentoML read in each of our processes, with or without a server."""
     return {
         "BENTOML_HOME": str(environment.state_dir.resolve() / "bentoml"),
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -58,7 +58,7 @@ def base_variables(environment: Environment) -> dict[str, str]:
 
 
 def server_variables(environment: Environment) -> dict[str, str]:
-    """What flows, worker and service read when our servers are up."""
+    """Return what flows, worker and service read when our servers are up."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {
@@ -92,7 +92,7 @@ def connect(environment: Environment | None = None) -> Environment:
 
 
 def find_up(environment: Environment) -> Owner | None:
-    """The `kinoloop up` of this state folder that runs and whose Prefect server answers.
+    """Find the `kinoloop up` of this state folder that runs and whose Prefect server answers.
 
     A server that is slow is waited for as long as its `up` runs; one that is gone refuses at once.
     """

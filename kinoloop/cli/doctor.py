@@ -71,7 +71,7 @@ def _span(texts: Sequence[str]) -> tuple[int, int]:
 
 
 def _paragraph(finding: "Finding", width: int) -> str:
-    """A finding on lines of its own; only a word that is longer than a line sticks out."""
+    """Put a finding on lines of its own; only a word that is longer than a line sticks out."""
     said = [f"{finding.state:<{STATE}}{' ' * GAP}{finding.name}: {finding.seen}"]
     said += [f"fix: {finding.fix}"] if finding.fix else []
     indent = " " * (STATE + GAP)

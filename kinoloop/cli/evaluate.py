@@ -106,7 +106,7 @@ def _fitted(
 def _champion(
     environment: "Environment", data: "TrainingData", window: str
 ) -> "dict[str, Evaluation]":
-    """The release in service on the same window; nothing where none was promoted."""
+    """Evaluate the release in service on the same window; return nothing before a promotion."""
     from kinoloop.errors import BundleError, RegistryError
     from kinoloop.promotion.decision import measure
     from kinoloop.registry.client import ModelRegistry

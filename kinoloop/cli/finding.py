@@ -37,5 +37,5 @@ Check = Callable[[Environment], Iterator[Finding]]
 
 
 def existing(path: Path) -> Path:
-    """The nearest parent that exists."""
+    """Return the nearest parent that exists."""
     return next(p for p in (path.resolve(), *path.resolve().parents) if p.exists())

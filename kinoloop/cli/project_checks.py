@@ -37,7 +37,7 @@ def ports(environment: Environment) -> Iterator[Finding]:
 
 
 def versioning(environment: Environment) -> Iterator[Finding]:
-    """The default DVC remote can be reached, and the data that it holds is there."""
+    """Check that the default DVC remote is there and can be reached, and that there is data."""
     config = configparser.ConfigParser()
     folder = Path(".dvc")
     config.read([folder / "config", folder / "config.local"], encoding="utf-8")
@@ -58,7 +58,7 @@ def versioning(environment: Environment) -> Iterator[Finding]:
 
 
 def pseudonym_key(environment: Environment) -> Iterator[Finding]:
-    """The key is readable by its owner only, and is a key."""
+    """Check that the key is a key, and readable by its owner only."""
     from kinoloop.privacy.pseudonyms import load_pseudonyms
 
     path = environment.state_dir / "pseudonym.key"
@@ -79,7 +79,7 @@ def pseudonym_key(environment: Environment) -> Iterator[Finding]:
 
 
 def registry(environment: Environment) -> Iterator[Finding]:
-    """The model registry answers, or can be made."""
+    """Check that the model registry answers, or can be made."""
     uri = environment.tracking_uri
     if uri.startswith(("http://", "https://")):
         try:
@@ -97,7 +97,7 @@ def registry(environment: Environment) -> Iterator[Finding]:
 
 
 def landing(environment: Environment) -> Iterator[Finding]:
-    """The landing zone can be written to: feedback goes there."""
+    """Check that the landing zone can be written to: feedback goes there."""
     import fsspec
 
     fix = "make it writable, or name another: KINOLOOP_LANDING"

@@ -13,7 +13,7 @@ EVERY_S = 0.2
 
 
 def unready(url: str) -> dict[str, str]:
-    """What a service says of why it is not ready; empty where it is."""
+    """Ask a service why it is not ready; return nothing where it is."""
     try:
         answer = httpx.get(url, timeout=30.0)
         found: dict[str, str] = {} if answer.is_success else answer.json()

@@ -196,7 +196,7 @@ class Servers:
         self._running.clear()
 
     def last_line(self, name: str) -> str:
-        """The newest line of a server's output."""
+        """Return the newest line of a server's output."""
         lines = self._lines(name)
         return lines[-1].strip()[:160] if lines else ""
 

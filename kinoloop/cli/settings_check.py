@@ -10,7 +10,7 @@ from kinoloop.settings import SECTIONS, config_of, read_section
 
 
 def settings(environment: Environment) -> Iterator[Finding]:
-    """The settings file is TOML, its sections are known, and so is every key in them."""
+    """Check that the settings file is TOML and that its sections and all their keys are known."""
     path = environment.settings_file
     if not path.exists():
         yield Finding("Settings", State.WARNING, f"no {path}: defaults are in force")
@@ -23,7 +23,7 @@ def settings(environment: Environment) -> Iterator[Finding]:
 
 
 def _fault(section: str, environment: Environment) -> str:
-    """What is wrong with a section; "" where nothing is."""
+    """Say what is wrong with a section; "" where nothing is."""
     try:
         config = read_section(section, config_of(section), environment.settings_file)
         if section in _KINDS:

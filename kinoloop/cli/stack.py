@@ -122,7 +122,7 @@ def hold(servers: Servers, console: Console) -> None:
 
 
 def _progress(servers: Servers, name: str, console: Console) -> Callable[[float], None]:
-    """Prints that a server is on its way, with the newest line of its log."""
+    """Print that a server is on its way, with the newest line of its log."""
 
     def show(seconds: float) -> None:
         line = f"  {name} is still starting after {seconds:.0f} s. {servers.last_line(name)}"
@@ -179,7 +179,7 @@ def prefect_server(environment: Environment) -> Server:
 
 
 def prefect_worker(environment: Environment) -> Server:
-    """The worker that runs what is scheduled, each run in its own process."""
+    """Describe the worker that runs what is scheduled, each run in its own process."""
     return Server(
         name="worker",
         command=_python(
@@ -198,7 +198,7 @@ def prefect_worker(environment: Environment) -> Server:
 
 
 def worker_name() -> str:
-    """The name of this machine's worker, the same at every start."""
+    """Return the name of this machine's worker, the same at every start."""
     return f"kinoloop on {socket.gethostname()}"
 
 
@@ -231,7 +231,7 @@ def mlflow_server(environment: Environment) -> Server:
 
 
 def service(environment: Environment, *, ready: bool = False) -> Server:
-    """The BentoML service; it waits for a champion by itself.
+    """Describe the BentoML service; it waits for a champion by itself.
 
     Args:
         environment: Names address and folders.

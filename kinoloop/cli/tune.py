@@ -77,7 +77,7 @@ def tune(
 
 
 def _candidate(wanted: str, candidates: list[dict[str, Any]]) -> dict[str, Any]:
-    """The settings that stay: those of the candidate of that name, else a bare kind.
+    """Return the settings that stay: those of the candidate of that name, else a bare kind.
 
     The defaults that the settings file spells out are searched too, so only a candidate with a
     name of its own keeps what it sets.

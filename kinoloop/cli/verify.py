@@ -98,7 +98,7 @@ def _without_checksums(environment: Environment) -> int:
 
 
 def _key(environment: Environment) -> Iterator[Damaged]:
-    """The pseudonym key is that of the tables."""
+    """Check that the pseudonym key is that of the tables."""
     from kinoloop.data.key import FILE, check_key
     from kinoloop.data.tables import Tables
     from kinoloop.errors import ConfigError, DataError

@@ -136,7 +136,7 @@ def load_thumbnails(tables: Tables) -> pl.DataFrame:
 
 
 def chosen_fingerprints(tables: Tables) -> dict[str, str]:
-    """The vector space in force by modality: which vectors training and bundles take.
+    """Return the vector space in force by modality: the one that training and bundles use.
 
     It is the one that covers the most videos, the newest of equals. While a new encoder is on its
     way, the old one stays in force; when the new one is complete, it takes over. If videos came in

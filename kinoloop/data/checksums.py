@@ -215,7 +215,7 @@ def _measure(path: Path) -> list[Any]:
 
 
 def _read(folder: Path) -> Record | None:
-    """The record of a table; None before the first seal."""
+    """Read the record of a table; None before the first seal."""
     path = folder / FILE
     if not path.exists():
         return None

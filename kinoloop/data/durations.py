@@ -14,7 +14,7 @@ _PLAYED = _SANE & ((pl.col("width") > 0) | (pl.col("audio_s") > 0))
 
 
 def measured_durations(tables: Tables) -> pl.LazyFrame:
-    """What decoding found: `video_id`, `measured_s`, and `at_least_s` of files read in part."""
+    """Scan what decoding found: `video_id`, `measured_s`, `at_least_s` of files read in part."""
     return (
         tables.scan("media")
         .filter(_PLAYED)

@@ -125,7 +125,7 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
 
 
 def _in_time(name: str) -> pl.Expr:
-    """A column of a group, oldest first."""
+    """Order a column of a group by time, oldest first."""
     return pl.col(name).sort_by("timestamp", "event_id")
 
 

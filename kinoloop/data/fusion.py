@@ -80,7 +80,7 @@ def fuse(modalities: Mapping[str, Modality], weights: FusionConfig | None = None
 
 
 def centre(modality: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What centring needs, without a copy of the vectors.
+    """Compute what centring needs, without a copy of the vectors.
 
     Returns:
         mean: (dim,) of the vectors that are present.

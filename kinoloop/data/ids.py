@@ -39,15 +39,15 @@ class IdMap:
         return external in self._index
 
     def index(self, external: str) -> int:
-        """Internal index of an external id; -1 where it is unknown."""
+        """Return the internal index of an external id; -1 where it is unknown."""
         return self._index.get(external, -1)
 
     def indices(self, externals: Iterable[str]) -> NDArray[np.int32]:
-        """Internal indices, (n,) int32; -1 where an id is unknown."""
+        """Return internal indices, (n,) int32; -1 where an id is unknown."""
         return np.fromiter(map(self._index.get, externals, repeat(-1)), dtype=np.int32)
 
     def require(self, externals: Iterable[str], *, noun: str = "video") -> NDArray[np.int32]:
-        """Internal indices, (n,) int32, of ids that must all be known.
+        """Return internal indices, (n,) int32, of ids that must all be known.
 
         Raises:
             DataError: Names the first id that is unknown, and ids that look like it.

@@ -113,7 +113,7 @@ def _between(events: pl.LazyFrame, since: datetime | None, until: datetime | Non
 
 
 def _videos(durations: pl.LazyFrame, ids: IdMap) -> pl.LazyFrame:
-    """Internal index and duration by external id."""
+    """Return internal index and duration by external id."""
     index = pl.LazyFrame(
         {"video_id": ids.ids, "video": np.arange(len(ids), dtype=np.int32)},
         schema={"video_id": pl.String, "video": pl.Int32},
@@ -122,7 +122,7 @@ def _videos(durations: pl.LazyFrame, ids: IdMap) -> pl.LazyFrame:
 
 
 def _said(config: InterestConfig) -> list[pl.Expr]:
-    """What each event says, as narrow as memory wants it."""
+    """Select what each event says, in narrow types that save memory."""
     weighed = weigh(IN_QUERY, config, Expressions())
     return [
         weighed.watch_share.cast(pl.Float32).alias("watch_share"),

@@ -58,7 +58,7 @@ class InterestConfig(Config):
     )
 
     def on_scale(self, liked_from: float | None) -> "InterestConfig":
-        """The same with the threshold filled in where the settings leave it to the data.
+        """Return the same config with the threshold filled in where it is left to the data.
 
         Args:
             liked_from: What the data says; None where it has no ratings.
@@ -123,13 +123,13 @@ class Algebra(Protocol[Column]):
         """`yes` where the condition holds, else `no`; None is unknown."""
 
     def known(self, column: Column, otherwise: float) -> Column:
-        """The column with `otherwise` where it is unknown."""
+        """Return the column with `otherwise` where it is unknown."""
 
     def most(self, column: Column) -> Column:
-        """The highest of each group, of those that are known."""
+        """Return the highest value of each group, of those that are known."""
 
     def least(self, column: Column) -> Column:
-        """The lowest of each group, of those that are known."""
+        """Return the lowest value of each group, of those that are known."""
 
 
 def watch_share(watch_s: Column, duration_s: Column, by: Algebra[Column]) -> Column:
@@ -262,7 +262,7 @@ def watch_shares(
 def of_one_user(
     videos: NDArray[np.integer], events: Events[Numbers], config: InterestConfig
 ) -> tuple[NDArray[np.integer], Interactions[Numbers]]:
-    """What the events of one user say.
+    """Read what the events of one user say.
 
     Args:
         videos: (n,) the video of each event, n ≥ 1.

@@ -19,7 +19,7 @@ def found_in(events: pl.LazyFrame) -> float | None:
 
 
 def liked_from(lowest: float, highest: float) -> float:
-    """The lowest rating that is a yes: the middle of the scale that the ratings lie on.
+    """Return the lowest rating that is a yes: the middle of the scale that the ratings lie on.
 
     Args:
         lowest: Of all ratings.

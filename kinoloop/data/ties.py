@@ -19,14 +19,14 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
 def name_keys(names: Iterable[str]) -> NDArray[np.uint64]:
-    """A number for each name, (n,) uint64, the same in every process."""
+    """Hash each name to a number, (n,) uint64, the same in every process."""
     return np.fromiter((zlib.crc32(name.encode()) for name in names), dtype=np.uint64)
 
 
 def tie_keys(
     users: NDArray[np.uint64], videos: NDArray[np.uint64], timestamps: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """What breaks a tie between events of one user and moment, (n,) uint64.
+    """Return what breaks a tie between events of one user and moment, (n,) uint64.
 
     Args:
         users: (n,) or (1,) `name_keys` of the pseudonyms.

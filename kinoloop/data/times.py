@@ -56,7 +56,7 @@ _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | None:
-    """A column as times.
+    """Read a column as times.
 
     Args:
         column: Text, numbers, dates or times.
@@ -88,7 +88,7 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
 
 
 def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
-    """What is wrong with a value that is no time, with the value where it can name nobody."""
+    """Say what is wrong with a value that is no time, and show it where it can name nobody."""
     text = shown(value)
     number = _as_float(value)
     likely = None if number is None else _unit_of(number)
@@ -100,7 +100,7 @@ def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as messages may show it: as it is where it looks like a number or a time."""
+    """Return a value as messages may show it: unchanged where it looks like a number or a time."""
     text = str(value)
     if re.fullmatch(r"[0-9TZ :.,/+e-]{1,40}", text):
         return repr(text)

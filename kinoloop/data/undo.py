@@ -15,7 +15,7 @@ BATCH, UNDONE = "batch_id", "undone_batch_id"
 
 
 def of_batch(batch_id: str) -> CommitProperties:
-    """Marks a commit as that of a batch."""
+    """Mark a commit as that of a batch."""
     return CommitProperties(custom_metadata={BATCH: batch_id})
 
 

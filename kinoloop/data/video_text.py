@@ -51,7 +51,7 @@ def compose(parts: Iterable[Any]) -> str:
 
 
 def texts_of(videos: pl.DataFrame, parts: Sequence[str] = READ) -> list[str]:
-    """The text of each video; "" where it has none.
+    """Compose the text of each video; "" where it has none.
 
     Args:
         videos: One row a video; columns of `parts` that it lacks are left out.
@@ -64,7 +64,7 @@ def texts_of(videos: pl.DataFrame, parts: Sequence[str] = READ) -> list[str]:
 
 
 def read_texts(tables: Tables, ids: IdMap) -> list[str]:
-    """The text of each video of a catalogue, as its text vector was made of it.
+    """Read the text of each video of a catalogue, as its text vector was made of it.
 
     Args:
         tables: Tables `videos` and `media` are read.

@@ -45,7 +45,7 @@ class Journal(BaseModel):
 
 
 def unversioned(tables: Tables) -> Path:
-    """A file that is there while something committed waits for its dataset version."""
+    """Return the file that is there while something committed waits for its dataset version."""
     return tables.workspace / "unversioned"
 
 

@@ -162,7 +162,7 @@ def drift_test(
 
 
 def too_few(users: tuple[int, int], minimum: int, *, what: str = "users") -> Measurement | None:
-    """The answer of a test that lacks data, or None where there is enough."""
+    """Return the answer of a test that lacks data, or None where there is enough."""
     if min(users) >= minimum:
         return None
     said = f"not enough data: {users[0]} {what} before, {users[1]} now, at least {minimum} needed"

@@ -47,7 +47,7 @@ class Blocks:
         return now
 
     def totals(self) -> tuple[Sums, Sums]:
-        """Sums over the reference and over the current window, (1, k) each."""
+        """Sum over the reference and over the current window, (1, k) each."""
         now = self.is_current
         return (
             self.sums[~now].sum(axis=0, keepdims=True),

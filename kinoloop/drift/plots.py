@@ -27,7 +27,7 @@ STYLE: dict[Any, Any] = {
 
 
 def draw(plot: Plot) -> str:
-    """An SVG picture as a data address, for the `src` of an image."""
+    """Draw an SVG picture as a data address, for the `src` of an image."""
     with mpl.rc_context(STYLE):
         height = 0.34 * min(len(plot.labels), MAX_BARS) + 0.5 if isinstance(plot, Bars) else 2.2
         figure = Figure(figsize=(4.6, height), layout="constrained")

@@ -41,7 +41,7 @@ class About:
 
 
 def verdict(drift: Drift) -> str:
-    """The result in one sentence."""
+    """Sum up the result in one sentence."""
     enough = [result for result in drift.results if result.outcome != "not enough data"]
     fired = [result for result in enough if result.outcome == "fired"]
     if not judged(drift):
@@ -65,12 +65,12 @@ def judged(drift: Drift) -> bool:
 
 
 def lacking(drift: Drift) -> dict[str, str]:
-    """What each test without enough data lacks, by its name."""
+    """Return what each test without enough data lacks, by its name."""
     return {r.name: r.measurement.said for r in drift.results if r.outcome == "not enough data"}
 
 
 def render(drift: Drift, about: About) -> str:
-    """The report as HTML."""
+    """Render the report as HTML."""
     fired = [result for result in drift.results if result.outcome == "fired"]
     reasons = "".join(
         f"<li><b>{_text(result.title)}:</b> {_text(result.measurement.said)}</li>"
@@ -103,7 +103,7 @@ def write(directory: Path, document: str, *, created: datetime) -> Path:
 
 
 def facts_of(windows: Windows | None) -> dict[str, str]:
-    """What was compared, for people; empty where there was nothing to compare."""
+    """Describe what was compared, for people; empty where there was nothing to compare."""
     if windows is None:
         return {}
     users = windows.events.get_column("user").n_unique()
@@ -155,7 +155,7 @@ def _row(result: Result) -> str:
 
 
 def _scale(result: Result) -> str:
-    """A bar whose middle is the threshold; its right end is twice the way there, or more."""
+    """Draw a bar whose middle is the threshold; its right end is twice the way there, or more."""
     evidence = result.measurement.evidence
     if evidence is None:
         return ""

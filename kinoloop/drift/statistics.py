@@ -19,7 +19,7 @@ PSEUDO_COUNT = 0.5  # Jeffreys: an unseen level costs something finite
 
 
 def psi(reference: Sums, current: Sums) -> Sizes:
-    """Population stability index, Σ (c − r) ln(c / r) over smoothed shares; (m,) ≥ 0.
+    """Compute the population stability index, Σ (c − r) ln(c / r) over smoothed shares; (m,) ≥ 0.
 
     Rule of thumb: < 0.1 stable, 0.1–0.25 some change, > 0.25 a different population.
 

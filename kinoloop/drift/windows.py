@@ -169,7 +169,7 @@ def why_nothing(
 
 
 def _limits(tables: Tables) -> tuple[datetime | None, datetime | None]:
-    """Times of the oldest and the newest event; None where there are none."""
+    """Find the times of the oldest and the newest event; None where there are none."""
     found = tables.scan("events").select(
         oldest=pl.col("timestamp").min(), newest=pl.col("timestamp").max()
     )
@@ -178,7 +178,7 @@ def _limits(tables: Tables) -> tuple[datetime | None, datetime | None]:
 
 
 def number_of(column: str, periods: tuple[Span, ...]) -> pl.Expr:
-    """Number of the period that a time lies in; null between and outside the periods."""
+    """Return the number of the period that a time lies in; null between and outside the periods."""
     number = pl.lit(None, dtype=pl.Int64)
     for i, span in enumerate(periods):
         inside = pl.col(column).is_between(span.start, span.end, closed="left")

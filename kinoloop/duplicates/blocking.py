@@ -55,7 +55,7 @@ def candidate_pairs(
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Number of bits in which hashes differ, broadcast."""
+    """Count the bits in which hashes differ, broadcast."""
     apart: NDArray[np.uint8] = np.bitwise_count(a ^ b)
     return apart
 

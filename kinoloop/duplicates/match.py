@@ -103,7 +103,7 @@ def _step(times_s: NDArray[np.float32]) -> float:
 
 
 def _voted(offsets: NDArray[np.float64], tolerance_s: float) -> list[float]:
-    """The five offsets with most votes, and no shift, seconds."""
+    """Return the five offsets with most votes, and no shift, in seconds."""
     bins, votes = np.unique(np.round(offsets / tolerance_s).astype(np.int64), return_counts=True)
     most = bins[np.argsort(-votes, kind="stable")[:5]]
     centres = [

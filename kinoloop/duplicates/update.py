@@ -123,7 +123,7 @@ def _known(tables: Tables, media: pl.DataFrame, identity: str) -> pl.DataFrame:
 
 
 def _prints(media: pl.LazyFrame) -> list[Print]:
-    """The hashes, as slices of three long arrays: no hash becomes a Python object."""
+    """Return the hashes as slices of three long arrays: no hash becomes a Python object."""
     columns = ("print_times_s", "picture_print", "sound_print")
     rows = media.select("duration_s", *columns).collect()
     parts = zip(*(_slices(rows[name]) for name in columns), rows["duration_s"], strict=True)

@@ -70,7 +70,7 @@ class Encoder(ABC, Generic[ConfigT]):
 
     @classmethod
     def takes(cls, config: ConfigT) -> Takes:  # noqa: ARG003 (for encoders whose checkpoint says it)
-        """What decoding should deliver for it, known without loading a model."""
+        """Say what decoding should deliver for it, without loading a model."""
         return Takes()
 
     @abstractmethod

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 
 def histogram(counts: NDArray[np.floating], weight: float = 1.0) -> NDArray[np.float32]:
-    """A histogram of any shape as a block of length `weight`; zero where all bins are equal."""
+    """Scale a histogram of any shape to a block of length `weight`; zero if all bins are equal."""
     flat = np.asarray(counts, dtype=np.float64).ravel()
     root = np.sqrt(flat / max(float(flat.sum()), 1e-12))
     return _to_length(root - root.mean(), weight)
@@ -44,7 +44,7 @@ def numbers(
 
 
 def join(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The blocks one after the other, L2-normalised; a constant 0.05 keeps it from being zero."""
+    """Join blocks and L2-normalise them; a constant 0.05 keeps the result from being zero."""
     joined = np.concatenate([*blocks, np.array([0.05], dtype=np.float32)])
     unit: NDArray[np.float32] = (joined / np.linalg.norm(joined)).astype(np.float32)
     return unit
@@ -64,7 +64,7 @@ def given_back(
     *,
     weight: float = 1.0,
 ) -> NDArray[np.float32]:
-    """The measurements of a `numbers` block, read back from joined vectors.
+    """Read the measurements of a `numbers` block back from joined vectors.
 
     The constant at the end of a joined vector tells by what it was scaled.
 

@@ -32,7 +32,7 @@ _PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The weights, sorted.
+    """List the weight files, sorted.
 
     Raises:
         ConfigError: There are no safetensors.
@@ -109,7 +109,7 @@ def vocabulary_facts(directory: Path) -> str:
 
 
 def preprocessing(directory: Path) -> dict[str, Any]:
-    """What the checkpoint says of its preprocessing.
+    """Read what the checkpoint says of its preprocessing.
 
     Raises:
         ConfigError: It says nothing.
@@ -141,7 +141,7 @@ def frame_side(directory: Path) -> int | None:
 
 
 def sampling_rate(directory: Path) -> int | None:
-    """Samples a second of the sound that a checkpoint takes; None where it does not say.
+    """Return samples per second of the sound that a checkpoint takes; None where it does not say.
 
     Raises:
         ConfigError: The checkpoint says nothing of its preprocessing.

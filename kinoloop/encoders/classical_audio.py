@@ -120,7 +120,7 @@ def describe(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
 
 
 def audio_measures(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """What descriptors hold in plain numbers, each (n,).
+    """Read descriptors back as plain numbers, each (n,).
 
     Args:
         vectors: (n, dim) float32 as `describe` gives them.

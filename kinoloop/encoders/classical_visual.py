@@ -95,7 +95,7 @@ def describe(frames: NDArray[np.uint8], *, side: int) -> NDArray[np.float32]:
 
 
 def visual_measures(vectors: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """What descriptors hold in plain numbers, each (n,).
+    """Read descriptors back as plain numbers, each (n,).
 
     Args:
         vectors: (n, dim) float32 as `describe` gives them; other numbers may stand before these,

@@ -111,7 +111,7 @@ def digest(tensors: "Mapping[str, torch.Tensor]") -> str:
 
 
 def _read(copy: Path) -> "dict[str, torch.Tensor] | None":
-    """What a copy holds; None where there is none that can be read."""
+    """Read what a copy holds; None where there is none that can be read."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -123,7 +123,7 @@ def _read(copy: Path) -> "dict[str, torch.Tensor] | None":
 
 
 def _convert(file: Path) -> "dict[str, torch.Tensor]":
-    """The tensors with numbers in them; the file has been checked."""
+    """Keep the tensors with numbers in them; the file has been checked."""
     import torch
 
     # The one place where PyTorch's own format is read: of a file whose SHA-256 is known, by the

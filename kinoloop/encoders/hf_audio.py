@@ -119,7 +119,7 @@ class HfAudio(Encoder[HfAudioConfig]):
         return [np.pad(c, (0, length - len(c))).astype(np.float32) for c in chunks]
 
     def _inputs(self, chunks: list[NDArray[np.float32]]) -> dict[str, Any]:
-        """What the checkpoint's feature extractor makes of chunks, where the model is."""
+        """Prepare chunks by the checkpoint's feature extractor, where the model is."""
         import torch
 
         inputs = self._extractor(chunks, sampling_rate=self._rate, return_tensors="pt")

@@ -137,7 +137,7 @@ def load_preprocess(pretrained: Pretrained) -> Preprocess:
 
 
 def preprocess_by(steps: ImageSteps, pretrained: Pretrained) -> Preprocess:
-    """The function that applies steps where a model is; see `make_preprocess`."""
+    """Return the function that applies steps where a model is; see `make_preprocess`."""
     import torch
 
     def preprocess(frames: Frames) -> torch.Tensor:

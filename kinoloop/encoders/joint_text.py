@@ -76,7 +76,7 @@ def has_text_tower(model: str, revision: str | None = None) -> bool:
 
 
 def _learned(model: Any) -> tuple[float, float | None]:  # noqa: ANN401 (many classes)
-    """What a cosine is multiplied with, and the bias where there is one."""
+    """Return what a cosine is multiplied with, and the bias where there is one."""
     scale = getattr(model, "logit_scale", None)
     scale = getattr(model, "logit_scale_a", None) if scale is None else scale  # CLAP has two
     bias = getattr(model, "logit_bias", None)

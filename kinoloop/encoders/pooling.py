@@ -31,7 +31,7 @@ _DECODERS = re.compile(r"ForCausalLM|LMHead|GPT|Llama|Mistral|Qwen|Gemma|Phi")
 
 
 def prefixes_of(directory: Path, name: str) -> tuple[str, str]:
-    """What a checkpoint wants before a video's text, and before a query.
+    """Return what a checkpoint wants before a video's text, and before a query.
 
     Args:
         directory: Its files.

@@ -135,7 +135,7 @@ def load(
 
 
 def first_line(err: Exception) -> str:
-    """What an error of a library says first."""
+    """Return what an error of a library says first."""
     return (str(err).strip() or type(err).__name__).splitlines()[0]
 
 

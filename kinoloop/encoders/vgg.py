@@ -137,7 +137,7 @@ def _steps(directory: "Path") -> ImageSteps:
 
 
 def _said(directory: "Path") -> dict[str, Any]:
-    """What timm says of the preprocessing."""
+    """Read what timm says of the preprocessing."""
     config = read_json(directory, "config.json") or {}
     said: dict[str, Any] = config.get("pretrained_cfg") or config
     return said

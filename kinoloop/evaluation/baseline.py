@@ -6,7 +6,7 @@ BASELINE = "popularity"
 
 
 def popularity_warning(winner: str, scores: Mapping[str, float], *, window: str = "test") -> str:
-    """What to say where plain popularity does better, or wins itself.
+    """Warn where plain popularity does better, or wins itself.
 
     Args:
         winner: Name of the recommender that is to serve.

@@ -53,7 +53,7 @@ def leaderboard(
 
 
 def per_user(found: Mapping[str, Evaluation]) -> pl.DataFrame:
-    """The metrics of every user under every recommender, with a column `recommender`."""
+    """Return the metrics of each user under every recommender, with a column `recommender`."""
     return pl.concat(
         [
             evaluation.per_user.select(pl.lit(name).alias("recommender"), pl.all())

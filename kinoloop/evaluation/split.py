@@ -142,7 +142,7 @@ def _empty(name: str, times: NDArray[np.int64], windows: str) -> str:
 
 
 def _cuts(times: NDArray[np.int64], days_back: Sequence[float]) -> list[int]:
-    """The newest moment that is at least so many days of events before the newest one, µs."""
+    """Find the newest moment at least so many days of events before the newest one, in µs."""
     moments = np.unique(times)
     clock = np.concatenate([[0], np.cumsum(np.minimum(np.diff(moments), DAY_US))])
     at = np.searchsorted(clock, clock[-1] - np.asarray(days_back) * DAY_US, side="right") - 1

@@ -12,7 +12,7 @@ GROUP = 64  # scores: more make the second step long, fewer the first
 
 
 def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The k best columns of each row, best first, (n_rows, k); of equals the lower one is first.
+    """Return the k best columns of each row, best first, (n_rows, k); ties go to the lower one.
 
     Args:
         scores: (n_rows, n_columns), no NaN.

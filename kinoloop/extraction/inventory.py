@@ -56,7 +56,7 @@ class Roots:
 
     @classmethod
     def of(cls, landing: str, data_dir: Path, *, access: AccessConfig, state_dir: Path) -> Self:
-        """The roots of one environment."""
+        """Collect the roots of one environment."""
         named = (*map(Path, access.folders), *remembered_folders(state_dir))
         if "://" in landing:
             return cls((data_dir, *named), landing.rstrip("/"), Path.cwd(), access)

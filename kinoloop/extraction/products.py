@@ -58,7 +58,7 @@ class Product(ABC):
 
     @abstractmethod
     def blank(self) -> Row:
-        """The row of a video that `make` can not take."""
+        """Return the row of a video that `make` cannot take."""
 
     def hash_of(self, item: Item) -> str:
         """Hash of what this product sees of a video."""
@@ -120,7 +120,7 @@ class VectorProduct(Product):
         ]
 
     def blank(self) -> Row:
-        """The video has nothing of this modality."""
+        """Return the row of a video that has nothing of this modality."""
         return {"modality": self.modality, "present": False, "vector": None}
 
 
@@ -145,7 +145,7 @@ def make_products(config: ExtractConfig) -> list[Product]:
 
 
 def decoding_for(config: ExtractConfig) -> DecodeConfig:
-    """What to take from files: what the settings say, in the form that the encoders take.
+    """Say what to take from files: as the settings say, in the form that the encoders take.
 
     A checkpoint that says the size or the number of its frames or the rate of its sound is given
     that, within what decoding can give; its encoder need not scale or resample once more.

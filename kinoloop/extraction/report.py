@@ -45,7 +45,7 @@ class ExtractReport:
 
     @classmethod
     def start(cls, videos: int, pending: int, products: Sequence[Product], *, hashed: int) -> Self:
-        """The report of a run that has done nothing yet."""
+        """Begin the report of a run that has done nothing yet."""
         spaces = [product for product in products if isinstance(product, VectorProduct)]
         return cls(
             videos=videos,

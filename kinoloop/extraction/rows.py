@@ -46,7 +46,7 @@ class Decoded:
 
 
 def media_row(item: Item, decoded: Decoded) -> Row:
-    """The row of table `media`."""
+    """Make the row of table `media`."""
     found = decoded.found
     return {
         "video_id": item.video_id,
@@ -69,7 +69,7 @@ def media_row(item: Item, decoded: Decoded) -> Row:
 
 
 def quarantine_row(item: Item, reasons: list[str]) -> Row:
-    """The row of table `quarantine`; the content hash keeps a second run from adding it again."""
+    """Make the row of table `quarantine`; its content hash keeps a second run from adding it."""
     media, subtitles = redact(item.media or ""), redact(item.subtitles or "")
     reference = {
         "media": media or None,
@@ -88,7 +88,7 @@ def quarantine_row(item: Item, reasons: list[str]) -> Row:
 
 
 def product_row(item: Item, product: Product, made: Row) -> Row:
-    """The row of a product's table."""
+    """Make the row of a product's table."""
     return {
         "video_id": item.video_id,
         "content_hash": product.hash_of(item),

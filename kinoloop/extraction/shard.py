@@ -65,7 +65,7 @@ class Made:
 
     @classmethod
     def from_bytes(cls, shard: Shard, parts: dict[str, bytes]) -> "Made":
-        """What `to_bytes` gave for the same shard."""
+        """Read what `to_bytes` gave for the same shard."""
         frames = {name: pl.read_ipc_stream(io.BytesIO(part)) for name, part in parts.items()}
         return cls(shard.number, len(shard.tasks), _replaces(shard), frames)
 
@@ -128,7 +128,7 @@ def make(
 
 
 def groups_of(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` things; the last may be shorter."""
+    """Yield lists of `size` things; the last may be shorter."""
     iterator = iter(things)
     while group := list(islice(iterator, size)):
         yield group
@@ -178,7 +178,7 @@ def _content(task: Task, decoded: Decoded | None) -> VideoContent:
 
 
 def _words_of(content: VideoContent) -> VideoContent:
-    """The same without pixels and sound, so that these can go."""
+    """Return the same content without pixels and sound, so that these can be freed."""
     return replace(
         content,
         frames=content.frames[:0].copy(),

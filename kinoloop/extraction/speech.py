@@ -85,7 +85,7 @@ class Transcriber:
         return [heard[i] for i in range(len(sounds))]
 
     def _input(self, audio: NDArray[np.float32], rate: int) -> dict[str, Any]:
-        """A sound at the rate of the model; the pipeline would need torchaudio for it."""
+        """Resample a sound to the rate of the model; the pipeline would need torchaudio for it."""
         wanted = int(self._pipeline.feature_extractor.sampling_rate)
         if rate != wanted:
             divisor = gcd(rate, wanted)
@@ -188,7 +188,7 @@ def _with_cues(found: DecodedMedia, cues: tuple[Cue, ...]) -> DecodedMedia:
 
 
 def _cues(said: dict[str, Any], end_s: float) -> tuple[Cue, ...]:
-    """What the pipeline says, within the length of the sound; times that it lacks are the ends."""
+    """Read what the pipeline says, within the sound's length; times that it lacks are the ends."""
     parts = said.get("chunks") or [{"timestamp": (0.0, end_s), "text": said["text"]}]
     cues = []
     for part in parts:

@@ -24,7 +24,7 @@ PRODUCT_KEYS = ("video_id", "fingerprint")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """The order of a shard's commits: `media` last, its row is what makes a video count."""
+    """Put a shard's commits in order: `media` is last, for its row is what makes a video count."""
     return sorted(names, key=lambda name: (name == "media", name == "quarantine", name))
 
 
@@ -86,5 +86,5 @@ def compact(tables: Tables, name: str, *, files: int) -> None:
 
 
 def now() -> datetime:
-    """The time that rows are stamped with."""
+    """Return the time that rows are stamped with."""
     return datetime.now(UTC)

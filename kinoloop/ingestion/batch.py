@@ -84,7 +84,7 @@ class Staged(BaseModel):
 
 
 def batch_id_of(files: Iterable[LandingFile]) -> str:
-    """The name of a batch: the same files give the same name."""
+    """Name a batch by its files: the same files give the same name."""
     digests = "\n".join(sorted(file.digest for file in files))
     return hashlib.sha256(digests.encode()).hexdigest()[:32]
 
@@ -154,7 +154,7 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
 
 
 def _worst(counts: FileCounts, config: IngestConfig) -> tuple[str, int]:
-    """The quarantining rule that most rows break."""
+    """Find the quarantining rule that most rows break."""
     quarantining = {
         name: count
         for name, count in counts.findings.items()

@@ -156,7 +156,7 @@ def _ledger(staged: Staged, now: datetime) -> pl.DataFrame:
 
 
 def _add_action(path: Path, relative: str) -> AddAction:
-    """What the Delta log says of one file."""
+    """Return what the Delta log says of one file."""
     folder = Path(relative).parent.name
     partition = {"date": folder.removeprefix("date=")} if folder.startswith("date=") else {}
     facts: dict[str, Any] = {"numRecords": pl.scan_parquet(path).select(pl.len()).collect().item()}

@@ -161,7 +161,7 @@ def _date(source: pl.Series) -> pl.Series | None:
 
 
 def _tags(source: pl.Series) -> pl.Series | None:
-    """Lists of text; text is a JSON array or is split at `TAG_SEPARATOR`.
+    """Read lists of text; text is a JSON array or is split at `TAG_SEPARATOR`.
 
     Numbers are tags as they are written, a null is none; anything else makes them unreadable.
     """

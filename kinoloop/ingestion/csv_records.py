@@ -62,7 +62,7 @@ class Records:
 
 
 def cells_of(record: bytes) -> list[bytes] | None:
-    """The cells of one record as they are written; None where it is no RFC 4180."""
+    """Cut one record into its cells as they are written; None where it breaks RFC 4180."""
     cells: list[bytes] = []
     position = 0
     while found := _ONE_CELL.match(record, position):
@@ -75,7 +75,7 @@ def cells_of(record: bytes) -> list[bytes] | None:
 
 
 def unquoted(cell: bytes) -> bytes:
-    """What a cell says."""
+    """Return what a cell says."""
     return cell[1:-1].replace(b'""', b'"') if cell.startswith(b'"') else cell
 
 
@@ -165,7 +165,7 @@ class _Piece:
         return int(self.starts[line]) if line < len(self.starts) else len(self.block)
 
     def cut(self, *, last: bool) -> tuple[Records, int]:
-        """The records, and how many lines they and the malformed lines take."""
+        """Return the records, and how many lines they and the malformed lines take."""
         used, spanned = len(self.ends), 0
         malformed = dict.fromkeys(np.flatnonzero(self.wrong).tolist(), WRONG_CELLS)
         behind = 0  # the first line that no record has taken yet

@@ -114,7 +114,7 @@ def _count(rows: pl.DataFrame, files: Sequence[FileCounts]) -> None:
 
 
 def _groups(dates: dict[date, int], rows: int) -> Iterator[tuple[date, date, int, int]]:
-    """Runs of days with about `rows` events together, as (first, last, bucket, buckets).
+    """Yield runs of days with about `rows` events together, as (first, last, bucket, buckets).
 
     A day that alone has more is split into buckets by the hash of the event id.
     """

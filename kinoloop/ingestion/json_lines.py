@@ -83,7 +83,7 @@ def jsonl_columns(file: IO[bytes], lines: int) -> list[str]:
 
 
 def _first_reason(chunk: Chunk) -> str:
-    """What is wrong with lines none of which is a row."""
+    """Say what is wrong with lines none of which is a row."""
     others = sorted({*chunk.why.values()} - {NO_OBJECT})
     if others:
         return f"Found: {'; '.join(others)}."
@@ -105,7 +105,7 @@ def _chunk(rows: list[dict[str, Any]], malformed: dict[int, str]) -> Chunk:
 
 
 def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON holds)
-    """What a line holds; None where it is no JSON."""
+    """Parse what a line holds; None where it is no JSON."""
     try:
         return json.loads(line, object_pairs_hook=_object)
     except _TwiceError as err:

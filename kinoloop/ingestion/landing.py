@@ -62,7 +62,7 @@ class Arrivals(BaseModel):
 
 
 def open_landing(landing: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The filesystem and root path of a landing zone, a folder or an fsspec URL.
+    """Open a landing zone, a folder or an fsspec URL: its filesystem and root path.
 
     Raises:
         ConfigError: The URL has a scheme that nothing installed here can open.

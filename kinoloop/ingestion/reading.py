@@ -155,7 +155,7 @@ def _csv_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
 def _csv_tables(
     blocks: Iterator[bytes], columns: list[str], malformed: dict[int, str]
 ) -> Iterator[pa.RecordBatch]:
-    """The records of a CSV file as text; lines that are none go to `malformed`."""
+    """Yield the records of a CSV file as text; lines that are none go to `malformed`."""
     for records in cut(blocks, len(columns), first_line=2):
         malformed.update(records.malformed)
         if not records.count:

@@ -55,7 +55,7 @@ class IngestConfig(Config):
     )
 
     def severity(self, rule: "Rule") -> Severity:
-        """What happens to a row that breaks the rule."""
+        """Decide what happens to a row that breaks the rule."""
         return self.rules.get(rule.name, rule.severity)
 
 

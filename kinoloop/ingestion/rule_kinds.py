@@ -11,7 +11,7 @@ _NOT_NULL = Expectation("expect_column_values_to_not_be_null")
 
 
 def missing(name: str, kind: str, column: str, severity: Severity = "quarantine") -> Rule:
-    """A row without the column."""
+    """Make the rule that a row has the column."""
 
     def breaks(_: Limits) -> pl.Expr:
         return pl.col(column).is_null() & ~pl.col(f"unreadable_{column}")
@@ -57,7 +57,7 @@ def is_unprintable(column: str) -> pl.Expr:
 
 
 def before_epoch(name: str, kind: str, column: str, severity: Severity) -> Rule:
-    """A time before 1970."""
+    """Make the rule against times before 1970."""
     return Rule(
         name=name,
         kind=kind,
@@ -72,7 +72,7 @@ def before_epoch(name: str, kind: str, column: str, severity: Severity) -> Rule:
 
 
 def in_future(name: str, kind: str, column: str, severity: Severity, *, maybe: str = "") -> Rule:
-    """A time further ahead than a clock may be; `maybe` says what else it could be."""
+    """Make the rule against times too far ahead; `maybe` says what else such a time could be."""
     return Rule(
         name=name,
         kind=kind,
@@ -87,7 +87,7 @@ def in_future(name: str, kind: str, column: str, severity: Severity, *, maybe: s
 
 
 def outside(rule: str, column: str, low: float, high: Callable[[Limits], float | None]) -> Rule:
-    """A number below `low`, over `high` (where that says so) or not finite."""
+    """Make the rule against numbers below `low`, over `high` (where it gives one) or not finite."""
 
     def breaks(limits: Limits) -> pl.Expr:
         top = high(limits)

@@ -15,7 +15,7 @@ from kinoloop.ingestion.video_rules import VIDEO_RULES
 
 
 def rules_of(kind: str, config: IngestConfig) -> list[Rule]:
-    """The rules in force for `videos` or `events`.
+    """Return the rules in force for `videos` or `events`.
 
     Raises:
         ConfigError: The settings name a rule that does not exist.

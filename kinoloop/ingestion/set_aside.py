@@ -52,7 +52,7 @@ class SetAside(BaseModel):
 
     @classmethod
     def of(cls, file: LandingFile, err: BatchError) -> "SetAside":
-        """What is said of a file that raised `err`."""
+        """Describe a file that raised `err`."""
         facts = {"column": err.column, "check": err.check, "count": err.count, "hint": err.hint}
         return cls.model_validate(
             {**file.model_dump(include={"file", "digest", "kind", "path"}), **facts}
@@ -65,7 +65,7 @@ class SetAside(BaseModel):
         return f"{where} was set aside: {self.check} ({self.count} found). {self.hint}"
 
     def as_error(self, others: int) -> BatchError:
-        """The error of a batch of which nothing is left; `others` more files were set aside."""
+        """Return the error of a batch with nothing left; `others` more files were set aside."""
         more = f" {others} more files were set aside." if others else ""
         return BatchError(
             file=self.file,
@@ -84,7 +84,7 @@ class Record(BaseModel):
 
 
 def source_of(file: str, sources: Iterable[str]) -> str | None:
-    """The first source (a folder or pattern below the landing zone) that a file belongs to."""
+    """Find the first source (folder or pattern below the landing zone) that a file belongs to."""
     for source in sources:
         if fnmatchcase(file, source) or fnmatchcase(file, f"{source.rstrip('/')}/*"):
             return source
@@ -132,7 +132,7 @@ def remember(
 
 
 def _read(place: Path) -> Record:
-    """The record; an empty one where there is none, or none that can be read."""
+    """Read the record; an empty one where there is none, or none that can be read."""
     try:
         return Record.model_validate_json(place.read_text(encoding="utf-8"))
     except (FileNotFoundError, UnicodeDecodeError, ValidationError):

@@ -214,7 +214,7 @@ def quarantine_malformed(stage: Stage, chunk: Chunk, *, kind: str, counts: FileC
 
 
 def _shown(raw: pl.DataFrame, user_ids: pl.Series) -> pl.DataFrame:
-    """What the quarantine shows of raw events: the known columns, users as pseudonyms."""
+    """Select what the quarantine shows of raw events: known columns, users as pseudonyms."""
     names = [name for name in (*LANDING_EVENTS, *EVENT_CHECKS) if name in raw.columns]
     return raw.select(names).with_columns(user_ids)
 

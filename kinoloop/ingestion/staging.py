@@ -50,7 +50,7 @@ _STEPS = {"videos": stage_videos, "events": stage_events}
 
 
 def nobody(kind: str, frame: object) -> None:
-    """An `Observe` that looks away."""
+    """Look away: an `Observe` that does nothing."""
 
 
 def stage_batch(
@@ -187,7 +187,7 @@ def _check_structure(
 def _aside(
     broken: Mapping[str, BatchError], left: Sequence[LandingFile], config: IngestConfig
 ) -> list[SetAside]:
-    """What breaks, and the other files of sources that commit whole or not at all."""
+    """List what breaks, and the other files of sources that commit whole or not at all."""
     found = [SetAside.of(file, broken[file.file]) for file in left if file.file in broken]
     sources = {source: one for one in found if (source := source_of(one.file, config.whole))}
     for file in left:

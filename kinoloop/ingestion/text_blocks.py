@@ -90,7 +90,7 @@ def _refuse_unmarked(start: bytes) -> None:
 
 
 def _checked(block: bytes, lines: int) -> bytes:
-    """The block, if it is UTF-8."""
+    """Return the block if it is UTF-8, else say on which line it is not."""
     try:
         block.decode()
     except UnicodeDecodeError as err:

@@ -84,5 +84,5 @@ def check_volume(frame: pl.DataFrame, limits: Limits) -> tuple[list[str], dict[s
 
 
 def folder_of(file: str) -> str:
-    """The folder of the landing zone that a file is in."""
+    """Return the folder of the landing zone that a file is in."""
     return str(PurePosixPath(file).parent)

@@ -185,7 +185,7 @@ class Dataset:
         return self.with_histories(train), TestSet(self.catalogue, holdout)
 
     def with_histories(self, histories: Histories) -> "Dataset":
-        """The same videos with other histories."""
+        """Return the same videos with other histories."""
         return Dataset(self.catalogue, histories, self.interest, self.quarantine)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from kinoloop.errors import DataError
 
 
 def to_polars(frame: Any, *, what: str) -> pl.DataFrame:  # noqa: ANN401 (any frame library)
-    """A Polars (eager or lazy), pandas or Arrow frame as an eager Polars frame.
+    """Read a Polars (eager or lazy), pandas or Arrow frame as an eager Polars frame.
 
     Args:
         frame: The frame; a lazy one is collected.

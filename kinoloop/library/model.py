@@ -78,7 +78,7 @@ class Model:
         return None if self._train is None else self._train.histories
 
     def as_it_answers(self, holdout: Holdout) -> Rankable:
-        """What ranks a holdout: the recommender, with the ranker that it was loaded with."""
+        """Return what ranks a holdout: the recommender, with the ranker that it was loaded with."""
         reranking = None if self._release is None else self._release.reranking
         if reranking is None:
             return self.recommender
@@ -96,7 +96,7 @@ class Model:
         exclude: Collection[str] = (),
         where: pl.Expr | None = None,
     ) -> pl.DataFrame:
-        """The best videos for each user.
+        """Recommend the best videos for each user.
 
         Args:
             users: User ids; or histories, lists of video ids with the oldest first (`[]` is
@@ -130,7 +130,7 @@ class Model:
         exclude: Collection[str] = (),
         where: pl.Expr | None = None,
     ) -> pl.DataFrame:
-        """The videos that this recommender holds most like one; fewer where it knows no more.
+        """Find the videos that this recommender holds most like one; fewer where it knows no more.
 
         Args:
             video_id: The video.

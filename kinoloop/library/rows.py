@@ -105,7 +105,7 @@ class RowCheck:
     def _split(
         self, raw: pl.DataFrame, frame: pl.DataFrame, kind: str, *, first_row: int
     ) -> pl.DataFrame:
-        """The rows that break no rule; the others are told of."""
+        """Return the rows that break no rule, and report the others."""
         frame = judged(frame, kind, self._limits)
         bad = frame["reasons"].list.len() > 0
         if not bad.any():
@@ -127,7 +127,7 @@ class RowCheck:
 
 
 def _kind_of(raw: pl.DataFrame) -> pl.Expr:
-    """What rows without `event` are: ratings where they have a value, else views."""
+    """Say what rows without `event` are: ratings where they have a value, else views."""
     return pl.lit("rating" if "value" in raw.columns else "view")
 
 

@@ -44,7 +44,7 @@ class Slates:
         *,
         k: int,
     ) -> list[Top]:
-        """The best videos of each row, best first, with their scores.
+        """Return the best videos of each row, best first, with their scores.
 
         Args:
             histories: What was done.
@@ -69,7 +69,7 @@ class Slates:
         return found
 
     def similar(self, video: int, allowed: NDArray[np.bool_], *, k: int) -> Top:
-        """The videos that one speaks most for; none where it speaks for none."""
+        """Return the videos that one speaks most for; none where it speaks for none."""
         scores = self._recommender.similar(video)
         allowed = allowed & (scores > 0)
         allowed[self._premieres.ahead(now())] = False

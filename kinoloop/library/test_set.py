@@ -27,7 +27,7 @@ class TestSet:
         return len(self.holdout)
 
     def within(self, ids: IdMap) -> Holdout:
-        """The holdout in the indices of another catalogue."""
+        """Return the holdout in the indices of another catalogue."""
         ours = self.catalogue.ids
         if ids is ours or ids.ids == ours.ids:
             return self.holdout

@@ -60,7 +60,7 @@ def _modality(what: str, frame: Any, ids: IdMap) -> Modality:  # noqa: ANN401 (a
 
 
 def _matrix(what: str, column: pl.Series, names: pl.Series) -> NDArray[np.float32]:
-    """The vectors as rows, (n, dim) float32, none of them zero."""
+    """Stack the vectors as rows, (n, dim) float32, none of them zero."""
     if not isinstance(column.dtype, pl.List | pl.Array):
         raise DataError(f"{what}: column 'vector' is {column.dtype}, expected lists of numbers")
     lists = column.cast(pl.List(pl.Float32))

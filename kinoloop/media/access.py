@@ -232,7 +232,7 @@ def remember_folder(state_dir: Path, folder: Path) -> None:
 
 
 def remembered_folders(state_dir: Path) -> tuple[Path, ...]:
-    """What `remember_folder` noted."""
+    """Read what `remember_folder` noted."""
     try:
         noted = json.loads((state_dir / FOLDERS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -255,7 +255,7 @@ def _split_host(entry: str) -> tuple[str, int | None]:
 
 
 def _meant(address: Address) -> Iterable[Address]:
-    """The address, and those that it only wraps: IPv4 in IPv6."""
+    """Yield the address, and those that it only wraps: IPv4 in IPv6."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address.ipv4_mapped:

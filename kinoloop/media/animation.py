@@ -82,7 +82,7 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
 
 
 def _frame(image: Image.Image) -> av.VideoFrame:
-    """The picture as it is shown, what is transparent on white."""
+    """Draw the picture as it is shown, what is transparent on white."""
     shown = Image.new("RGBA", image.size, "white")
     shown.alpha_composite(image.convert("RGBA"))
     return av.VideoFrame.from_ndarray(np.asarray(shown.convert("RGB")), format="rgb24")

@@ -47,7 +47,7 @@ def unroll(cues: Iterable[Cue]) -> list[Cue]:
 
 
 def _new(before: Sequence[str], lines: Sequence[str]) -> list[str]:
-    """What of `lines` is not the end of what was shown before; its last line may have grown."""
+    """Return what of `lines` does not repeat the end of `before`; its last line may have grown."""
     for first in range(len(before)):
         kept = before[first:]
         n = len(kept)
@@ -62,11 +62,11 @@ def _new(before: Sequence[str], lines: Sequence[str]) -> list[str]:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a cue as they are shown."""
+    """Split a cue into its lines as they are shown."""
     return _LINE_END.sub("\n", text).split("\n")
 
 
 def clean(line: str) -> str:
-    """A cue without its markup, entities read, on one line."""
+    """Return a cue without its markup, entities read, on one line."""
     plain = _MARKUP.sub("", _LINE_END.sub(" ", line))
     return _SPACE.sub(" ", html.unescape(plain)).replace("\0", "").strip()

@@ -29,6 +29,6 @@ class VideoContent:
 
     @classmethod
     def of_text(cls, text: str) -> Self:
-        """A video of which nothing but words is known."""
+        """Describe a video of which nothing but words is known."""
         nothing = np.zeros((0, 1, 1, 3), dtype=np.uint8)
         return cls("", text, nothing, np.zeros(0), np.zeros(0, dtype=np.float32), 1)

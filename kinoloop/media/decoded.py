@@ -107,7 +107,7 @@ class DecodedMedia:
 
 
 def nothing(config: DecodeConfig) -> DecodedMedia:
-    """What a video without media gives: no frames and no sound."""
+    """Return what a video without media gives: no frames and no sound."""
     return DecodedMedia(
         frames=np.zeros((0, config.frame_side, config.frame_side, 3), dtype=np.uint8),
         frame_times_s=np.zeros(0, dtype=np.float64),

@@ -47,7 +47,7 @@ class Fetcher:
         self._lock = threading.Lock()
 
     def token(self, address: str) -> str:
-        """What identifies the present content of an address without reading it: size, ETag, time.
+        """Identify the present content of an address without reading it, by size, ETag and time.
 
         Raises:
             MediaError: It is not there (`not_found`), not now (`unreachable`), or may not be read.
@@ -149,7 +149,7 @@ class _Watch:
 
 
 def _as_media_error(err: BaseException) -> MediaError:
-    """What a transfer ended in, with its reason."""
+    """Turn what ended a transfer into an error with its reason."""
     if isinstance(err, MediaError):
         return err
     if isinstance(err, ImportError):
@@ -240,7 +240,7 @@ def _is_web(address: str) -> bool:
 
 
 def _host(address: str) -> str:
-    """What fails together: a host, a bucket."""
+    """Return what fails together: a host, a bucket."""
     try:
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

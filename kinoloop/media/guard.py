@@ -147,7 +147,7 @@ class DecoderPool:
 
 
 def without_subtitles(found: DecodedMedia, fault: MediaError) -> DecodedMedia:
-    """What was found, and that the subtitle file beside it could not be had."""
+    """Return what was found, noting that the subtitle file beside it could not be had."""
     if found.reason:
         return found
     reason = fault.reason if fault.reason in LEFT_OUT else "subtitles_unreadable"

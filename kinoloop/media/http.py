@@ -195,7 +195,7 @@ def opened(
 
 @lru_cache(maxsize=1)
 def _trusted() -> ssl.SSLContext:
-    """The usual authorities, and those of SSL_CERT_FILE."""
+    """Trust the usual authorities, and those of SSL_CERT_FILE."""
     return httpx.create_ssl_context()
 
 

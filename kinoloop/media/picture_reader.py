@@ -113,7 +113,7 @@ class PictureReader:
                 self._offer(frame)
 
     def finish(self) -> list[Picture]:
-        """The pictures, in order of time."""
+        """Return the pictures in order of time."""
         return self._picker.finish()
 
     def _decode_alone(self, packet: Packet) -> None:

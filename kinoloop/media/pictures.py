@@ -81,7 +81,7 @@ class Converter:
         return Picture(time_s, turn_upright(pixels, quarters, mirrored), turned=quarters % 2 == 1)
 
     def luma(self, frame: av.VideoFrame) -> NDArray[np.float32]:
-        """A tiny picture of the brightness, (36, 64) float32 from 0 to 1, to compare frames."""
+        """Shrink a frame to its brightness, (36, 64) float32 from 0 to 1, to compare frames."""
         tiny = self._luma_scaler.reformat(
             frame, width=64, height=36, format="gray", interpolation="FAST_BILINEAR", threads=1
         )
@@ -113,7 +113,7 @@ def thumbnail(pictures: list[Picture], size: tuple[int, int]) -> bytes:
 
 
 def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
-    """What the display matrix asks for: quarter turns counter-clockwise, a vertical mirror before.
+    """Read from the display matrix quarter turns counter-clockwise, and a vertical mirror before.
 
     Source: ISO/IEC 14496-12, section 8.3.2 (a, b, u, c, d, v, x, y, w; 16.16 fixed point).
     """

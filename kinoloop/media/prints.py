@@ -80,7 +80,7 @@ class PictureTaker:
             self._step_s *= 2
 
     def finish(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Times in seconds and hashes of the pictures that say something, both (n,)."""
+        """Return times in seconds and hashes of the pictures that say something, both (n,)."""
         return hash_pictures([t for t, _ in self._taken], [picture for _, picture in self._taken])
 
 
@@ -131,7 +131,7 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
 
 
 def _band(audio: NDArray[np.float32], rate: int) -> NDArray[np.complex64]:
-    """The part of a sound from `_LOWEST_HZ` on, `_WIDTH_HZ` complex samples a second."""
+    """Cut a sound to its part from `_LOWEST_HZ` on, `_WIDTH_HZ` complex samples per second."""
     if not len(audio):
         return np.zeros(0, dtype=np.complex64)
     seconds = -(-len(audio) // rate)  # filled up with silence: an odd length transforms slowly
@@ -142,7 +142,7 @@ def _band(audio: NDArray[np.float32], rate: int) -> NDArray[np.complex64]:
 
 
 def _without_bars(lightest: NDArray[np.uint8]) -> slice:
-    """What is left of a side when the bars at its two ends are cut off."""
+    """Return what is left of a side when the bars at its two ends are cut off."""
     lit = np.flatnonzero(lightest > BAR_LIGHT)
     longest = int(MAX_BAR * len(lightest))
     if not len(lit) or lit[0] > longest or len(lightest) - 1 - lit[-1] > longest:

@@ -142,7 +142,7 @@ class DecoderProcess:
         process.communicate()
 
     def _ready(self) -> "subprocess.Popen[bytes]":
-        """The process, alive; a new one where it had its share, or died."""
+        """Return the process, alive; start a new one where it had its share, or died."""
         stale = self._files >= self._guard.files_per_worker
         foreign = self._owner != threading.get_ident()
         if self._process is not None and (stale or foreign or self._process.poll() is not None):

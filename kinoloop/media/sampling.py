@@ -55,7 +55,7 @@ Sampling = Annotated[Uniform | Interval | KeyFrames | Scenes, Field(discriminato
 
 
 def uniform_times(n: int, duration_s: float) -> list[float]:
-    """The middles of n equal parts: [1.0, 3.0] for two in four seconds."""
+    """Return the middles of n equal parts: [1.0, 3.0] for two in four seconds."""
     return [(part + 0.5) / n * duration_s for part in range(n)]
 
 

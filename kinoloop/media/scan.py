@@ -140,7 +140,7 @@ def start_of(container: InputContainer) -> float:
 
 
 def claimed_outline(container: InputContainer, video: av.VideoStream) -> Outline:
-    """What the header and the index say of a stream, without reading packets.
+    """Read what the header and the index say of a stream, without reading packets.
 
     Returns:
         Length 0 where the header does not say.

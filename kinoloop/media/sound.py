@@ -106,7 +106,7 @@ class SoundReader:
             self._loudest.append(samples[:, self._find_loudest(samples)].copy())
 
     def _find_loudest(self, samples: Sound) -> int:
-        """The channel with the most energy so far: it changes seldom, so there are few seams."""
+        """Find the channel with most energy so far: it changes seldom, so there are few seams."""
         energy = np.einsum("sc,sc->c", samples, samples)
         if len(self._energy) != len(energy):
             self._energy = np.zeros(len(energy))

@@ -139,7 +139,7 @@ def _parse_other(text: str, fps: float | None, *, kind: str = "") -> Parsed:
 
 
 def _bounded(form: str, cues: Iterator[Cue], *, broken: int = 0) -> Parsed:
-    """Times put right, in order, no more than allowed."""
+    """Put times right and in order, and keep no more cues than are allowed."""
     kept: list[Cue] = []
     for cue in cues:
         start_s = max(0.0, cue.start_s)
@@ -236,5 +236,5 @@ def _number(said: str | None) -> float | None:
 
 
 def _local(name: object) -> str:
-    """The name without its namespace; comments and instructions have none."""
+    """Return the name without its namespace; comments and instructions have none."""
     return name.rsplit("}", 1)[-1] if isinstance(name, str) else ""

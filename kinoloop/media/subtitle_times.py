@@ -46,7 +46,7 @@ def close_gaps(text: str) -> str:
 
 
 def rate_of(text: str) -> tuple[float | None, str]:
-    """The frame rate that a MicroDVD file names in its first line, and what follows that line."""
+    """Read the frame rate that a MicroDVD file names in its first line, and what follows it."""
     first, _, rest = text.partition("\n")
     found = _RATE.match(first)
     if found is None:

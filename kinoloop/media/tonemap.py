@@ -69,7 +69,7 @@ def _light(transfer: Transfer) -> NDArray[np.float32]:
 
 
 def _bend(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The identity up to `KNEE`, then s(x + a) / (x + b): slope 1 at the knee, 1 at the peak."""
+    """Return x up to `KNEE`, then s(x + a) / (x + b): slope 1 at the knee, 1 at the peak."""
     peak = PEAK_NITS / WHITE_NITS
     a = -(KNEE**2) * (peak - 1) / (KNEE**2 - 2 * KNEE + peak)
     b = (KNEE**2 - 2 * KNEE * peak + peak) / (peak - 1)

@@ -70,7 +70,7 @@ class Report(Protocol):
 
 
 def silent(name: str, value: float, step: int) -> None:
-    """A `Report` that drops everything."""
+    """Drop everything: a `Report` that says nothing."""
 
 
 class Recommender(ABC):

@@ -102,7 +102,7 @@ class BiasedMf(Recommender):
         return cosines(self._videos[videos, 1:], self._videos[liked, 1:])
 
     def _observed(self, histories: Histories, *, decay: float) -> Observed:
-        """What is fitted to; age 0, the newest video of a row, weighs fully."""
+        """Return what is fitted to; age 0, the newest video of a row, weighs fully."""
         recency = np.power(decay, histories.ages)
         interest = histories.weights.astype(np.float64)
         if self.config.target == "explicit":
@@ -119,7 +119,7 @@ class BiasedMf(Recommender):
         return 1 + self.config.factors
 
     def _against(self, others: NDArray[np.float64]) -> Ridge:
-        """The problem of one side, given (bias, factors) of the other."""
+        """Set up the problem of one side, given (bias, factors) of the other."""
         features = others.copy()
         features[:, 0] = 1
         return Ridge(

@@ -97,7 +97,7 @@ def _solve(watched: sp.csr_matrix, regularization: float) -> NDArray[np.float32]
 
 
 def _strongest(weights: NDArray[np.float32], top_n: int) -> sp.csr_matrix:
-    """The `top_n` weights of each row that are farthest from 0, as a sparse matrix."""
+    """Keep the `top_n` weights of each row that are farthest from 0, as a sparse matrix."""
     n = len(weights)
     top_n = min(top_n, n)
     kept = np.empty((n, top_n), dtype=np.int32)

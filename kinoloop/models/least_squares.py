@@ -33,7 +33,7 @@ class Observed:
     targets: NDArray[np.float64]
 
     def transposed(self, n_columns: int) -> "Observed":
-        """The same observations by column."""
+        """Return the same observations by column."""
         rows = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
         order = np.argsort(self.columns, kind="stable")
         lengths = np.bincount(self.columns, minlength=n_columns)

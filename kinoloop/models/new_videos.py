@@ -47,7 +47,7 @@ class Places:
             scores[row, seen] = hidden
 
     def _moved(self, new: NDArray[np.float32], old: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The best `number` between two neighbours among the old, the others below them."""
+        """Put the best `number` between two neighbours among the old, the others below them."""
         last = SLATE - self.number
         top = np.partition(old, -last - 1)[-last - 1 :]  # two places at once take six times as long
         below, above = top[0], top[1:].min()

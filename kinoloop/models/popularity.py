@@ -35,7 +35,7 @@ class Popularity(Recommender):
     Config = PopularityConfig
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
-        """The prior of the base class is the model."""
+        """Learn nothing more: the prior of the base class is the model."""
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return np.tile(self.prior, (len(histories), 1))

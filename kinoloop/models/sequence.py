@@ -105,7 +105,7 @@ class Sequence(Recommender):
         )
 
     def _chosen_weight(self, validation: Validation | None) -> float:
-        """The configured weight of matching words, or the best on validation; ties: the least."""
+        """Return the set weight of matching words, or the best on validation (lowest of ties)."""
         if self.config.match_weight is not None:
             return self.config.match_weight
         if validation is None or not self._match.similarity.nnz:
@@ -174,7 +174,7 @@ class Sequence(Recommender):
         self._take(state)
 
     def _take(self, arrays: State) -> None:
-        """What was trained; other arrays are passed over."""
+        """Take over what was trained; other arrays are passed over."""
         self._items, self._context = arrays["items"], arrays["context"]
         self._backbone = {
             name: value

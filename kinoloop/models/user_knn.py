@@ -87,7 +87,7 @@ class UserKnn(Recommender):
         return compact(rows)
 
     def _asked(self, rows: sp.csr_matrix) -> NDArray[np.float32]:
-        """What the neighbours of some rows watched, (n_rows, n_videos) float32."""
+        """Sum what the neighbours of some rows watched, (n_rows, n_videos) float32."""
         near = (rows @ self._by_video).tocsr()
         near.data = near.data / np.repeat(_norms(rows), np.diff(near.indptr))
         return np.asarray((strongest(near, self.config.top_n) @ self._watched).toarray())

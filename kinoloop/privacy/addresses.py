@@ -39,7 +39,7 @@ def has_credentials(address: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """A text whose addresses are shown without user, password and query string.
+    """Show the addresses in a text without user, password and query string.
 
     Examples:
         >>> redact("no file at https://me:secret@host/a.mp4?token=1 today")

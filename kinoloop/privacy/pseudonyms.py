@@ -34,11 +34,11 @@ class Pseudonyms:
         self._cached = lru_cache(maxsize=100_000)(self._compute)
 
     def of(self, user_id: str) -> str:
-        """The pseudonym of one user id: 32 hex digits."""
+        """Return the pseudonym of one user id: 32 hex digits."""
         return self._cached(user_id)
 
     def of_all(self, user_ids: Iterable[str]) -> list[str]:
-        """The pseudonyms of many user ids, in order."""
+        """Return the pseudonyms of many user ids, in order."""
         return [self._compute(user_id) for user_id in user_ids]
 
     def _compute(self, user_id: str) -> str:

@@ -170,7 +170,7 @@ def ratio(
 
 
 def floor_answer(n_videos: int) -> Answer:
-    """The floor: one product with all videos, the best ten, and a dense layer over candidates.
+    """Make the floor: one product with all videos, the best ten, a dense layer over candidates.
 
     The product grows with the catalogue as an answer does; the layer stands for a small ranker and
     is the same on every catalogue.

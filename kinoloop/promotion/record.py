@@ -10,7 +10,7 @@ _SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
 
 
 def to_markdown(decision: Decision) -> str:
-    """The candidates, on which data, by how much with which confidence, and which gates passed."""
+    """Report the candidates, the data, the gains with their confidence, and which gates passed."""
     verdict = "promoted to champion" if decision.promoted else "refused"
     lines = [
         f"# Version {decision.challenger.version} {verdict}",

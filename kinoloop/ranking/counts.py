@@ -70,7 +70,7 @@ class DailyCounts:
     def before(
         self, videos: NDArray[np.integer], timestamps: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Shows, likes of shows, and likes in all before the day of each moment, (n, 3)."""
+        """Count shows, likes of shows, and all likes before the day of each moment, (n, 3)."""
         days = np.clip(timestamps // DAY_US - self.first_day, 0, self.span - 1)
         start = videos.astype(np.int64) * self.span
         upto = np.searchsorted(self.keys, start + days)

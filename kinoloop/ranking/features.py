@@ -170,7 +170,7 @@ def durations_of(catalogue: Catalogue) -> NDArray[np.float64]:
 
 
 def _codes(videos: Any, column: str) -> NDArray[np.int64]:  # noqa: ANN401 (polars.DataFrame)
-    """A number for each different value; −1 where there is none."""
+    """Give each different value a number; −1 where there is none."""
     if column not in videos.columns:
         return np.full(len(videos), -1, dtype=np.int64)
     values = videos[column].cast(str).fill_null("").to_numpy()

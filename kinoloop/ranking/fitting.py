@@ -179,7 +179,7 @@ def window_metrics(
 def text_vectors(
     catalogue: Catalogue, model: str, texts: Callable[[], Sequence[str]]
 ) -> NDArray[np.float32]:
-    """What the language model makes of each video's text, (n_videos, dim) float32.
+    """Encode each video's text by the language model, (n_videos, dim) float32.
 
     The vectors of the features table are taken where the same model made them of the same text.
 
@@ -210,7 +210,7 @@ def text_vectors(
 def _reader(
     config: RankerConfig, catalogue: Catalogue, texts: Callable[[], Sequence[str]]
 ) -> Words | None:
-    """What gives text vectors: the stored ones, or a language model that is trained."""
+    """Return what gives text vectors: the stored ones, or a language model that is trained."""
     if "text" not in config.groups:
         return None
     if config.language.tune == "head":
@@ -270,7 +270,7 @@ def _knowledge(
     catalogue: Catalogue,
     limits: tuple[int, float],
 ) -> Knowledge:
-    """Counts by day, and neighbours of what happened before anything is learned from."""
+    """Collect counts by day, and neighbours of what happened before anything is learned from."""
     learn_from, decay = limits
     histories = windows.histories
     older = histories.select((histories.timestamps < learn_from) & (histories.weights > 0))

@@ -41,7 +41,7 @@ class Pairs:
         return len(self.videos)
 
     def anywhere(self) -> "Pairs":
-        """The same pairs with unknown surfaces, as an answer in service has them."""
+        """Return the same pairs with unknown surfaces, as an answer in service has them."""
         return replace(self, surfaces=np.full_like(self.surfaces, UNKNOWN_SURFACE))
 
     def select(self, picked: NDArray[np.integer] | slice) -> "Pairs":
@@ -93,7 +93,7 @@ def candidate_pairs(
     length: int,
     moments: NDArray[np.int64],
 ) -> Pairs:
-    """Some candidates for each history.
+    """Pair each history with some candidates.
 
     Args:
         histories: Rows to rank for.

@@ -60,7 +60,7 @@ class Ranker:
         return float(self._state["blend"][0])
 
     def with_blend(self, blend: float) -> "Ranker":
-        """The same ranker with another share of the retrieval score."""
+        """Return the same ranker with another share of the retrieval score."""
         return Ranker(self.config, self.knowledge, {**self._state, "blend": np.array([blend])})
 
     def probabilities(self, pairs: Pairs) -> NDArray[np.float64]:

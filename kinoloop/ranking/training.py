@@ -193,7 +193,7 @@ class _Trainer:
         return torch.stack(losses).sum()
 
     def arrays(self) -> State:
-        """The head, and the text vectors as they are now."""
+        """Return the head, and the text vectors as they are now."""
         arrays = self._head.arrays()
         if self._language is not None:
             arrays["text"] = self._language.read_all()

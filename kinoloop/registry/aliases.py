@@ -30,7 +30,7 @@ def promote(registry: ModelRegistry, version: str) -> ModelVersion | None:
 
 
 def to_restore(registry: ModelRegistry) -> tuple[ModelVersion, ModelVersion]:
-    """The champion and the release that a rollback would restore.
+    """Return the champion and the release that a rollback would restore.
 
     Raises:
         RegistryError: There is nothing to go back to.

@@ -80,7 +80,7 @@ class ModelRegistry:
         self._connection.ask()
 
     def champion(self) -> ModelVersion | None:
-        """The release in service; None before the first promotion.
+        """Return the release in service; None before the first promotion.
 
         Raises:
             RegistryError: MLflow is away or refuses.
@@ -88,7 +88,7 @@ class ModelRegistry:
         return self.by_alias("champion")
 
     def by_alias(self, alias: Alias) -> ModelVersion | None:
-        """The release that an alias points at; None where it points at none.
+        """Return the release that an alias points at; None where it points at none.
 
         Raises:
             RegistryError: MLflow is away or refuses.
@@ -106,7 +106,7 @@ class ModelRegistry:
                 raise
 
     def version(self, version: str) -> ModelVersion:
-        """A release by its number.
+        """Return a release by its number.
 
         Raises:
             RegistryError: There is none, or MLflow is away or refuses.
@@ -194,7 +194,7 @@ class ModelRegistry:
             client.set_model_version_tag(NAME, version, name, value)
 
     def download(self, version: ModelVersion, cache_dir: Path, *, trust: Trust) -> Path:
-        """A local copy of a release's bundle, kept under its digest.
+        """Download a release's bundle, or return the copy that is kept under its digest.
 
         Every byte of it is hashed at every call: a copy that was damaged since is fetched again. A
         fresh one gets its name when it is what was registered, signed by somebody who is trusted.

@@ -43,7 +43,7 @@ def remember(cache_dir: Path, served: Served) -> None:
 
 
 def remembered(cache_dir: Path) -> list[Served]:
-    """What was in service here, newest first; what can not be read is passed over."""
+    """Read what was in service here, newest first; what cannot be read is passed over."""
     try:
         document = json.loads((cache_dir / NOTE).read_bytes())
         found = [Served(**one) for one in document["releases"]]

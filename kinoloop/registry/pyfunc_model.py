@@ -58,7 +58,7 @@ class KinoloopModel(PythonModel):
         return pd.DataFrame(slates, columns=["video_ids", "scores"])
 
     def _past(self, row: dict[Any, Any]) -> tuple[list[Interaction], NDArray[np.integer] | None]:
-        """A history, and what was seen where that is more."""
+        """Read a history, and what was seen where that is more."""
         history, user_id = row.get("history"), row.get("user_id")
         if isinstance(history, list | tuple | np.ndarray):
             ids = self.release.catalogue.ids

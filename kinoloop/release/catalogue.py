@@ -43,7 +43,7 @@ def open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
 
 
 def _check_vectors(path: Path, modality: Modality) -> None:
-    """A vector that is zero, not finite, or not a row of a matrix compares with nothing."""
+    """Refuse vectors that compare with nothing: zero, not finite, or no rows of a matrix."""
     vectors, present = modality.vectors, modality.present
     if vectors.ndim != 2 or not vectors.shape[1] or present.shape != (len(vectors),):
         raise BundleError(
@@ -59,7 +59,7 @@ def _check_vectors(path: Path, modality: Modality) -> None:
 
 
 def column(catalogue: Catalogue, name: str) -> list[Any] | None:
-    """A column of the videos; None where the bundle has none."""
+    """Return a column of the videos; None where the bundle has none."""
     return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
 
 

@@ -52,7 +52,7 @@ def history_to_json(history: Sequence[Interaction], ids: IdMap) -> list[list[Any
 
 
 def history_from_json(rows: Sequence[Sequence[Any]], ids: IdMap) -> list[Interaction]:
-    """The inverse of `history_to_json`."""
+    """Undo `history_to_json`."""
     return [
         Interaction(
             ids.index(video_id), weight, timestamp, kind, float("nan") if share is None else share
@@ -64,7 +64,7 @@ def history_from_json(rows: Sequence[Sequence[Any]], ids: IdMap) -> list[Interac
 def golden_requests(
     histories: UserHistories, ids: IdMap, titles: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """What to ask a release: slates of a stranger and of five users, similar videos, words."""
+    """List what to ask a release: slates of a stranger and five users, similar videos, words."""
     rows = np.unique(np.linspace(0, len(histories) - 1, 5).astype(int))
     stored = [histories.row(int(row)) for row in rows] if len(histories) else []
     requests: list[dict[str, Any]] = [

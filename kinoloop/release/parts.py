@@ -59,7 +59,7 @@ def check_names(directory: Path, names: Iterable[str]) -> None:
 
 
 def check_digest(digest: str, where: str) -> str:
-    """The digest, before it becomes a path.
+    """Return the digest checked, before it becomes a path.
 
     Raises:
         BundleError: It is not 64 hex digits.

@@ -124,7 +124,7 @@ class Release:
         self.search(self._titles[0] if self._titles else "warm up", top_k=1)
 
     def history_of(self, pseudonym: str) -> list[Interaction]:
-        """What a user had done when the release was made, oldest first; empty where unknown."""
+        """Return what a user had done when the release was made, oldest first; empty if unknown."""
         return self._histories.of(pseudonym)
 
     def seen_by(self, pseudonym: str) -> NDArray[np.int32]:
@@ -141,7 +141,7 @@ class Release:
         moment: int | None = None,
         budget_ms: float = math.inf,
     ) -> Slate:
-        """The best videos for a history, of those that are published.
+        """Recommend the best videos for a history, of those that are published.
 
         Where the release has a ranker it orders the best of them.
 

@@ -52,7 +52,7 @@ class Reranking:
         moment: int,
         left_ms: float = math.inf,
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], bool]:
-        """The best videos, their scores in that order, and whether the ranker ordered them.
+        """Return the best videos, their scores in that order, and whether the ranker ordered them.
 
         Args:
             history: One row.

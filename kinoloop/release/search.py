@@ -71,7 +71,7 @@ class Search:
         return scores, lexical
 
     def _text_encoder(self) -> encoders.TextEncoder | None:
-        """The encoder of the text vectors, loaded on the first search; None without."""
+        """Return the encoder of the text vectors, loaded on the first search; None without."""
         with self._loading:
             if self._loaded is None:
                 self._loaded = (self._find_text_encoder(),)
@@ -106,7 +106,7 @@ class Search:
 
 @lru_cache(maxsize=1)
 def _load(settings: str, expected: str) -> encoders.TextEncoder:
-    """The encoder of text vectors, loaded once a process: a new release mostly has the old one.
+    """Load the encoder of text vectors, once per process: a new release mostly has the old one.
 
     Raises:
         ConfigError: It is not here.

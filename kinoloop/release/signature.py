@@ -90,7 +90,7 @@ class Trust:
 
 
 def signed_by(directory: Path) -> str:
-    """The public key in `bundle.sig`; nothing is verified.
+    """Read the public key in `bundle.sig`; nothing is verified.
 
     Raises:
         BundleError: The bundle is not signed.

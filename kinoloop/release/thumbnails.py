@@ -26,7 +26,7 @@ class Thumbnails:
         )
 
     def of(self, video: int) -> bytes | None:
-        """The JPEG of one video by internal index; None where there is none."""
+        """Return the JPEG of one video by internal index; None where there is none."""
         start, end = self._spans[video].tolist()
         return self._packed[start:end].tobytes() if end > start else None
 

@@ -44,7 +44,7 @@ class UserHistories:
         return len(self._users)
 
     def of(self, pseudonym: str) -> list[Interaction]:
-        """The newest interactions of one user, oldest first; empty where unknown."""
+        """Return the newest interactions of one user, oldest first; empty where unknown."""
         row = self._find(pseudonym)
         return [] if row is None else self.row(row)
 
@@ -60,7 +60,7 @@ class UserHistories:
         return np.concatenate([older, newest])
 
     def row(self, row: int) -> list[Interaction]:
-        """The interactions of one row, oldest first."""
+        """Return the interactions of one row, oldest first."""
         picked, stored = self._arrays.row(row), self._arrays
         columns = (
             stored.videos[picked].tolist(),

@@ -143,7 +143,7 @@ def _slate(
 def _search(
     world: World, user: int, day: float, *, out: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[int, str]:
-    """What a user types, and the video of that topic that they open."""
+    """Draw what a user types, and the video of that topic that they open."""
     taste = world.taste(user, day)
     chances = np.exp(taste) / np.exp(taste).sum()
     topic = int(rng.choice(len(TOPICS), p=chances))
@@ -161,7 +161,7 @@ def _watch(
     chance: float,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Row, float]]:
-    """A view or a skip, then what follows from joy: a like, a comment, a share, a save."""
+    """Draw a view or a skip, then what follows from joy: a like, a comment, a share, a save."""
     about = world.videos[video]
     mean = 0.06 + 0.88 * chance
     share = float(rng.beta(5 * mean, 5 * (1 - mean)))

@@ -38,18 +38,18 @@ class Stage:
         self.box(0, 0, 1, 1, self.palette[colour])
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A disc; the radius is a fraction of the shorter side."""
+        """Draw a disc; the radius is a fraction of the shorter side."""
         r, cx, cy = radius * min(self.width, self.height), x * self.width, y * self.height
         self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=colour)
 
     def box(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         left, top = x * self.width, y * self.height
         right, bottom = left + width * self.width, top + height * self.height
         self.draw.rectangle((left, top, max(left, right), max(top, bottom)), fill=colour)
 
     def line(self, points: NDArray[np.float64], colour: Colour, width: int = 1) -> None:
-        """A polyline through (n, 2) points."""
+        """Draw a polyline through (n, 2) points."""
         scaled = points * np.array([self.width, self.height])
         self.draw.line([(float(x), float(y)) for x, y in scaled], fill=colour, width=width)
 
@@ -81,7 +81,7 @@ def _tint(colour: Colour, shift: NDArray[np.int64]) -> Colour:
 
 
 def _cooking(stage: Stage, t: float) -> None:
-    """A pan from above in which things bubble."""
+    """Draw a pan from above in which things bubble."""
     stage.clear()
     stage.disc(0.5, 0.5, 0.46, (30, 28, 28))
     stage.disc(0.5, 0.5, 0.4, stage.palette[1])
@@ -154,7 +154,7 @@ def _storms(stage: Stage, t: float) -> None:
 
 
 def _football(stage: Stage, t: float) -> None:
-    """A striped pitch with lines, two teams and a ball in flight."""
+    """Draw a striped pitch with lines, two teams and a ball in flight."""
     stage.clear()
     for stripe in range(0, 8, 2):
         stage.box(stripe / 8, 0, 1 / 8, 1, stage.palette[1])
@@ -186,7 +186,7 @@ def _space(stage: Stage, t: float) -> None:
 
 
 def _maths(stage: Stage, t: float) -> None:
-    """A curve that draws itself on squared paper."""
+    """Draw a curve that draws itself on squared paper."""
     stage.clear()
     for i in range(1, 12):
         stage.line(np.array([[i / 12, 0], [i / 12, 1]]), stage.palette[1])
@@ -199,7 +199,7 @@ def _maths(stage: Stage, t: float) -> None:
 
 
 def _chess(stage: Stage, t: float) -> None:
-    """A board on which pieces hop from square to square."""
+    """Draw a board on which pieces hop from square to square."""
     for row in range(6):
         for column in range(8):
             dark = (row + column) % 2
@@ -226,7 +226,7 @@ def _dance(stage: Stage, t: float) -> None:
 
 
 def _piano(stage: Stage, t: float) -> None:
-    """Notes that fall onto a keyboard."""
+    """Draw notes that fall onto a keyboard."""
     stage.clear()
     for x, y, length, hand in stage.dice[:40]:
         column = int(x * 14)

@@ -48,7 +48,7 @@ def _noise(t: Signal, rng: np.random.Generator) -> Signal:
 
 
 def _smooth(signal: Signal, width: int) -> Signal:
-    """A moving average: the cheapest low-pass."""
+    """Smooth by a moving average: the cheapest low-pass."""
     return np.convolve(signal, np.ones(width) / width, mode="same")
 
 

@@ -22,7 +22,7 @@ class Truth:
         self._videos = {video.video_id: index for index, video in enumerate(world.videos)}
 
     def affinity(self, user_id: str, at: datetime) -> dict[str, float]:
-        """The chance that a user enjoys each video that is out at a time.
+        """Return the chance that a user enjoys each video that is out at a time.
 
         Args:
             user_id: Raw id, as in the landing zone.
@@ -44,7 +44,7 @@ class Truth:
     def oracle_slate(
         self, user_id: str, at: datetime, *, top_k: int, exclude: Collection[str] = ()
     ) -> list[str]:
-        """The slate that nobody can beat: the videos of highest true affinity."""
+        """Return the slate that nobody can beat: the videos of highest true affinity."""
         chances = self.affinity(user_id, at)
         allowed = [video for video in chances if video not in set(exclude)]
         return sorted(allowed, key=lambda video: (-chances[video], video))[:top_k]
@@ -52,7 +52,7 @@ class Truth:
     def closeness(
         self, user_id: str, slate: Sequence[str], at: datetime, *, exclude: Collection[str] = ()
     ) -> float:
-        """Expected true affinity of a slate over that of the oracle's slate of the same length.
+        """Divide a slate's expected true affinity by that of the oracle's slate of equal length.
 
         A video that is repeated, excluded or not out yet counts as 0.
 

@@ -47,7 +47,7 @@ class SampleConfig(Config):
         return self.days - self.last_days
 
     def at(self, day: float) -> datetime:
-        """The moment `day` days after the start."""
+        """Return the moment `day` days after the start."""
         moment: datetime = self.start + timedelta(days=day)
         return moment
 
@@ -123,7 +123,7 @@ class World:
         return np.asarray(self.late_taste[user] if late else self.topic_taste[user])
 
     def affinity(self, user: int, day: float) -> NDArray[np.float64]:
-        """The chance that a user enjoys each video at a time, (n_videos,) in (0, 1)."""
+        """Return the chance that a user enjoys each video at a time, (n_videos,) in (0, 1)."""
         about = self._about
         logits = (
             self.taste(user, day)[about["topic"]]
@@ -163,7 +163,7 @@ def build_world(config: SampleConfig | None = None) -> World:
 
 
 def _draw_videos(config: SampleConfig, rng: np.random.Generator) -> list[SampleVideo]:
-    """A launch catalogue, a steady stream, and the new videos of the last days."""
+    """Draw a launch catalogue, a steady stream, and the new videos of the last days."""
     launch = config.videos // 3
     stream = config.videos - launch - config.new_videos
     published = np.concatenate(

@@ -107,7 +107,7 @@ def write_batches(out: Path, world: World) -> None:
 
 
 def truncated_video(world: World) -> str:
-    """The one new video whose file is cut short."""
+    """Name the one new video whose file is cut short."""
     return max(world.videos, key=lambda video: video.published).video_id
 
 
@@ -168,7 +168,7 @@ def _has_side_file(video: SampleVideo) -> bool:
 
 
 def _reference(path: Path) -> str:
-    """A path as the catalogue names it: from the working directory where it lies below it."""
+    """Name a path as the catalogue does: from the working directory where it lies below it."""
     absolute = path.resolve()
     here = Path.cwd()
     return (absolute.relative_to(here) if absolute.is_relative_to(here) else absolute).as_posix()

@@ -57,7 +57,7 @@ class PictureDescriber:
         return " ".join(said.split())
 
     def _inputs(self, picture: Image.Image) -> Any:  # noqa: ANN401 (a BatchFeature)
-        """A chat model is asked the prompt; a captioning model only gets the picture."""
+        """Prepare a picture, with the prompt for a chat model, alone for a captioning model."""
         if getattr(self._processor, "chat_template", None):
             asked = [
                 {"type": "image", "image": picture},

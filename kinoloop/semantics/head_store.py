@@ -63,7 +63,7 @@ class Heads:
 
 
 def fuse(vectors: Mapping[str, Floats], modalities: Mapping[str, int], n: int) -> Floats:
-    """The vectors of a video one after the other; zeros where it lacks a modality."""
+    """Join the vectors of a video one after the other; zeros where it lacks a modality."""
     parts = [vectors.get(m, np.zeros((n, dim), np.float32)) for m, dim in modalities.items()]
     return np.concatenate(parts, axis=1) if parts else np.zeros((n, 0), np.float32)
 
@@ -75,7 +75,7 @@ def current_heads(
     fingerprints: Mapping[str, str],
     text: Callable[[], TextEncoder | None],
 ) -> Heads:
-    """The heads in force: those of before, or new ones where there is more to learn from.
+    """Return the heads in force: those of before, or new ones where there is more to learn from.
 
     Args:
         tables: The data directory.
@@ -143,7 +143,7 @@ def _write(folder: Path, key: str, heads: Heads, *, taught: int) -> None:
 
 
 def _read(folder: Path, key: str) -> tuple[Heads, int] | None:
-    """The stored heads and how many videos taught them; None where there are none of this key.
+    """Read the stored heads and how many videos taught them; None where this key has none.
 
     Names and weights are two files: where they do not belong together, the heads are learned anew.
     """

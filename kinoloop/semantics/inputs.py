@@ -32,7 +32,7 @@ def read_videos(tables: Tables) -> pl.DataFrame:
 
 
 def missing(tables: Tables, videos: pl.DataFrame, fingerprint: str) -> pl.DataFrame:
-    """The videos that the table `labels` does not have under this fingerprint and content."""
+    """Return the videos that table `labels` lacks under this fingerprint and content."""
     done = (
         tables.scan("labels")
         .filter(pl.col("fingerprint") == fingerprint)

@@ -22,7 +22,7 @@ FACET = "shows"
 def shown(
     words: Words, vectors: NDArray[np.float32], *, min_score: float
 ) -> Iterator[tuple[int, str, float]]:
-    """What each video shows.
+    """Yield what each video shows.
 
     Args:
         words: Of the encoder.

@@ -31,7 +31,7 @@ def rarity(texts: Iterable[str]) -> dict[str, float]:
 
 
 def key_words(text: str, rare: Mapping[str, float], n_videos: int, *, limit: int) -> list[str]:
-    """The words that set one video apart, surest first.
+    """Return the words that set one video apart, surest first.
 
     Args:
         text: Title, description and subtitles.
@@ -53,6 +53,6 @@ def _common(word: str, rare: Mapping[str, float], n_videos: int) -> bool:
 
 
 def vocabulary(tags: Sequence[Sequence[str] | None], *, limit: int = 2000) -> list[str]:
-    """The tags that more than one video carries, most used first."""
+    """Return the tags that more than one video carries, most used first."""
     counts = Counter(tag.strip().lower() for row in tags for tag in row or () if tag.strip())
     return [tag for tag, count in counts.most_common(limit) if count > 1]

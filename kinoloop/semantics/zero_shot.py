@@ -96,7 +96,7 @@ class Prototypes:
 
 
 def words_scale(facets: Sequence[Facet], encode: Encode) -> Scale:
-    """The scale of a text encoder, from the phrases of all facets."""
+    """Measure the scale of a text encoder, from the phrases of all facets."""
     phrases = [(facet.name, label, p) for facet in facets for label in facet.labels
                for p in facet.labels[label]]  # fmt: skip
     vectors = encode([phrase for _, _, phrase in phrases])

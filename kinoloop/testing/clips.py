@@ -62,6 +62,6 @@ def sound_file(path: Path, *, seconds: float = 1.0, tone_hz: float = 440.0) -> P
 
 
 def tone(hertz: float, seconds: float) -> NDArray[np.float64]:
-    """A sine of a third of full scale; 0 Hz is silence."""
+    """Make a sine of a third of full scale; 0 Hz is silence."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return 0.3 * np.sin(2 * np.pi * hertz * times)

@@ -102,7 +102,7 @@ def make_world(
 
 
 def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
-    """The windows that `load_windows` would read from the tables of this world."""
+    """Return the windows that `load_windows` would read from the tables of this world."""
     periods = tuple(
         Span(START + timedelta(days=d), START + timedelta(days=d + length))
         for d in range(days % length, days, length)

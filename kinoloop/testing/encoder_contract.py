@@ -40,13 +40,13 @@ class EncoderContract:
     @pytest.fixture(scope="class")
     @classmethod
     def built(cls, settings: dict[str, Any]) -> Encoder:
-        """The encoder, built once for the class."""
+        """Build the encoder once for the class."""
         return cls._build(settings)
 
     @pytest.fixture(scope="class")
     @classmethod
     def encoded(cls, built: Encoder) -> tuple[np.ndarray, np.ndarray]:
-        """The sample videos, encoded as one batch."""
+        """Encode the sample videos as one batch."""
         return built.encode(sample_videos())
 
     def test_config_builds_and_is_registered(self, settings: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ def sample_videos() -> list[VideoContent]:
 
 
 def odd_videos() -> list[VideoContent]:
-    """What real catalogues hold: one pixel, one sample, black frames, emoji, very long words."""
+    """Make what real catalogues hold: one pixel, one sample, black frames, emoji, long words."""
     black = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     return [
         _video("tiny", "😀", np.full((1, 1, 1, 3), 7, dtype=np.uint8), np.ones(1, np.float32)),

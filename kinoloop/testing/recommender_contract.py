@@ -37,13 +37,13 @@ class RecommenderContract:
     @pytest.fixture(scope="class")
     @classmethod
     def histories(cls) -> Histories:
-        """The toy world's histories."""
+        """Return the toy world's histories."""
         return toy_histories(toy_catalogue())
 
     @pytest.fixture(scope="class")
     @classmethod
     def fitted(cls, histories: Histories) -> Recommender:
-        """The recommender, fitted once for the class."""
+        """Fit the recommender once for the class."""
         return cls._build().fit(histories, toy_catalogue())
 
     def test_default_config_builds_and_is_registered(self) -> None:

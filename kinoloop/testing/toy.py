@@ -22,7 +22,7 @@ TOPICS = ("cooking soup noodles", "football goal match")
 
 
 def toy_catalogue(n_videos: int = 40, *, seed: int = 0) -> Catalogue:
-    """A catalogue whose even and odd videos are of different topics.
+    """Make a catalogue whose even and odd videos are of different topics.
 
     Args:
         n_videos: At least 8.

@@ -85,7 +85,7 @@ def write_variant(source: Path, target: Path, name: str) -> Path:
 
 
 def _first_picture(source: Path) -> Any:  # noqa: ANN401 (a picture)
-    """The first picture of a clip; None where it has none."""
+    """Return the first picture of a clip; None where it has none."""
     with av.open(str(source)) as clip:
         if not clip.streams.video:
             return None

@@ -270,12 +270,12 @@ def _fit_and_evaluate(
 
 
 def choose(outcomes: Sequence[Outcome]) -> Outcome:
-    """The best on validation; of equals the one that is named first."""
+    """Choose the best on validation; of equals the one that is named first."""
     return max(outcomes, key=lambda outcome: outcome.validation[SELECTION_METRIC])
 
 
 def scores_by_candidate(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
-    """The deciding metric of each candidate on both windows, for the record."""
+    """Return the deciding metric of each candidate on both windows, for the record."""
     return {
         o.name: {"validation": o.validation[SELECTION_METRIC], "test": o.test[SELECTION_METRIC]}
         for o in outcomes

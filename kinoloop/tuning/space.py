@@ -61,7 +61,7 @@ class Trial(Protocol):
 def search_space(
     config_type: type[RecommenderConfig], given: Mapping[str, Any]
 ) -> dict[str, Dimension]:
-    """What may be searched, by dotted name of the setting.
+    """Return what may be searched, by dotted name of the setting.
 
     Args:
         config_type: Of the recommender.
@@ -104,7 +104,7 @@ def draw(
 def settings_of(
     point: Mapping[str, Any], given: Mapping[str, Any], config_type: type[RecommenderConfig]
 ) -> dict[str, Any]:
-    """A candidate's settings: what it already has, and a drawn point."""
+    """Return a candidate's settings: what it already has, and a drawn point."""
     settings = dict(given)
     for name, value in point.items():
         outer, _, inner = name.partition(".")
@@ -119,7 +119,7 @@ def settings_of(
 def default_point(
     space: Mapping[str, Dimension], config_type: type[RecommenderConfig]
 ) -> dict[str, Any]:
-    """The point of a space that a config has by default."""
+    """Return the point of a space that a config has by default."""
     point = {}
     for name in space:
         outer, _, inner = name.partition(".")
@@ -153,7 +153,7 @@ def _dimension(field: FieldInfo) -> Dimension | None:
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The constraints of a number; an open bound keeps a hundredth away."""
+    """Return the bounds of a number; an open bound keeps a hundredth away."""
     low: Any = None
     high: Any = None
     for rule in field.metadata:

@@ -36,7 +36,7 @@ def candidate_block(tuned: Tuned) -> str:
 
 
 def want_of_time(tuned: Tuned) -> str:
-    """What a faster machine would have done in the same minutes; "" where nothing was left."""
+    """Say what a faster machine would have done in the same minutes; "" where nothing was left."""
     parts = [
         f", {tuned.out_of_time} stopped by the time budget" * (tuned.out_of_time > 0),
         f", {tuned.left_out} not begun for want of time" * (tuned.left_out > 0),

@@ -60,7 +60,7 @@ def mean_vector(scene: Scene, config: MeanVectorConfig) -> Measurement:
 
 
 def watched_vectors(scene: Scene, modality: str) -> tuple[pl.DataFrame, NDArray[np.float32]]:
-    """What was watched that has a vector of this modality.
+    """Return what was watched that has a vector of this modality.
 
     Returns:
         rows: Columns `user`, `period`, `video` (internal index); none without such vectors.

@@ -51,7 +51,7 @@ def numeric(scene: Scene, config: NumericConfig) -> Measurement:
 def compare_numbers(
     scene: Scene, blocks: Blocks, edges: NDArray[np.float64], *, users: tuple[int, int], label: str
 ) -> Measurement:
-    """The measurement of bin counts; shared by all tests on numbers."""
+    """Measure the drift of bin counts; shared by all tests on numbers."""
     reference, now = blocks.totals()
     before, after = np.cumsum(reference[0] / reference.sum()), np.cumsum(now[0] / now.sum())
     middle = [float(edges[np.searchsorted(shares, 0.5)]) for shares in (before, after)]

@@ -77,7 +77,7 @@ def quality(scene: Scene, config: QualityConfig) -> Measurement:
 
 
 def holdout(champion: Champion, current: Span) -> Holdout:
-    """What was known before the current window, and what was liked in it."""
+    """Return what was known before the current window, and what was liked in it."""
     everything = champion.histories
     fresh = within(everything, current)
     before = everything.timestamps < int(current.start.timestamp() * 1_000_000)

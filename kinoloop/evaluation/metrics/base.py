@@ -38,7 +38,7 @@ METRICS: Plugins[Metric] = Plugins(
 
 
 def metrics_of(names: Sequence[str]) -> dict[str, Metric]:
-    """The metrics of these names.
+    """Return the metrics of these names.
 
     Raises:
         ConfigError: There is none of a name.

@@ -30,7 +30,7 @@ def reliability(
 
 
 def calibration_error(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = BINS) -> float:
-    """Expected calibration error: Σ_bins rows/n · |mean prediction − share that happened|.
+    """Compute expected calibration error: Σ_bins rows/n · |mean prediction − share that happened|.
 
     Args:
         labels: (n,) 0 and 1.

@@ -118,7 +118,7 @@ def whole_rows(
 
 
 def encoding_of(path: Path, *, documented: str | None = None) -> str:
-    """The encoding of a text file: UTF-8 where all of it is that, else what its format documents.
+    """Tell the encoding of a text file: UTF-8 where all of it is that, else what its format says.
 
     Args:
         path: The file; it is read once.

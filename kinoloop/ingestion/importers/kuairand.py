@@ -157,7 +157,7 @@ def _log(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stated(frame: pl.DataFrame) -> dict[str, pl.Series]:
-    """What the log itself says of duration, day and hour, in China's time."""
+    """Return what the log itself says of duration, day and hour, in China's time."""
     stated = {"duration_s": as_number(frame["duration_ms"], divisor=1000.0)}
     if {"date", "hourmin"} <= set(frame.columns):
         day = frame["date"].cast(pl.String)
@@ -178,7 +178,7 @@ def _positive(column: pl.Series) -> pl.Series:
 
 
 def _history(frame: pl.DataFrame) -> pl.DataFrame:
-    """Views and likes of histories that have an order and no times."""
+    """Make views and likes of histories that have an order and no times."""
     if "last_time_ms" in frame.columns:
         last = as_time(frame["last_time_ms"], "ms")
     else:

@@ -90,7 +90,7 @@ def _ordered(users: pl.DataFrame) -> pl.DataFrame:
 
 
 def _first(source: Path, patterns: tuple[str, ...]) -> Path:
-    """The file of the first pattern that is there, if there is one only."""
+    """Return the file of the first pattern that is there; raise where it has several."""
     for pattern in patterns:
         found = sorted(source.glob(pattern))
         if len(found) == 1:

@@ -62,7 +62,7 @@ class Matcher(nn.Module):
         return (nn.functional.normalize(answer_BVD, dim=2) * profile_BD[:, None]).sum(dim=2)
 
     def arrays(self) -> State:
-        """What scoring needs, in numpy: f of every video, and M with its first layer in halves."""
+        """Return what scoring needs, in numpy: f of each video, and M (first layer in halves)."""
         with torch.no_grad():
             device = self.unseen.device
             videos = self.videos(torch.arange(self.n_videos, device=device))

@@ -92,7 +92,7 @@ class Backbone(nn.Module):
         return hidden_PD
 
     def arrays(self) -> State:
-        """What serving needs: weights without adapters, and for a checkpoint its config."""
+        """Return what serving needs: weights without adapters, and for a checkpoint its config."""
         weights = {f"backbone.{name}": value for name, value in self.tuned.merged().items()}
         if self.pretrained:
             weights |= {f"enter.{name}": value for name, value in self.enter.state_dict().items()}
@@ -105,7 +105,7 @@ class Backbone(nn.Module):
 
 
 def rebuild(state: State) -> "PreTrainedModel":
-    """The pretrained model that `Backbone.arrays` saved, without its checkpoint.
+    """Rebuild the pretrained model that `Backbone.arrays` saved, without its checkpoint.
 
     Raises:
         ConfigError: This version of the transformers library does not know the model.

@@ -87,7 +87,7 @@ class Batches:
         return [replace(part, step_weight=total) for part in cut]
 
     def _idle(self, windows: NDArray[np.int64]) -> Batch:
-        """A part that is read and has no target."""
+        """Make a part that is read and has no target."""
         part = self._part(windows)
         return replace(part, at=part.at[:0], targets=part.targets[:0], weights=part.weights[:0])
 
@@ -111,7 +111,7 @@ class Batches:
 
 
 def _windows(histories: Histories, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Inputs [start, end) of each window; its targets are one further. Newest windows are full."""
+    """Cut inputs [start, end) of windows, the newest full; their targets are one further."""
     inputs = np.maximum(histories.lengths - 1, 0)
     count = -(-inputs // length)
     row = np.repeat(np.arange(len(histories)), count)

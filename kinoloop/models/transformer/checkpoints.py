@@ -83,7 +83,7 @@ class Checkpoints:
                 path.unlink()
 
     def newest(self) -> Resumed | None:
-        """The newest whole checkpoint of this training whose best epoch is whole too, or None."""
+        """Find the newest whole checkpoint of this training whose best epoch is whole too."""
         found = self._found()
         for epoch in sorted(found, reverse=True):
             whole = self._read(found[epoch])
@@ -105,7 +105,7 @@ class Checkpoints:
         return {int(path.stem.removeprefix("epoch-")): path for path in paths}
 
     def _read(self, path: Path) -> tuple[Progress, State] | None:
-        """A checkpoint of this training; None where it is of another, gone or damaged."""
+        """Read a checkpoint of this training; None where it is of another, gone or damaged."""
         if not path.exists():
             return None
         try:

@@ -160,7 +160,7 @@ def _options(config: SequenceConfig, seed: int) -> TrainingOptions:
 
 
 def _arrays(network: Network, known: torch.Tensor) -> State:
-    """What inference needs, in numpy: vectors of all videos, context vectors, the backbone."""
+    """Return what inference needs, in numpy: all video and context vectors, and the backbone."""
     items = network.catalogue_vectors(known).cpu().numpy()
     context = network.context.weight.detach().float().cpu().numpy().copy()
     return {"items": items, "context": context, **network.backbone.arrays()}

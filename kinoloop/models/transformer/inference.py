@@ -37,7 +37,7 @@ class _Linear(NamedTuple):
         return y
 
     def after_norm(self, scale: Array, shift: Array) -> "_Linear":
-        """The same map for an input that is not yet scaled and shifted."""
+        """Return the same map for an input that is not yet scaled and shifted."""
         return _Linear(
             np.ascontiguousarray(scale[:, None] * self.weight), self.bias + shift @ self.weight
         )

@@ -41,7 +41,7 @@ class Negatives:
         self.share = 1.0 if self._number is None else self._number / len(self._seen)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Internal indices, each once, with what `losses.Compared` calls their correction.
+        """Draw internal indices, each once, with what `losses.Compared` calls their correction.
 
         A video that was drawn n times stands once: its correction is log E[n] − log n.
         """

@@ -54,7 +54,7 @@ def step_tensors(
 
 
 def uniform(videos: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each video, the same on every process that knows the salt.
+    """Draw a number in [0, 1) for each video, the same in every process that knows the salt.
 
     Source: Steele et al., OOPSLA 2014 (SplitMix64's finaliser).
     """
@@ -65,7 +65,7 @@ def uniform(videos: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
 
 
 def to_device(inputs: Parts, device: torch.device) -> Parts:
-    """The same on a device; on the CPU itself."""
+    """Move inputs to a device; on the CPU return them as they are."""
     if device.type == "cpu":
         return inputs
     from accelerate.utils import send_to_device

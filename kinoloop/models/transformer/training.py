@@ -166,7 +166,7 @@ class Training:
         return float(total) / self._steps
 
     def _loss(self, batch: Batch, drawn: Drawn, salt: int) -> Tensor:
-        """This part's share of the step's loss."""
+        """Compute this part's share of the step's loss."""
         device = self._accelerator.device
         inputs, compared = step_tensors(
             batch, drawn, salt=salt, id_dropout=self._options.id_dropout
@@ -192,7 +192,7 @@ class Training:
             group["lr"] = group["peak"] * factor
 
     def _same(self, measure: Callable[[], float]) -> float:
-        """What the main process measures, on all."""
+        """Give all processes what the main one measures."""
         value = torch.zeros((), dtype=torch.float64, device=self._accelerator.device)
         if self._accelerator.is_main_process:
             value += measure()
