@@ -23,7 +23,7 @@ from pathlib import Path
 
 from kinoloop.errors import RegistryError
 from kinoloop.registry.client import ModelRegistry, ModelVersion
-from kinoloop.registry.copies import Served, remember, remembered
+from kinoloop.registry.copies import ServedRelease, remember, remembered
 from kinoloop.release.signature import Trust
 from serving.background import in_background, yield_to_requests
 from serving.in_service import InService, load
@@ -144,7 +144,7 @@ class ChampionWatcher:
             return
         self._arriving = None
         if self._take(bundle, version, champion.run_id):
-            remember(self._cache_dir, Served(champion.digest, version, champion.run_id))
+            remember(self._cache_dir, ServedRelease(champion.digest, version, champion.run_id))
             self._wait_for(None)
 
     def _take(

@@ -16,7 +16,7 @@ RESERVED = 256
 """Descriptors for databases, files, the release and the connections that are being accepted."""
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """What is asked of a connection."""
 
     def drop(self) -> None:
@@ -32,8 +32,8 @@ class Connections:
 
     def __init__(self, most: int) -> None:
         self.most = min(most, max(_descriptors() - RESERVED, 8))
-        self.open: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}
+        self.open: set[OpenConnection] = set()
+        self._idle: dict[OpenConnection, None] = {}
         self.admitted = 0
         self.draining = False
         if self.most < most:
@@ -44,7 +44,7 @@ class Connections:
                 most,
             )
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: OpenConnection) -> bool:
         """Count a new connection; False where there is room for no more."""
         if len(self.open) >= self.most:
             oldest = next(iter(self._idle), None)
@@ -62,7 +62,7 @@ class Connections:
         if connection in self.open:
             self._idle[connection] = None
 
-    def busy(self, connection: Connection) -> None:
+    def busy(self, connection: OpenConnection) -> None:
         """Its request has arrived."""
         self._idle.pop(connection, None)
 

@@ -20,7 +20,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.drift.base import Scene
 from kinoloop.drift.champion import load_champion
 from kinoloop.drift.detect import Drift, DriftConfig, detect
-from kinoloop.drift.report import About, facts_of, render, verdict, write
+from kinoloop.drift.report import ReportFacts, facts_of, render, verdict, write
 from kinoloop.drift.windows import load_windows, why_nothing
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError
@@ -147,7 +147,7 @@ def write_report(environment: Environment, found: Found, action: str) -> str:
         Path of the report.
     """
     created = datetime.now(UTC)
-    about = About(
+    about = ReportFacts(
         created=created,
         compared=found.compared,
         champion=found.champion,

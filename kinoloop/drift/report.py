@@ -20,7 +20,7 @@ ORDER = {"fired": 0, "quiet": 1, "not enough data": 2}
 
 
 @dataclass(frozen=True)
-class About:
+class ReportFacts:
     """What the report says beside the results.
 
     Attributes:
@@ -114,7 +114,7 @@ def facts_of(windows: Windows | None) -> dict[str, str]:
     }
 
 
-def _facts(about: About) -> str:
+def _facts(about: ReportFacts) -> str:
     facts = {
         "Created": f"{about.created:%Y-%m-%d %H:%M} UTC",
         "Champion": about.champion or "none yet",

@@ -18,7 +18,7 @@ from kinoloop.devices import place
 from kinoloop.encoders.minilm import packaged_model
 from kinoloop.encoders.pretrained import load, locate
 from kinoloop.models.transformer.config import BackboneConfig
-from kinoloop.models.transformer.policies import Tuned, weights_dtype
+from kinoloop.models.transformer.policies import FineTuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig
 from kinoloop.ranking.network import profile
 
@@ -62,7 +62,7 @@ class Language(nn.Module):
             learning_rate=config.learning_rate,
         )
         pretrained = load(directory, dtype=weights_dtype(policy, place()[1]))
-        self.tuned = Tuned(pretrained.model, policy, steps=steps, reads_words=True)
+        self.tuned = FineTuned(pretrained.model, policy, steps=steps, reads_words=True)
         self.dim = int(pretrained.model.config.get_text_config().hidden_size)
         self.device = pretrained.device
 

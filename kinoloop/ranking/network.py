@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kinoloop.models.base import State
 
 
-class Head(nn.Module):
+class RankerHead(nn.Module):
     """Features and text vectors to a logit.
 
     Args:

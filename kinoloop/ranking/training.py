@@ -19,7 +19,7 @@ from kinoloop.devices import place
 from kinoloop.models.base import Report, State
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.language import Language
-from kinoloop.ranking.network import Head
+from kinoloop.ranking.network import RankerHead
 from kinoloop.ranking.pairs import Pairs
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def train_head(
         reader = (
             words if words is None or isinstance(words, Stored) else words(_steps(config, train))
         )
-        head = Head(
+        head = RankerHead(
             train.features.shape[1],
             0 if reader is None else reader.dim,
             projection=config.text_dim,
@@ -137,7 +137,7 @@ class _Trainer:
     def __init__(
         self,
         config: RankerConfig,
-        head: Head,
+        head: RankerHead,
         reader: Stored | Language | None,
         surfaces: NDArray[np.integer],
         rng: np.random.Generator,

@@ -21,7 +21,7 @@ REMEMBERED = 2
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedRelease:
     """A release that was in service here.
 
     Attributes:
@@ -35,7 +35,7 @@ class Served:
     run_id: str
 
 
-def remember(cache_dir: Path, served: Served) -> None:
+def remember(cache_dir: Path, served: ServedRelease) -> None:
     """Note a release as the newest that passed its check and went into service."""
     kept = [served, *(one for one in remembered(cache_dir) if one.digest != served.digest)]
     document = {"releases": [asdict(one) for one in kept[:REMEMBERED]]}
@@ -46,7 +46,7 @@ def remembered(cache_dir: Path) -> list[Served]:
     """Read what was in service here, newest first; what cannot be read is passed over."""
     try:
         document = json.loads((cache_dir / NOTE).read_bytes())
-        found = [Served(**one) for one in document["releases"]]
+        found = [ServedRelease(**one) for one in document["releases"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [one for one in found if DIGEST.fullmatch(str(one.digest))]

@@ -36,7 +36,7 @@ ASS_HEADER = (
 
 
 @dataclass(frozen=True)
-class Cue:
+class SampleCue:
     """One subtitle: what is said from `start_s` to `end_s`."""
 
     start_s: float
@@ -44,10 +44,10 @@ class Cue:
     text: str
 
 
-def spread_cues(lines: Sequence[str], seconds: float) -> list[Cue]:
+def spread_cues(lines: Sequence[str], seconds: float) -> list[SampleCue]:
     """Give each line an equal share of a clip."""
     share = seconds / len(lines)
-    return [Cue(i * share, (i + 1) * share - 0.05, line) for i, line in enumerate(lines)]
+    return [SampleCue(i * share, (i + 1) * share - 0.05, line) for i, line in enumerate(lines)]
 
 
 def write_clip(
@@ -56,7 +56,7 @@ def write_clip(
     *,
     fps: int,
     sound: NDArray[np.float64] | None = None,
-    cues: Sequence[Cue] = (),
+    cues: Sequence[SampleCue] = (),
 ) -> None:
     """Encode one clip.
 
@@ -90,7 +90,7 @@ def write_clip(
             container.mux(voice.encode())
 
 
-def write_side_file(path: Path, cues: Sequence[Cue]) -> None:
+def write_side_file(path: Path, cues: Sequence[SampleCue]) -> None:
     """Write cues beside a clip, as SubRip (`.srt`) or WebVTT (`.vtt`) by the ending of `path`."""
     vtt = path.suffix == ".vtt"
     mark = "." if vtt else ","
@@ -108,7 +108,7 @@ def _subtitle_stream(container: OutputContainer) -> SubtitleStream:
     return stream
 
 
-def _mux_cue(container: OutputContainer, stream: SubtitleStream, cue: Cue) -> None:
+def _mux_cue(container: OutputContainer, stream: SubtitleStream, cue: SampleCue) -> None:
     start, length = int(cue.start_s * 1000), int((cue.end_s - cue.start_s) * 1000)
     line = f"0,0,Default,,0,0,0,,{cue.text}".encode()
     packet = stream.codec_context.encode_subtitle(

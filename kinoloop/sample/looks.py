@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from kinoloop.sample.scenes import Stage, paint
+from kinoloop.sample.scenes import Canvas, paint
 from kinoloop.sample.topics import Topic
 
 PACE = {"tutorial": 0.8, "calm": 0.35, "hype": 1.9, "story": 0.7}
@@ -41,10 +41,10 @@ def render_frames(shot: Shot, rng: np.random.Generator) -> NDArray[np.uint8]:
     Returns:
         (n_frames, height, width, 3) uint8 RGB.
     """
-    stage = Stage(shot.topic, shot.size, rng)
+    canvas = Canvas(shot.topic, shot.size, rng)
     offset = rng.uniform(0, 3)
     times = np.arange(int(shot.seconds * shot.fps)) / shot.fps
-    frames = [paint(shot.topic, stage, offset + PACE[shot.style] * t) for t in times]
+    frames = [paint(shot.topic, canvas, offset + PACE[shot.style] * t) for t in times]
     return np.stack([_look(frame, shot, float(t)) for frame, t in zip(frames, times, strict=True)])
 
 

@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw
 
 from kinoloop.sample.topics import Colour, Topic
 
-Painter = Callable[["Stage", float], None]
+Painter = Callable[["Canvas", float], None]
 
 
-class Stage:
+class Canvas:
     """One canvas with a topic's palette and a clip's own randomness.
 
     Args:
@@ -60,19 +60,19 @@ class Stage:
         self.draw.polygon([*top, (self.width, self.height), (0, self.height)], fill=colour)
 
 
-def paint(topic: Topic, stage: Stage, t: float) -> NDArray[np.uint8]:
+def paint(topic: Topic, canvas: Canvas, t: float) -> NDArray[np.uint8]:
     """Paint one frame.
 
     Args:
         topic: Whose scene is painted.
-        stage: The clip's canvas.
+        canvas: The clip's canvas.
         t: Time in the clip, seconds.
 
     Returns:
         (height, width, 3) uint8 RGB.
     """
-    SCENES[topic.name](stage, t)
-    return np.array(stage.image)
+    SCENES[topic.name](canvas, t)
+    return np.array(canvas.image)
 
 
 def _tint(colour: Colour, shift: NDArray[np.int64]) -> Colour:
@@ -87,115 +87,116 @@ def _cooking(stage: Stage, t: float) -> None:
     stage.disc(0.5, 0.5, 0.4, stage.palette[1])
     for a, r, phase, size in stage.dice[:34]:
         age = (t * 0.6 + phase) % 1
-        x = 0.5 + 0.33 * r * np.cos(6.28 * a + 0.3 * t) * stage.height / stage.width
+        x = 0.5 + 0.33 * r * np.cos(6.28 * a + 0.3 * t) * canvas.height / canvas.width
         y = 0.5 + 0.33 * r * np.sin(6.28 * a + 0.3 * t)
-        stage.disc(x, y, (0.015 + 0.05 * size) * age, stage.palette[2 if phase < 0.7 else 3])
+        canvas.disc(x, y, (0.015 + 0.05 * size) * age, canvas.palette[2 if phase < 0.7 else 3])
 
 
-def _gardening(stage: Stage, t: float) -> None:
+def _gardening(canvas: Canvas, t: float) -> None:
     """Stems that grow and put out leaves and flowers."""
-    stage.clear()
-    stage.box(0, 0.88, 1, 0.12, (92, 64, 40))
-    for x, tall, lean, bloom in stage.dice[:7]:
+    canvas.clear()
+    canvas.box(0, 0.88, 1, 0.12, (92, 64, 40))
+    for x, tall, lean, bloom in canvas.dice[:7]:
         grown = min(1.0, 0.25 + 0.22 * t) * (0.35 + 0.5 * tall)
         s = np.linspace(0, 1, 12)
         sway = 0.03 * np.sin(1.6 * t + 6 * lean)
         path = np.stack([x + (lean - 0.5) * 0.25 * s**2 + sway * s, 0.9 - grown * s], axis=1)
-        stage.line(path, stage.palette[2], width=3)
+        canvas.line(path, canvas.palette[2], width=3)
         for i, (px, py) in enumerate(path[2::2]):
-            stage.disc(px + 0.025 * (-1) ** i, py, 0.035, stage.palette[1])
-        stage.disc(float(path[-1, 0]), float(path[-1, 1]), 0.02 + 0.05 * bloom, stage.palette[3])
+            canvas.disc(px + 0.025 * (-1) ** i, py, 0.035, canvas.palette[1])
+        canvas.disc(float(path[-1, 0]), float(path[-1, 1]), 0.02 + 0.05 * bloom, canvas.palette[3])
 
 
-def _trains(stage: Stage, t: float) -> None:
+def _trains(canvas: Canvas, t: float) -> None:
     """Hills and houses pass by; a train with lit windows rolls through."""
-    stage.clear()
+    canvas.clear()
     xs = np.linspace(0, 6.28, 40)
-    stage.hill(0.5 + 0.08 * np.sin(xs + 0.4 * t + 6 * stage.dice[0, 0]), (88, 118, 98))
-    for x, tall, _, _ in stage.dice[:9]:
-        stage.box((x * 1.4 - 0.25 * t) % 1.4 - 0.2, 0.6 - 0.2 * tall, 0.1, 0.5, stage.palette[1])
-    start = (0.5 * t + stage.dice[10, 0]) % 1.6 - 0.8
+    canvas.hill(0.5 + 0.08 * np.sin(xs + 0.4 * t + 6 * canvas.dice[0, 0]), (88, 118, 98))
+    for x, tall, _, _ in canvas.dice[:9]:
+        canvas.box((x * 1.4 - 0.25 * t) % 1.4 - 0.2, 0.6 - 0.2 * tall, 0.1, 0.5, canvas.palette[1])
+    start = (0.5 * t + canvas.dice[10, 0]) % 1.6 - 0.8
     for wagon in range(4):
         left = start + 0.3 * wagon
-        stage.box(left, 0.66, 0.28, 0.16, stage.palette[2])
+        canvas.box(left, 0.66, 0.28, 0.16, canvas.palette[2])
         for window in range(4):
-            stage.box(left + 0.03 + 0.06 * window, 0.69, 0.035, 0.05, stage.palette[3])
-    stage.box(0, 0.83, 1, 0.03, (50, 50, 50))
+            canvas.box(left + 0.03 + 0.06 * window, 0.69, 0.035, 0.05, canvas.palette[3])
+    canvas.box(0, 0.83, 1, 0.03, (50, 50, 50))
 
 
-def _ocean(stage: Stage, t: float) -> None:
+def _ocean(canvas: Canvas, t: float) -> None:
     """Layers of waves under a pale sky."""
-    stage.clear()
-    stage.disc(0.2 + 0.6 * stage.dice[0, 0], 0.2, 0.09, stage.palette[3])
+    canvas.clear()
+    canvas.disc(0.2 + 0.6 * canvas.dice[0, 0], 0.2, 0.09, canvas.palette[3])
     xs = np.linspace(0, 1, 48)
     for layer in range(5):
-        phase, pace = 6.28 * stage.dice[layer, 1], 1.0 + stage.dice[layer, 2]
+        phase, pace = 6.28 * canvas.dice[layer, 1], 1.0 + canvas.dice[layer, 2]
         swell = 0.05 * np.sin(9 * xs + pace * t + phase) + 0.02 * np.sin(23 * xs - 2 * t)
         mix = layer / 4
         colour = tuple(
-            int(a + (b - a) * mix) for a, b in zip(stage.palette[1], stage.palette[2], strict=True)
+            int(a + (b - a) * mix)
+            for a, b in zip(canvas.palette[1], canvas.palette[2], strict=True)
         )
-        stage.hill(0.4 + 0.12 * layer + swell, (colour[0], colour[1], colour[2]))
+        canvas.hill(0.4 + 0.12 * layer + swell, (colour[0], colour[1], colour[2]))
 
 
-def _storms(stage: Stage, t: float) -> None:
+def _storms(canvas: Canvas, t: float) -> None:
     """Rain streaks below clouds, and now and then a flash."""
-    flash = np.sin(2.1 * t + 6.28 * stage.dice[0, 0]) > 0.96
-    stage.clear(2 if flash else 0)
-    for x, y, _, size in stage.dice[:12]:
-        stage.disc((x + 0.03 * t) % 1.2 - 0.1, 0.2 * y, 0.12 + 0.1 * size, stage.palette[1])
-    for x, y, fall, _ in stage.dice:
+    flash = np.sin(2.1 * t + 6.28 * canvas.dice[0, 0]) > 0.96
+    canvas.clear(2 if flash else 0)
+    for x, y, _, size in canvas.dice[:12]:
+        canvas.disc((x + 0.03 * t) % 1.2 - 0.1, 0.2 * y, 0.12 + 0.1 * size, canvas.palette[1])
+    for x, y, fall, _ in canvas.dice:
         top = (y + (1.2 + fall) * t) % 1.2 - 0.1
         left = (x - 0.1 * top) % 1
-        stage.line(np.array([[left, top], [left - 0.01, top + 0.07]]), stage.palette[2])
+        canvas.line(np.array([[left, top], [left - 0.01, top + 0.07]]), canvas.palette[2])
     if flash:
-        fork = np.cumsum(stage.dice[20:28, :2] * np.array([0.16, 0.16]) - [0.08, 0.0], axis=0)
-        stage.line(fork + np.array([0.5, 0.1]), stage.palette[3], width=3)
+        fork = np.cumsum(canvas.dice[20:28, :2] * np.array([0.16, 0.16]) - [0.08, 0.0], axis=0)
+        canvas.line(fork + np.array([0.5, 0.1]), canvas.palette[3], width=3)
 
 
 def _football(stage: Stage, t: float) -> None:
     """Draw a striped pitch with lines, two teams and a ball in flight."""
     stage.clear()
     for stripe in range(0, 8, 2):
-        stage.box(stripe / 8, 0, 1 / 8, 1, stage.palette[1])
-    stage.box(0.495, 0, 0.01, 1, stage.palette[2])
-    stage.disc(0.5, 0.5, 0.2, stage.palette[2])
-    stage.disc(0.5, 0.5, 0.185, stage.palette[0])
-    for i, (x, y, dx, dy) in enumerate(stage.dice[:14]):
-        team = stage.palette[3] if i % 2 else (40, 70, 200)
+        canvas.box(stripe / 8, 0, 1 / 8, 1, canvas.palette[1])
+    canvas.box(0.495, 0, 0.01, 1, canvas.palette[2])
+    canvas.disc(0.5, 0.5, 0.2, canvas.palette[2])
+    canvas.disc(0.5, 0.5, 0.185, canvas.palette[0])
+    for i, (x, y, dx, dy) in enumerate(canvas.dice[:14]):
+        team = canvas.palette[3] if i % 2 else (40, 70, 200)
         px, py = x + 0.12 * np.sin(t + 6 * dx), y + 0.12 * np.cos(t + 6 * dy)
-        stage.disc(px, py, 0.035, team)
-    bounce = abs(np.sin(2.2 * t + stage.dice[20, 0]))
-    stage.disc((0.3 * t + stage.dice[20, 1]) % 1, 0.8 - 0.5 * bounce, 0.03, (255, 255, 255))
+        canvas.disc(px, py, 0.035, team)
+    bounce = abs(np.sin(2.2 * t + canvas.dice[20, 0]))
+    canvas.disc((0.3 * t + canvas.dice[20, 1]) % 1, 0.8 - 0.5 * bounce, 0.03, (255, 255, 255))
 
 
-def _space(stage: Stage, t: float) -> None:
+def _space(canvas: Canvas, t: float) -> None:
     """Stars that fly by and a planet with a ring."""
-    stage.clear()
-    for angle, depth, phase, bright in stage.dice:
+    canvas.clear()
+    for angle, depth, phase, bright in canvas.dice:
         r = ((phase + 0.12 * t * (0.5 + depth)) % 1) ** 2 * 0.8
         level = int(90 + 165 * bright)
         x, y = 0.5 + r * np.cos(6.28 * angle), 0.5 + r * np.sin(6.28 * angle)
-        stage.disc(x, y, 0.004 + 0.008 * r, (level, level, 255))
-    x, y = 0.25 + 0.5 * stage.dice[0, 0] + 0.02 * t, 0.3 + 0.3 * stage.dice[1, 0]
-    stage.disc(x, y, 0.16, stage.palette[1])
-    stage.disc(x - 0.02, y - 0.02, 0.13, stage.palette[2])
+        canvas.disc(x, y, 0.004 + 0.008 * r, (level, level, 255))
+    x, y = 0.25 + 0.5 * canvas.dice[0, 0] + 0.02 * t, 0.3 + 0.3 * canvas.dice[1, 0]
+    canvas.disc(x, y, 0.16, canvas.palette[1])
+    canvas.disc(x - 0.02, y - 0.02, 0.13, canvas.palette[2])
     angles = np.linspace(0, 6.28, 40)
     ring = np.stack([x + 0.24 * np.cos(angles), y + 0.06 * np.sin(angles)], axis=1)
-    stage.line(ring, stage.palette[3], width=2)
+    canvas.line(ring, canvas.palette[3], width=2)
 
 
 def _maths(stage: Stage, t: float) -> None:
     """Draw a curve that draws itself on squared paper."""
     stage.clear()
     for i in range(1, 12):
-        stage.line(np.array([[i / 12, 0], [i / 12, 1]]), stage.palette[1])
-        stage.line(np.array([[0, i / 12], [1, i / 12]]), stage.palette[1])
-    p, q = 1 + int(stage.dice[0, 0] * 4), 2 + int(stage.dice[0, 1] * 5)
+        canvas.line(np.array([[i / 12, 0], [i / 12, 1]]), canvas.palette[1])
+        canvas.line(np.array([[0, i / 12], [1, i / 12]]), canvas.palette[1])
+    p, q = 1 + int(canvas.dice[0, 0] * 4), 2 + int(canvas.dice[0, 1] * 5)
     s = np.linspace(0, 6.28 * min(1.0, 0.15 + 0.28 * t), 160)
-    x = 0.5 + 0.4 * np.sin(p * s + stage.dice[1, 0] * 3)
-    stage.line(np.stack([x, 0.5 + 0.38 * np.sin(q * s)], axis=1), stage.palette[2], width=2)
-    stage.disc(float(x[-1]), 0.5 + 0.38 * float(np.sin(q * s[-1])), 0.03, stage.palette[3])
+    x = 0.5 + 0.4 * np.sin(p * s + canvas.dice[1, 0] * 3)
+    canvas.line(np.stack([x, 0.5 + 0.38 * np.sin(q * s)], axis=1), canvas.palette[2], width=2)
+    canvas.disc(float(x[-1]), 0.5 + 0.38 * float(np.sin(q * s[-1])), 0.03, canvas.palette[3])
 
 
 def _chess(stage: Stage, t: float) -> None:
@@ -203,26 +204,26 @@ def _chess(stage: Stage, t: float) -> None:
     for row in range(6):
         for column in range(8):
             dark = (row + column) % 2
-            stage.box(column / 8, row / 6, 1 / 8, 1 / 6, stage.palette[dark])
-    for i, (x, y, phase, _) in enumerate(stage.dice[:11]):
+            canvas.box(column / 8, row / 6, 1 / 8, 1 / 6, canvas.palette[dark])
+    for i, (x, y, phase, _) in enumerate(canvas.dice[:11]):
         moves = int(0.7 * t + phase * 3)
         column, row = (int(x * 8) + moves * (i % 3)) % 8, (int(y * 6) + moves) % 6
         cx, cy = (column + 0.5) / 8, (row + 0.5) / 6
         white = i % 2 == 0
-        stage.disc(cx, cy, 0.06, (250, 250, 240) if white else stage.palette[2])
-        stage.disc(cx, cy, 0.025, stage.palette[3])
+        canvas.disc(cx, cy, 0.06, (250, 250, 240) if white else canvas.palette[2])
+        canvas.disc(cx, cy, 0.025, canvas.palette[3])
 
 
-def _dance(stage: Stage, t: float) -> None:
+def _dance(canvas: Canvas, t: float) -> None:
     """Equaliser bars that jump on the beat under a strobing disc."""
-    stage.clear()
+    canvas.clear()
     pulse = np.exp(-((t * 2.1) % 1) * 4)
-    stage.disc(0.5, 0.35, 0.12 + 0.14 * float(pulse), stage.palette[2])
+    canvas.disc(0.5, 0.35, 0.12 + 0.14 * float(pulse), canvas.palette[2])
     for i in range(14):
-        a, b, c, _ = stage.dice[i]
+        a, b, c, _ = canvas.dice[i]
         level = 0.1 + 0.5 * abs(np.sin((3 + 4 * a) * t + 6 * b)) * (0.4 + 0.6 * pulse)
-        colour = stage.palette[1] if c < 0.6 else stage.palette[3]
-        stage.box(i / 14 + 0.008, 1 - level, 0.055, level, colour)
+        colour = canvas.palette[1] if c < 0.6 else canvas.palette[3]
+        canvas.box(i / 14 + 0.008, 1 - level, 0.055, level, colour)
 
 
 def _piano(stage: Stage, t: float) -> None:
@@ -232,17 +233,17 @@ def _piano(stage: Stage, t: float) -> None:
         column = int(x * 14)
         top = (y * 2 + 0.45 * t) % 2 - 0.9
         tall = 0.06 + 0.12 * length
-        stage.box(column / 14 + 0.01, top, 0.05, tall, stage.palette[2 if hand < 0.6 else 3])
+        canvas.box(column / 14 + 0.01, top, 0.05, tall, canvas.palette[2 if hand < 0.6 else 3])
     for key in range(14):
-        stage.box(key / 14, 0.78, 1 / 14 - 0.006, 0.22, stage.palette[1])
+        canvas.box(key / 14, 0.78, 1 / 14 - 0.006, 0.22, canvas.palette[1])
         if key % 7 not in {2, 6}:
-            stage.box(key / 14 + 0.045, 0.78, 0.045, 0.13, (10, 10, 10))
+            canvas.box(key / 14 + 0.045, 0.78, 0.045, 0.13, (10, 10, 10))
 
 
-def _arcade(stage: Stage, t: float) -> None:
+def _arcade(canvas: Canvas, t: float) -> None:
     """Conway's Life in coarse pixels, with a score bar."""
-    stage.clear()
-    cells = stage.grid
+    canvas.clear()
+    cells = canvas.grid
     for _ in range(int(t * 6)):
         around = sum(
             np.roll(cells, (dy, dx), (0, 1)).astype(int)
@@ -253,9 +254,9 @@ def _arcade(stage: Stage, t: float) -> None:
         cells = (around == 3) | (cells & (around == 2))
     rows, columns = cells.shape
     for row, column in np.argwhere(cells):
-        colour = stage.palette[1 + (row // 5 + column // 7) % 3]
-        stage.box(column / columns, row / rows, 0.8 / columns, 0.8 / rows, colour)
-    stage.box(0, 0, min(1.0, 0.1 + 0.2 * t), 0.05, stage.palette[3])
+        colour = canvas.palette[1 + (row // 5 + column // 7) % 3]
+        canvas.box(column / columns, row / rows, 0.8 / columns, 0.8 / rows, colour)
+    canvas.box(0, 0, min(1.0, 0.1 + 0.2 * t), 0.05, canvas.palette[3])
 
 
 SCENES: dict[str, Painter] = {

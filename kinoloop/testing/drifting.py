@@ -26,7 +26,7 @@ CATEGORIES = tuple(f"topic{i}" for i in range(6))
 
 
 @dataclass(frozen=True)
-class World:
+class DriftingWorld:
     """Tables as frames; `user_id` is text that must never reach a report."""
 
     events: pl.DataFrame
@@ -43,7 +43,7 @@ def make_world(
     drift_from: int | None = None,
     events_per_day: float = 1.5,
     strength: float = 1.0,
-) -> World:
+) -> DriftingWorld:
     """Users watch by taste; from day `drift_from` on they like topic0, skip and hold phones."""
     rng = np.random.default_rng(seed)
     topic = rng.integers(0, len(CATEGORIES), videos)
@@ -98,7 +98,7 @@ def make_world(
             "text": Modality(vectors.astype(np.float32), np.ones(videos, dtype=bool), "toy")
         },
     )
-    return World(events, frame, catalogue)
+    return DriftingWorld(events, frame, catalogue)
 
 
 def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
@@ -125,7 +125,7 @@ def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
     return Windows(periods=periods, events=events, videos=videos)
 
 
-def write_tables(world: World, root: Path) -> Tables:
+def write_tables(world: DriftingWorld, root: Path) -> Tables:
     """Write the events and videos as the Delta tables that ingest would have written."""
     events = world.events.with_columns(
         date=pl.col("timestamp").dt.date(), event_id=pl.int_range(pl.len()).cast(pl.String)
@@ -139,14 +139,14 @@ def write_tables(world: World, root: Path) -> Tables:
     return Tables(root)
 
 
-def write_landing(world: World, root: Path, *, name: str = "world") -> None:
+def write_landing(world: DriftingWorld, root: Path, *, name: str = "world") -> None:
     """Write the events and videos as files of a landing zone."""
     for kind, frame in (("videos", world.videos), ("events", world.events)):
         (root / kind).mkdir(parents=True, exist_ok=True)
         frame.write_parquet(root / kind / f"{name}.parquet")
 
 
-def histories_of(world: World, *, since: float = -1, until: float = 1000) -> Histories:
+def histories_of(world: DriftingWorld, *, since: float = -1, until: float = 1000) -> Histories:
     """One row a user; a video at most once; days since the start of the world."""
     micro = pl.col("timestamp").to_physical()
     events = (
@@ -167,7 +167,7 @@ def histories_of(world: World, *, since: float = -1, until: float = 1000) -> His
     )
 
 
-def champion_of(world: World, *, trained_days: int = 28) -> Champion:
+def champion_of(world: DriftingWorld, *, trained_days: int = 28) -> Champion:
     """Item-kNN, trained on the days before the current window."""
     catalogue = world.catalogue
     train = histories_of(world, until=trained_days)

@@ -6,7 +6,7 @@ import pytest
 
 from kinoloop.drift.base import Scene
 from kinoloop.drift.detect import Drift, DriftConfig, detect
-from kinoloop.drift.report import About, facts_of, render, verdict, write
+from kinoloop.drift.report import ReportFacts, facts_of, render, verdict, write
 from kinoloop.testing.drifting import make_world, windows_of
 
 NOW = datetime(2026, 2, 9, 12, 30, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def drift(world):
 
 @pytest.fixture(scope="module")
 def page(world, drift):
-    about = About(
+    about = ReportFacts(
         NOW, facts_of(windows_of(world)), "version 3 <b>", "1234.dir", 0.05, "A run was started."
     )
     return render(drift, about)
@@ -73,7 +73,7 @@ def test_every_test_has_a_row_with_its_threshold(page):
 
 
 def test_the_same_results_give_the_same_page(world, drift, page):
-    about = About(
+    about = ReportFacts(
         NOW, facts_of(windows_of(world)), "version 3 <b>", "1234.dir", 0.05, "A run was started."
     )
     assert render(drift, about) == page
@@ -81,7 +81,9 @@ def test_the_same_results_give_the_same_page(world, drift, page):
 
 def test_no_results_are_said_so():
     nothing = Drift((), fired=False)
-    page = render(nothing, About(NOW, facts_of(None), "", "1234.dir", 0.05, "Nothing was done."))
+    page = render(
+        nothing, ReportFacts(NOW, facts_of(None), "", "1234.dir", 0.05, "Nothing was done.")
+    )
     why = "Not enough data to look for drift: none of the "
     assert verdict(nothing).startswith(why)
     assert "next: kinoloop ingest of more events, or lower min_users" in verdict(nothing)

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from kinoloop.errors import DataError
 from kinoloop.ranking.config import GROUPS, RankerConfig
 from kinoloop.ranking.fitting import fit_ranker
-from kinoloop.ranking.network import Head, profile
+from kinoloop.ranking.network import RankerHead, profile
 from kinoloop.ranking.ranker import Ranker
 from tests.ranking.conftest import SMALL, TEST_FROM, VALIDATION_FROM
 
@@ -52,7 +52,7 @@ def test_the_arrays_compute_what_the_network_computes(windows, catalogue):
     config = RankerConfig(**{**SMALL, "groups": GROUPS, "text_dim": 4, "epochs": 1})
     found = fit_ranker(config, windows, catalogue)
     pairs, state = found.test.pairs, found.ranker._state
-    head = Head(
+    head = RankerHead(
         found.test.features.shape[1], 8, projection=4, hidden=config.hidden, dropout=0.0
     ).eval()
     head.load_state_dict(

@@ -9,7 +9,7 @@ from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import text_space
 from kinoloop.errors import ConfigError
 from kinoloop.models.transformer.config import BackboneConfig
-from kinoloop.models.transformer.policies import Tuned, weights_dtype
+from kinoloop.models.transformer.policies import FineTuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig, RankerConfig
 from kinoloop.ranking.fitting import fit_ranker, text_vectors
 from kinoloop.ranking.language import Language
@@ -82,7 +82,7 @@ def test_what_is_trained_is_float32_and_what_is_not_is_half_on_a_gpu(model, tune
     on_a_gpu = weights_dtype(policy, torch.bfloat16)
     assert on_a_gpu == (torch.bfloat16 if frozen else torch.float32)
     half = AutoModel.from_pretrained(model, dtype=torch.bfloat16)
-    tuned = Tuned(half, policy, steps=20, reads_words=True)
+    tuned = FineTuned(half, policy, steps=20, reads_words=True)
     trained = {p.dtype for p in tuned.parameters() if p.requires_grad}
     assert trained == (set() if tune == "head" else {torch.float32})
     if frozen:

@@ -11,7 +11,7 @@ from filelock import FileLock
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.connection import Connection
-from kinoloop.registry.copies import Served, prune, remember, remembered
+from kinoloop.registry.copies import ServedRelease, prune, remember, remembered
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Signer, Trust
 from tests.release import tiny
@@ -144,9 +144,9 @@ def test_the_same_bundle_under_another_key_is_another_version(
 def test_prune_keeps_what_served_last(registry, version, tmp_path):
     cache = tmp_path / "cache"
     registry.download(version, cache, trust=tiny.TRUST)
-    remember(cache, Served(version.digest, version.version, version.run_id))
+    remember(cache, ServedRelease(version.digest, version.version, version.run_id))
     assert prune(cache, set()) == 0
-    assert remembered(cache) == [Served(version.digest, version.version, version.run_id)]
+    assert remembered(cache) == [ServedRelease(version.digest, version.version, version.run_id)]
 
 
 def test_another_bundle_in_the_artifact_store_is_refused(registry, version, make_bundle, tmp_path):

@@ -25,7 +25,7 @@ from kinoloop.models.base import State
 from kinoloop.models.transformer import attention
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.config import BackboneConfig
-from kinoloop.models.transformer.policies import Tuned, drop_words, weights_dtype
+from kinoloop.models.transformer.policies import FineTuned, drop_words, weights_dtype
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,7 +68,7 @@ class Backbone(nn.Module):
         self.pretrained = config.checkpoint is not None
         model = _from_scratch(shape) if not self.pretrained else _from_checkpoint(shape, config)
         self.config = model.config
-        self.tuned = Tuned(model, config, steps=steps)
+        self.tuned = FineTuned(model, config, steps=steps)
         width = int(model.config.hidden_size)
         self.enter = nn.Linear(shape.dim, width) if self.pretrained else nn.Identity()
         self.leave = nn.Linear(width, shape.dim) if self.pretrained else nn.Identity()

@@ -30,7 +30,7 @@ def weights_dtype(config: BackboneConfig, native: torch.dtype) -> torch.dtype:
     return native if config.tune in ("head", "lora", "adalora") else torch.float32
 
 
-class Tuned(nn.Module):
+class FineTuned(nn.Module):
     """A pretrained model under a policy; what is trained of it is float32.
 
     Args:
