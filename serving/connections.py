@@ -57,7 +57,7 @@ class Connections:
         self.idle(connection)
         return True
 
-    def idle(self, connection: Connection) -> None:
+    def idle(self, connection: OpenConnection) -> None:
         """Note that it waits for a request from now on."""
         if connection in self.open:
             self._idle[connection] = None
@@ -66,7 +66,7 @@ class Connections:
         """Its request has arrived."""
         self._idle.pop(connection, None)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: OpenConnection) -> None:
         """Note that it is closed."""
         self.open.discard(connection)
         self.busy(connection)

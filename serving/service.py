@@ -23,7 +23,7 @@ from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
-from serving import messages, metrics, protocol, spare, startup
+from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
 from serving.config import ServingConfig
 from serving.connections import Connections
@@ -68,7 +68,7 @@ class Kinoloop:
     """Recommends videos, finds similar ones, searches, and learns from feedback at once."""
 
     def __init__(self) -> None:
-        place = spare.Place(config.workers)
+        place = standby.Place(config.workers)
         place.take(prepare=startup.prepare_process)
         folder = environment.state_dir / "serving"
         self._interest = read_section("interest", InterestConfig, environment.settings_file)
@@ -96,7 +96,7 @@ class Kinoloop:
     @staticmethod
     def prepare() -> None:
         """Once, before the workers are started."""
-        spare.prepare()
+        standby.prepare()
 
     @property
     def in_service(self) -> "InService | None":

@@ -29,7 +29,7 @@ def prepare_process() -> None:
     import torch  # here and not above: the process that only watches the workers needs none
     from threadpoolctl import threadpool_limits
 
-    import kinoloop.registry.client  # noqa: F401 (a spare worker has imported all it will need)
+    import kinoloop.registry.client  # noqa: F401 (a standby worker has imported all it will need)
     import serving.champion_watcher  # noqa: F401 (same)
 
     torch.set_num_threads(1)

@@ -32,9 +32,9 @@ def make_shard(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> 
     Returns:
         Arrow streams by table.
     """
-    from kinoloop.extraction.apart import make_apart
+    from kinoloop.extraction.remote import make_remotely
 
-    return make_apart(shard, config, fingerprints)
+    return make_remotely(shard, config, fingerprints)
 
 
 def plan_extraction(

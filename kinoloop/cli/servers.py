@@ -1,9 +1,9 @@
 """Start server processes, wait until they answer, and stop them all, whatever happens.
 
-Every server runs on a leash (`leash.py`) in its own process group: Ctrl-C in the terminal reaches
-only us, and if we are killed without warning the leash notices and ends what it holds. Output goes
-to one log file a server; nothing of it is lost and nothing of it clutters the terminal. A server
-that is slow but shows signs of life is waited for, whatever the clock says.
+Every server runs under a supervisor (`supervisor.py`) in its own process group: Ctrl-C in the
+terminal reaches only us, and if we are killed without warning the supervisor notices and ends what
+it holds. Output goes to one log file a server; nothing of it is lost and nothing of it clutters the
+terminal. A server that is slow but shows signs of life is waited for, whatever the clock says.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from kinoloop.ownership import Owner
 
 logger = logging.getLogger(__name__)
 
-LEASH = Path(__file__).with_name("leash.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 POLL_S = 0.2
 PROGRESS_S = 10.0
 ANSWER_S = 30.0
 SIGN_OF_LIFE_S = 0.5  # seconds of CPU time that a process which only sleeps does not use
-STOP_S = 30.0  # longer than the leash takes at worst
+STOP_S = 30.0  # longer than the supervisor takes at worst
 LOG_TAIL_LINES = 12
 
 
@@ -122,7 +122,7 @@ class Servers:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self.log_file(server.name).open("wb")
         process = subprocess.Popen(  # noqa: S603 (our own command)
-            [sys.executable, "-P", str(LEASH), *server.command],
+            [sys.executable, "-P", str(SUPERVISOR), *server.command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -185,7 +185,7 @@ class Servers:
         """Stop all servers, the last one first, and wait for them."""
         for running in reversed(self._running.values()):
             if running.process.stdin is not None:
-                running.process.stdin.close()  # the leash lets go
+                running.process.stdin.close()  # the supervisor lets go
         for running in reversed(self._running.values()):
             try:
                 running.process.wait(timeout=STOP_S)

@@ -160,7 +160,8 @@ def prefect_server(environment: Environment) -> Server:
     return Server(
         name="prefect",
         command=_python(
-            "uvicorn", "--factory", "kinoloop.cli.guard:prefect_app", "--log-level", "warning",
+            "uvicorn", "--factory", "kinoloop.cli.prefect_app:prefect_app",
+            "--log-level", "warning",
             "--host", environment.host, "--port", str(environment.prefect_port),
         ),
         variables={

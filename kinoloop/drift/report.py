@@ -69,7 +69,7 @@ def lacking(drift: Drift) -> dict[str, str]:
     return {r.name: r.measurement.said for r in drift.results if r.outcome == "not enough data"}
 
 
-def render(drift: Drift, about: About) -> str:
+def render(drift: Drift, about: ReportFacts) -> str:
     """Render the report as HTML."""
     fired = [result for result in drift.results if result.outcome == "fired"]
     reasons = "".join(

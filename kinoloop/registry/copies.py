@@ -42,7 +42,7 @@ def remember(cache_dir: Path, served: ServedRelease) -> None:
     durable.write_json(cache_dir / NOTE, document)
 
 
-def remembered(cache_dir: Path) -> list[Served]:
+def remembered(cache_dir: Path) -> list[ServedRelease]:
     """Read what was in service here, newest first; what cannot be read is passed over."""
     try:
         document = json.loads((cache_dir / NOTE).read_bytes())

@@ -80,12 +80,12 @@ def _tint(colour: Colour, shift: NDArray[np.int64]) -> Colour:
     return red, green, blue
 
 
-def _cooking(stage: Stage, t: float) -> None:
+def _cooking(canvas: Canvas, t: float) -> None:
     """Draw a pan from above in which things bubble."""
-    stage.clear()
-    stage.disc(0.5, 0.5, 0.46, (30, 28, 28))
-    stage.disc(0.5, 0.5, 0.4, stage.palette[1])
-    for a, r, phase, size in stage.dice[:34]:
+    canvas.clear()
+    canvas.disc(0.5, 0.5, 0.46, (30, 28, 28))
+    canvas.disc(0.5, 0.5, 0.4, canvas.palette[1])
+    for a, r, phase, size in canvas.dice[:34]:
         age = (t * 0.6 + phase) % 1
         x = 0.5 + 0.33 * r * np.cos(6.28 * a + 0.3 * t) * canvas.height / canvas.width
         y = 0.5 + 0.33 * r * np.sin(6.28 * a + 0.3 * t)
@@ -154,9 +154,9 @@ def _storms(canvas: Canvas, t: float) -> None:
         canvas.line(fork + np.array([0.5, 0.1]), canvas.palette[3], width=3)
 
 
-def _football(stage: Stage, t: float) -> None:
+def _football(canvas: Canvas, t: float) -> None:
     """Draw a striped pitch with lines, two teams and a ball in flight."""
-    stage.clear()
+    canvas.clear()
     for stripe in range(0, 8, 2):
         canvas.box(stripe / 8, 0, 1 / 8, 1, canvas.palette[1])
     canvas.box(0.495, 0, 0.01, 1, canvas.palette[2])
@@ -186,9 +186,9 @@ def _space(canvas: Canvas, t: float) -> None:
     canvas.line(ring, canvas.palette[3], width=2)
 
 
-def _maths(stage: Stage, t: float) -> None:
+def _maths(canvas: Canvas, t: float) -> None:
     """Draw a curve that draws itself on squared paper."""
-    stage.clear()
+    canvas.clear()
     for i in range(1, 12):
         canvas.line(np.array([[i / 12, 0], [i / 12, 1]]), canvas.palette[1])
         canvas.line(np.array([[0, i / 12], [1, i / 12]]), canvas.palette[1])
@@ -199,7 +199,7 @@ def _maths(stage: Stage, t: float) -> None:
     canvas.disc(float(x[-1]), 0.5 + 0.38 * float(np.sin(q * s[-1])), 0.03, canvas.palette[3])
 
 
-def _chess(stage: Stage, t: float) -> None:
+def _chess(canvas: Canvas, t: float) -> None:
     """Draw a board on which pieces hop from square to square."""
     for row in range(6):
         for column in range(8):
@@ -226,10 +226,10 @@ def _dance(canvas: Canvas, t: float) -> None:
         canvas.box(i / 14 + 0.008, 1 - level, 0.055, level, colour)
 
 
-def _piano(stage: Stage, t: float) -> None:
+def _piano(canvas: Canvas, t: float) -> None:
     """Draw notes that fall onto a keyboard."""
-    stage.clear()
-    for x, y, length, hand in stage.dice[:40]:
+    canvas.clear()
+    for x, y, length, hand in canvas.dice[:40]:
         column = int(x * 14)
         top = (y * 2 + 0.45 * t) % 2 - 0.9
         tall = 0.06 + 0.12 * length

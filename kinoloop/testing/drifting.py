@@ -101,7 +101,7 @@ def make_world(
     return DriftingWorld(events, frame, catalogue)
 
 
-def windows_of(world: World, *, days: int = 35, length: int = 7) -> Windows:
+def windows_of(world: DriftingWorld, *, days: int = 35, length: int = 7) -> Windows:
     """Return the windows that `load_windows` would read from the tables of this world."""
     periods = tuple(
         Span(START + timedelta(days=d), START + timedelta(days=d + length))

@@ -173,8 +173,8 @@ def test_progress_is_told_while_a_server_starts(monkeypatch, port, tmp_path):
 def test_what_a_killed_command_left_is_ended_by_the_next_one(command, port, tmp_path):
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path / "logs"), *command])
     child = _pid(tmp_path / "child.pid")
-    leash = psutil.Process(psutil.Process(child).ppid()).parent()
-    for process in (leash.pid, owner.pid):  # as if by `killall -9`: nobody is left to clear up
+    supervisor = psutil.Process(psutil.Process(child).ppid()).parent()
+    for process in (supervisor.pid, owner.pid):  # as if by `killall -9`: nobody is left to clear up
         os.kill(process, signal.SIGKILL)
     owner.wait()
     assert psutil.pid_exists(child)

@@ -105,7 +105,7 @@ def up(tmp_path, ports):
     up = _Up(tmp_path, ports)
     yield up
     if up.process.poll() is None:
-        up.process.kill()  # the leashes notice
+        up.process.kill()  # the supervisors notice
         up.process.wait()
 
 
@@ -123,7 +123,7 @@ def test_up_starts_everything_runs_again_what_a_power_cut_ended_and_leaves_nothi
     assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 403
     addresses = re.findall(r"http://127\.0\.0\.1:(\d+)", up.said)
     assert set(map(str, ports.values())) <= set(addresses)
-    assert len(up.below) >= 8  # a leash and a server each, at least
+    assert len(up.below) >= 8  # a supervisor and a server each, at least
 
     with _prefect(ports, state) as client:
         assert {deployment.name for deployment in client.read_deployments()} == FLOWS

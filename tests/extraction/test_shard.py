@@ -3,10 +3,10 @@ import pytest
 
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
 from kinoloop.errors import ConfigError, MediaError
-from kinoloop.extraction.apart import make_apart
 from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.pending import Task
 from kinoloop.extraction.products import VectorProduct, make_products
+from kinoloop.extraction.remote import make_remotely
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Made, Shard, cut, make
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia
@@ -145,13 +145,13 @@ def test_words_are_cut_apart_from_what_must_be_decoded_and_come_first():
 
 def test_worker_that_would_make_other_vectors_is_refused(world):
     with pytest.raises(ConfigError, match=r"the plan wants \['x'\]: its model files or library"):
-        make_apart(Shard(0, (), decodes=False), world.config, ["x"])
+        make_remotely(Shard(0, (), decodes=False), world.config, ["x"])
 
 
 def test_shard_without_media_is_made_apart_without_a_decoder(world):
     prints = [product.fingerprint for product in make_products(world.config)]
     item = Item("t", "jazz", None, None, None, None, "", "", "h", "")
-    parts = make_apart(
+    parts = make_remotely(
         Shard(0, (Task(item, (0, 1, 2), False, ""),), decodes=False), world.config, prints
     )
     frame = pl.read_ipc_stream(parts["features"])

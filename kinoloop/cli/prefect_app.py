@@ -1,6 +1,6 @@
 """The door of our Prefect server: it answers to its own names, and to its own pages only.
 
-    uvicorn --factory kinoloop.cli.guard:prefect_app
+    uvicorn --factory kinoloop.cli.prefect_app:prefect_app
 
 Prefect checks the token, but not by what name it was called (DNS rebinding), nor where a WebSocket
 comes from. Both are checked here before Prefect sees the request: `Host` must be one of the allowed

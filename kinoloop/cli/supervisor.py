@@ -1,11 +1,11 @@
-"""Run a command on a leash: it and all that it starts end when the owner lets go.
+"""Run a command under supervision: it and all that it starts end when the owner lets go.
 
-    python leash.py COMMAND…          # owner holds the other end of standard input
+    python supervisor.py COMMAND…          # owner holds the other end of standard input
 
 Letting go is closing standard input, which also happens when the owner is killed without warning,
 or a SIGTERM. The command is asked to stop (SIGTERM) and waited for; descendants that it leaves
-behind are asked, too, and at last killed. Where the leash itself is killed, Linux asks the command
-to stop. Run as a script: it needs psutil and nothing of Kinoloop.
+behind are asked, too, and at last killed. Where the supervisor itself is killed, Linux asks the
+command to stop. Run as a script: it needs psutil and nothing of Kinoloop.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import psutil
 
 GRACE_S = 15.0  # for the command itself
 REST_S = 5.0  # for what it leaves behind, twice
-PR_SET_PDEATHSIG = 1  # linux/prctl.h: the kernel signals the command when the leash is gone
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: the kernel signals the command when the supervisor is gone
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h: orphans of the command become ours, so none is lost
 
 
@@ -38,7 +38,7 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
     status, child = 0, None
     try:
-        child = psutil.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_leash)
+        child = psutil.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_supervisor)
         threading.Thread(target=_watch_owner, daemon=True).start()
         status = child.wait()
     except _LetGo:
@@ -53,7 +53,7 @@ def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _end_with_leash() -> None:
+def _end_with_supervisor() -> None:
     if sys.platform == "linux":
         _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -5,7 +5,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from kinoloop.cli.guard import Guard
+from kinoloop.cli.prefect_app import Guard
 
 HOME = "127.0.0.1:4200"
 

@@ -1,11 +1,11 @@
-"""Spare workers: a worker that dies is replaced at once by one that has started already.
+"""Standby workers: a worker that dies is replaced at once by one that has started already.
 
 A new process takes seconds before it can answer, nearly all of it imports, and on a busy machine
 several times that; and BentoML looks only every ten seconds whether a worker has died. So there are
 more processes than workers. As many as there are workers hold a place, a file lock that the kernel
 takes away from a process the moment it dies, however it dies. The others have imported everything
 and wait for a place; they hold no release and answer nobody. What BentoML starts in the place of
-the dead one is the next spare.
+the dead one is the next standby worker.
 """
 
 import atexit
@@ -22,7 +22,7 @@ from pathlib import Path
 FOLDER = "KINOLOOP_WORKER_PLACES"
 """Variable that names the folder of the locks; the process that starts the workers sets it."""
 
-READY, SPARE = "ready", "spare.lock"
+READY, STANDBY = "ready", "standby.lock"
 LOOK_S = 0.1
 
 
@@ -43,20 +43,20 @@ class Place:
     def __init__(self, workers: int) -> None:
         self._folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
         self._workers = workers
-        self._held = self._folder is None  # started by something else: there are no spares
+        self._held = self._folder is None  # started by something else: there are no standby workers
         self._parent = os.getppid()
 
     def take(self, *, prepare: Callable[[], None]) -> None:
         """Return once this process has a place.
 
         Args:
-            prepare: What a spare can do before it has one, such as imports. It does so once the
-                others serve: beside them it would only make them late.
+            prepare: What a standby worker can do before it has one, such as imports. It does so
+                once the others serve: beside them it would only make them late.
         """
         with _interruptible():
-            while not (self._spares_are_dead() and self._take()) and not self._all_ready():
+            while not (self._standbys_are_dead() and self._take()) and not self._all_ready():
                 self._look_later()
-            with self._as_spare():
+            with self._as_standby():
                 prepare()
                 while not self._take():
                     self._look_later()
@@ -79,12 +79,12 @@ class Place:
         self._held = self._held or any(map(self._lock, range(self._workers)))
         return self._held
 
-    def _spares_are_dead(self) -> bool:
+    def _standbys_are_dead(self) -> bool:
         """Whether nobody is nearer to a free place than one who has just started."""
         if self._held:
             return True
         assert self._folder is not None
-        with (self._folder / SPARE).open("a") as lock:
+        with (self._folder / STANDBY).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -92,13 +92,13 @@ class Place:
         return True
 
     @contextmanager
-    def _as_spare(self) -> Iterator[None]:
+    def _as_standby(self) -> Iterator[None]:
         """Show those who start later that they are not the next, unless this is a worker."""
         if self._held:
             yield
             return
         assert self._folder is not None
-        with (self._folder / SPARE).open("a") as lock:
+        with (self._folder / STANDBY).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield
 

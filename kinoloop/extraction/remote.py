@@ -1,4 +1,4 @@
-"""Make one shard away from the process that holds the plan: on a Ray worker, on another machine.
+"""Make one shard far from the process that holds the plan: on a Ray worker, on another machine.
 
 What comes in is a shard and the settings, what goes out are Arrow streams. Models are loaded once a
 process. Media is opened where the shard is made: its path or URL must mean the same file there.
@@ -18,7 +18,7 @@ from kinoloop.media.fetch import Fetcher
 from kinoloop.media.guard import DecoderPool
 
 
-def make_apart(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> dict[str, bytes]:
+def make_remotely(shard: Shard, config: ExtractConfig, fingerprints: list[str]) -> dict[str, bytes]:
     """Make a shard with what this process has.
 
     Args:
