@@ -47,8 +47,10 @@ def _encoders(config: Any) -> None:  # noqa: ANN401 (an ExtractConfig)
 
 
 def _candidates(config: Any) -> None:  # noqa: ANN401 (a RetrainConfig)
+    from kinoloop.evaluation.metrics.base import metrics_of
     from kinoloop.training.model_selection import build_candidate
 
+    metrics_of(config.extra_metrics)
     for settings in config.candidates:
         build_candidate(settings, seed=config.seed)
 

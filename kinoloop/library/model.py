@@ -1,6 +1,6 @@
 """A recommender as a caller sees it: frames in, frames out, with the caller's own ids."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -118,9 +118,7 @@ class Model:
         allowed = self._allowed(exclude, where)
         hidden = asked.seen if exclude_seen else [row[:0] for row in asked.seen]
         tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=_number(k))
-        rows = [self._rows(top).insert_column(0, _named(name, top)) for name, top in zip(
-            asked.names, tops, strict=True)]  # fmt: skip
-        return pl.concat([pl.DataFrame(schema=SLATES), *rows])
+        return _frame(asked.names, tops, self.videos["video_id"])
 
     def similar(
         self,
@@ -146,7 +144,8 @@ class Model:
         """
         slates = self._fitted_slates
         video = int(self.recommender.catalogue.ids.require([str(video_id)])[0])
-        return self._rows(slates.similar(video, self._allowed(exclude, where), k=_number(k)))
+        top = slates.similar(video, self._allowed(exclude, where), k=_number(k))
+        return _frame([video_id], [top], self.videos["video_id"]).drop("user_id")
 
     def save(self, folder: str | Path) -> None:
         """Write a release bundle: what the service opens, with digests and without pickle.
@@ -192,12 +191,6 @@ class Model:
         listed = [exclude] if isinstance(exclude, str) else [str(video) for video in exclude]
         allowed[catalogue.ids.require(listed)] = False
         return allowed
-
-    def _rows(self, top: Top) -> pl.DataFrame:
-        videos, scores = top
-        ids = self.recommender.catalogue.ids.externals(videos)
-        columns = {"rank": np.arange(1, len(ids) + 1), "video_id": ids, "score": scores}
-        return pl.DataFrame(columns, schema={n: SLATES[n] for n in columns})
 
     def __repr__(self) -> str:
         kind = self.recommender.config.kind
@@ -253,5 +246,16 @@ def _number(k: int) -> int:
     return k
 
 
-def _named(name: str, top: Top) -> pl.Series:
-    return pl.Series("user_id", [name], pl.String).new_from_index(0, len(top[0]))
+def _frame(names: Sequence[str], tops: Sequence[Top], video_ids: pl.Series) -> pl.DataFrame:
+    """Slates below each other."""
+    lengths = [len(videos) for videos, _ in tops]
+    flat = np.concatenate([np.empty(0, dtype=np.int64), *(videos for videos, _ in tops)])
+    scores = np.concatenate([np.empty(0, dtype=np.float32), *(scores for _, scores in tops)])
+    ranks = np.concatenate([np.empty(0, dtype=np.int64), *map(np.arange, lengths)]) + 1
+    columns = {
+        "user_id": pl.Series(names, dtype=pl.String).gather(np.repeat(range(len(names)), lengths)),
+        "rank": ranks,
+        "video_id": video_ids.gather(flat),
+        "score": scores,
+    }
+    return pl.DataFrame(columns, schema=SLATES)

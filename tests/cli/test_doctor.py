@@ -91,6 +91,7 @@ def test_settings_with_an_unknown_section_are_broken(environment, tmp_path):
         ('[ingest.rules]\nodd_rule = "warn"\n', "no rule is called 'odd_rule'"),
         ('[[extract.encoders]]\nkind = "minilm"\nodd_key = 1\n', "odd_key"),
         ('[[retrain.candidates]]\nkind = "popularity"\nodd_key = 1\n', "odd_key"),
+        ('[retrain]\nextra_metrics = ["odd"]\n', "no metric is called 'odd'"),
         ('[[drift.tests]]\nkind = "activity"\nodd_key = 1\n', "odd_key"),
     ],
 )
