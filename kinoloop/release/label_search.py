@@ -5,6 +5,9 @@ says nothing answers through what its pictures showed. The score of a video is t
 labels of label score × how far the query's cosine to the label's name exceeds θ, at most 1; θ is
 what only one in twenty pairs of different labels exceed (0.43 among the shipped ones in the
 packaged text model).
+
+Names of things that pictures show (facet `shows`) are as good as words of a title: what a video
+means to a query is the nearer one of its text and of the nearest thing that it shows.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +17,12 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kinoloop.semantics.shown import FACET
+
 RELATED = 0.95
 """Share of pairs of different labels whose names are less related than a query must be to count."""
+
+_ROW = {"row": pl.Int64, "facet": pl.String, "label": pl.String, "score": pl.Float32}
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -35,7 +42,7 @@ class LabelSearch:
             .drop_nulls("labels")
             .unnest("labels")
             if labels is not None
-            else pl.DataFrame(schema={"row": pl.Int64, "label": pl.String, "score": pl.Float32})
+            else pl.DataFrame(schema=_ROW)
         )
         self.names: list[str] = sorted(rows["label"].unique())
         column = {name: i for i, name in enumerate(self.names)}
@@ -43,6 +50,9 @@ class LabelSearch:
         shape = (n_videos, len(self.names))
         scores = rows["score"].to_numpy().astype(np.float32)
         self._matrix = sp.csr_array((scores, (rows["row"].to_numpy(), columns)), shape=shape)
+        things = (rows["facet"] == FACET).to_numpy()
+        places = (rows["row"].to_numpy()[things], columns[things])
+        self._shown = sp.csr_array((np.ones(things.sum(), np.float32), places), shape=shape)
         self._named: tuple[NDArray[np.float32], np.float32] | None = None  # vectors and θ
 
     def score(self, query: NDArray[np.float32], encode: Encode) -> NDArray[np.float32]:
@@ -54,13 +64,34 @@ class LabelSearch:
         """
         if not self.names:
             return np.zeros(self._matrix.shape[0], dtype=np.float32)
+        vectors, usual = self._encoded(encode)
+        near = np.maximum(vectors @ query - usual, 0) / (1 - usual)
+        found: NDArray[np.float32] = np.minimum(self._matrix @ near, 1).astype(np.float32)
+        return found
+
+    def nearest_shown(self, query: NDArray[np.float32], encode: Encode) -> NDArray[np.float32]:
+        """Cosine of a query and the nearest thing that each video shows, (n_videos,) float32.
+
+        0 where it shows nothing, or nothing near.
+
+        Args:
+            query: (dim,) its vector, unit length.
+            encode: Encodes the names of the labels, once.
+        """
+        if not self._shown.nnz:
+            return np.zeros(self._shown.shape[0], dtype=np.float32)
+        cosines = self._encoded(encode)[0] @ query
+        nearest = self._shown.multiply(cosines[None]).max(axis=1).toarray()
+        found: NDArray[np.float32] = np.maximum(nearest, 0).ravel().astype(np.float32)
+        return found
+
+    def _encoded(self, encode: Encode) -> tuple[NDArray[np.float32], np.float32]:
+        """Vectors of the names, and θ."""
         named = self._named
         if named is None:
             vectors = encode(self.names)
             named = self._named = vectors, _usual(vectors)  # at once: threads may ask meanwhile
-        near = np.maximum(named[0] @ query - named[1], 0) / (1 - named[1])
-        found: NDArray[np.float32] = np.minimum(self._matrix @ near, 1).astype(np.float32)
-        return found
+        return named
 
 
 def _usual(vectors: NDArray[np.float32]) -> np.float32:

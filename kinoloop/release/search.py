@@ -65,7 +65,8 @@ class Search:
             return lexical, lexical
         encode = partial(_encode, encoder)
         asked = encode([query])[0]
-        meaning = self._text.vectors @ asked
+        shown = self._labels.nearest_shown(asked, encode)
+        meaning = np.maximum(self._text.vectors @ asked, shown)
         scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
         scores += np.float32(LABEL_SHARE) * self._labels.score(asked, encode)
         return scores, lexical

@@ -12,9 +12,9 @@ from tests.release import tiny
 NAMES = ["calm", "nature"]
 
 
-def labels(*rows):
+def labels(*rows, facet="topic"):
     full = [
-        [{"facet": "topic", "label": label, "score": s, "evidence": "words"} for label, s in row]
+        [{"facet": facet, "label": label, "score": s, "evidence": "words"} for label, s in row]
         for row in rows
     ]
     return pl.Series("labels", full, dtype=LABELS["labels"])
@@ -50,7 +50,19 @@ def test_names_are_encoded_once():
 def test_a_catalogue_without_labels_scores_nothing():
     query = np.array([1, 0, 0], dtype=np.float32)
     for column in (None, labels([], [])):
-        assert LabelSearch(column, 2).score(query, encode).tolist() == [0, 0]
+        search = LabelSearch(column, 2)
+        assert search.score(query, encode).tolist() == [0, 0]
+        assert search.nearest_shown(query, encode).tolist() == [0, 0]
+
+
+def test_the_nearest_thing_that_a_video_shows_counts_whatever_else_it_shows():
+    both = np.array([0.8, 0.6, 0], dtype=np.float32)
+    rows = ([("calm", 0.4), ("nature", 0.9)], [("nature", 0.4)], [], [("else", 0.9)])
+    shown = LabelSearch(labels(*rows, facet="shows"), 4).nearest_shown(both, encode)
+    np.testing.assert_allclose(shown, [0.8, 0.6, 0, 0], atol=1e-6)
+    against = np.array([-1, 0, 0], dtype=np.float32)
+    assert LabelSearch(labels(*rows, facet="shows"), 4).nearest_shown(against, encode).max() == 0
+    assert LabelSearch(labels(*rows), 4).nearest_shown(both, encode).tolist() == [0] * 4
 
 
 @pytest.fixture
