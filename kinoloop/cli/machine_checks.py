@@ -124,6 +124,23 @@ def picture_model(_environment: Environment) -> Iterator[Finding]:
         yield Finding("Picture model", State.OK, f"EfficientNet-Lite0, {WEIGHTS.requirement}")
 
 
+def speech_model(_environment: Environment) -> Iterator[Finding]:
+    """Check that the packaged speech model, an extra, is the official one where it is installed."""
+    from kinoloop.extraction.config import SpeechConfig
+    from kinoloop.extraction.packaged_speech import NAME, identify
+
+    try:
+        identify(SpeechConfig(model=NAME))
+    except MissingPackageError:
+        seen = f'not installed: [extract.speech] model = "{NAME}" would hear nothing'
+        yield Finding("Speech model", State.OK, f"{seen} (`pip install 'kinoloop[speech]'`)")
+    except ConfigError as err:
+        fix = "`pip install --force-reinstall 'kinoloop[speech]'`"
+        yield Finding("Speech model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Speech model", State.OK, f"Whisper {NAME}, official weights")
+
+
 def room(environment: Environment) -> Iterator[Finding]:
     """Disk and memory."""
     for name, folder in (("Data", environment.data_dir), ("State", environment.state_dir)):

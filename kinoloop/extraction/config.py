@@ -31,7 +31,10 @@ class RayConfig(Config):
 class SpeechConfig(Config):
     """Which model listens where there are no words."""
 
-    model: str = Field(default="", description="Hub name or folder; empty: nobody listens.")
+    model: str = Field(
+        default="",
+        description="`tiny.en` (a package), hub name or folder; empty: nobody listens.",
+    )
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
     language: str = Field(
         default="", description="Spoken, such as `en`; empty: the model finds out."

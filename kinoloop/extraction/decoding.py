@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from kinoloop.errors import MediaError
 from kinoloop.extraction.inventory import Item
 from kinoloop.extraction.rows import Decoded
-from kinoloop.extraction.speech import Transcriber
+from kinoloop.extraction.transcriber import Transcriber
 from kinoloop.media.decoded import DecodedMedia, nothing
 from kinoloop.media.guard import DecoderPool, Job, without_subtitles
 

@@ -13,7 +13,8 @@ from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.products import Product, decoding_for, make_products
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Shard, make
-from kinoloop.extraction.speech import Transcriber, transcriber
+from kinoloop.extraction.speech import transcriber
+from kinoloop.extraction.transcriber import Transcriber
 from kinoloop.media.fetch import Fetcher
 from kinoloop.media.guard import DecoderPool
 

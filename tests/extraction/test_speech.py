@@ -1,12 +1,29 @@
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 import transformers
 
 from kinoloop.errors import ConfigError
+from kinoloop.extraction import packaged_speech
 from kinoloop.extraction.config import SpeechConfig
-from kinoloop.extraction.speech import Transcriber, identify, transcriber
+from kinoloop.extraction.hf_speech import HfTranscriber
+from kinoloop.extraction.speech import identify, transcriber
+from kinoloop.extraction.transcriber import Transcriber
 from kinoloop.media.subtitle_formats import Cue
+
+
+class Segment(NamedTuple):
+    """What faster-whisper says of a piece of sound, as far as it is read."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+
 
 SPECIAL = ("endoftext", "startoftranscript", "en", "de", "translate", "transcribe", "startofprev",
            "nospeech", "notimestamps")  # fmt: skip
@@ -61,7 +78,7 @@ def test_nobody_listens_by_default():
 
 @pytest.mark.parametrize("language", ["", "en"])
 def test_short_and_long_sounds_give_cues_within_their_length(whisper, language):
-    listener = Transcriber(SpeechConfig(model=str(whisper), language=language, batch_size=2))
+    listener = transcriber(SpeechConfig(model=str(whisper), language=language, batch_size=2))
     heard = listener.transcribe([noise(3), noise(45), noise(2, rate=44_100)])
     assert len(heard) == 3
     assert any(heard)
@@ -85,9 +102,59 @@ def test_letters_of_a_ctc_model_are_one_cue(tmp_path):
         pad_token_id=0,
     )  # fmt: skip
     transformers.Wav2Vec2ForCTC(config).save_pretrained(tmp_path)
-    heard = Transcriber(SpeechConfig(model=str(tmp_path))).transcribe([noise(2), noise(40)])
+    heard = HfTranscriber(SpeechConfig(model=str(tmp_path))).transcribe([noise(2), noise(40)])
     for cues, seconds in zip(heard, (2.0, 40.0), strict=True):
         assert [(cue.start_s, cue.end_s) for cue in cues] == [(0.0, seconds)] * len(cues)
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return transcriber(SpeechConfig(model="tiny.en"))
+
+
+def test_packaged_model_writes_no_words_into_noise_music_and_silence(packaged):
+    seconds = np.arange(6 * 16_000) / 16_000
+    chord = sum(np.sin(2 * np.pi * hz * seconds) for hz in (220, 277, 330)) / 6
+    pulse = chord * (np.sin(2 * np.pi * 2 * seconds) > 0)
+    sounds = [noise(6), noise(2, rate=44_100)]
+    sounds += [(x.astype(np.float32), 16_000) for x in (chord, pulse, np.zeros(16_000))]
+    assert packaged.transcribe(sounds) == [()] * 5
+
+
+def test_packaged_model_keeps_what_it_is_sure_of_within_the_sound():
+    said = [
+        Segment(0.2, 2.0, " We will make a cake.", -0.3, 0.1),
+        Segment(2.0, 3.0, " Thank you.", -0.9, 0.1),
+        Segment(3.0, 4.0, " Thank you.", -0.3, 0.8),
+        Segment(4.0, 9.0, " Stir it.", -0.3, 0.1),
+        Segment(4.0, 5.0, "  ", -0.3, 0.1),
+    ]
+    assert packaged_speech.sure_cues(said, end_s=5.0) == (
+        Cue(0.2, 2.0, "We will make a cake."),
+        Cue(4.0, 5.0, "Stir it."),
+    )
+
+
+def test_packaged_model_hears_english_only():
+    with pytest.raises(ConfigError, match=r"language is 'de', and tiny\.en hears English only"):
+        identify(SpeechConfig(model="tiny.en", language="de"))
+    assert identify(SpeechConfig(model="tiny.en", language="en")) != ""
+
+
+@pytest.mark.parametrize("missing", ["MODEL", "DETECTOR", "ENGINES"])
+def test_nobody_listens_where_a_package_is_missing(monkeypatch, caplog, missing):
+    lost = getattr(packaged_speech, missing)
+    lost = ("no_such",) if missing == "ENGINES" else replace(lost, package="no_such")
+    monkeypatch.setattr(packaged_speech, missing, lost)
+    assert transcriber(SpeechConfig(model="tiny.en")) is None
+    assert "nobody listens: package 'no_such' is not installed" in caplog.text
+
+
+def test_packaged_model_of_another_version_is_refused(monkeypatch):
+    other = replace(packaged_speech.MODEL, sha256="0" * 64)
+    monkeypatch.setattr(packaged_speech, "MODEL", other)
+    with pytest.raises(ConfigError, match="not the official weights"):
+        identify(SpeechConfig(model="tiny.en"))
 
 
 def test_fingerprint_follows_weights_and_language(whisper, tmp_path):
@@ -101,7 +168,7 @@ def test_checkpoint_without_a_processor_is_refused(tmp_path, whisper):
     for name in ("model.safetensors", "config.json", "generation_config.json"):
         (tmp_path / name).write_bytes((whisper / name).read_bytes())
     with pytest.raises(ConfigError, match=r"can not recognise speech: .* save its processor"):
-        Transcriber(SpeechConfig(model=str(tmp_path))).transcribe([noise(1)])
+        HfTranscriber(SpeechConfig(model=str(tmp_path))).transcribe([noise(1)])
 
 
 class Heard(Transcriber):
@@ -118,8 +185,6 @@ class Heard(Transcriber):
 
 
 def test_only_videos_with_sound_and_without_words_are_heard():
-    from dataclasses import replace
-
     from kinoloop.extraction.rows import Decoded
     from kinoloop.media.decoded import DecodeConfig, nothing
 
