@@ -23,8 +23,8 @@ from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.evaluation.ranks import CHUNK_SCORES, scored_chunks
-from kinoloop.evaluation.top import best_columns
 from kinoloop.models.base import build
+from kinoloop.models.top_k import best_columns
 
 TOP_K = 10
 ROUNDS = 5

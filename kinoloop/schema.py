@@ -23,6 +23,7 @@ EVENT_KINDS: Final = (
 """Allowed values of `events.event`; the position is the internal code of a kind."""
 
 TIME: Final = pl.Datetime("us", "UTC")
+DAY_US: Final = 86_400_000_000
 
 MAX_ID_CHARACTERS: Final = 2048
 """Longest id of a user or a video that ingestion and the service take: URLs and S3 keys are ids."""

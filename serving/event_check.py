@@ -25,7 +25,7 @@ from kinoloop.ingestion.event_rules import DURATION, RAW_USER
 from kinoloop.ingestion.json_lines import as_texts
 from kinoloop.ingestion.rule import IngestConfig, Limits
 from kinoloop.ingestion.rules import RULES, judged
-from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, MAX_ID_CHARACTERS
+from kinoloop.schema import DAY_US, EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, MAX_ID_CHARACTERS
 from serving.state import LiveEvent, Parcel
 
 FIELDS = (*LANDING_EVENTS, *EVENT_CHECKS)
@@ -160,7 +160,7 @@ class EventCheck:
         told = (row["text"], row["surface"], row["device"])
         given = row["event_id"]
         # As ingestion has it: a name counts for one day, and without one all that is said does.
-        identity = (*what, *told) if given is None else (given, row["timestamp"] // 86_400_000_000)
+        identity = (*what, *told) if given is None else (given, row["timestamp"] // DAY_US)
         event_id = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         duration = None if row["watch_s"] is None else row["checked_against"]
         return what._replace(event_id=event_id), Parcel(row["user_id"], given, *told, duration)

@@ -22,7 +22,7 @@ from kinoloop.data.watch_quantiles import WatchQuantiles
 from kinoloop.evaluation.split import Holdout
 from kinoloop.ingestion.importers.base import Landing
 from kinoloop.ingestion.importers.kuairand import import_kuairand
-from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
+from kinoloop.schema import DAY_US, EVENT_KINDS, EVENTS, VIDEOS
 
 LABELS = ("is_click", "long_view")
 
@@ -87,7 +87,7 @@ def read_labels(
         {
             "user_id": np.array(exposures.user_ids)[exposures.users],
             "video_id": np.array(catalogue.ids.ids)[exposures.videos],
-            "day": exposures.timestamps // 86_400_000_000,
+            "day": exposures.timestamps // DAY_US,
         }
     )
     flags = (

@@ -30,6 +30,8 @@ COMMITTED = ("videos", "events", "quarantine", "batches")
 
 JOURNAL = "journal.json"
 LOCK_TIMEOUT_S = 600.0
+WRITER_WAIT_S = 3600.0
+"""How long what has worked for hours waits for another writer before it gives up its work."""
 
 
 class Journal(BaseModel):

@@ -13,6 +13,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.drift.champion import Champion
 from kinoloop.drift.windows import Span
 from kinoloop.models.base import Recommender
+from kinoloop.models.top_k import best_columns
 
 SCORES_AT_ONCE = 5_000_000  # 20 MB of float32
 MICROSECOND = 1e-6
@@ -84,7 +85,6 @@ def _best(
     mean, spread = scores.mean(axis=1, keepdims=True), scores.std(axis=1, keepdims=True)
     row = np.repeat(np.arange(len(histories)), histories.lengths)
     scores[row, histories.videos] = -np.inf
-    k = min(top_k, scores.shape[1])
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = best_columns(scores, top_k)
     lift = (np.take_along_axis(scores, best, axis=1) - mean) / np.maximum(spread, 1e-9)
-    return best.astype(np.int64), lift
+    return best, lift

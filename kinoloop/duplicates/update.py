@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.tables import Tables
-from kinoloop.data.writers_lock import exclusive
+from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.duplicates.config import DuplicatesConfig
 from kinoloop.duplicates.find import Pair, find_pairs
 from kinoloop.duplicates.groups import group
@@ -30,7 +30,6 @@ from kinoloop.schema import DUPLICATES
 logger = logging.getLogger(__name__)
 
 CODE_VERSION = 1
-WRITER_WAIT_S = 3600.0
 
 NearDuplicate = dict[str, Any]
 

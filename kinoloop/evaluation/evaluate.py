@@ -25,7 +25,7 @@ from kinoloop.evaluation.metrics.novelty import novelty
 from kinoloop.evaluation.metrics.popularity_bias import popularity, popularity_lift
 from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
-from kinoloop.evaluation.top import best_columns
+from kinoloop.models.top_k import best_columns
 
 SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.models.base import Scorer
-
-DAY_US = 86_400_000_000
+from kinoloop.schema import DAY_US
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Holdout:
         """NDCG@k of a scorer on at most `max_rows` evenly spaced rows; 0.0 without rows."""
         if not len(self):
             return 0.0
-        picked = np.unique(np.linspace(0, len(self) - 1, min(max_rows, len(self))).astype(np.int64))
-        sample = self.rows(picked)
+        sample = self.rows(evenly_spaced(len(self), max_rows))
         return float(ndcg(rank_targets(score, sample.histories, sample.targets), k=k).mean())
 
 

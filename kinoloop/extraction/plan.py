@@ -13,7 +13,7 @@ from pathlib import Path
 import filelock
 
 from kinoloop.data.tables import Tables
-from kinoloop.data.writers_lock import exclusive
+from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.errors import DataError
 from kinoloop.extraction import speech, store
 from kinoloop.extraction.config import ExtractConfig
@@ -24,9 +24,6 @@ from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made, Shard, cut
 from kinoloop.media.fetch import Fetcher
 from kinoloop.media.hashes import HashCache
-
-WRITER_WAIT_S = 3600.0
-"""How long a shard waits for an ingest to commit, or for DVC to read the tables."""
 
 logger = logging.getLogger(__name__)
 

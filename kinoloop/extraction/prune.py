@@ -13,9 +13,8 @@ import deltalake
 
 from kinoloop.data.catalogue import chosen_fingerprints
 from kinoloop.data.tables import Tables
-from kinoloop.data.writers_lock import exclusive
+from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.extraction.config import ExtractConfig
-from kinoloop.extraction.plan import WRITER_WAIT_S
 from kinoloop.extraction.products import make_products
 
 logger = logging.getLogger(__name__)

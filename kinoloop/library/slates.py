@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
+from kinoloop.models.top_k import best
 from kinoloop.release.near_duplicates import NearDuplicates
 from kinoloop.release.premieres import Premieres, now
-from kinoloop.release.ranking import best
 
 if TYPE_CHECKING:
     from kinoloop.release.reranking import Reranking

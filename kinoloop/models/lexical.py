@@ -10,11 +10,9 @@ import polars as pl
 import scipy.sparse as sp
 
 from kinoloop.data.video_text import texts_of
+from kinoloop.data.words import TERM
 
 COMMON = 1000  # a word in more videos (and a tenth) says little and costs the most
-# A run of letters and digits, or one Chinese or Japanese character (those scripts have no spaces,
-# and bigrams of characters are their words).
-WORD = r"(?u)[぀-ヿ㐀-鿿]|[^\W぀-ヿ㐀-鿿]+"
 
 
 def tfidf(videos: pl.DataFrame, *, most: int | None = None) -> sp.csr_matrix:
@@ -36,7 +34,7 @@ def tfidf(videos: pl.DataFrame, *, most: int | None = None) -> sp.csr_matrix:
         max_df=max(COMMON, len(texts) // 10),
         max_features=most,
         sublinear_tf=True,
-        token_pattern=WORD,
+        token_pattern=TERM,
         dtype=np.float32,
     )
     try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.top_k import best_columns
 
 SLATE = 10
 
@@ -54,15 +55,14 @@ class Places:
         if not np.isfinite(below):
             return new
         number = min(self.number, len(new))
-        order = np.argsort(-new, kind="stable") if len(new) == number else _best(new, number + 1)
+        order = (
+            np.argsort(-new, kind="stable")
+            if len(new) == number
+            else best_columns(new[None], number + 1)[0]
+        )
         best = order[:number]
         if number < len(new):
             new = new - max(np.float32(0), new[order[number]] - below)
         steps = np.arange(1, number + 1, dtype=np.float32) / np.float32(number + 1)
         new[best] = above - (above - below) * steps
         return new
-
-
-def _best(scores: NDArray[np.float32], number: int) -> NDArray[np.intp]:
-    found = np.argpartition(scores, -number)[-number:]
-    return found[np.argsort(-scores[found], kind="stable")]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.schema import DAY_US
 
 COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
 
@@ -17,7 +18,7 @@ def popularity_prior(
     newest, counts = histories.timestamps.max(), np.zeros(n_videos)
     for start in range(0, len(histories.videos), COUNTED_AT_A_TIME):
         part = slice(start, start + COUNTED_AT_A_TIME)
-        age_days = (newest - histories.timestamps[part]) / 86_400e6
+        age_days = (newest - histories.timestamps[part]) / DAY_US
         weights = np.maximum(histories.weights[part], 0) * np.exp2(-age_days / half_life_days)
         counts += np.bincount(histories.videos[part], weights=weights, minlength=n_videos)
     return (counts / max(float(counts.max()), 1e-12)).astype(np.float32)

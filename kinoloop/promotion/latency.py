@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.evaluation.translate import translate
-from kinoloop.release.ranking import best
+from kinoloop.models.top_k import best
 from kinoloop.release.release import Release
 
 REQUESTS, TURNS = 40, 3
@@ -117,8 +118,7 @@ def measure_latency(
         ids: Of the catalogue that the window was loaded with.
         clocks: Read around each answer; None is this machine's.
     """
-    rows = np.linspace(0, len(histories) - 1, min(REQUESTS, len(histories))).astype(np.int64)
-    asking = histories.rows(rows)
+    asking = histories.rows(evenly_spaced(len(histories), REQUESTS))
     releases = {"challenger": challenger}
     if champion is not None:
         releases["champion"] = champion

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.models.base import State
 
 KNOTS = 200  # of the isotonic map that is kept
@@ -41,7 +42,7 @@ def fit_calibration(
         fitted = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4, out_of_bounds="clip")
         fitted.fit(logits.astype(np.float64), labels.astype(np.float64))
         x, y = fitted.X_thresholds_, fitted.y_thresholds_
-        at = np.unique(np.linspace(0, len(x) - 1, min(KNOTS, len(x))).astype(int))
+        at = evenly_spaced(len(x), KNOTS)
         return {"calibration_logits": x[at], "calibration_probabilities": y[at]}
     from scipy.optimize import minimize
 

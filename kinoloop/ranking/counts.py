@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.models.base import State
+from kinoloop.schema import DAY_US
 
-DAY_US = 86_400_000_000
 PRIOR_SHOWS = 10.0  # shows at the mean rate that every video starts with
 
 

@@ -22,8 +22,9 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import State
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.ranking.config import Group
-from kinoloop.ranking.counts import DAY_US, DailyCounts
+from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.pairs import Pairs
+from kinoloop.schema import DAY_US
 
 CHUNK_CELLS = 8_000_000  # numbers of the widest array held at a time
 SURFACES = 16  # surfaces that get a column of their own, the first in order of name

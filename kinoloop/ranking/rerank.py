@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.evaluation.split import Holdout
-from kinoloop.evaluation.top import best_columns
 from kinoloop.models.base import Recommender
+from kinoloop.models.top_k import best_columns
 from kinoloop.ranking.ranker import Ranker
 
 BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)
@@ -74,8 +75,7 @@ def choose_blend(
     Returns:
         The ranker with its blend, and NDCG@10 by blend.
     """
-    picked = np.unique(np.linspace(0, len(holdout) - 1, min(max_rows, len(holdout))).astype(int))
-    sample = holdout.rows(picked)
+    sample = holdout.rows(evenly_spaced(len(holdout), max_rows))
     moment = int(sample.targets.timestamps.min())
     found = {}
     for blend in BLENDS:

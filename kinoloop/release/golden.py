@@ -15,6 +15,7 @@ from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.errors import BundleError
 from kinoloop.release.user_histories import UserHistories
 from kinoloop.settings import FrozenRecord, first_fault
@@ -65,8 +66,7 @@ def golden_requests(
     histories: UserHistories, ids: IdMap, titles: Sequence[str]
 ) -> list[dict[str, Any]]:
     """List what to ask a release: slates of a stranger and five users, similar videos, words."""
-    rows = np.unique(np.linspace(0, len(histories) - 1, 5).astype(int))
-    stored = [histories.row(int(row)) for row in rows] if len(histories) else []
+    stored = [histories.row(row) for row in evenly_spaced(len(histories), 5).tolist()]
     requests: list[dict[str, Any]] = [
         {"ask": "recommend", "history": history_to_json(history, ids)} for history in ([], *stored)
     ]

@@ -9,7 +9,6 @@ Source: tf-idf with sublinear tf, Manning, Raghavan & Schütze (2008), ch. 6; fe
 Weinberger et al. (2009).
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer, strip_accents_unicode
 
+from kinoloop.data.words import sought
 from kinoloop.release.files import open_array, write_array
 
 N_FEATURES = 2**18
 TEXT_LIMIT = 6_000
 """Characters of one document that are indexed; titles and descriptions are shorter."""
-
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\W_]+")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 class LexicalIndex:
@@ -91,8 +88,8 @@ def _vectorizer() -> HashingVectorizer:
 
 
 def _features(text: str) -> Iterator[str]:
-    for token in _TOKEN.findall(strip_accents_unicode(text.lower())):
-        if _CJK.match(token):
+    for token, in_bigrams in sought(strip_accents_unicode(text.lower())):
+        if in_bigrams:
             yield from (token[i : i + 2] for i in range(max(1, len(token) - 1)))
         else:
             yield token

@@ -19,13 +19,13 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
+from kinoloop.models.top_k import best
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.catalogue import column, open_catalogue, titles
 from kinoloop.release.golden import check_golden, golden_requests, history_from_json, write_golden
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.near_duplicates import NearDuplicates
 from kinoloop.release.premieres import ALL_OUT, Premieres, now
-from kinoloop.release.ranking import best
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
 from kinoloop.release.signature import Trust

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.top_k import best
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.release.ranking import best
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from kinoloop.semantics.words import split_words
+from kinoloop.data.words import split_words
 
 MAX_CHARACTERS = 160
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")

@@ -18,7 +18,7 @@ import polars as pl
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
 from kinoloop.data.video_text import OWN, texts_of
-from kinoloop.data.writers_lock import exclusive
+from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.efficientnet_lite import Words
@@ -40,7 +40,6 @@ BATCH = 2048
 RARITY_VIDEOS = 20_000
 """Videos that the rarity of words is counted on, evenly spread."""
 
-WRITER_WAIT_S = 3600.0
 
 Progress = Callable[[int, int], None]
 

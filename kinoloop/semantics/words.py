@@ -1,23 +1,18 @@
 """Words of a text and how rare each is in the catalogue: what most videos have says nothing."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-_WORD = re.compile(r"[^\W\d_][^\W_]+(?:['’-][^\W_]+)*")
+from kinoloop.data.words import split_words
+
 COMMON_SHARE = 0.2
 """A word of more than this share of a catalogue says nothing of one video, in any language."""
 
 COMMON_MIN = 20
 """Smaller catalogues are too small to say that a word is common."""
-
-
-def split_words(text: str) -> list[str]:
-    """Lower-case words of two letters and more."""
-    return [word.lower() for word in _WORD.findall(text)]
 
 
 def rarity(texts: Iterable[str]) -> dict[str, float]:

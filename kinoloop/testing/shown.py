@@ -5,8 +5,8 @@ import numpy as np
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories, Interaction
-from kinoloop.schema import EVENT_KINDS
-from kinoloop.testing.toy import DAY_US, START_US
+from kinoloop.schema import DAY_US, EVENT_KINDS
+from kinoloop.testing.toy import START_US
 
 DAYS = 30
 SHOWS = 60

@@ -11,11 +11,10 @@ import polars as pl
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.schema import EVENT_KINDS, VIDEOS
+from kinoloop.schema import DAY_US, EVENT_KINDS, VIDEOS
 
 START_US = 1_780_000_000_000_000  # 2026-05-28, µs
 HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 COLD_VIDEO = 6
 BARE_VIDEO = 7
 TOPICS = ("cooking soup noodles", "football goal match")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 from threadpoolctl import threadpool_limits
@@ -25,6 +24,7 @@ from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
+from kinoloop.data.sampling import evenly_spaced
 from kinoloop.data.tables import Tables
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
@@ -285,4 +285,4 @@ def scores_by_candidate(outcomes: Sequence[Outcome]) -> dict[str, dict[str, floa
 def _at_most(window: Holdout, users: int) -> Holdout:
     if len(window) <= users:
         return window
-    return window.rows(np.unique(np.linspace(0, len(window) - 1, users).astype(np.int64)))
+    return window.rows(evenly_spaced(len(window), users))

@@ -3,7 +3,8 @@ import pytest
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import DataError
-from kinoloop.evaluation.split import DAY_US, leave_one_out, temporal_split
+from kinoloop.evaluation.split import leave_one_out, temporal_split
+from kinoloop.schema import DAY_US
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 

@@ -3,8 +3,9 @@ import pytest
 
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.fitting import RankerData, fit_ranker
+from kinoloop.schema import DAY_US
 from kinoloop.testing.shown import toy_exposures
-from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
+from kinoloop.testing.toy import START_US, toy_catalogue
 
 SMALL = {
     "groups": ("content", "behaviour", "popularity", "user", "video", "context"), "epochs": 8,

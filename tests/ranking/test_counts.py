@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinoloop.ranking.counts import DAY_US, PRIOR_SHOWS, DailyCounts
+from kinoloop.ranking.counts import PRIOR_SHOWS, DailyCounts
+from kinoloop.schema import DAY_US
 
 rows = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 6), st.booleans(), st.booleans()),

@@ -11,8 +11,9 @@ from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking
+from kinoloop.schema import DAY_US
 from kinoloop.testing.shown import toy_exposures
-from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
+from kinoloop.testing.toy import START_US, toy_catalogue
 
 CONFIG = RankerConfig(
     groups=("content", "behaviour", "user"), epochs=6, hidden=16, batch_size=128,

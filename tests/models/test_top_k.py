@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from kinoloop.evaluation.top import GROUP, best_columns
+from kinoloop.models.top_k import GROUP, best, best_columns
 
 
 @pytest.mark.parametrize("columns", [3, 10, 5 * GROUP, 40 * GROUP, 40 * GROUP + 17])
@@ -20,3 +23,15 @@ def test_each_column_once_where_all_are_equal():
     found = best_columns(np.zeros((3, 40 * GROUP), dtype=np.float32), 10)
     assert [len(set(row)) for row in found.tolist()] == [10] * 3
     assert (np.diff(found, axis=1) > 0).all()
+
+
+SCORES = arrays(
+    np.float32, st.integers(0, 30), elements=st.sampled_from([-np.inf, np.nan, -1.0, 0.0, 0.5, 2.0])
+)
+
+
+@given(scores=SCORES, top_k=st.integers(0, 40))
+def test_best_equals_a_full_stable_sort(scores, top_k):
+    order = np.argsort(-scores, kind="stable")
+    expected = [i for i in order if np.isfinite(scores[i])][:top_k]
+    assert best(scores, top_k).tolist() == expected
