@@ -7,8 +7,6 @@ from typer.cli import get_docs_for_click
 
 from kinoloop.cli.main import app
 
-PLACES = re.compile(r"docs/([\w/-]+)\.md")
-
 
 def commands() -> str:
     """Every verb with its arguments and options."""
@@ -16,7 +14,5 @@ def commands() -> str:
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="kinoloop")
     text = text.replace("# `kinoloop`", "# Commands", 1)
     text = re.sub(r"(?m)^## `kinoloop ([\w-]+)`$", r"## kinoloop \1 { #\1 }", text)
-    text = re.sub(
-        r"(?s)\*\*Commands\*\*:.*?(?=\n## )", "", text, count=1
-    )  # the side bar lists them
-    return PLACES.sub(r"[\1](../\1.md)", text)
+    without_list = r"(?s)\*\*Commands\*\*:.*?(?=\n## )"  # the side bar has it
+    return re.sub(without_list, "", text, count=1)

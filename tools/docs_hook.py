@@ -73,9 +73,9 @@ def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files
 
     def link(place: re.Match[str]) -> str:
         file = files.get_file_from_path(f"{place[1]}.md")
-        if file is None:
+        if file is None or file.page is None:
             raise PluginError(f"{page} names {place[0]}, which is no page")
-        return f'<a href="{file.url_relative_to(page.file)}">{place[1]}</a>'
+        return f'<a href="{file.url_relative_to(page.file)}">{file.page.title}</a>'
 
     return PLACE.sub(link, html)
 

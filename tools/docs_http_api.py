@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from docs_settings import linked
+from docs_settings import cell
 
 from serving.openapi import described
 from serving.service import Kinoloop
@@ -37,7 +37,7 @@ def http_api() -> str:
     parts.append("\n## Objects\n")
     for name in sorted(needed):
         schema = schemas[name]
-        said = linked(schema.get("description", ""))
+        said = cell(schema.get("description", ""))
         parts.append(f"\n### {name} {{ #{name.lower()} }}\n\n{said}\n{_fields(schema)}")
     return "".join(parts)
 
@@ -82,7 +82,7 @@ def _fields(schema: Schema) -> str:
         return ""
     rows = [
         f"| `{name}` | {_type(field)} | {_default(name, field, schema)} "
-        f"| {linked(field.get('description', ''))} |\n"
+        f"| {cell(field.get('description', ''))} |\n"
         for name, field in properties.items()
     ]
     parts = ["\n| field | type | default | |\n|---|---|---|---|\n", *rows]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, get_args, get_origin
 
 import annotated_types as at
-from docs_settings import linked
+from docs_settings import cell
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -153,7 +153,7 @@ def _table(config: type[BaseModel], title: str = "setting") -> str:
     if not fields:
         return "\nIt has no settings.\n"
     rows = [
-        f"| `{name}` | {_values(field)} | {_default(field)} | {linked(field.description or '')} |\n"
+        f"| `{name}` | {_values(field)} | {_default(field)} | {cell(field.description or '')} |\n"
         for name, field in fields.items()
     ]
     inner = [
@@ -187,7 +187,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(field.default, BaseModel):
         return "below"
     shown = field.default if isinstance(field.default, str) else repr(field.default)
-    return "unset" if field.default is None else f"`{shown}`".replace("|", "\\|")
+    return "unset" if field.default is None else f"`{shown}`"
 
 
 def _shown(thing: Any, **options: Any) -> str:  # noqa: ANN401 (a class, a function or a name)

@@ -61,28 +61,27 @@ def environment() -> str:
         shown = "" if default is None or isinstance(default, SecretStr) else f"`{default}`"
         parts.append(
             f"| `KINOLOOP_{name.upper()}` | {shown if default != '' else ''} "
-            f"| {linked(field.description or '')} |\n"
+            f"| {cell(field.description or '')} |\n"
         )
     return "".join(parts)
 
 
-def linked(text: str) -> str:
-    """Text of a table cell, with the pages that it names as links."""
-    text = text.replace("|", "\\|").replace("<", "&lt;")
-    return re.sub(r"docs/([\w/-]+)\.md", r"[\1](../\1.md)", text)
+def cell(text: str) -> str:
+    """Text of a table cell."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _table(entries: list[tuple[str, str, str]]) -> str:
     if not entries:
         return ""
-    rows = [f"| `{key}` | {_code(value)} | {linked(why)} |\n" for key, value, why in entries]
+    rows = [f"| `{key}` | {_code(value)} | {cell(why)} |\n" for key, value, why in entries]
     return HEAD + "".join(rows)
 
 
 def _code(value: str) -> str:
     if not value or value == "unset":
         return value
-    return "<br>".join(f"`{line}`" for line in value.replace("|", "\\|").split("\n"))
+    return "<br>".join(f"`{line}`" for line in value.split("\n"))
 
 
 def _several(lines: Iterator[str]) -> str:
@@ -91,4 +90,4 @@ def _several(lines: Iterator[str]) -> str:
 
 
 def _sentence(why: str) -> str:
-    return linked(f"{why[:1].upper()}{why[1:]}.") if why else ""
+    return cell(f"{why[:1].upper()}{why[1:]}.") if why else ""
