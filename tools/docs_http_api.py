@@ -37,8 +37,8 @@ def http_api() -> str:
     parts.append("\n## Objects\n")
     for name in sorted(needed):
         schema = schemas[name]
-        said = cell(schema.get("description", ""))
-        parts.append(f"\n### {name} {{ #{name.lower()} }}\n\n{said}\n{_fields(schema)}")
+        said = _told(schema)
+        parts.append(f"\n### {name} {{ #{name.lower()} }}\n\n{said}\n{_answered(schema)}")
     return "".join(parts)
 
 
@@ -54,14 +54,14 @@ def _route(path: str, method: str, operation: Schema) -> str:
     if given := operation.get("parameters"):
         properties = {one["name"]: one["schema"] for one in given}
         required = [one["name"] for one in given if one.get("required")]
-        parts.append(_fields({"properties": properties, "required": required}))
+        parts.append(_asked({"properties": properties, "required": required}))
     if body := operation.get("requestBody"):
         (schema,) = (content["schema"] for content in body["content"].values())
-        parts += ["\n**Request**\n", _fields(schema)]
+        parts += ["\n**Request**\n", _asked(schema)]
     for content in operation["responses"][GOOD].get("content", {}).values():
         schema = content.get("schema", {})
         if schema.get("properties"):
-            parts += ["\n**Answer**\n", _fields(schema)]
+            parts += ["\n**Answer**\n", _answered(schema)]
         elif "$ref" in schema:
             parts.append(f"\n**Answer**: {_type(schema)}\n")
     problems = {
@@ -75,21 +75,33 @@ def _route(path: str, method: str, operation: Schema) -> str:
     return "".join(parts)
 
 
-def _fields(schema: Schema) -> str:
-    """Make a table of the fields of an object, then of those of objects that have no name."""
+def _asked(schema: Schema) -> str:
+    """Make a table of the fields of a request, then of those of objects that have no name."""
     properties: Mapping[str, Schema] = schema.get("properties", {})
     if not properties:
         return ""
     rows = [
-        f"| `{name}` | {_type(field)} | {_default(name, field, schema)} "
-        f"| {cell(field.get('description', ''))} |\n"
+        f"| `{name}` | {_type(field)} | {_default(name, field, schema)} | {_told(field)} |\n"
         for name, field in properties.items()
     ]
     parts = ["\n| field | type | default | |\n|---|---|---|---|\n", *rows]
     for name, field in properties.items():
         for nameless in _nameless(field):
-            parts += [f"\nFields of each of `{name}`:\n", _fields(nameless)]
+            parts += [f"\nFields of each of `{name}`:\n", _asked(nameless)]
     return "".join(parts)
+
+
+def _answered(schema: Schema) -> str:
+    """Make a table of the fields of an answer."""
+    properties: Mapping[str, Schema] = schema.get("properties", {})
+    rows = [
+        f"| `{name}` | {_type(field)} | {_told(field)} |\n" for name, field in properties.items()
+    ]
+    return "".join(["\n| field | type | |\n|---|---|---|\n", *rows])
+
+
+def _told(field: Schema) -> str:
+    return cell(field.get("description", ""))
 
 
 def _nameless(field: Schema) -> Iterator[Schema]:
