@@ -11,6 +11,7 @@ from kinoloop.evaluation.evaluate import Evaluation
 from kinoloop.evaluation.evaluate import evaluate as measure
 from kinoloop.evaluation.leaderboard import leaderboard, per_user
 from kinoloop.evaluation.metrics.base import ACCURACY
+from kinoloop.library.expected import expect
 from kinoloop.library.model import Model
 from kinoloop.library.test_set import TestSet
 
@@ -126,10 +127,15 @@ def evaluate(
         seed: Of the bootstrap.
 
     Raises:
-        ConfigError: There is no model, metric or cut-off, or no model is called `baseline`.
+        ConfigError: An argument is of another kind, there is no model, metric or cut-off, or no
+            model is called `baseline`.
         NotFittedError: A model is not fitted; names it.
     """
-    if not models or not metrics or not ks or any(k < 1 for k in ks):
+    expect(models, Mapping, "evaluate takes models by name")
+    expect(test, TestSet, "evaluate takes the second part of `Dataset.split`")
+    for name, model in models.items():
+        expect(model, Model, f"{name} is made by `build` or `load`")
+    if not models or not metrics or not ks or any(not isinstance(k, int) or k < 1 for k in ks):
         raise ConfigError(
             f"evaluate needs a model, a metric and cut-offs from 1 up, got {list(models)}, "
             f"{list(metrics)} and {list(ks)}"

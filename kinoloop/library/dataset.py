@@ -92,7 +92,7 @@ class Dataset:
     ) -> Self:
         """From rows that were checked."""
         try:
-            config = InterestConfig.model_validate(dict(interest or {}))
+            config = InterestConfig.model_validate(interest or {})
         except ValidationError as err:
             raise ConfigError(f"interest: {fault_of(err, InterestConfig)}") from err
         if videos is None:

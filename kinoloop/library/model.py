@@ -14,6 +14,7 @@ from kinoloop.evaluation.evaluate import Rankable
 from kinoloop.evaluation.split import Holdout
 from kinoloop.library.asked import Asked
 from kinoloop.library.dataset import Dataset
+from kinoloop.library.expected import expect
 from kinoloop.library.known_users import FittedUsers, KnownUsers, StoredUsers
 from kinoloop.library.slates import Slates, Top
 from kinoloop.library.test_set import TestSet
@@ -59,8 +60,16 @@ class Model:
 
         Returns:
             Self, fitted.
+
+        Raises:
+            ConfigError: It is no dataset.
+            DataError: A history names a video that the catalogue does not have.
         """
-        held = None if validation is None else validation.within(train.catalogue.ids)
+        expect(train, Dataset, "fit learns from what `Dataset.from_frames` makes")
+        held = None
+        if validation is not None:
+            expect(validation, TestSet, "validation is the second part of `Dataset.split`")
+            held = validation.within(train.catalogue.ids)
         self.recommender.fit(train.histories, train.catalogue, validation=held, report=report)
         self._release, self._train = None, train
         self._users = FittedUsers(train.histories)
@@ -236,7 +245,10 @@ def _mask(videos: pl.DataFrame, where: pl.Expr) -> NDArray[np.bool_]:
             f"where: {err}; the videos have the columns {', '.join(videos.columns)}"
         ) from err
     if found.dtype != pl.Boolean or len(found) != len(videos):
-        raise ConfigError(f"where gives {found.dtype}, expected true or false for each video")
+        raise ConfigError(
+            f"where gives {len(found)} of {found.dtype}, expected true or false for each of "
+            f"{len(videos)} videos"
+        )
     return np.array(found.fill_null(value=False))
 
 

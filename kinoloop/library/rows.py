@@ -156,7 +156,7 @@ def _column_named(raw: pl.DataFrame) -> Iterator[None]:
     try:
         yield
     except BatchError as err:
-        known = raw[err.column].drop_nulls() if err.column in raw.columns else pl.Series([])
+        known = raw[err.column].drop_nulls().head(1).to_list() if err.column in raw.columns else []
         value = f" The first value is {known[0]!r}." if len(known) else ""
         raise DataError(f"{err.file}: column {err.column!r}: {err.hint}{value}") from err
 
@@ -164,7 +164,7 @@ def _column_named(raw: pl.DataFrame) -> Iterator[None]:
 def _told(raw: pl.DataFrame, row: int, reason: str) -> dict[str, str | None]:
     """Column, reason and value of a row that breaks a rule."""
     rule = _RULES[reason]
-    value = raw[rule.column][row] if rule.column in raw.columns else None
+    value = raw[rule.column].slice(row, 1).to_list()[0] if rule.column in raw.columns else None
     expected = {**LANDING_EVENTS, "published_at": TIME}.get(rule.column)
     unread = reason.endswith("_unreadable") and expected == TIME
     return {

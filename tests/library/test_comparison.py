@@ -79,6 +79,7 @@ def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp
         ({"metrics": ["ndgc"]}, "no metric is called 'ndgc'; did you mean ndcg"),
         ({"metrics": []}, "evaluate needs a model, a metric and cut-offs"),
         ({"ks": [0]}, "cut-offs from 1 up"),
+        ({"ks": ["10"]}, "cut-offs from 1 up"),
     ],
 )
 def test_what_cannot_be_measured_is_told(models, asked, message):
@@ -89,3 +90,20 @@ def test_what_cannot_be_measured_is_told(models, asked, message):
 def test_a_model_that_is_not_fitted_is_named():
     with pytest.raises(kl.KinoloopError, match="mine: ease is not fitted"):
         kl.evaluate({"mine": kl.build("ease")}, TEST)
+
+
+@pytest.mark.parametrize(
+    ("models", "test", "message"),
+    [
+        ([1], TEST, "evaluate takes models by name, got builtins.list; expected a Mapping"),
+        ({"a": kl.build("ease").recommender}, TEST, "a is made by `build` or `load`, got kinoloop"),
+        (
+            {"a": kl.build("ease")},
+            TRAIN,
+            "evaluate takes the second .*; expected a TestSet",
+        ),
+    ],
+)
+def test_arguments_of_another_kind_are_told(models, test, message):
+    with pytest.raises(kl.ConfigError, match=message):
+        kl.evaluate(models, test)

@@ -72,7 +72,10 @@ def test_it_says_what_it_holds():
         (pl.lit(-3.0).alias("watch_s"), "row 0, column 'watch_s': watch_s is negative"),
         (pl.lit(None, pl.String).alias("user_id"), "row 0, column 'user_id': user_id is empty"),
         (pl.lit(True).alias("timestamp"), "column 'timestamp': Its type is Boolean, expected a"),
-        (pl.lit([1.5]).alias("video_id"), "column 'video_id': Its type is List.* first value is"),
+        (
+            pl.lit([1.5]).alias("video_id"),
+            "column 'video_id': Its type is List.* value is .1.5",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_by_row_column_and_value(change, message):
@@ -136,6 +139,8 @@ def test_rows_without_a_kind_are_ratings_where_they_have_a_value():
 def test_interest_is_that_of_the_settings():
     with pytest.raises(kl.ConfigError, match="interest: there is no setting 'likes'; did you mean"):
         kl.Dataset.from_frames(EVENTS, VIDEOS, interest={"likes": 3})
+    with pytest.raises(kl.ConfigError, match=r"interest: .*valid dictionary"):
+        kl.Dataset.from_frames(EVENTS, VIDEOS, interest=3)
     with pytest.raises(kl.ConfigError, match="errors is 'ignore', expected"):
         kl.Dataset.from_frames(EVENTS, VIDEOS, errors="ignore")
 

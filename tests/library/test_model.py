@@ -63,7 +63,7 @@ def test_filters_and_exclusions_hold(model):
         ({"users": ["u01"], "k": "5"}, "k is '5'"),
         ({"users": ["u01"], "exclude": ["v99"]}, "no video is called 'v99'"),
         ({"users": ["u01"], "where": pl.col("genre") == "x"}, 'where: .*"?genre"?.* columns video'),
-        ({"users": ["u01"], "where": pl.col("title")}, "where gives String, expected true or"),
+        ({"users": ["u01"], "where": pl.col("title")}, "where gives 12 of String, expected true"),
     ],
 )
 def test_what_cannot_be_answered_is_told_by_name(model, asked, message):
@@ -157,3 +157,18 @@ def test_build_raises_what_it_documents():
         kl.build("item_knn", neighbors=5)
     with pytest.raises(kl.ConfigError, match="no recommender is called '3'"):
         kl.build(3)
+
+
+@pytest.mark.parametrize(
+    ("fit", "message"),
+    [
+        (
+            lambda m: m.fit(toy.events()),
+            "fit learns from .* got polars.*; expected a Data",
+        ),
+        (lambda m: m.fit(DATA, validation=DATA), "validation is the second part of .*; expected a"),
+    ],
+)
+def test_what_is_no_dataset_is_told(fit, message):
+    with pytest.raises(kl.ConfigError, match=message):
+        fit(kl.build("popularity"))
