@@ -10,6 +10,7 @@ token goes to our own Prefect servers only, see `access.py`.
 import json
 import logging
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 NOTE = "up.json"
 LOGS = "logs"
+POOL = "kinoloop"
+"""Name of the work pool."""
 PATIENCE = {  # a busy machine is slow, not broken; what is gone refuses connections at once
     "PREFECT_API_REQUEST_TIMEOUT": "300",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # see janitor.py
@@ -32,6 +35,11 @@ PATIENCE = {  # a busy machine is slow, not broken; what is gone refuses connect
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
 }
 SAY_S = 15.0
+
+
+def worker_name() -> str:
+    """Return the name of this machine's worker, the same at every start."""
+    return f"kinoloop on {socket.gethostname()}"
 
 
 def prefect_url(environment: Environment) -> str:

@@ -40,7 +40,7 @@ from prefect.events.filters import (
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
-from kinoloop.cli.stack import POOL, worker_name
+from kinoloop.cli.backends import POOL, worker_name
 from kinoloop.ownership import environments
 
 logger = logging.getLogger(__name__)

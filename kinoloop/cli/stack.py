@@ -4,7 +4,6 @@ The one place that knows how each server is started. `kinoloop demo` uses the sa
 """
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,13 +18,20 @@ from kinoloop.cli.access import (
     prefect_server_variables,
     token_file,
 )
-from kinoloop.cli.backends import LOGS, leave_note, mlflow_url, prefect_url, server_variables
+from kinoloop.cli.backends import (
+    LOGS,
+    POOL,
+    leave_note,
+    mlflow_url,
+    prefect_url,
+    server_variables,
+    worker_name,
+)
 from kinoloop.cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
 
-POOL = "kinoloop"
 SERVICE = "serving.service:Kinoloop"
 
 
@@ -196,11 +202,6 @@ def prefect_worker(environment: Environment) -> Server:
         ),
         variables=server_variables(environment) | client_variables(environment),
     )
-
-
-def worker_name() -> str:
-    """Return the name of this machine's worker, the same at every start."""
-    return f"kinoloop on {socket.gethostname()}"
 
 
 def mlflow_server(environment: Environment) -> Server:

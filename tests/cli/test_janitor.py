@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kinoloop.cli import janitor, stack
+from kinoloop.cli import backends, janitor
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +18,8 @@ def client(prefect_client):
     from prefect.client.schemas.actions import WorkPoolCreate
 
     pools = [pool.name for pool in prefect_client.read_work_pools()]
-    if stack.POOL not in pools:
-        prefect_client.create_work_pool(WorkPoolCreate(name=stack.POOL, type="process"))
+    if backends.POOL not in pools:
+        prefect_client.create_work_pool(WorkPoolCreate(name=backends.POOL, type="process"))
     yield prefect_client
     for run in janitor._under_way(prefect_client):
         prefect_client.delete_flow_run(run.id)
@@ -30,7 +30,7 @@ def deployment(client):
     flow = client.create_flow_from_name("ingest")
     name = f"ingest-{uuid.uuid4().hex[:8]}"
     made = client.create_deployment(
-        flow, name, work_pool_name=stack.POOL, concurrency_limit=1, parameters={"x": 1}
+        flow, name, work_pool_name=backends.POOL, concurrency_limit=1, parameters={"x": 1}
     )
     return client.read_deployment(made)
 
@@ -208,7 +208,7 @@ def test_worker_of_another_machine_is_known_by_its_heartbeat(client, monkeypatch
 
     monkeypatch.setattr(janitor, "POOL", "shared")
     client.create_work_pool(WorkPoolCreate(name="shared", type="process"))
-    client.send_worker_heartbeat("shared", stack.worker_name(), 30)
+    client.send_worker_heartbeat("shared", backends.worker_name(), 30)
     assert janitor._is_alone(client)
     client.send_worker_heartbeat("shared", "ProcessWorker of another machine", 30)
     assert not janitor._is_alone(client)
