@@ -83,7 +83,7 @@ def main() -> None:
         model.fit(train, videos, report=_clock(moments))
         seconds = float(np.diff(moments).min()) if len(moments) > 1 else float("nan")
         found = validation.ndcg(model.score)
-        print(f"{name}: NDCG@10 {found:.4f}, {seconds:.1f} CPU s an epoch", flush=True)
+        print(f"{name}: NDCG@10 {found:.4f}, {seconds:.1f} CPU s per epoch", flush=True)
 
 
 def masked_attention(

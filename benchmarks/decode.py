@@ -5,7 +5,7 @@
 The bare loop opens each file, decodes every packet of its best picture and sound, scales the same
 number of frames to the same size with one kept scaler, and resamples the sound to the same rate:
 what anybody would write first, without measuring, limits, subtitles, thumbnails or processes.
-Where extraction decodes chosen key frames only, so does the loop. All run on one thread a file,
+Where extraction decodes chosen key frames only, so does the loop. All run on one thread per file,
 in turn; CPU seconds of the workers are read from the kernel when they have ended. Without --clips
 it makes its own.
 """
@@ -73,7 +73,7 @@ def _run(files: Sequence[Path], rounds: int) -> int:
     for _ in track(range(rounds), "measuring", transient=True):
         for name, seconds in _rounds_cpu_s(decodable, wanted, config).items():
             figures[name].append(seconds - (start_s if name == "guarded" else 0.0))
-    table = Table("decoding", "CPU s (median)", "÷ bare loop (median)", "ms a video")
+    table = Table("decoding", "CPU s (median)", "÷ bare loop (median)", "ms per video")
     for name, seconds in figures.items():
         median_s = statistics.median(seconds)
         ratios = [one / bare for one, bare in zip(seconds, figures["bare loop"], strict=True)]

@@ -49,7 +49,7 @@ def main() -> None:
                 sizes.setdefault(result.name, []).append(evidence.statistic)
     seconds = (time.perf_counter() - started) / arguments.worlds
     print(f"strength {arguments.strength:g}: drift called in {called} of {arguments.worlds} worlds")
-    print(f"{seconds:.1f} s a world\n")
+    print(f"{seconds:.1f} s per world\n")
     print(
         f"{'test':28}{'fired':>6}{'p ≤ α':>7}{'median':>9}{'max':>8}   (α = {results[0].alpha:.4f})"
     )

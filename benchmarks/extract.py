@@ -79,7 +79,7 @@ def _compare(console: Console, root: Path, clips: list[Path], rounds: int) -> bo
     costs = {name: min(run[name] for run in runs) for name in runs[0]}
     whole = costs[WHOLE].cpu
     parts = sum(cost.cpu for name, cost in costs.items() if name != WHOLE)
-    table = Table("part", "CPU seconds", "wall seconds", "videos a second")
+    table = Table("part", "CPU seconds", "wall seconds", "videos per second")
     for name, cost in costs.items():
         rate = f"{len(clips) / cost.wall:.1f}"
         table.add_row(name, f"{cost.cpu:.2f}", f"{cost.wall:.2f}", rate)

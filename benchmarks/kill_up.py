@@ -5,7 +5,7 @@
 Each round starts `up`, asks for a run of every deployment at once, waits a random time, and kills:
 `up` alone (SIGKILL), everything at once (as a power cut does), or with SIGTERM. The next `up` must
 come up, every deployment must complete a run that was asked for after the kill, no place may stay
-taken and no process of the killed `up` may live. It takes minutes a round: `up` starts twice.
+taken and no process of the killed `up` may live. It takes minutes per round: `up` starts twice.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def places_without_a_run(client: "SyncPrefectClient") -> int:
 
 
 def main() -> None:
-    """Print a line a round, and the counts."""
+    """Print a line per round, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)

@@ -115,7 +115,7 @@ def measure(folder: Path, bundles: list[Path], swaps: int) -> None:
             print(f"after {swap:3d} swaps: {seen[swap]:7.1f} MB resident", flush=True)
     if swaps > 2:
         growth = (seen[swaps] - seen[2]) / (swaps - 2)
-        print(f"growth: {growth:.3f} MB a swap")
+        print(f"growth: {growth:.3f} MB per swap")
 
 
 if __name__ == "__main__":

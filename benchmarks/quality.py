@@ -1,4 +1,4 @@
-"""Quality of every recommender on ingested data: full ranking, one process a candidate.
+"""Quality of every recommender on ingested data: full ranking, one process per candidate.
 
     python -m benchmarks.quality DATA_DIR [--split temporal] [--kinds item_knn sequence] [--seed 0]
 

@@ -36,7 +36,7 @@ columns.title = "subject"
 columns.media = "{root}/media/{file}"
 columns.subtitles = "{root}/media/{subtitle_file}"
 """
-USERS, DAYS, VIEWS_A_DAY = 60, 30, 2
+USERS, DAYS, VIEWS_PER_DAY = 60, 30, 2
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def main() -> int:
 def write_events(folder: Path, videos: Sequence[str], *, seed: int) -> None:
     """Write views by made users, at random."""
     rng, start = np.random.default_rng(seed), datetime.now(UTC) - timedelta(days=DAYS + 1)
-    n = USERS * DAYS * VIEWS_A_DAY
+    n = USERS * DAYS * VIEWS_PER_DAY
     frame = pl.DataFrame(
         {
             "user_id": [f"made-{user}" for user in rng.integers(0, USERS, n)],

@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of training.")
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--videos", type=int, default=50_000)
-    parser.add_argument("--length", type=int, default=50, help="events a user")
+    parser.add_argument("--length", type=int, default=50, help="events per user")
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -3,8 +3,8 @@
     benchmarks/peers/make_env.sh PEER_ENV
     python -m benchmarks.train_speed DATA_DIR PEER_ENV/bin/python [--users 10000]
 
-Same rows, width, depth, heads, length and rows a step; one thread each; CPU seconds of the fastest
-epoch of each, one after the other on the same machine. A position is an event with a next one:
+Same rows, width, depth, heads, length and rows per step; one thread each; CPU seconds of each one's
+fastest epoch, one after the other on the same machine. A position is an event with a next one:
 padding does not count. Ours is measured with ids only, as SASRec is, and with all modalities.
 """
 
@@ -30,12 +30,12 @@ PEER = Path(__file__).parent / "peers" / "rectools_sasrec.py"
 
 def main() -> None:
     """Measure both and print the ratio."""
-    parser = argparse.ArgumentParser(description="Training positions a CPU second.")
+    parser = argparse.ArgumentParser(description="Training positions per CPU second.")
     parser.add_argument("data", type=Path, help="directory with the Delta tables")
     parser.add_argument("peer", type=Path, help="python of the environment with RecTools")
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=128, help="rows a step")
+    parser.add_argument("--batch", type=int, default=128, help="rows per step")
     parser.add_argument("--length", type=int, default=20)
     parser.add_argument("--negatives", type=int, default=1024, help="ours, shared by a step")
     parser.add_argument("--peer-negatives", type=int, default=128, help="theirs, a position")
@@ -47,11 +47,11 @@ def main() -> None:
     positions = int(np.maximum(histories.lengths - 1, 0).sum())
     theirs = positions / _theirs(histories, arguments)
     bare = Catalogue(catalogue.ids, catalogue.published_at, catalogue.videos)
-    print(f"{positions} positions an epoch, {len(catalogue)} videos")
-    print(f"RecTools SASRec: {theirs:,.0f} positions a CPU second")
+    print(f"{positions} positions per epoch, {len(catalogue)} videos")
+    print(f"RecTools SASRec: {theirs:,.0f} positions per CPU second")
     for name, videos, words in (("ids only", bare, 0), ("all modalities", catalogue, 50_000)):
         ours = positions / _ours(histories, videos, words, arguments)
-        print(f"Kinoloop, {name}: {ours:,.0f} positions a CPU second, {ours / theirs:.2f} times")
+        print(f"Kinoloop, {name}: {ours:,.0f} positions per CPU second, {ours / theirs:.2f} times")
 
 
 def _theirs(histories: Histories, arguments: argparse.Namespace) -> float:
@@ -87,7 +87,7 @@ def _ours(
         "words": words,
         "batch_positions": int(arguments.batch * pairs[pairs > 0].mean()),
     }
-    fitting.STEPS_AN_EPOCH = 1  # as many rows a step as theirs, however few users
+    fitting.STEPS_PER_EPOCH = 1  # as many rows per step as theirs, however few users
     moments = [time.process_time()]
 
     def report(name: str, value: float, step: int) -> None:  # noqa: ARG001 (a Report; only when it comes counts)

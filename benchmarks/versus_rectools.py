@@ -89,7 +89,7 @@ def _run_peer(split: Split, arguments: argparse.Namespace) -> None:
 
 
 def _ndcg(best: NDArray[np.int64], targets: NDArray[np.int32]) -> NDArray[np.float64]:
-    """NDCG@10 of each row, one target a row."""
+    """NDCG@10 of each row, one target per row."""
     hits = best[:, :10] == targets[:, None]
     return np.where(hits.any(axis=1), 1 / np.log2(2 + hits.argmax(axis=1)), 0.0)
 

@@ -1,4 +1,4 @@
-"""When: one Prefect flow a file, named after what it does; composes tasks, computes nothing."""
+"""When: one Prefect flow per file, named after what it does; composes tasks, computes nothing."""
 
 import os
 

@@ -1,7 +1,7 @@
 """Where models run: a GPU in bfloat16 where there is one, the CPU in float32 otherwise.
 
-Nobody has to say so. Results are fetched once a call: the GPU works on one batch while the next one
-is made ready.
+Nobody has to say so. Results are fetched once per call: the GPU works on one batch while the next
+one is made ready.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def place() -> "tuple[torch.device, torch.dtype]":
-    """Where models run here, and in which precision; looked up once a process."""
+    """Where models run here, and in which precision; looked up once per process."""
     import torch
 
     if torch.cuda.is_available():

@@ -5,7 +5,7 @@
     │   └── MissingPackageError          a package that a setting needs is not installed
     ├── DataError (ValueError)           rows or tables break a rule
     │   └── BatchError                   a whole batch is refused; nothing was changed
-    ├── MediaError (ValueError)          a media file can not be read; carries a reason code
+    ├── MediaError (ValueError)          a media file cannot be read; carries a reason code
     ├── NotFittedError (RuntimeError)    a recommender is used before `fit`
     ├── BundleError (ValueError)         a release bundle is damaged or does not match
     ├── RegistryError (RuntimeError)     the model registry is away or refuses
@@ -52,7 +52,7 @@ class BatchError(DataError):
 
 
 class MediaError(KinoloopError, ValueError):
-    """A media file can not be read.
+    """A media file cannot be read.
 
     Args:
         reason: Code such as `not_media`, `truncated`, `timeout`, `memory`, `too_large`.

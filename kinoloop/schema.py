@@ -72,14 +72,14 @@ VIDEOS: Final[Schema] = {
     "extra": pl.String,  # free extra columns as one JSON object
     "batch_id": pl.String,
 }
-"""Delta table `videos`, one row a video_id (a later batch replaces the row)."""
+"""Delta table `videos`, one row per video_id (a later batch replaces the row)."""
 
 EVENTS: Final[Schema] = {
     **LANDING_EVENTS,  # user_id is the pseudonym; event_id is always filled
     "date": pl.Date,  # partition: UTC day of `timestamp`
     "batch_id": pl.String,
 }
-"""Delta table `events`, one row an event_id, partitioned by `date`."""
+"""Delta table `events`, one row per event_id, partitioned by `date`."""
 
 QUARANTINE: Final[Schema] = {
     "kind": pl.String,  # "video", "event" or "media"
@@ -103,7 +103,7 @@ BATCHES: Final[Schema] = {
     "duplicates": pl.Int64,
     "committed_at": TIME,
 }
-"""Delta table `batches`: the ledger of files that were ingested, one row a file."""
+"""Delta table `batches`: the ledger of files that were ingested, one row per file."""
 
 MEDIA: Final[Schema] = {
     "video_id": pl.String,
@@ -125,7 +125,7 @@ MEDIA: Final[Schema] = {
     "sound_print": pl.List(pl.Int32),  # perceptual hashes of the sound
     "extracted_at": TIME,
 }
-"""Delta table `media`: what decoding found, one row a video_id: that of the newest content."""
+"""Delta table `media`: what decoding found, one row per video_id: that of the newest content."""
 
 FEATURES: Final[Schema] = {
     "video_id": pl.String,
@@ -157,7 +157,7 @@ LABELS: Final[Schema] = {
     "summary_by": pl.String,  # "words", "labels" or the name of the model that wrote it
     "labelled_at": TIME,
 }
-"""Delta table `labels`, one row a video: what it is about and how it feels."""
+"""Delta table `labels`, one row per video: what it is about and how it feels."""
 
 DUPLICATES: Final[Schema] = {
     "video_id": pl.String,
@@ -178,7 +178,7 @@ DUPLICATES: Final[Schema] = {
     ),
     "compared_at": TIME,
 }
-"""Delta table `duplicates`, one row a video with pictures: which others show the same."""
+"""Delta table `duplicates`, one row per video with pictures: which others show the same."""
 
 ENCODERS: Final[Schema] = {
     "fingerprint": pl.String,

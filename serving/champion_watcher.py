@@ -4,7 +4,7 @@ A background thread asks the registry, with jitter so that workers do not ask to
 version is fetched into the local cache (by content, so once for all workers), opened beside the
 one in service, checked against its signature, digests and golden requests, warmed up, and only
 then one reference is swapped. A release that fails is refused and the old one stays; a registry
-that is away changes nothing. A worker that starts and can not take the champion within a few
+that is away changes nothing. A worker that starts and cannot take the champion within a few
 seconds, for whatever reason, takes what was in service last and goes on trying.
 
 So that no request feels it: the thread runs at low priority, the interpreter changes threads every
@@ -138,7 +138,7 @@ class ChampionWatcher:
             self._arriving = None
             self._wait_for(Waiting("release_out_of_reach", version, str(err)))
             return
-        except Exception as err:  # noqa: BLE001 (what can not be fetched whole must not serve)
+        except Exception as err:  # noqa: BLE001 (what cannot be fetched whole must not serve)
             self._arriving = None
             self._refuse(version, err)
             return
@@ -156,7 +156,7 @@ class ChampionWatcher:
                 return True
             try:
                 fresh = load(bundle, self._trust(), model_version=version, run_id=run_id)
-            except Exception as err:  # noqa: BLE001 (what can not be loaded must not serve)
+            except Exception as err:  # noqa: BLE001 (what cannot be loaded must not serve)
                 self._refuse(version, err)
                 return False
             previous, self.current = self.current, fresh
@@ -236,7 +236,7 @@ class Fixed:
 
 
 def settle_memory() -> None:
-    """Take what is there for good out of the collector's rounds; called once a process.
+    """Take what is there for good out of the collector's rounds; called once per process.
 
     Everything that is imported and loaded by then is a million objects, and a round over them
     keeps requests waiting for a third of a second. Called after each swap it would keep every

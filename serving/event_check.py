@@ -42,7 +42,7 @@ _NEEDED = (
     "event_timestamp_unreadable",
     "event_kind_missing",
     "event_kind_unknown",
-)  # live state can not do without them, whatever `[ingest] rules` says
+)  # live state cannot do without them, whatever `[ingest] rules` says
 
 
 class Rejection(NamedTuple):

@@ -1,6 +1,6 @@
 """What goes on beside the requests: feedback moves on, lineage reaches the disk, old things go.
 
-One thread a worker. It ends with a last export, so that SIGTERM leaves nothing in the outbox.
+One thread per worker. It ends with a last export, so that SIGTERM leaves nothing in the outbox.
 """
 
 import logging

@@ -1,8 +1,8 @@
-"""Where an answer came from: one line a request in append-only files, found again by request id.
+"""Where an answer came from: one line per request in append-only files, found again by request id.
 
 A request id is `<segment>-<offset>-<token>`: it says in which file and where its line starts, so
 that any worker finds it with one seek and no index exists that could lag behind. The token is
-random: a request id can not be guessed from another.
+random: a request id cannot be guessed from another.
 
 An append costs about 10 µs and needs no lock, because each worker appends to a file of its own. A
 line survives a killed process at once and a power cut after at most one second (`sync`, called

@@ -1,4 +1,4 @@
-"""What a client is told when a request can not be answered: always JSON, never a traceback.
+"""What a client is told when a request cannot be answered: always JSON, never a traceback.
 
     {"type": "/problems/unknown_video", "title": "The video is unknown", "status": 404,
      "detail": "no video has this id: got 'v999', expected …", "error": "unknown_video",
@@ -47,7 +47,7 @@ EXPECTED = (ConfigError, DataError, BundleError, sqlite3.OperationalError)
 
 
 class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
-    """A request that can not be answered, with what its sender needs to mend it.
+    """A request that cannot be answered, with what its sender needs to mend it.
 
     Args:
         error: Code that programs can branch on, one of `PROBLEM_TYPES`.
@@ -131,7 +131,7 @@ _WAITING: dict[Why, tuple[str, str]] = {
     ),
     "release_arriving": ("the champion is still being fetched", "wait until it has arrived"),
     "release_out_of_reach": (
-        "the champion's files can not be fetched",
+        "the champion's files cannot be fetched",
         f"see that the artifact store of MLflow answers; {_BY_ITSELF}",
     ),
     "release_refused": (

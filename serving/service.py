@@ -59,9 +59,9 @@ protocol.install(protocol.Bounds(admission, connections, config.header_s))
     workers=config.workers + config.spare_workers,
     http={"cors": startup.cors(config.origins)},
     traffic={"timeout": 15},  # seconds; BentoML keeps a timer this long for every request
-    tracing={"excluded_urls": ".*"},  # five spans a request, a third of its cost, and no exporter
+    tracing={"excluded_urls": ".*"},  # five spans per request, a third of its cost, and no exporter
     metrics={"enabled": False},  # labels of unbounded number: see serving/metrics.py
-    logging={"access": {"enabled": False}},  # a line a request: see serving/observe.py
+    logging={"access": {"enabled": False}},  # a line per request: see serving/observe.py
 )
 @bentoml.asgi_app(site)
 class Kinoloop:

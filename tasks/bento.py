@@ -30,7 +30,7 @@ STAGED = ("kinoloop", "serving", "kinoloop.toml", "bentofile.yaml")
 
 @task(name="build Bento", cache_policy=NO_CACHE)
 def build_bento(environment: Environment) -> Path:
-    """Build a Bento of the champion, once a release.
+    """Build a Bento of the champion, once per release.
 
     Returns:
         Folder of the Bento; `bentoml serve <folder>` runs it, anywhere.

@@ -74,7 +74,7 @@ def as_markdown(report: dict[str, Any], version: str) -> str:
     )
     return (
         f"# Extraction\n\n{report['done']} of {report['videos']} videos were new or changed; "
-        f"{report['seconds']} s, {report['rate']} videos a second, {report['hashed']} files "
+        f"{report['seconds']} s, {report['rate']} videos per second, {report['hashed']} files "
         f"hashed. {report['left_out']} were left out and are tried again in the next run. "
         f"Dataset version `{version}`.\n\n"
         f"| media | videos |\n|---|---|\n{outcomes}\n"

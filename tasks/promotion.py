@@ -40,7 +40,7 @@ REFUSED = "refused"
 """Tag of a version: the evidence on which it was refused."""
 
 REFUSED_BECAUSE = "refused_because"
-"""Tag of a version: the gates that refused it, one a line."""
+"""Tag of a version: the gates that refused it, one per line."""
 
 TAG_LENGTH = 5000  # of MLflow
 
@@ -237,7 +237,7 @@ def _open_champion(challenge: Challenge) -> tuple[Release | None, list[str]]:
         except BundleError as err:
             why = str(err)
     note = (
-        f"The champion, version {champion.version}, can not be opened, so nothing was compared "
+        f"The champion, version {champion.version}, cannot be opened, so nothing was compared "
         f"with it: {why}"
     )
     logger.warning("%s", note)

@@ -32,7 +32,7 @@ PER_USER = "per_user.parquet"
 
 @task(name="ask MLflow", cache_policy=NO_CACHE)
 def why_away(environment: Environment) -> str:
-    """Why MLflow can not be told anything now; "" where it answers."""
+    """Why MLflow cannot be told anything now; "" where it answers."""
     try:
         ModelRegistry(environment.tracking_uri).ask()
     except RegistryError as err:

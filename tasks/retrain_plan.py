@@ -70,7 +70,7 @@ class RetrainPlan:
 
     @cached_property
     def training_data(self) -> TrainingData:
-        """Catalogue, histories and split, read once a run."""
+        """Catalogue, histories and split, read once per run."""
         return load_training_data(self.tables, self.config, self.interest)
 
 

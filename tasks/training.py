@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 def find_finished(plan: RetrainPlan) -> ModelVersion | None:
     """Find the champion or challenger that was made of the same data with the same settings.
 
-    One that is not signed by a key that is trusted here can not serve here, so it is none.
+    One that is not signed by a key that is trusted here cannot serve here, so it is none.
     """
     trusted = load_trust(plan.environment).keys
     for alias in ("champion", "challenger"):

@@ -37,7 +37,7 @@ def dataset_version(environment: Environment) -> str:
         `tables-…`; `unversioned` where there are no tables either.
 
     Raises:
-        DataError: The `.dvc` file can not be read.
+        DataError: The `.dvc` file cannot be read.
     """
     pointer = _pointer(environment.data_dir)
     if not pointer.exists():

@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# One thread a test process, read when numpy and torch are imported: threads that wait for each
+# One thread per test process, read when numpy and torch are imported: threads that wait for each
 # other on a busy machine take many times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

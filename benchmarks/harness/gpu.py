@@ -14,12 +14,12 @@ from kinoloop.media.content import VideoContent
 LIMIT = 0.85
 BATCH = 128
 VIDEOS, FRAMES, SIDE = 512, 8, 224
-FLOPS_A_FRAME = 2 * 17.56e9
+FLOPS_PER_FRAME = 2 * 17.56e9
 """Of ViT-B/16 at 224 pixels: two for each multiplication. Source: Dosovitskiy et al., 2021."""
 
 
 def compare_on_gpu(console: Console, root: Path) -> bool:
-    """Print frames a second of encoder and loop; says so and is content where there is no GPU.
+    """Print frames per second of encoder and loop; says so and is content where there is no GPU.
 
     Args:
         console: Where to print.
@@ -55,12 +55,12 @@ def compare_on_gpu(console: Console, root: Path) -> bool:
             for _ in range(VIDEOS * FRAMES // BATCH):
                 model(pixel_values=pixels)
 
-    bare = _frames_a_second(loop)
-    ours = _frames_a_second(lambda: encoder.encode(contents))
+    bare = _frames_per_second(loop)
+    ours = _frames_per_second(lambda: encoder.encode(contents))
     peak = _matrix_flops()
     console.print(
         f"ViT-B/16, random weights, bf16, batches of {BATCH}, {torch.cuda.get_device_name()}:\n"
-        f"  bare loop on device tensors {bare:,.0f} frames/s ({bare * FLOPS_A_FRAME / peak:.0%} "
+        f"  bare loop on device tensors {bare:,.0f} frames/s ({bare * FLOPS_PER_FRAME / peak:.0%} "
         f"of what a matrix product of side 8,192 reaches, {peak / 1e12:.0f} TFLOP/s)\n"
         f"  encoder from decoded frames {ours:,.0f} frames/s, {ours / bare:.2f} of the loop "
         f"(limit {LIMIT})",
@@ -69,7 +69,7 @@ def compare_on_gpu(console: Console, root: Path) -> bool:
     return ours >= LIMIT * bare
 
 
-def _frames_a_second(run: Callable[[], object]) -> float:
+def _frames_per_second(run: Callable[[], object]) -> float:
     import torch
 
     run()  # warm up

@@ -1,6 +1,6 @@
 """A load generator: keep-alive HTTP clients in a process of its own, every latency kept.
 
-It speaks just enough HTTP/1.1 to cost little itself (about 50 µs a request), so that what it
+It speaks just enough HTTP/1.1 to cost little itself (about 50 µs per request), so that what it
 measures is the service. Run as a process it prints one JSON line:
 
     python -m benchmarks.harness.load --url http://127.0.0.1:3000 --path /noop --clients 16

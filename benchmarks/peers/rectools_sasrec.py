@@ -2,8 +2,8 @@
 
     PYTHON benchmarks/peers/rectools_sasrec.py FOLDER [--epochs 10] [--no-recommend]
 
-Reads `histories.npz` (offsets, videos), writes `rectools.npz` (the 20 best videos a row, seen ones
-excluded) and `rectools.json` (CPU seconds of each epoch). Knows nothing of Kinoloop.
+Reads `histories.npz` (offsets, videos), writes `rectools.npz` (the 20 best videos per row,
+without seen ones) and `rectools.json` (CPU seconds of each epoch). Knows nothing of Kinoloop.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--length", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=128, help="rows a step")
+    parser.add_argument("--batch", type=int, default=128, help="rows per step")
     parser.add_argument("--negatives", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-recommend", action="store_true")

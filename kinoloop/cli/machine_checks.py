@@ -72,10 +72,10 @@ def codecs(_environment: Environment) -> Iterator[Finding]:
     fix = f"`pip install --force-reinstall av=={av.__version__}` (its wheel carries FFmpeg)"
     version = ".".join(str(part) for part in av.library_versions["libavcodec"])
     if readable:
-        seen = f"can not decode {', '.join(readable)}"
+        seen = f"cannot decode {', '.join(readable)}"
         yield Finding("Codecs", State.BROKEN, seen, fix)
     elif writable:
-        seen = f"can not encode {', '.join(writable)}: `kinoloop sample` will not work"
+        seen = f"cannot encode {', '.join(writable)}: `kinoloop sample` will not work"
         yield Finding("Codecs", State.WARNING, seen, fix)
     else:
         yield Finding("Codecs", State.OK, f"PyAV {av.__version__}, libavcodec {version}")

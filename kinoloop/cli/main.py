@@ -57,7 +57,7 @@ def options(
         format="%(message)s",
         handlers=[handler],
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request of Prefect's client
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request of Prefect's client
 
 
 VERBS = (data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune, verify)

@@ -93,7 +93,7 @@ def prune() -> None:
 def probe(
     paths: list[Path] = typer.Argument(help="Files, media or subtitles; a folder: all in it."),
     timeout_s: float | None = typer.Option(
-        None, min=0.1, help="CPU time a file, and how long it may be stuck; wall time 10 times it."
+        None, min=0.1, help="CPU time per file, and how long it may hang; wall time 10 times it."
     ),
     memory_mb: int | None = typer.Option(None, min=256, help="Address space of a worker."),
 ) -> None:

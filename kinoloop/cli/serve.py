@@ -66,7 +66,7 @@ def _from_service(environment: "Environment", user: str, top_k: int) -> dict[str
     """Ask the running service; None where none runs.
 
     Raises:
-        ConfigError: It runs and can not answer.
+        ConfigError: It runs and cannot answer.
     """
     import httpx
 

@@ -2,7 +2,7 @@
 
 Every server runs under a supervisor (`supervisor.py`) in its own process group: Ctrl-C in the
 terminal reaches only us, and if we are killed without warning the supervisor notices and ends what
-it holds. Output goes to one log file a server; nothing of it is lost and nothing of it clutters the
+it holds. Output goes to one log file per server; nothing of it is lost or clutters the
 terminal. A server that is slow but shows signs of life is waited for, whatever the clock says.
 """
 

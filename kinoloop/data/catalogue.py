@@ -1,4 +1,4 @@
-"""The videos that can be recommended: ids, words, times and one matrix of vectors a modality.
+"""The videos that can be recommended: ids, words, times and one matrix of vectors per modality.
 
 `load_catalogue` reads the tables once, in columns: no row becomes a Python object but its id.
 """
@@ -60,7 +60,7 @@ class Catalogue:
     Attributes:
         ids: External video ids.
         published_at: (n_videos,) int64, µs since the epoch, UTC; 0 where unknown.
-        videos: One row a video in internal order; columns of `schema.VIDEOS` that serving shows
+        videos: One row per video in internal order; columns of `schema.VIDEOS` that serving shows
             (`video_id`, `title`, `description`, `category`, `tags`, `creator_id`, `duration_s`, …),
             and `CONTENT`.
         modalities: Vectors by modality name; may be empty.

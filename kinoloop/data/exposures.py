@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Exposures:
-    """One row an exposure, oldest first.
+    """One row per exposure, oldest first.
 
     Attributes:
         users: (n,) int32, index into `user_ids`.

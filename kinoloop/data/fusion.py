@@ -1,4 +1,4 @@
-"""Fusion for plain similarity: one vector a video out of those of its modalities.
+"""Fusion for plain similarity: one vector per video out of those of its modalities.
 
 Each modality is centred first (its mean vector is taken off): the raw cosines of classical
 descriptors all lie near 0.9 and those of a text encoder near 0.1, so a plain concatenation would
@@ -40,7 +40,7 @@ class FusionConfig(Config):
 
 @dataclass(frozen=True)
 class Fused:
-    """One vector a video.
+    """One vector per video.
 
     Attributes:
         vectors: (n_videos, sum of dims) float32; the squared length of a row is the weight of what

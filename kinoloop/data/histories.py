@@ -40,7 +40,7 @@ class Histories:
         timestamps: (n,) int64, µs since the epoch, UTC.
         kinds: (n,) uint8, position in `schema.EVENT_KINDS`.
         watch_shares: (n,) float32 in [0, 1], NaN where unknown.
-        user_ids: Pseudonyms, one a row; empty where rows are anonymous.
+        user_ids: Pseudonyms, one per row; empty where rows are anonymous.
     """
 
     offsets: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Histories:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(n_rows,) events a row."""
+        """(n_rows,) events per row."""
         return np.diff(self.offsets)
 
     @property

@@ -1,7 +1,7 @@
-"""From events to histories: one interaction a user and video, by `kinoloop.data.interest`.
+"""From events to histories: one interaction per user and video, by `kinoloop.data.interest`.
 
 Polars reads the Delta table lazily in two streamed passes (who are the users; what did they do), so
-that memory holds 25 bytes an interaction and no string a row.
+that memory holds 25 bytes per interaction and no string per row.
 """
 
 import logging
@@ -48,7 +48,7 @@ def load_histories(
         until: Events at or after it are left out (UTC).
 
     Returns:
-        One row a user who has an interaction, sorted by pseudonym; oldest first, ties as
+        One row per user who has an interaction, sorted by pseudonym; oldest first, ties as
         `kinoloop.data.ties` breaks them.
 
     Raises:

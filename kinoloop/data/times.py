@@ -63,7 +63,7 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
         unit: Of epoch numbers; None: told by their size.
 
     Returns:
-        Times in µs UTC, null where a value can not be read or, with a `unit`, can only be an epoch
+        Times in µs UTC, null where a value cannot be read or, with a `unit`, can only be an epoch
         in another one. None where the column has a type that holds no times.
     """
     name, have = column.name, column.dtype

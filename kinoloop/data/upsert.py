@@ -8,7 +8,7 @@ from kinoloop.schema import TABLES
 
 
 def upsert(tables: Tables, name: str, rows: pl.DataFrame) -> None:
-    """Write rows, one a video; a row of the same video is replaced.
+    """Write rows, one per video; a row of the same video is replaced.
 
     Args:
         tables: Where.

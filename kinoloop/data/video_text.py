@@ -54,7 +54,7 @@ def texts_of(videos: pl.DataFrame, parts: Sequence[str] = READ) -> list[str]:
     """Compose the text of each video; "" where it has none.
 
     Args:
-        videos: One row a video; columns of `parts` that it lacks are left out.
+        videos: One row per video; columns of `parts` that it lacks are left out.
         parts: Of `ORDER`; they are read in that order.
     """
     wanted = [name for name in ORDER if name in parts and name in videos.columns]

@@ -21,7 +21,7 @@ class Champion:
     Attributes:
         recommender: Fitted on `catalogue`.
         catalogue: The videos that it knows.
-        histories: Interactions up to now over `catalogue`, one row a user.
+        histories: Interactions up to now over `catalogue`, one row per user.
         metrics: Quality on its test window, by name, such as `ndcg@10`.
     """
 

@@ -55,11 +55,11 @@ class Windows:
 
     Attributes:
         periods: Oldest first; the last is the current window, the others are the reference.
-        events: One row an event of the panel in one of the periods: `user` (UInt32 code, not an
+        events: One row per event of the panel in one of the periods: `user` (UInt32 code, not an
             id), `period`, `video_id`, `timestamp`, `event`, `watch_s`, `watch_share`, `value`,
             `interest` (> 0 where the event shows some, as in training), `surface`, `device` and
             the `category`, `language`, `duration_s` of the video.
-        videos: One row a video that was published in one of the periods: `period`, `category`,
+        videos: One row per video that was published in one of the periods: `period`, `category`,
             `language`, `duration_s`, `title`, `description`, `tags`, `media`.
     """
 

@@ -33,7 +33,7 @@ def candidate_pairs(
     """Pairs of videos that have pictures which are alike.
 
     Args:
-        hashes: (n,) int64, one a picture.
+        hashes: (n,) int64, one per picture.
         owners: (n,) index of the video that each belongs to.
         max_bits: Alike means to differ in at most so many bits.
         fresh: (n_videos,) bool; only pairs with one of these are wanted. None: all pairs.

@@ -44,7 +44,7 @@ def find_pairs(
     """Find the pairs that show the same.
 
     Args:
-        prints: One a video; a video without pictures has empty arrays.
+        prints: One per video; a video without pictures has empty arrays.
         config: What counts as the same.
         vectors: (n, dim) float32 visual vectors, unit length; a zero row where there is none.
         fresh: (n,) bool; only pairs with one of these are looked for. None: all.

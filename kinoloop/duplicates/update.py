@@ -133,7 +133,7 @@ def _prints(media: pl.LazyFrame) -> list[Print]:
 
 
 def _slices(lists: pl.Series) -> list[NDArray[Any]]:
-    """One array a row, empty where the list is."""
+    """One array per row, empty where the list is."""
     lengths = lists.list.len().fill_null(0).to_numpy()
     flat = lists.filter(lists.list.len() > 0).explode().to_numpy()
     return np.split(flat, np.cumsum(lengths)[:-1])

@@ -1,1 +1,1 @@
-"""Encoders: decoded video in, one vector a video out; one a file, registered by `kind`."""
+"""Encoders: decoded video in, one vector per video out; one per file, registered by `kind`."""

@@ -64,7 +64,7 @@ def identify(
         facts: Whatever else changes a vector.
 
     Raises:
-        ConfigError: There are no safetensors, or the configuration can not be read.
+        ConfigError: There are no safetensors, or the configuration cannot be read.
     """
     return fingerprint(
         {
@@ -81,7 +81,7 @@ def model_facts(directory: Path) -> dict[str, Any]:
     """Weights and configuration.
 
     Raises:
-        ConfigError: There are no safetensors, or the configuration can not be read.
+        ConfigError: There are no safetensors, or the configuration cannot be read.
     """
     return {
         "weights": digest_files(weight_files(directory)),
@@ -162,7 +162,7 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
-        raise ConfigError(f"{path} can not be read: {err}; fetch the model again") from err
+        raise ConfigError(f"{path} cannot be read: {err}; fetch the model again") from err
     if not isinstance(found, dict):
         raise ConfigError(f"{path} is no JSON object; fetch the model again")
     return found

@@ -93,7 +93,7 @@ def describe(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
 
     Args:
         audio: (n,) float32 mono in [-1, 1].
-        rate: Samples a second.
+        rate: Samples per second.
 
     Returns:
         (dim,) float32, L2-normalised.

@@ -118,7 +118,7 @@ def _read(copy: Path) -> "dict[str, torch.Tensor] | None":
     try:
         return load_file(copy) if copy.exists() else None
     except (SafetensorError, OSError) as err:
-        logger.warning("%s can not be read (%s)", copy, err)
+        logger.warning("%s cannot be read (%s)", copy, err)
         return None
 
 
@@ -139,4 +139,4 @@ def _keep(tensors: "dict[str, torch.Tensor]", copy: Path) -> None:
         with durable.appearing(copy) as fresh:
             save_file(tensors, fresh)
     except OSError as err:
-        logger.warning("%s can not be written (%s); it is converted at each load", copy, err)
+        logger.warning("%s cannot be written (%s); it is converted at each load", copy, err)

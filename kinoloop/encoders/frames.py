@@ -1,4 +1,4 @@
-"""What visual encoders share: a mask of videos with frames; of single frames, a mean a video."""
+"""What visual encoders share: a mask of videos with frames; of single frames, a mean per video."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ class VisualEncoder(Encoder[ConfigT]):
 
     @abstractmethod
     def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """One unit vector a video, from (n_frames, height, width, 3) each."""
+        """One unit vector per video, from (n_frames, height, width, 3) each."""
 
 
 class FrameEncoder(VisualEncoder[ConfigT]):

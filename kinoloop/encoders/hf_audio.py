@@ -29,7 +29,7 @@ class HfAudioConfig(EncoderConfig):
     kind: Literal["hf_audio"] = "hf_audio"
     model: str = Field(description="Hub name or folder.")
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
-    chunk_s: float = Field(default=10.0, gt=0.5, le=30, description="Sound a vector, seconds.")
+    chunk_s: float = Field(default=10.0, gt=0.5, le=30, description="Sound per vector, seconds.")
     batch_size: int = Field(default=8, ge=1, description="Chunks at a time; 64 on a GPU.")
     compile: bool = Field(default=False, description="torch.compile: pays for long GPU runs.")
 
@@ -130,7 +130,7 @@ class HfAudio(Encoder[HfAudioConfig]):
         }
 
     def _vectors(self, inputs: dict[str, Any]) -> Any:  # noqa: ANN401 (torch is imported late)
-        """One vector a chunk, whatever the model calls it."""
+        """One vector per chunk, whatever the model calls it."""
         model = self._pretrained.model
         if hasattr(model, "get_audio_features"):  # CLAP: an object in transformers 5
             features = model.get_audio_features(**inputs)

@@ -75,7 +75,7 @@ def pooling_of(directory: Path) -> Pooling:
 
 
 def pool(states: "torch.Tensor", mask: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
-    """One vector a text, whichever side the padding is on.
+    """One vector per text, whichever side the padding is on.
 
     Args:
         states: (n, tokens, dim).

@@ -150,7 +150,7 @@ def normalise(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def mean_of_units(vectors: NDArray[np.float32], counts: Sequence[int]) -> NDArray[np.float32]:
-    """One unit vector a video: the mean of the unit vectors of its parts.
+    """One unit vector per video: the mean of the unit vectors of its parts.
 
     Args:
         vectors: (parts of all videos, dim), video by video.
@@ -170,7 +170,7 @@ def encode_present(
     """Encode the rows that are present and leave the others zero.
 
     Args:
-        inputs: One a video; what stands where `present` is False is not looked at.
+        inputs: One per video; what stands where `present` is False is not looked at.
         present: (n,) bool.
         dim: Length of a vector.
         encode: Turns the inputs that are present into (k, dim) float32.

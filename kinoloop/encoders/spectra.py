@@ -104,9 +104,9 @@ def chroma(power: Array, rate: int) -> Array:
 
 
 def pulse(decibels: Array, rate: int) -> tuple[float, float]:
-    """Tempo in beats a minute and how clear it is in [0, 1]; (0, 0) where too short.
+    """Tempo in beats per minute and how clear it is in [0, 1]; (0, 0) where too short.
 
-    The strongest lag of the autocorrelation of rising energy, 40 to 240 beats a minute, weighted
+    The strongest lag of the autocorrelation of rising energy, 40 to 240 beats per minute, weighted
     towards 120 as in Ellis, "Beat tracking by dynamic programming", 2007, section 3.2.
     """
     onsets = np.maximum(np.diff(decibels, axis=1), 0).mean(axis=0)

@@ -42,7 +42,7 @@ def paired(
     """Bootstrap the mean difference of two metrics that were measured on the same rows.
 
     Args:
-        a: (n,) metric a row, such as `evaluation.per_user["ndcg@10"]`.
+        a: (n,) metric per row, such as `evaluation.per_user["ndcg@10"]`.
         b: (n,) the same rows in the same order.
         seed: Of the resampling.
         confidence: Of the interval.

@@ -51,7 +51,7 @@ class Evaluation:
         metrics: Means by name, such as `ndcg@10`, `hr@20`, `auc`, `coverage@10`; `rows` is how
             many.
         slices: The accuracy metrics of each slice that has targets, by name of the slice.
-        per_user: One row a holdout row: `row`, `user_id` (null where anonymous), `history_length`
+        per_user: One row per holdout row: `row`, `user_id` (null where anonymous), `history_length`
             and the accuracy metrics.
     """
 

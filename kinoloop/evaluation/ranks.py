@@ -15,7 +15,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.errors import DataError
 from kinoloop.models.base import Scorer
 
-CHUNK_SCORES = 8_000_000  # scores held at a time: 32 MB a float32 copy
+CHUNK_SCORES = 8_000_000  # scores held at a time: 32 MB per float32 copy
 UNKNOWN = -1  # a target that the recommender's catalogue does not have
 MISSED = np.iinfo(np.int64).max  # its rank
 
@@ -37,7 +37,7 @@ class Ranks:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """(n_rows,) targets a row."""
+        """(n_rows,) targets per row."""
         return np.diff(self.offsets)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,7 +53,7 @@ def rank_targets(score: Scorer, histories: Histories, targets: Histories) -> Ran
     Args:
         score: `Recommender.score`, or anything of its shape.
         histories: What was known.
-        targets: What came next, row by row; `UNKNOWN` where the recommender can not know it.
+        targets: What came next, row by row; `UNKNOWN` where the recommender cannot know it.
 
     Raises:
         DataError: A score is not a number.

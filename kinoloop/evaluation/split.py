@@ -29,7 +29,7 @@ class Holdout:
 
     Attributes:
         histories: What was known.
-        targets: What came next; at least one a row, never one of the row's history.
+        targets: What came next; at least one per row, never one of the row's history.
     """
 
     histories: Histories

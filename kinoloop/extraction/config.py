@@ -70,7 +70,7 @@ class ExtractConfig(Config):
         default=21_600.0, ge=0, description="How long to wait for another extraction to end."
     )
     encoders: tuple[dict[str, Any], ...] = Field(
-        default=DEFAULT_ENCODERS, description="One a modality; `kind` names the class."
+        default=DEFAULT_ENCODERS, description="One per modality; `kind` names the class."
     )
     decode: DecodeConfig = Field(default=DecodeConfig(), description="What is taken from a file.")
     ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')

@@ -61,5 +61,5 @@ def _words_only(pool: DecoderPool, item: Item) -> DecodedMedia:
         try:
             return pool.decode(Job(None, item.subtitles_at))
         except MediaError as err:
-            logger.warning("the subtitles of %s can not be read either: %s", item.video_id, err)
+            logger.warning("the subtitles of %s cannot be read either: %s", item.video_id, err)
     return nothing(pool.decode_config)

@@ -72,7 +72,7 @@ class HfTranscriber(Transcriber):
             )
         except (OSError, ValueError) as err:
             raise ConfigError(
-                f"{directory} can not recognise speech: {err}; save its processor there, too"
+                f"{directory} cannot recognise speech: {err}; save its processor there, too"
             ) from err
 
     @cached_property

@@ -54,7 +54,7 @@ class Product(ABC):
 
     @abstractmethod
     def make(self, contents: Sequence[VideoContent]) -> list[Row]:
-        """One row a video, without the key columns."""
+        """One row per video, without the key columns."""
 
     @abstractmethod
     def blank(self) -> Row:
@@ -140,7 +140,7 @@ def make_products(config: ExtractConfig) -> list[Product]:
     modalities = [space.modality for space in spaces]
     twice = sorted({m for m in modalities if modalities.count(m) > 1})
     if twice:
-        raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one a modality")
+        raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one per modality")
     return list(spaces)
 
 
@@ -172,7 +172,7 @@ def make_safely(
     """Make a batch; where that fails, one by one, so that one odd video harms no other.
 
     Returns:
-        A row a video, and why by position for those that failed; these are blank.
+        A row per video, and why by position for those that failed; these are blank.
 
     Raises:
         RuntimeError: Every video fails, and noise does, too: then it is not the videos.

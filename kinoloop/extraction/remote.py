@@ -1,7 +1,7 @@
 """Make one shard far from the process that holds the plan: on a Ray worker, on another machine.
 
-What comes in is a shard and the settings, what goes out are Arrow streams. Models are loaded once a
-process. Media is opened where the shard is made: its path or URL must mean the same file there.
+What comes in is a shard and the settings, what goes out are Arrow streams. Models are loaded once
+per process. Media is opened where the shard is made: its path or URL must mean the same file there.
 """
 
 from collections.abc import Iterator

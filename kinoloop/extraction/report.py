@@ -74,7 +74,7 @@ class ExtractReport:
 
     @property
     def rate(self) -> float:
-        """Videos a second."""
+        """Videos per second."""
         return self.done / self.seconds if self.seconds else 0.0
 
     def to_dict(self) -> dict[str, Any]:

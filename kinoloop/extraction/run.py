@@ -67,7 +67,7 @@ def extract(
 
     Raises:
         DataError: Another extraction is running.
-        ConfigError: An encoder can not be loaded, or decoders do not start.
+        ConfigError: An encoder cannot be loaded, or decoders do not start.
     """
     with planned(
         tables, config, roots=roots, state_dir=state_dir, retry=retry, progress=progress

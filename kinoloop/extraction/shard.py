@@ -78,7 +78,7 @@ def cut(
     Args:
         tasks: All of a run.
         products: All that is made of a video.
-        sizes: Videos a shard without and with decoding.
+        sizes: Videos per shard without and with decoding.
     """
     opened = [task for task in tasks if task.needs_decoding(products)]
     unopened = [task for task in tasks if not task.needs_decoding(products)]
@@ -156,7 +156,7 @@ def _make(
 
 
 def _quarantine(faults: Sequence[tuple[Item, str]]) -> list[Row]:
-    """One row a video, with all that is wrong with it."""
+    """One row per video, with all that is wrong with it."""
     reasons: dict[str, list[str]] = {}
     items = {item.video_id: item for item, _ in faults}
     for item, why in faults:

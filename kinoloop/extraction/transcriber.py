@@ -46,7 +46,7 @@ class Transcriber(ABC):
             Cues of each, in order of time; none where nothing is said.
 
         Raises:
-            ConfigError: The model can not be loaded.
+            ConfigError: The model cannot be loaded.
         """
 
     def add_words(self, decoded: Iterable[Decoded]) -> Iterator[Decoded]:
@@ -60,7 +60,7 @@ class Transcriber(ABC):
             yield from batch
 
     def _safely(self, sounds: Sequence[Sound]) -> list[tuple[Cue, ...]]:
-        """Hear a batch; where that fails, one by one: what can not be heard says nothing."""
+        """Hear a batch; where that fails, one by one: what cannot be heard says nothing."""
         try:
             return self.transcribe(sounds)
         except ConfigError:

@@ -55,7 +55,7 @@ class Staged(BaseModel):
     Attributes:
         batch_id: Hash of the digests of its files.
         directory: Where it is staged.
-        files: Counts, one a file; none where every file was set aside.
+        files: Counts, one per file; none where every file was set aside.
         set_aside: Files that break their contract; no row of them is staged.
         warnings: Findings about the batch as a whole, for people.
         severities: What happened to rows that break a rule, by rule.
@@ -134,7 +134,7 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
                 column=column,
                 check="column_type",
                 count=unreadable,
-                hint=f"{unreadable} of {filled} values can not be read as the column's type; the "
+                hint=f"{unreadable} of {filled} values cannot be read as the column's type; the "
                 f"first: {counts.first_unreadable[column]}. See docs/guides/your-data.md for how "
                 "each is written.",
             )

@@ -1,6 +1,6 @@
 """Bring raw chunks into the landing schema: types checked, missing optional columns filled.
 
-A column whose type can not be right (a list for `title`, a truth value for `timestamp`) refuses the
+A column whose type cannot be right (a list for `title`, a truth value for `timestamp`) refuses the
 batch. A single text value that does not parse stays a row's own matter: the typed column is null
 there and `unreadable_<column>` is true, which a rule turns into quarantine.
 """
@@ -87,7 +87,7 @@ def conform(raw: pl.DataFrame, *, kind: str, file: str) -> pl.DataFrame:
         `raw`.
 
     Raises:
-        BatchError: A column has a type that can not be read as what it should be.
+        BatchError: A column has a type that cannot be read as what it should be.
     """
     typed: list[pl.Series] = []
     flags: list[pl.Series] = []
@@ -192,7 +192,7 @@ def _no_json(constant: str) -> None:
 
 
 def _extra(raw: pl.DataFrame, file: str) -> pl.Series:
-    """Free columns of videos as one JSON object a row; null where there are none."""
+    """Free columns of videos as one JSON object per row; null where there are none."""
     names = unknown_columns(raw.columns, "videos")
     if not names:
         return _nulls("extra", raw.height).cast(pl.String)

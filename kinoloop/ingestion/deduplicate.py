@@ -31,7 +31,7 @@ def known_videos(tables: Tables) -> pl.DataFrame:
 
 
 def publish_videos(stage: Stage, tables: Tables, files: Sequence[FileCounts]) -> None:
-    """Keep one row a video: of two files the later one counts, a row that is known changes nothing.
+    """Keep one row per video: the later of two files counts, a row that is known changes nothing.
 
     Writes `publish/videos` (new ids) and `publish/replaced` (ids that the table has), and adds the
     accepted videos to `stage.known`.
@@ -78,7 +78,7 @@ def publish_videos(stage: Stage, tables: Tables, files: Sequence[FileCounts]) ->
 
 
 def publish_events(stage: Stage, tables: Tables, files: Sequence[FileCounts]) -> None:
-    """Keep one row an event_id, in the batch and against the table; write `publish/events`."""
+    """Keep one row per event_id, in the batch and against the table; write `publish/events`."""
     shards = sorted((stage.directory / ACCEPTED / "events").glob("*.parquet"))
     for first, last, bucket, buckets in _groups(stage.dates, stage.limits.config.chunk_rows):
         wanted = pl.col("date").is_between(first, last)

@@ -1,4 +1,4 @@
-"""Read JSONL: one JSON object a line; a line that is none is counted by its number."""
+"""Read JSONL: one JSON object per line; a line that is none is counted by its number."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def jsonl_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chunk]:
         elif first and line.lstrip().startswith(b"[") and (row is None or _objects(row)):
             raise NotATableError(
                 "json_lines",
-                "It is one JSON array. JSONL has one object a line, without brackets and commas "
+                "It is one JSON array. JSONL has one object per line, without brackets and commas "
                 "around them: `jq -c '.[]'` makes it so.",
             )
         else:
@@ -87,7 +87,7 @@ def _first_reason(chunk: Chunk) -> str:
     others = sorted({*chunk.why.values()} - {NO_OBJECT})
     if others:
         return f"Found: {'; '.join(others)}."
-    return "JSONL has one object a line, not one over several lines: `jq -c .` makes it so."
+    return "JSONL has one object per line, not one over several lines: `jq -c .` makes it so."
 
 
 def as_texts(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -40,7 +40,7 @@ def read_columns(files: fsspec.AbstractFileSystem, path: str) -> list[str]:
     """Names of a file's columns; of a JSONL file, the keys of its first lines.
 
     Raises:
-        BatchError: The file is empty or can not be read.
+        BatchError: The file is empty or cannot be read.
     """
     with _opened(files, path) as file:
         match format_of(path):

@@ -86,7 +86,7 @@ class Rule:
 
     Attributes:
         name: Unique; what reports, settings and quarantined rows call it.
-        kind: `videos`, `events` or `volume` (one row a folder).
+        kind: `videos`, `events` or `volume` (one row per folder).
         column: The column that it is about.
         reason: What is wrong with a row that breaks it, for people.
         severity: `quarantine`, `warn`, or `refuse` (the files of a folder); settings may differ.

@@ -32,13 +32,13 @@ def missing(name: str, kind: str, column: str, severity: Severity = "quarantine"
 
 
 def unreadable(kind: str, column: str) -> Rule:
-    """Text in the column that can not be read as its type."""
+    """Text in the column that cannot be read as its type."""
     optional = column in {"logged_date", "logged_hour", "utc_offset_h"}
     return Rule(
         name=f"{kind[:-1]}_{column}_unreadable",
         kind=kind,
         column=column,
-        reason=f"{column} is text that can not be read as its type",
+        reason=f"{column} is text that cannot be read as its type",
         severity="warn" if optional else "quarantine",
         breaks=lambda _: pl.col(f"unreadable_{column}"),
     )

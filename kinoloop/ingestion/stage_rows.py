@@ -36,7 +36,7 @@ STORED = (
 """Columns of a video of which some values are stored as unknown, see `video_rules`."""
 
 Observe = Callable[[str, pl.DataFrame], None]
-"""Receives (kind, checked chunk): typed columns, pseudonyms, one `breaks_…` column a rule."""
+"""Receives (kind, checked chunk): typed columns, pseudonyms, one `breaks_…` column per rule."""
 
 
 @dataclass

@@ -165,7 +165,7 @@ def is_remote(reference: str) -> bool:
     """Whether a reference is an address and not a path.
 
     Raises:
-        MediaError: It names a protocol that is not read (`scheme_not_allowed`), can not be an
+        MediaError: It names a protocol that is not read (`scheme_not_allowed`), cannot be an
             address (`bad_name`) or carries a password or a key (`credentials`).
     """
     if "://" not in reference:

@@ -1,4 +1,4 @@
-"""Animated WebP as video: FFmpeg can not read it, Pillow can.
+"""Animated WebP as video: FFmpeg cannot read it, Pillow can.
 
 Where frames are and how long each is shown stands in the file's chunks; they are read first, so
 that no more is decoded than a sampling policy looks at, up to the last picture that it wants.

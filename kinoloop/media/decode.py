@@ -71,7 +71,7 @@ def decode_media(
 def _with_words(found: DecodedMedia, said: Subtitles) -> DecodedMedia:
     found = replace(found, words=said.words, cues=first_cues(said.cues), cue_count=len(said.cues))
     if said.broken and not found.reason:
-        detail = f"{said.broken} time lines of the subtitles can not be read"
+        detail = f"{said.broken} time lines of the subtitles cannot be read"
         return replace(found, reason="broken_timings", detail=detail)
     return found
 

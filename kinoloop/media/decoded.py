@@ -14,7 +14,7 @@ SIDES = (32, 1024)
 """Least and most of a frame's shorter side, pixels."""
 
 RATES = (8_000, 48_000)
-"""Least and most samples a second."""
+"""Least and most samples per second."""
 
 
 class DecodeConfig(Config):

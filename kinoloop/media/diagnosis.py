@@ -54,7 +54,7 @@ def why_unreadable(file: IO[bytes], err: Exception) -> tuple[str, str]:
         return "not_media", f"its first bytes {head[:8]!r} are of no known container ({said})"
     if isinstance(err, EOFError):
         return "truncated", f"it starts as {kind} and ends in its header ({said})"
-    return "damaged", f"it starts as {kind} but can not be opened ({said})"
+    return "damaged", f"it starts as {kind} but cannot be opened ({said})"
 
 
 def _inspect_boxes(file: IO[bytes], said: str) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def _inspect_boxes(file: IO[bytes], said: str) -> tuple[str, str]:
         return "no_header", f"it is a fragment without its initialisation segment ({said})"
     if b"moov" not in kinds:
         return "truncated", f"it has no 'moov' box, which tells where its samples are ({said})"
-    return "damaged", f"it is an MP4 or MOV file but can not be opened ({said})"
+    return "damaged", f"it is an MP4 or MOV file but cannot be opened ({said})"
 
 
 _NO_LENGTH = (0, 1 << 31, 1 << 32)

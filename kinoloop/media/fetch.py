@@ -3,7 +3,7 @@
 Each transfer runs in a thread of its own, watched from outside: a server that stalls, drips or
 never ends is left behind, whatever its library waits for (a name, a handshake, a header). After
 `MAX_FAILURES` failures in a row a host or bucket is not asked again by the same `Fetcher`, so that
-one dead server costs a run some minutes and not half a minute a video.
+one dead server costs a run some minutes and not half a minute per video.
 """
 
 import errno
@@ -156,7 +156,7 @@ def _as_media_error(err: BaseException) -> MediaError:
         return MediaError("not_installed", f"a library is missing: {err}")
     if isinstance(err, FileNotFoundError):
         return MediaError("not_found", "there is no such object")
-    return MediaError("unreachable", f"it can not be read: {type(err).__name__}: {err}"[:300])
+    return MediaError("unreachable", f"it cannot be read: {type(err).__name__}: {err}"[:300])
 
 
 class _Sink:

@@ -94,7 +94,7 @@ class DecoderPool:
         """Decode one file and wait.
 
         Raises:
-            MediaError: It can not be decoded, or did harm to its worker.
+            MediaError: It cannot be decoded, or did harm to its worker.
         """
         return self.submit(job).result()
 

@@ -1,7 +1,7 @@
 """Which language words are in, told by py3langid (97 languages, 4.6 MB, offline).
 
 Short texts are guesswork: below `MIN_LETTERS` nothing is said, and where the best guess is less
-than `MIN_CONFIDENCE` sure neither. Costs 0.5 s once a process and 4 ms a video.
+than `MIN_CONFIDENCE` sure neither. Costs 0.5 s once per process and 4 ms per video.
 """
 
 from functools import lru_cache

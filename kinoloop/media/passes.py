@@ -58,7 +58,7 @@ class Reading:
         prints: Pictures for the perceptual hashes.
         skipped: Whether only chosen key frames were decoded.
         size: Width and height of the upright picture; 0 without picture.
-        fps: Pictures a second, as the header says.
+        fps: Pictures per second, as the header says.
         codecs: Names of the streams.
         claimed_s: Length that the header claims.
         unread: Streams that no decoder is here for; "" where there are none.
@@ -94,7 +94,7 @@ def read_streams(
         without: `sound`, `words` or `pictures` that are not read.
 
     Raises:
-        MediaError: It can not be opened, or has neither picture nor sound.
+        MediaError: It cannot be opened, or has neither picture nor sound.
     """
     outline, reading = None, None
     if is_webp(file):
@@ -253,7 +253,7 @@ def _second_look(reading: Reading, config: DecodeConfig) -> Outline | None:
         return None
     wanted = wanted_times(config.sampling, end_s)
     if reading.skipped and 2 * len(reading.pictures) < len(wanted):
-        return Outline(end_s)  # what the index calls key frames can not be decoded alone
+        return Outline(end_s)  # what the index calls key frames cannot be decoded alone
     if abs(end_s - reading.outline.end_s) > 0.25 * end_s / len(wanted):
         return Outline(end_s, reading.scan.key_frames)
     return None

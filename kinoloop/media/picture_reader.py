@@ -71,7 +71,7 @@ class PictureReader:
         self._max_pixels, self._start_s = config.max_pixels, start_s
         self._context = video.codec_context
         self._context.options = {"max_pixels": str(config.max_pixels)}
-        self._context.thread_count = 1  # the pool decodes one file a core
+        self._context.thread_count = 1  # the pool decodes one file per core
         self._check_size(self._context.width, self._context.height)
         self._tick_s = float(video.time_base or 0)
         self._step_s = 1 / float(video.average_rate or 25)

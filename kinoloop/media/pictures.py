@@ -18,7 +18,7 @@ from PIL import Image
 from kinoloop.media.tonemap import Transfer, to_srgb
 
 MAX_ASPECT = 4.0
-"""Longer pictures are squeezed to this ratio, so that a strip can not blow up memory."""
+"""Longer pictures are squeezed to this ratio, so that a strip cannot blow up memory."""
 
 _TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}  # AVCOL_TRC_SMPTE2084, _ARIB_STD_B67
 _UNSPECIFIED = 2

@@ -110,7 +110,7 @@ def hash_sound(audio: NDArray[np.float32], rate: int) -> NDArray[np.int32]:
 
     Args:
         audio: (n,) float32 mono in [-1, 1].
-        rate: Samples a second.
+        rate: Samples per second.
 
     Returns:
         (m,) int32, one for each `SOUND_HOP_S`; 0 where it is silent. Empty without sound.
@@ -151,7 +151,7 @@ def _without_bars(lightest: NDArray[np.uint8]) -> slice:
 
 
 def _hash(pictures: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """One hash a picture, (n,)."""
+    """One hash per picture, (n,)."""
     if not len(pictures):
         return np.zeros(0, dtype=np.int64)
     small = [

@@ -42,13 +42,13 @@ logger = logging.getLogger(__name__)
 class GuardConfig(Config):
     """What a decoding worker may use."""
 
-    workers: int = Field(default=0, ge=0, description="Decoding processes; 0: one a usable core.")
-    cpu_s: int = Field(default=120, ge=1, description="CPU time a file: how long it may take.")
+    workers: int = Field(default=0, ge=0, description="Decoding processes; 0: one per usable core.")
+    cpu_s: int = Field(default=120, ge=1, description="CPU time per file: how long it may take.")
     stuck_s: float = Field(
         default=120.0, gt=0, description="Without using any CPU time; then SIGKILL."
     )
     timeout_s: float = Field(
-        default=3600.0, gt=0, description="Wall time a file, whatever it does; then SIGKILL."
+        default=3600.0, gt=0, description="Wall time per file, whatever it does; then SIGKILL."
     )
     memory_bytes: int = Field(
         default=1 << 30,
@@ -104,7 +104,7 @@ class DecoderProcess:
         """Decode a file.
 
         Raises:
-            MediaError: It can not be read, passes a limit (`timeout`, `memory`), is `stuck`, or the
+            MediaError: It cannot be read, passes a limit (`timeout`, `memory`), is `stuck`, or the
                 process died of it (`crashed`) or of something else (`killed`).
             ConfigError: Processes do not start.
         """
@@ -186,7 +186,7 @@ class DecoderProcess:
         return self._process
 
     def _post_mortem(self) -> MediaError:
-        """Turn a dead worker into the reason why the file can not be read."""
+        """Turn a dead worker into the reason why the file cannot be read."""
         process, self._process, self._files = self._process, None, 0
         assert process is not None
         with suppress(subprocess.TimeoutExpired):
@@ -266,7 +266,7 @@ class _Watch:
 
 
 def _peak_mb(pid: int) -> float:
-    """Peak resident memory of a process that still lives; 0 where that can not be known."""
+    """Peak resident memory of a process that still lives; 0 where that cannot be known."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     except OSError:

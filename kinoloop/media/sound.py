@@ -1,6 +1,6 @@
 """Collect decoded sound as mono float32 at one rate, up to a limit; silence is no sound.
 
-The mix is the plain mean of the channels, which can not exceed full scale as libswresample's does.
+The mix is the plain mean of the channels, which cannot exceed full scale as libswresample's does.
 Where they cancel each other out (stereo in opposite phase), or all but one of many are silent, the
 mean is nearly nothing though people hear it: then the loudest channel is taken instead.
 """
@@ -62,7 +62,7 @@ class SoundReader:
         """Resample what waits; `finish` does it where nobody did.
 
         Raises:
-            av.error.FFmpegError: It is of a kind that can not be mixed.
+            av.error.FFmpegError: It is of a kind that cannot be mixed.
         """
         rest, resampler = self._waiting.read(), self._resampler
         self._waiting, self._resampler = av.AudioFifo(), self._new_resampler()

@@ -127,7 +127,7 @@ def _parse_other(text: str, fps: float | None, *, kind: str = "") -> Parsed:
         detail = f"no line has times of a known subtitle format; it starts with {first}"
         raise MediaError("not_subtitles", detail) from err
     except (pysubs2.Pysubs2Error, ValueError, KeyError, IndexError, OverflowError) as err:
-        detail = f"it looks like {form} but can not be read: {err or type(err).__name__}"
+        detail = f"it looks like {form} but cannot be read: {err or type(err).__name__}"
         raise MediaError("damaged_subtitles", detail) from err
     cues = (
         Cue(event.start / 1000, event.end / 1000, event.plaintext)

@@ -56,7 +56,7 @@ def read_subtitles(path: Path, *, fps: float | None = None) -> Subtitles:
         fps: Frame rate of the video, for formats that count frames.
 
     Raises:
-        MediaError: It is no subtitle file (`not_text`, `not_subtitles`), can not be read
+        MediaError: It is no subtitle file (`not_text`, `not_subtitles`), cannot be read
             (`damaged_subtitles`, `unsafe_xml`), says nothing (`no_cues`), or as
             `source.check_regular`.
     """

@@ -30,7 +30,7 @@ class Timeline:
     """Makes the time stamps of one pass go on.
 
     Args:
-        container: The file; formats that can not start a new clock are left alone.
+        container: The file; formats that cannot start a new clock are left alone.
 
     Attributes:
         possible: Whether this format can start a new clock at all.

@@ -2,9 +2,9 @@
 
     python -m kinoloop.media.worker '{"decode": {…}, "memory_bytes": …, "cpu_s": …}'
 
-One job a line on standard input (see `process.Order`); one answer each on standard output (see
+One job per line on standard input (see `process.Order`); one answer each on standard output (see
 `wire`). It may not write files, not outlive its parent, not use more
-memory than it is given, and not more CPU time a file.
+memory than it is given, and not more CPU time per file.
 """
 
 import ctypes

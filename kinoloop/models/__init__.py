@@ -1,1 +1,1 @@
-"""Recommenders, one a file, each registered by its `kind`."""
+"""Recommenders, one per file, each registered by its `kind`."""

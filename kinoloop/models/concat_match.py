@@ -4,7 +4,7 @@ x = [p_u; f_v], score(u, v) = cos(p_u, M(x)): f_v is the video's modality vector
 and summed; p_u the recency-weighted mean of f over the history; M a small network that answers
 "what would somebody like u see in v". Trained to tell the next liked video from videos that others
 watched (softmax over cosines). Only content goes in, so a new video is scored like an old one; the
-price is a network a (user, video) pair: some 4 ms a history over 20,000 videos on one core.
+price is one network pass per (user, video) pair: some 4 ms per history over 20k videos on one core.
 
 Training uses torch; scoring is numpy with the video's half of the first layer computed once.
 """

@@ -1,7 +1,7 @@
 """EASE: a linear autoencoder in closed form; each video is explained by all others.
 
 With X (users × videos) and P = (XᵀX + λI)⁻¹, the weights are B_ij = −P_ij / P_jj, 0 on the
-diagonal, and a history is scored by its (recent) row times B. Strong on dense data; it can not
+diagonal, and a history is scored by its (recent) row times B. Strong on dense data; it cannot
 recommend a video that nobody has watched yet.
 
 The inverse is dense: 4 bytes · n² is held about three times, and time grows with n³ (about 1.2 GB

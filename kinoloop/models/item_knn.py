@@ -1,7 +1,7 @@
 """Item-kNN: videos that the same people watched, nearest to what was watched last.
 
 score(j | history) = Σ_i w_i · decay^age_i · cos(i, j), with the cosine over users. Strong for its
-price: on MicroLens-50K it beats matrix factorisation and fits in seconds. It can not recommend a
+price: on MicroLens-50K it beats matrix factorisation and fits in seconds. It cannot recommend a
 video that nobody has watched yet.
 
 Source: Sarwar et al., WWW 2001 (item-based cosine); the recency weight is that of session-kNN,

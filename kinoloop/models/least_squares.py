@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK_CELLS = 4_000_000  # cells of one batch's largest array: 32 MB a float64 copy
+CHUNK_CELLS = 4_000_000  # cells of one batch's largest array: 32 MB per float64 copy
 
 
 @dataclass(frozen=True)

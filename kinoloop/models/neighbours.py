@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Decay, Recommender, RecommenderConfig, State
 
-BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB a float32 copy
+BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB per float32 copy
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Neighbours:
         sim(i, j) = x_i·x_j / (|x_i| |x_j| + shrinkage), 0 on the diagonal.
 
         Args:
-            rows: (n_videos, n_features) sparse, one row a video.
+            rows: (n_videos, n_features) sparse, one row per video.
             top_n: Neighbours kept a video.
             shrinkage: Damps similarities that rest on little evidence.
         """

@@ -4,7 +4,7 @@ score(j | history) = Σ_{u ∈ N(history)} cos(history, x_u) · x_uj, with N the
 whose histories are nearest. Videos that few watched say more about taste than hits, so videos are
 weighted by their rarity (inverse user frequency). The model is the training histories themselves:
 `max_users` and `max_videos_a_user` bound its memory, and a request costs one sparse product. It
-can not recommend a video that nobody has watched yet.
+cannot recommend a video that nobody has watched yet.
 
 Source: Herlocker et al., SIGIR 1999 (neighbourhood by user cosine); inverse user frequency of
 Breese, Heckerman and Kadie, UAI 1998, section 2.1.2.

@@ -66,7 +66,7 @@ class RankerConfig(Config):
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of activations dropped.")
     epochs: int = Field(20, ge=1, description="Passes over the training exposures, at most.")
     patience: int = Field(3, ge=1, description="Epochs without a better validation log loss.")
-    batch_size: int = Field(1024, ge=1, description="Exposures a step, whatever is trained.")
+    batch_size: int = Field(1024, ge=1, description="Exposures per step, whatever is trained.")
     learning_rate: float = Field(2e-3, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     max_exposures: int = Field(

@@ -23,8 +23,8 @@ class DailyCounts:
         keys: (n,) int64, sorted, video × `span` + day.
         totals: (n + 1, 3) float64, shows, likes of what was shown, and likes in all before a key.
         first_day: Day 0.
-        span: Days a video.
-        rate: Likes a show over all.
+        span: Days per video.
+        rate: Likes per show over all.
     """
 
     keys: NDArray[np.int64]
@@ -77,7 +77,7 @@ class DailyCounts:
         return np.asarray(self.totals[upto] - self.totals[np.searchsorted(self.keys, start)])
 
     def smoothed(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Rate of likes a show, drawn to the mean where shows are few."""
+        """Rate of likes per show, drawn to the mean where shows are few."""
         return np.asarray((counts[:, 1] + PRIOR_SHOWS * self.rate) / (counts[:, 0] + PRIOR_SHOWS))
 
     def state(self) -> State:

@@ -2,8 +2,8 @@
 
 A pretrained language model reads the words of the history and of the candidate; its vectors meet
 features of content, behaviour, popularity, user, video and context in a small head, trained on
-exposures with binary cross-entropy. Words are read once a video, when the ranker is fitted, so that
-an answer costs a millisecond or two and a release needs no language model. Inference is numpy.
+exposures with binary cross-entropy. Words are read once per video, when the ranker is fitted, so
+that an answer costs a millisecond or two and a release needs no language model. Inference is numpy.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Local copies of releases, and a note of which of them served last.
 
-The note is what a service starts from when the champion can not be taken: the registry is away,
+The note is what a service starts from when the champion cannot be taken: the registry is away,
 slow, or points at a version that is damaged or gone.
 """
 

@@ -43,7 +43,7 @@ class KinoloopModel(PythonModel):
             params: None are read.
 
         Returns:
-            One row a row: `video_ids` and `scores`, best first.
+            One row per input row: `video_ids` and `scores`, best first.
         """
         slates = []
         for row in model_input.to_dict(orient="records"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from kinoloop.registry.connection import Connection
 
-METRICS_PER_CALL = 900  # MLflow takes 1000 a call
+METRICS_PER_CALL = 900  # MLflow takes 1000 per call
 PARAMS_PER_CALL = 90  # and 100 parameters
 VALUE_LIMIT = 5_000  # characters of a parameter or a tag
 

@@ -47,7 +47,7 @@ def _check_vectors(path: Path, modality: Modality) -> None:
     vectors, present = modality.vectors, modality.present
     if vectors.ndim != 2 or not vectors.shape[1] or present.shape != (len(vectors),):
         raise BundleError(
-            f"{path}: expected a matrix with one row and one mark a video, got shapes "
+            f"{path}: expected a matrix with one row and one mark per video, got shapes "
             f"{vectors.shape} and {present.shape}; extract and retrain"
         )
     wrong = unusable(vectors, present)

@@ -23,7 +23,7 @@ def digests(directory: Path) -> dict[str, str]:
     `bundle.json` and its signature are left out: one holds the digests, the other signs them.
 
     Raises:
-        BundleError: Something is there that is no part of a bundle, or can not be read.
+        BundleError: Something is there that is no part of a bundle, or cannot be read.
     """
     found = {}
     for name, path in files_of(directory).items():
@@ -33,7 +33,7 @@ def digests(directory: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as err:
-            raise BundleError(f"{path} can not be read: {err}; fetch the bundle again") from err
+            raise BundleError(f"{path} cannot be read: {err}; fetch the bundle again") from err
     return found
 
 
@@ -52,5 +52,5 @@ def open_array(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as err:  # a header is parsed as Python: damage raises tokenize.TokenError too
-        raise BundleError(f"{path} can not be read as an array: {err}") from err
+        raise BundleError(f"{path} cannot be read as an array: {err}") from err
     return array.view(np.ndarray)  # plain ndarray: memmap's Python hooks cost on every slice

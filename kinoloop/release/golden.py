@@ -111,7 +111,7 @@ def _read(path: Path) -> list[Case]:
         golden = _CASES.validate_json(path.read_bytes())
     except (OSError, ValueError) as err:
         reason = first_fault(err) if isinstance(err, ValidationError) else str(err)
-        raise BundleError(f"{path} can not be read: {reason}; build the bundle anew") from err
+        raise BundleError(f"{path} cannot be read: {reason}; build the bundle anew") from err
     slates = [case for case in golden if case.request.get("ask") == "recommend" and case.answer]
     if len(golden) < MIN_REQUESTS or not slates:
         raise BundleError(

@@ -149,7 +149,7 @@ def no_other_error(directory: Path) -> Iterator[None]:
     except BundleError:
         raise
     except Exception as err:
-        what = f"{directory} can not be opened: {type(err).__name__}: {err}"
+        what = f"{directory} cannot be opened: {type(err).__name__}: {err}"
         raise BundleError(f"{what}; fetch the bundle again") from err
 
 

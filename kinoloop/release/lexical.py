@@ -2,7 +2,7 @@
 
 It answers names and rare words that a small text encoder blurs, works in any script (runs of CJK
 characters become bigrams), forgives inflection and small typos through the trigrams, and needs no
-vocabulary: hashing makes the index one sparse matrix. Held inverted (one row a feature), a query
+vocabulary: hashing makes the index one sparse matrix. Held inverted (one row per feature), a query
 touches only the rows of its own features.
 
 Source: tf-idf with sublinear tf, Manning, Raghavan & Schütze (2008), ch. 6; feature hashing,

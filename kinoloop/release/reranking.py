@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 FORGET = 0.95  # what is left of the expected cost after each request that went without
 SMOOTH = 0.8  # share of the old expectation after each one that did not
-LOG_EVERY_S = 60.0  # a line a skipped slate would be a flood on the machine that is busy already
+LOG_EVERY_S = 60.0  # a line per skipped slate would be a flood on the machine that is busy already
 
 
 class Reranking:

@@ -2,7 +2,7 @@
 
 `bundle.json` has the digest of every other file, so the signature covers all of them. Whoever
 trains holds the private key; whoever serves needs public keys only, so that a stolen service or a
-writable registry can not make a release. Why this scheme: docs/decisions/0009-signed-releases.md.
+writable registry cannot make a release. Why this scheme: docs/decisions/0009-signed-releases.md.
 
     bundle.sig      ed25519 <public key, 64 hex digits> <signature, 128 hex digits>
 """
@@ -152,7 +152,7 @@ def _read(directory: Path) -> tuple[str, str]:
             "or by somebody else; run `kinoloop retrain --force`, then `kinoloop promote`"
         ) from err
     except OSError as err:
-        raise BundleError(f"{path} can not be read: {err}; fetch the bundle again") from err
+        raise BundleError(f"{path} cannot be read: {err}; fetch the bundle again") from err
     if match is None:
         raise BundleError(f"{path} is damaged: it holds no signature; fetch the bundle again")
     return match[1], match[2]

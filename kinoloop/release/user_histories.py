@@ -19,7 +19,7 @@ from kinoloop.errors import BundleError
 from kinoloop.release.files import open_array, write_array
 
 HISTORY_LIMIT = 200
-"""Newest interactions a user that a bundle keeps whole; recommenders look back less far."""
+"""Newest interactions per user that a bundle keeps whole; recommenders look back less far."""
 
 _ARRAYS = tuple(field.name for field in fields(Histories) if field.name != "user_ids")
 

@@ -63,7 +63,7 @@ def write_clip(
     Args:
         path: Where to write; ends in `.mp4`.
         frames: (n_frames, height, width, 3) uint8 RGB, sides even.
-        fps: Frames a second.
+        fps: Frames per second.
         sound: (n_samples,) mono in [-1, 1] at `SAMPLE_RATE`; None for a silent film.
         cues: Embedded as a mov_text track where there are any.
     """

@@ -22,7 +22,7 @@ class Shot:
         topic: What it is about.
         style: One of `topics.STYLES`.
         size: (width, height) in pixels, even.
-        fps: Frames a second.
+        fps: Frames per second.
         seconds: Length.
         card: Words on the opening card of a tutorial or a story.
     """

@@ -36,7 +36,7 @@ class SampleConfig(Config):
     days: int = Field(default=60, ge=14, description="Length of the simulation, days.")
     last_days: int = Field(default=7, ge=1, description="Days of the second batch; taste drifts.")
     new_videos: int = Field(default=10, ge=1, description="Videos published in the last days.")
-    sessions: float = Field(default=14.0, gt=0, description="Mean sessions a user.")
+    sessions: float = Field(default=14.0, gt=0, description="Mean sessions per user.")
     start: AwareDatetime = Field(
         default=datetime(2026, 9, 1, tzinfo=UTC), description="The first day."
     )
@@ -86,7 +86,7 @@ class World:
     """Videos, users and true tastes.
 
     Attributes:
-        user_ids: Raw ids, one a user.
+        user_ids: Raw ids, one per user.
         creators: Ids of creators.
         topic_taste: (n_users, n_topics) logits.
         late_taste: (n_users, n_topics) logits from `drifts` on.
@@ -203,7 +203,7 @@ def _draw_videos(config: SampleConfig, rng: np.random.Generator) -> list[SampleV
 
 
 def _draw_taste(users: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Two or three favourites a user, mostly of one mood; the rest leaves them cold."""
+    """Two or three favourites per user, mostly of one mood; the rest leaves them cold."""
     taste = rng.normal(-2.2, 0.5, (users, len(TOPICS)))
     moods = sorted({topic.mood for topic in TOPICS})
     # popular topics exist, otherwise popularity would be worth nothing

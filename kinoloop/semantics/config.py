@@ -28,7 +28,7 @@ class SemanticsConfig(Config):
     min_score: float = Field(
         default=0.35, ge=0, le=1, description="Labels below this probability are not given."
     )
-    free_tags: int = Field(default=6, ge=0, le=30, description="Free tags a video at most.")
+    free_tags: int = Field(default=6, ge=0, le=30, description="Free tags per video at most.")
     heads: bool = Field(
         default=True, description="Learn category and tags of the catalogue where it has enough."
     )

@@ -17,7 +17,7 @@ def read_videos(tables: Tables) -> pl.DataFrame:
     """Words of every video, and `seen`, a hash of all that labelling sees of it.
 
     Returns:
-        Columns `SEEN` and `seen`, one row a video, sorted by `video_id`.
+        Columns `SEEN` and `seen`, one row per video, sorted by `video_id`.
     """
     media = tables.scan("media").select("video_id", "words", "content_hash")
     videos = (

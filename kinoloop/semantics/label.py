@@ -2,7 +2,7 @@
 
 Nothing is decoded: labels come from vectors, words and thumbnails that extraction left. A video is
 labelled once for what it holds and how labels are made; a changed label file, encoder, head or
-model labels all of them anew, which costs a matrix product a batch.
+model labels all of them anew, which costs a matrix product per batch.
 """
 
 import logging
@@ -99,7 +99,7 @@ def label(
         What was done.
 
     Raises:
-        ConfigError: The label file or a model can not be read.
+        ConfigError: The label file or a model cannot be read.
     """
     started = time.monotonic()
     labels = read_labels(Path(config.labels) if config.labels else SHIPPED)

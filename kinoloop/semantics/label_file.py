@@ -45,7 +45,7 @@ def read_labels(path: Path = SHIPPED) -> LabelFile:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
-        raise ConfigError(f"label file {path} can not be read: {err}; see [semantics]") from err
+        raise ConfigError(f"label file {path} cannot be read: {err}; see [semantics]") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"label file {path} is not valid TOML: {err}") from err
     if not document:

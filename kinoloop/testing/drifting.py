@@ -147,7 +147,7 @@ def write_landing(world: DriftingWorld, root: Path, *, name: str = "world") -> N
 
 
 def histories_of(world: DriftingWorld, *, since: float = -1, until: float = 1000) -> Histories:
-    """One row a user; a video at most once; days since the start of the world."""
+    """One row per user; a video at most once; days since the start of the world."""
     micro = pl.col("timestamp").to_physical()
     events = (
         world.events.with_columns(

@@ -220,7 +220,7 @@ def test_codecs_that_are_missing_are_named(monkeypatch, environment):
     monkeypatch.setattr(machine_checks, "_codec", lambda name, mode: name != "hevc")
     finding = _one(machine_checks.codecs, environment)
     assert finding.state is State.BROKEN
-    assert "can not decode hevc" in finding.seen
+    assert "cannot decode hevc" in finding.seen
     monkeypatch.setattr(machine_checks, "_codec", lambda name, mode: name != "libx264")
     assert _one(machine_checks.codecs, environment).state is State.WARNING
 

@@ -5,7 +5,7 @@ from kinoloop.drift.statistics import psi
 
 
 def _blocks(shares, *, per_period=40, events=20, seed=0):
-    """One row of `per_period` blocks a period, with the given share of level 0."""
+    """One row of `per_period` blocks per period, with the given share of level 0."""
     rng = np.random.default_rng(seed)
     first = np.concatenate([rng.binomial(events, share, per_period) for share in shares])
     sums = np.column_stack([first, events - first]).astype(float)

@@ -193,5 +193,5 @@ def test_other_heads_over_the_same_weights_are_another_space_and_another_version
 def test_damaged_configuration_is_an_error_that_names_the_file(tmp_path, content):
     folder = tiny_models.text(tmp_path)
     (folder / "config.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"config\.json (can not be read|is no JSON object)"):
+    with pytest.raises(ConfigError, match=r"config\.json (cannot be read|is no JSON object)"):
         HfText.identify(HfTextConfig(model=str(folder)))

@@ -19,7 +19,7 @@ from tests.encoders import tiny_models
 
 
 class Fussy(ClassicalVisual):
-    """A real encoder that can not take one of the videos."""
+    """A real encoder that cannot take one of the videos."""
 
     def __init__(self, refused, *, quietly=False):
         super().__init__(ClassicalVisualConfig())
@@ -30,7 +30,7 @@ class Fussy(ClassicalVisual):
         for i, content in enumerate(contents):
             if content.video_id in self.refused:
                 if not self.quietly:
-                    raise ValueError(f"can not take {content.video_id}")
+                    raise ValueError(f"cannot take {content.video_id}")
                 vectors[i] = np.nan
         return vectors, present
 

@@ -437,5 +437,5 @@ def test_an_extraction_waits_for_another_that_ends(world, caplog):
 
 def test_two_encoders_of_one_modality_are_refused(world):
     world.put(a="jazz")
-    with pytest.raises(ConfigError, match="two encoders for visual; keep one a modality"):
+    with pytest.raises(ConfigError, match="two encoders for visual; keep one per modality"):
         world.extract(encoders=({"kind": "classical_visual"},) * 2)

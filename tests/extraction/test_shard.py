@@ -15,7 +15,7 @@ from kinoloop.testing.encoder_contract import sample_videos
 
 
 class Watched(ClassicalVisual):
-    """A real encoder that remembers how many videos it got at once; it can not take some."""
+    """A real encoder that remembers how many videos it got at once; it cannot take some."""
 
     def __init__(self, refused=()):
         super().__init__(ClassicalVisualConfig())
@@ -24,7 +24,7 @@ class Watched(ClassicalVisual):
     def encode(self, contents):
         self.batches.append(len(contents))
         if self.refused & {content.video_id for content in contents}:
-            raise ValueError("can not take it")
+            raise ValueError("cannot take it")
         return super().encode(contents)
 
 

@@ -167,7 +167,7 @@ def test_fingerprint_follows_weights_and_language(whisper, tmp_path):
 def test_checkpoint_without_a_processor_is_refused(tmp_path, whisper):
     for name in ("model.safetensors", "config.json", "generation_config.json"):
         (tmp_path / name).write_bytes((whisper / name).read_bytes())
-    with pytest.raises(ConfigError, match=r"can not recognise speech: .* save its processor"):
+    with pytest.raises(ConfigError, match=r"cannot recognise speech: .* save its processor"):
         HfTranscriber(SpeechConfig(model=str(tmp_path))).transcribe([noise(1)])
 
 
@@ -180,7 +180,7 @@ class Heard(Transcriber):
 
     def transcribe(self, sounds):
         if any(len(audio) in self.fails for audio, _ in sounds):
-            raise RuntimeError("can not hear")
+            raise RuntimeError("cannot hear")
         return [(Cue(0.0, 1.0, f"heard {len(audio)}"),) for audio, _ in sounds]
 
 

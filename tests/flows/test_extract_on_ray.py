@@ -74,7 +74,7 @@ def two_workers():
 
 
 def digests(tables):
-    """One a table, of all that is in it but the times of writing."""
+    """One per table, of all that is in it but the times of writing."""
     made = {}
     for name in ("features", "media", "quarantine", "encoders"):
         rows = tables.scan(name).collect()

@@ -212,7 +212,7 @@ def test_a_champion_that_nobody_can_open_does_not_stand_in_the_way(environment, 
     assert second != first
     done = promote()
     assert (done["outcome"], done["version"]) == ("promoted", second)
-    assert "can not be opened, so nothing was compared" in done["decision"]["notes"][0]
+    assert "cannot be opened, so nothing was compared" in done["decision"]["notes"][0]
 
 
 def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(

@@ -141,7 +141,7 @@ def test_spaces_around_the_names_of_columns_are_no_part_of_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[{"a": 1},\n{"a": 2}]\n', "one JSON array.*one object a line"),
+        ('[{"a": 1},\n{"a": 2}]\n', "one JSON array.*one object per line"),
         ('\n[{"a": 1}, {"a": 2}]', "one JSON array"),
         ('[\n{"a": 1}\n]\n', "one JSON array"),
         ('{\n"a": 1\n}\n', "None of its first 3 lines is a JSON object"),

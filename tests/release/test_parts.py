@@ -106,8 +106,8 @@ def test_vectors_that_are_no_matrix_are_refused(bundle, shape):
     [
         ("[]", "0 golden requests"),
         ('[{"request": {"ask": "recommend", "history": []}, "answer": []}]', "1 golden requests"),
-        ("{}", "can not be read"),
-        ("not json", "can not be read"),
+        ("{}", "cannot be read"),
+        ("not json", "cannot be read"),
     ],
 )
 def test_golden_requests_that_prove_nothing_are_refused(bundle, golden, says):

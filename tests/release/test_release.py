@@ -176,7 +176,7 @@ def test_golden_requests_notice_another_model(bundle):
 def test_a_truncated_array_is_named(bundle):
     (bundle / "published_at.npy").write_bytes(b"\x93NUMPY")
     reseal(bundle)
-    with pytest.raises(BundleError, match=r"published_at\.npy can not be read"):
+    with pytest.raises(BundleError, match=r"published_at\.npy cannot be read"):
         Release.open(bundle)
 
 
@@ -190,7 +190,7 @@ def test_parts_of_two_bundles_do_not_mix(bundle):
 def test_a_missing_part_is_named(bundle):
     (bundle / "model" / "config.json").unlink()
     reseal(bundle)
-    with pytest.raises(BundleError, match="can not be opened"):
+    with pytest.raises(BundleError, match="cannot be opened"):
         Release.open(bundle)
 
 

@@ -237,7 +237,7 @@ def test_catalogue_carries_labels(world):
 
 def test_a_missing_label_file_is_named(world):
     world.put("a", "a red fox")
-    with pytest.raises(ConfigError, match="can not be read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         world.label(labels=str(world.root / "gone.toml"))
 
 

@@ -42,5 +42,5 @@ def test_mistakes_are_named(tmp_path, text, message):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.toml can not be read.*\[semantics\]"):
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read.*\[semantics\]"):
         read_labels(tmp_path / "none.toml")

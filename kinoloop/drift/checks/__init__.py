@@ -1,1 +1,1 @@
-"""Drift tests, one a file; see `kinoloop.drift.base`."""
+"""Drift tests, one per file; see `kinoloop.drift.base`."""

@@ -1,4 +1,4 @@
-"""How active users are: events a user and day, over the users that were seen in a period."""
+"""How active users are: events per user and day, over the users that were seen in a period."""
 
 from typing import Literal
 
@@ -18,10 +18,10 @@ class ActivityConfig(TestConfig):
 
 
 @drift_test(
-    "activity", level="tables", config=ActivityConfig, title="Events a user and day", effect="KS"
+    "activity", level="tables", config=ActivityConfig, title="Events per user and day", effect="KS"
 )
 def activity(scene: Scene, config: ActivityConfig) -> Measurement:
-    """Compare the distribution over users of their events a day."""
+    """Compare the distribution over users of their events per day."""
     current = scene.windows.current
     span = scene.windows.periods[current]
     days = (span.end - span.start).total_seconds() / 86_400
@@ -34,4 +34,4 @@ def activity(scene: Scene, config: ActivityConfig) -> Measurement:
     if lacking := too_few(n, config.min_users):
         return lacking
     blocks, edges = count_bins(rows, "events_per_day", unit="user", current=current, bins=100)
-    return compare_numbers(scene, blocks, edges, users=n, label="events a user and day")
+    return compare_numbers(scene, blocks, edges, users=n, label="events per user and day")

@@ -1,1 +1,1 @@
-"""Metrics, one a module: a value a row from the ranks of its targets, or one of all slates."""
+"""Metrics, one per module: a value per row from the ranks of its targets, or one of all slates."""

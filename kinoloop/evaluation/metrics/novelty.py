@@ -12,7 +12,7 @@ def novelty(slates: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray
 
     Args:
         slates: (n_rows, k) internal indices.
-        counts: (n_videos,) training events a video.
+        counts: (n_videos,) training events per video.
 
     Source: Vargas and Castells, RecSys 2011, section 4 (self-information).
 

@@ -11,7 +11,7 @@ def popularity(slates: NDArray[np.integer], counts: NDArray[np.integer]) -> NDAr
 
     Args:
         slates: (n_rows, k) internal indices.
-        counts: (n_videos,) training events a video.
+        counts: (n_videos,) training events per video.
 
     Source: Yin et al., VLDB 2012 (average recommendation popularity), scaled to [0, 1].
 
@@ -33,7 +33,7 @@ def popularity_lift(
     Args:
         slates: (n_rows, k) internal indices.
         histories: The rows that the slates are for; empty ones are left out.
-        counts: (n_videos,) training events a video.
+        counts: (n_videos,) training events per video.
 
     Source: Abdollahpouri et al., RMSE at RecSys 2019, "The Unfairness of Popularity Bias in
     Recommendation", section 3.3 (ΔGAP).

@@ -1,1 +1,1 @@
-"""Importers: public formats into a landing zone, one a file."""
+"""Importers: public formats into a landing zone, one per file."""

@@ -126,7 +126,7 @@ def _videos(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _log(frame: pl.DataFrame) -> pl.DataFrame:
-    """Up to six events a log row."""
+    """Up to six events per log row."""
     columns = frame.columns
     shared = pl.DataFrame(
         [
@@ -217,7 +217,7 @@ def _ids(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 
 def _ordered(users: pl.DataFrame, column: str, older: pl.Expr) -> pl.DataFrame:
-    """One row an id; the last one lies `older` steps before the user's end."""
+    """One row per id; the last one lies `older` steps before the user's end."""
     listed = users.with_columns(
         steps=pl.int_ranges(0, pl.col(column).list.len()).list.reverse(), older=older
     )

@@ -73,7 +73,7 @@ def _views(watches: pl.DataFrame, matrix: str) -> pl.DataFrame:
 
 
 def _videos(features: Path, words: Path) -> pl.DataFrame:
-    """One row a video: its first day, which has all that does not change."""
+    """One row per video: its first day, which has all that does not change."""
     days = []
     for frame in whole_rows(features):
         _check(features, frame, "video_id", "author_id")

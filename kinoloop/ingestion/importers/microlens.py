@@ -73,7 +73,7 @@ def _timed(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ordered(users: pl.DataFrame) -> pl.DataFrame:
-    """One row a comment; of n comments, comment i lies n - 1 - i steps before the newest."""
+    """One row per comment; of n comments, comment i lies n - 1 - i steps before the newest."""
     listed = users.with_columns(video_id=pl.col("videos").str.split(" ")).with_columns(
         steps=pl.int_ranges(0, pl.col("video_id").list.len().fill_null(1)).list.reverse()
     )

@@ -25,9 +25,9 @@ class ConcatMatchConfig(RecommenderConfig):
     negative_popularity: NegativePopularity = 0.5
     epochs: int = Field(10, ge=1, description="Passes over the training positions, at most.")
     patience: int = Field(2, ge=1, description="Epochs without a better validation NDCG@10.")
-    batch_size: int = Field(512, ge=1, description="Positions a step.")
+    batch_size: int = Field(512, ge=1, description="Positions per step.")
     learning_rate: float = Field(3e-3, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     max_positions: int = Field(
-        100_000, ge=1, description="Positions an epoch, drawn anew each; bounds the time."
+        100_000, ge=1, description="Positions per epoch, drawn anew each; bounds the time."
     )

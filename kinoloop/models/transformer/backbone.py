@@ -41,7 +41,7 @@ class Shape:
         n_videos: Size of the catalogue.
         dim: Embedding size D.
         layers: Transformer blocks, from scratch.
-        heads: Attention heads a block, from scratch.
+        heads: Attention heads per block, from scratch.
         length: Longest history.
         dropout: Share of activations dropped in training, from scratch.
     """
@@ -173,7 +173,7 @@ def _from_checkpoint(shape: Shape, config: BackboneConfig) -> "PreTrainedModel":
         )
     except (OSError, ValueError, KeyError) as err:
         raise ConfigError(
-            f"backbone.checkpoint {config.checkpoint!r} can not be used: {err}; name a text model "
+            f"backbone.checkpoint {config.checkpoint!r} cannot be used: {err}; name a text model "
             "with safetensors weights"
         ) from err
     longest = getattr(model.config, "max_position_embeddings", None)

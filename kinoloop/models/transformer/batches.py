@@ -6,7 +6,7 @@ that attention runs over a few blocks of equal rows (`attention.py`), and every 
 one flat row of real positions. Only the events of one batch are read at a time: histories may be
 memory-mapped files.
 
-A step can be cut into parts (one a process, one an accumulated micro-batch); the parts of a step
+A step can be cut into parts (one per process, one per accumulated micro-batch); the parts of a step
 learn the same targets, in sum, as the step uncut. Where a step has fewer windows than parts, the
 others read a window again and learn nothing from it: every process takes part in every step.
 
@@ -54,7 +54,7 @@ class Batches:
     Args:
         histories: Rows shorter than two events teach nothing and are left out.
         length: Longest input; longer rows are cut into windows, so every target is learned once.
-        positions: Positions a step, about.
+        positions: Positions per step, about.
     """
 
     def __init__(self, histories: Histories, *, length: int, positions: int) -> None:
@@ -63,7 +63,7 @@ class Batches:
 
     @property
     def steps(self) -> int:
-        """Steps an epoch, the same for every epoch."""
+        """Steps per epoch, the same for every epoch."""
         return len(self._cuts(np.sort(self._ends - self._starts))) + (len(self._starts) > 0)
 
     def epoch(self, rng: np.random.Generator, *, parts: int = 1) -> Iterator[Sequence[Batch]]:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: one safetensors file an epoch, from any of which it goes on.
+"""Checkpoints of a training: one safetensors file per epoch, from any of which it goes on.
 
 A file holds the trained weights, the optimiser's moments and, as JSON in its header, how far the
 training is and its curve. Nothing random needs keeping: every epoch draws from (seed, epoch). The

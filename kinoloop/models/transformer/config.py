@@ -45,7 +45,7 @@ class SequenceConfig(RecommenderConfig):
     kind: Literal["sequence"] = "sequence"
     dim: int = Field(64, ge=8, description="Embedding size; a multiple of `heads`.")
     layers: int = Field(2, ge=1, description="Transformer blocks.")
-    heads: int = Field(2, ge=1, description="Attention heads a block.")
+    heads: int = Field(2, ge=1, description="Attention heads per block.")
     length: int = Field(50, ge=1, description="Newest videos of a history that are read.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of activations dropped.")
     id_dropout: float = Field(
@@ -54,7 +54,7 @@ class SequenceConfig(RecommenderConfig):
     epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
     patience: int = Field(4, ge=1, description="Epochs without a better validation NDCG@10.")
     batch_positions: int = Field(
-        1024, ge=1, description="Positions a step, about; fewer on small data."
+        1024, ge=1, description="Positions per step, about; fewer on small data."
     )
     learning_rate: float = Field(2e-3, gt=0, description="Peak, of AdamW.")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")

@@ -16,7 +16,7 @@ HOUR_US = 3_600_000_000
 KINDS: Final = len(EVENT_KINDS)
 SHARES: Final = 6  # unknown, and five equal parts
 GAPS: Final = 16  # first of the row, then doubling: below 1/16 h, …, above 2^10 h
-WIDTH: Final = 3  # classes an event
+WIDTH: Final = 3  # classes per event
 
 
 def context_classes(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
-STEPS_AN_EPOCH = 64  # at least, where there are enough positions
+STEPS_PER_EPOCH = 64  # at least, where there are enough positions
 SMALLEST_BATCH = 32
 CHUNK = 2**20  # events read at a time where all are counted
 
@@ -126,9 +126,9 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _positions(config: SequenceConfig, histories: Histories) -> int:
-    """Positions a step: fewer where data is small, so that an epoch still has its steps."""
+    """Positions per step: fewer where data is small, so that an epoch still has its steps."""
     pairs = int(np.maximum(histories.lengths - 1, 0).sum())
-    return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_AN_EPOCH))
+    return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_PER_EPOCH))
 
 
 def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:

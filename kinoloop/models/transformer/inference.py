@@ -68,7 +68,7 @@ class Reader:
     Attributes:
         weights: Arrays by their name in `GPT2Model`, float32.
         layers: Blocks.
-        heads: Attention heads a block.
+        heads: Attention heads per block.
     """
 
     weights: dict[str, Array]
@@ -80,7 +80,7 @@ class Reader:
 
         Args:
             inputs_BLD: Embedded events, rows padded at the end.
-            lengths_B: Events a row, ≥ 1.
+            lengths_B: Events per row, ≥ 1.
         """
         rows, steps, dim = inputs_BLD.shape
         x_ND = (inputs_BLD + self.weights["wpe.weight"][:steps]).reshape(-1, dim)

@@ -11,8 +11,8 @@ full softmax; S = all videos with c = 0 is the full softmax. In gbce, β = α (t
 
 A loss is one number, so its gradient is known once the logits are: both come from the same pass
 over blocks of positions, each block small enough for the cache. One exponential and three products
-a logit, instead of the two, four and five of the layers of a framework; and memory for one block,
-where a full softmax over 19k videos would hold 80 MB a thousand positions.
+per logit, instead of the two, four and five of the layers of a framework; and memory for one block,
+where a full softmax over 19k videos would hold 80 MB per thousand positions.
 
 Shapes: T targets, S compared videos, V videos of the step, D the embedding size.
 

@@ -14,8 +14,8 @@ class Negatives:
     """Draws by popularity.
 
     Args:
-        counts: (n_videos,) events a video in training.
-        number: Draws a step, with replacement; None or at least as many as videos: all of them.
+        counts: (n_videos,) events per video in training.
+        number: Draws per step, with replacement; None or at least as many as videos: all of them.
         popularity: Exponent α of q ∝ count^α; 0 is uniform.
         softmax: Whether draws are corrected for the softmax; else they come with their log count.
 

@@ -32,7 +32,7 @@ class PretrainedReader:
 
         Args:
             inputs_BLD: Embedded events, rows padded at the end.
-            lengths_B: Events a row, ≥ 1, ascending.
+            lengths_B: Events per row, ≥ 1, ascending.
         """
         steps = np.arange(inputs_BLD.shape[1])
         real_BL = steps < lengths_B[:, None]

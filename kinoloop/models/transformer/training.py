@@ -2,7 +2,7 @@
 
 Accelerate places the network, averages gradients between processes and runs bf16 where there is a
 GPU; the loop itself is ours, because the general one of the transformers library costs time at
-every step that a small network notices. A step is cut into one part a process and micro-batch;
+every step that a small network notices. A step is cut into one part per process and micro-batch;
 all draw the same negatives and drop the same ids, and each part's loss is weighed by the whole
 step, so that the loss does not depend on how many processes there are.
 

@@ -1,4 +1,4 @@
-"""The words of a video as a channel of its fused vector: a learned vector a word, summed.
+"""The words of a video as a channel of its fused vector: a learned vector per word, summed.
 
 A dense sentence vector blurs the hashtags and series names that tie short videos together. Here
 every word and pair of words that videos share has a vector of its own, learned from what people

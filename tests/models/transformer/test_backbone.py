@@ -136,7 +136,7 @@ def test_refuses_a_history_longer_than_the_checkpoint_reads(checkpoints):
 
 def test_refuses_what_is_no_model(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"backbone.checkpoint .* can not be used"):
+    with pytest.raises(ConfigError, match=r"backbone.checkpoint .* cannot be used"):
         fitted(tmp_path)
 
 
