@@ -26,8 +26,9 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 
-from benchmarks.harness.load import load, requests_for, user_ids
-from benchmarks.harness.service import known_key, running, synthetic_bundle
+from benchmarks.harness.known_key import known_key
+from kinoloop.testing.load import load, requests_for, user_ids
+from kinoloop.testing.service import running, synthetic_bundle
 
 Answers = list[tuple[float, float, int]]
 IDLE, SLOW = 1000, 200

@@ -20,11 +20,12 @@ import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.harness.load import Load
-from benchmarks.harness.service import known_key, running, synthetic_bundle
+from benchmarks.harness.known_key import known_key
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import signed_by
+from kinoloop.testing.load import Load
+from kinoloop.testing.service import running, synthetic_bundle
 
 SWAP_S = 60.0
 QUIET_S = 4.0

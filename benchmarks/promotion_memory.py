@@ -17,7 +17,6 @@ import numpy as np
 import polars as pl
 import psutil
 
-from benchmarks.harness.service import SIGNER, synthetic_bundle
 from benchmarks.promote_under_load import register
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
@@ -28,6 +27,7 @@ from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.signature import Trust, signed_by
+from kinoloop.testing.service import SIGNER, synthetic_bundle
 from serving import champion_watcher
 from serving.startup import prepare_process
 

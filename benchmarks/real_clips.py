@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.service import running
 from benchmarks.harness.verbs import environment_of, run_verb
+from kinoloop.testing.service import running
 
 QUERIES = ("a dog on a skateboard", "cooking in a pan", "water and boats")
 SETTINGS = """[retrain]

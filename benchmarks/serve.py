@@ -18,7 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.harness.service import known_key, running, synthetic_bundle
+from benchmarks.harness.known_key import known_key
+from kinoloop.testing.service import running, synthetic_bundle
 
 
 def measure(url: str, path: str, *, clients: int, seconds: float, users: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ import httpx
 import polars as pl
 import pytest
 
-from benchmarks.harness.service import running
+from kinoloop.testing.service import running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 SETTINGS = """

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from benchmarks.harness.load import Client, requests_for, user_ids
+from kinoloop.testing.load import Client, requests_for, user_ids
 
 PATIENCE_S = 60.0  # after the last one was sent
 BROKEN = 0  # status of a request whose connection broke

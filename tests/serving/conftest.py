@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks.harness.service import KEY, SIGNER, running
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
+from kinoloop.testing.service import KEY, SIGNER, running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.service import TRUST
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import Trust
+from kinoloop.testing.service import TRUST
 from serving.champion_watcher import ChampionWatcher, Fixed
 from serving.in_service import load
 from tests.serving.conftest import make_bundle

@@ -9,11 +9,11 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.harness.service import KEY, SIGNER, free_port
 from kinoloop.cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
+from kinoloop.testing.service import KEY, SIGNER, free_port
 from tests.serving.conftest import Service
 
 

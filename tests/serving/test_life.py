@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from benchmarks.harness.load import load, requests_for
-from benchmarks.harness.service import running
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
+from kinoloop.testing.load import load, requests_for
+from kinoloop.testing.service import running
 from tests.serving.conftest import Service
 
 

@@ -8,10 +8,10 @@ from urllib.parse import quote, urlsplit
 import polars as pl
 import pytest
 
-from benchmarks.harness.service import running
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.ids import IdMap
 from kinoloop.schema import MAX_ID_CHARACTERS
+from kinoloop.testing.service import running
 from kinoloop.testing.toy import toy_catalogue
 from tests.serving.conftest import JPEG, Service, make_bundle
 

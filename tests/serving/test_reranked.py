@@ -2,13 +2,13 @@
 
 import pytest
 
-from benchmarks.harness.service import SIGNER, running
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.fitting import RankerData, fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.schema import DAY_US
+from kinoloop.testing.service import SIGNER, running
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue
 from tests.serving.conftest import Service

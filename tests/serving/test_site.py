@@ -2,10 +2,10 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
-from benchmarks.harness.service import SIGNER, TRUST
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.schema import LABELS
+from kinoloop.testing.service import SIGNER, TRUST
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from serving.in_service import load
 from serving.problems import Waiting

@@ -1,4 +1,4 @@
-"""The real service in a process of its own, for the benchmarks: synthetic bundles and a server."""
+"""The real service in a process of its own, and synthetic bundles for it to serve."""
 
 import os
 import signal
@@ -14,16 +14,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.load import user_ids
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
-from kinoloop.environment import Environment
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
-from kinoloop.release.release import Release
 from kinoloop.release.signature import Signer, Trust, signed_by
 
 KEY = "5e" * 32
@@ -100,7 +97,9 @@ def running(
     command += ["--host", "127.0.0.1", "--port", str(port)]
     state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "service.log").open("ab") as log:
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+        process = subprocess.Popen(  # noqa: S603 (our own arguments)
+            command, env=variables, stdout=log, stderr=log
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url + wait_for, process)
@@ -108,37 +107,6 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def known_key(bundle: Path, users: str) -> str:
-    """Find the pseudonym key, of this environment or of the benchmarks, that knows the users.
-
-    Without it every request would have an empty history and measure nothing.
-
-    Args:
-        bundle: A release bundle.
-        users: Pattern of user ids, as in `benchmarks.harness.load`.
-
-    Raises:
-        SystemExit: No key makes half of the users known.
-    """
-    release = Release.open(bundle)
-    file = Environment().state_dir / "pseudonym.key"
-    keys = [os.environ.get("KINOLOOP_PSEUDONYM_KEY", ""), KEY]
-    keys += [file.read_text(encoding="ascii").strip()] if file.exists() else []
-    for key in filter(None, keys):
-        names = Pseudonyms(bytes.fromhex(key)).of_all(user_ids(users))
-        lengths = [len(release.history_of(name)) for name in names]
-        if np.count_nonzero(lengths) >= len(names) / 2:
-            print(
-                f"{np.count_nonzero(lengths)} users, {np.mean(lengths):.1f} videos each, ", end=""
-            )
-            print(f"{len(release.catalogue)} videos, {release.info.kind}")
-            return key
-    raise SystemExit(
-        f"{bundle} knows no users like {user_ids(users)[0]!r} under the keys here: give --users a "
-        "pattern such as '{}', and KINOLOOP_PSEUDONYM_KEY or KINOLOOP_STATE_DIR of the release"
-    )
 
 
 def free_port() -> int:
@@ -152,7 +120,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + READY_S
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (our own address)
                 return
         except OSError:
             time.sleep(0.1)
