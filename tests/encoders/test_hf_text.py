@@ -6,11 +6,11 @@ import pytest
 from kinoloop.encoders.hf_text import HfText, HfTextConfig
 from kinoloop.encoders.pooling import prefixes_of
 from kinoloop.errors import ConfigError
-from kinoloop.testing.encoder_contract import EncoderContract
+from kinoloop.testing.encoder_contract import TextEncoderContract
 from tests.encoders import tiny_models
 
 
-class TestHfText(EncoderContract):
+class TestHfText(TextEncoderContract):
     encoder = HfText
     changes_vectors = {"pooling": "cls", "max_tokens": 8, "prefix": "dog ", "query_prefix": "dog "}
     keeps_vectors = {"batch_size": 1}
@@ -21,7 +21,7 @@ class TestHfText(EncoderContract):
         return {"model": str(tiny_models.text(tmp_path_factory.mktemp("bert"))), "max_tokens": 64}
 
 
-class TestDecoderPooling(EncoderContract):
+class TestDecoderPooling(TextEncoderContract):
     encoder = HfText
 
     @pytest.fixture(scope="class")
@@ -89,7 +89,7 @@ def test_folder_that_is_no_model_is_refused(tmp_path):
         HfText(HfTextConfig(model=str(folder)))
 
 
-class TestRoberta(EncoderContract):
+class TestRoberta(TextEncoderContract):
     """E5 multilingual is one; it has two positions less than it says."""
 
     encoder = HfText

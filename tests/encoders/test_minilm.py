@@ -3,10 +3,10 @@ import pytest
 
 from kinoloop.encoders.hf_text import HfText, HfTextConfig
 from kinoloop.encoders.minilm import MiniLm, MiniLmConfig, packaged_model
-from kinoloop.testing.encoder_contract import EncoderContract
+from kinoloop.testing.encoder_contract import TextEncoderContract
 
 
-class TestMiniLm(EncoderContract):
+class TestMiniLm(TextEncoderContract):
     encoder = MiniLm
     changes_vectors = {"max_tokens": 16}
     keeps_vectors = {"batch_size": 2}
