@@ -49,23 +49,22 @@ def extract(*, retry: bool = False) -> dict[str, Any]:
 
 
 def extract_on_ray(environment: Environment, *, retry: bool) -> dict[str, Any]:
-    """Make the shards on a Ray cluster and commit them here, in order, as they come in."""
-    runner = ray_runner(environment)
+    """Make the shards on a Ray cluster and commit them here, in order, as they come in.
+
+    Shards are submitted to the runner itself: what a flow of their own would close over, the plan
+    with its locks and models, would be sent to every worker.
+    """
     with plan_extraction(environment, retry=retry) as plan:
+        if not plan.shards:
+            return plan.report.to_dict()
         prints = [product.fingerprint for product in plan.products]
-
-        @flow(name="extract shards", task_runner=runner)
-        def make_all() -> None:
-            waiting = deque(plan.shards)
-            made: deque[Any] = deque()
-            with a_shard_takes(plan.config):
-                while waiting or made:
-                    while waiting and len(made) < plan.config.ray.shards_ahead:
-                        shard = waiting.popleft()
-                        made.append((shard, make_shard.submit(shard, plan.config, prints)))
-                    shard, future = made.popleft()
-                    plan.commit(Made.from_bytes(shard, future.result()))
-
-        if plan.shards:
-            make_all()
+        waiting, made = deque(plan.shards), deque[Any]()
+        with ray_runner(environment) as runner, a_shard_takes(plan.config):
+            while waiting or made:
+                while waiting and len(made) < plan.config.ray.shards_ahead:
+                    shard = waiting.popleft()
+                    asked = {"shard": shard, "config": plan.config, "fingerprints": prints}
+                    made.append((shard, runner.submit(make_shard, asked)))
+                shard, future = made.popleft()
+                plan.commit(Made.from_bytes(shard, future.result()))
     return plan.report.to_dict()

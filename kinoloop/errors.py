@@ -3,6 +3,7 @@
     KinoloopError
     ├── ConfigError (ValueError)         a setting, a key or an argument is wrong
     │   └── MissingPackageError          a package that a setting needs is not installed
+    │       └── MissingExtraError        the package belongs to an extra; also an ImportError
     ├── DataError (ValueError)           rows or tables break a rule
     │   └── BatchError                   a whole batch is refused; nothing was changed
     ├── MediaError (ValueError)          a media file cannot be read; carries a reason code
@@ -25,6 +26,25 @@ class ConfigError(KinoloopError, ValueError):
 
 class MissingPackageError(ConfigError):
     """A package that a setting needs is not installed: go without, or say how to install it."""
+
+
+class MissingExtraError(MissingPackageError, ImportError):
+    """An extra of the package is not installed.
+
+    Args:
+        what: Who needs it.
+        module: What was imported.
+        extra: What brings it.
+        instead: What else mends it, or "".
+    """
+
+    def __init__(self, what: str, module: str, extra: str, *, instead: str = "") -> None:
+        self.extra = extra
+        message = (
+            f'{what} needs {module}, which is not installed: `pip install "kinoloop[{extra}]"`'
+        )
+        super().__init__(f"{message}, or {instead}" if instead else message)
+        self.name = module
 
 
 class DataError(KinoloopError, ValueError):

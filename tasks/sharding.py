@@ -9,11 +9,11 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from kinoloop.errors import ConfigError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.plan import ExtractionPlan, planned
 from kinoloop.extraction.shard import Shard
+from kinoloop.extras import explained
 from kinoloop.settings import read_section
 
 if TYPE_CHECKING:
@@ -60,15 +60,10 @@ def ray_runner(environment: Environment) -> "RayTaskRunner[Any]":
     """Prefect's task runner on the Ray cluster of `KINOLOOP_RAY_ADDRESS`, or on a Ray of its own.
 
     Raises:
-        ConfigError: Ray is not installed.
+        MissingExtraError: Ray is not installed.
     """
-    try:
+    with explained('[extract] runner = "ray"', instead='set runner = "local"'):
         from prefect_ray import RayTaskRunner
-    except ImportError as err:
-        raise ConfigError(
-            '[extract] runner = "ray" needs ray and prefect-ray, which are not installed: '
-            "`pip install 'kinoloop[ray]'`, or set runner = \"local\""
-        ) from err
     settings: dict[str, Any] = {"log_to_driver": False}
     if environment.ray_address is None:
         settings |= {"include_dashboard": False}

@@ -1,7 +1,8 @@
 import re
-import tomllib
+from importlib import metadata
 
 import audit
+import lock
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,13 +37,22 @@ def test_an_audit_passes_only_when_every_locked_package_was_audited_and_none_is_
 
 
 def test_every_dependency_is_locked_at_a_version_that_it_allows():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     pins = _pins()
-    for requirement in map(Requirement, wanted):
+    for requirement in lock.declared():
         name = canonicalize_name(requirement.name)
         assert name in pins, f"{name} is missing: `make lock`"
         assert requirement.specifier.contains(pins[name]), f"{name}=={pins[name]}: `make lock`"
+
+
+def test_all_extras_are_locked_and_all_of_them_are_in_the_extra_all():
+    assert {"ray", "prefect-ray", "s3fs", "torch", "av", "mlflow"} <= set(_pins())
+    extras = metadata.metadata("kinoloop").get_all("Provides-Extra")
+    (every,) = [
+        Requirement(line)
+        for line in metadata.requires("kinoloop")
+        if line.endswith('extra == "all"')
+    ]
+    assert every.extras == set(extras) - {"all"}
 
 
 def test_torch_is_locked_without_a_local_version():

@@ -3,12 +3,12 @@
     python tools/lock.py            # writes the locks from the active environment
     python tools/lock.py --check    # status 1 if a version would change
 
-Walks from the dependencies and the `dev` group of pyproject.toml through the metadata of what is
-installed, so that packages which only happen to be there stay out. The hashes are those that the
-package index has for every file of a version (uv reads them without downloading one); a build that
-is installed from elsewhere, such as a CPU build of torch, adds its own. What the CUDA build of
-torch needs besides goes into requirements-cuda.lock. To move a version: install it into the
-environment, run the tests, write the locks again.
+Walks from the dependencies, all extras and the `dev` group of pyproject.toml through the metadata
+of what is installed, so that packages which only happen to be there stay out. The hashes are those
+that the package index has for every file of a version (uv reads them without downloading one); a
+build that is installed from elsewhere, such as a CPU build of torch, adds its own. What the CUDA
+build of torch needs besides goes into requirements-cuda.lock. To move a version: install it into
+the environment, run the tests, write the locks again.
 """
 
 import argparse
@@ -57,9 +57,7 @@ def main() -> int:
 
 def closure() -> dict[str, str]:
     """Everything that the project needs, by canonical name, with the installed public version."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    roots = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *BUILD]
-    waiting = [Requirement(root) for root in roots]
+    waiting = declared()
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     while waiting:
@@ -78,6 +76,17 @@ def closure() -> dict[str, str]:
                 if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                     waiting.append(needed)
     return found
+
+
+def declared() -> list[Requirement]:
+    """List what pyproject.toml asks for: dependencies, extras, the `dev` group and the build."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+    project = document["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values(), BUILD]
+    lists.append(document["dependency-groups"]["dev"])
+    asked = [Requirement(line) for lines in lists for line in lines]
+    return [one for one in asked if one.name != project["name"]]  # `all` names the other extras
 
 
 def with_hashes(pins: set[str]) -> str:

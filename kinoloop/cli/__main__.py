@@ -1,5 +1,20 @@
-"""`python -m kinoloop.cli` is `kinoloop`, from a checkout that is not installed."""
+"""The entry point of `kinoloop`, also as `python -m kinoloop.cli` from a bare checkout."""
 
-from kinoloop.cli.main import main
+import sys
 
-main()
+from kinoloop.errors import MissingExtraError
+from kinoloop.extras import explained
+
+
+def main() -> None:
+    """Run the command, or say how it is installed where only the core is."""
+    try:
+        with explained("the command line"):
+            from kinoloop.cli.main import main as run
+    except MissingExtraError as err:
+        sys.exit(f"error: {err}")
+    run()
+
+
+if __name__ == "__main__":
+    main()

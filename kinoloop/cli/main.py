@@ -29,6 +29,7 @@ from kinoloop.cli import (
     verify,
 )
 from kinoloop.errors import KinoloopError
+from kinoloop.extras import explained
 
 app = typer.Typer(
     name="kinoloop",
@@ -85,9 +86,10 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 
 def main() -> None:
-    """Run the command; the entry point of the installed script."""
+    """Run the command."""
     try:
-        app()
+        with explained("this"):
+            app()
     except KinoloopError as err:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[red]error:[/red] {escape(str(err))}")

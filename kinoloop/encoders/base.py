@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from typing_extensions import TypeVar
 
 from kinoloop.errors import ConfigError
+from kinoloop.extras import explained
 from kinoloop.media.content import VideoContent
 from kinoloop.plugins import Plugins
 from kinoloop.settings import Config, fault_of
@@ -117,9 +118,11 @@ def build(settings: dict[str, Any]) -> Encoder:
 
     Raises:
         ConfigError: No encoder is called that, or a setting is wrong.
+        MissingExtraError: It needs an extra that is not installed.
     """
     kind, config = parse(settings)
-    return kind(config)
+    with explained(f"the encoder {config.kind}"):
+        return kind(config)
 
 
 def identify(settings: dict[str, Any]) -> str:

@@ -11,13 +11,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from kinoloop.encoders.base import ENCODERS, EncoderConfig
 from kinoloop.encoders.blocks import given_back, histogram, join, numbers
 from kinoloop.encoders.fingerprint import fingerprint, library_versions
 from kinoloop.encoders.frames import VisualEncoder
+from kinoloop.extras import explained
 
 CODE_VERSION = 1
 HUES, SATURATIONS, VALUES = 16, 4, 8
@@ -77,6 +77,9 @@ def describe(frames: NDArray[np.uint8], *, side: int) -> NDArray[np.float32]:
     Returns:
         (dim,) float32, L2-normalised.
     """
+    with explained("the encoder classical_visual"):
+        from PIL import Image
+
     images = [Image.fromarray(frame).resize((side, side), Image.Resampling.BOX) for frame in frames]
     rgb = np.stack([np.asarray(image, dtype=np.float32) for image in images]) / np.float32(255)
     wheel = [np.asarray(image.convert("HSV"), dtype=np.float32) for image in images]

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
+from kinoloop.extras import explained
 from kinoloop.models.prior import popularity_prior
 from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
@@ -134,7 +135,8 @@ class Recommender(ABC):
         histories.check(len(catalogue))
         self._catalogue = catalogue
         self._prior = popularity_prior(histories, len(catalogue), self.config.prior_half_life_days)
-        self._fit(histories, validation, report)
+        with explained(f"fitting {self.config.kind}"):
+            self._fit(histories, validation, report)
         return self
 
     def score(self, histories: Histories) -> NDArray[np.float32]:

