@@ -10,17 +10,19 @@ on, with chance the share of the names that it covers: .35 for one name, .61 for
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.encoders.efficientnet_lite import Words
+if TYPE_CHECKING:
+    from kinoloop.encoders.efficientnet_lite import Words
 
 FACET = "shows"
 
 
 def shown(
-    words: Words, vectors: NDArray[np.float32], *, min_score: float
+    words: "Words", vectors: NDArray[np.float32], *, min_score: float
 ) -> Iterator[tuple[int, str, float]]:
     """Yield what each video shows.
 

@@ -13,6 +13,7 @@ import kinoloop as kl
 PACKAGE = Path(kl.__file__).parent
 PLATFORM = ("prefect", "mlflow", "bentoml", "great_expectations", "dvc", "optuna", "fastapi")
 HEAVY = ("torch", "transformers", "peft", "accelerate", "av", "librosa", "pandas", "matplotlib")
+NOT_CORE = ("PIL", "httpx", "psutil", "rich", "typer", "sqlalchemy", "py3langid")
 
 FIFTEEN_LINES = """
 import sys
@@ -57,7 +58,7 @@ def test_the_fifteen_lines_work_without_platform_torch_and_pandas(tmp_path):
     ]
     (folder / "u.data").write_text("\n".join(ratings))
     (folder / "u.item").write_text("\n".join(f"{v}|Film {v}|||" for v in range(1, 9)))
-    run = _python(FIFTEEN_LINES.format(names=(*PLATFORM, *HEAVY)), tmp_path)
+    run = _python(FIFTEEN_LINES.format(names=(*PLATFORM, *HEAVY, *NOT_CORE)), tmp_path)
     assert run.returncode == 0, run.stderr
     assert "ndcg@10" in run.stdout
     assert "user_id" in run.stdout
