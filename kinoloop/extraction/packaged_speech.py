@@ -2,8 +2,8 @@
 
 English only. A voice-activity detector (Silero, which comes with faster-whisper) goes first, since
 Whisper writes words into noise and music; what it hears all the same without being sure is left
-out. On one core a minute of sound takes 0.1 s where nobody speaks, and 1 to 3 s of speech. It stays
-on the CPU beside a GPU: it is no bottleneck there.
+out. On one core, a minute of sound takes 0.1 s where nobody speaks, and 1 to 3 s of speech. It
+stays on the CPU beside a GPU: it is no bottleneck there.
 
 Source: Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 """

@@ -1,8 +1,8 @@
 """One shard: videos that are decoded, described and committed together.
 
 Pixels and sound are looked at in windows of `window_videos` and let go; words are encoded when the
-shard is complete, so that texts of like length share a batch. What comes out is a frame a table and
-no more than that: a shard can be made in another process or on another machine.
+shard is complete, so that texts of like length share a batch. What comes out is one frame per
+table and no more: a shard can be made in another process or on another machine.
 """
 
 import io

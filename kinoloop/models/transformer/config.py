@@ -49,7 +49,7 @@ class SequenceConfig(RecommenderConfig):
     length: int = Field(50, ge=1, description="Newest videos of a history that are read.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of activations dropped.")
     id_dropout: float = Field(
-        0.2, ge=0, le=1, description="Share of videos a batch sees without their id; 1: never ids."
+        0.2, ge=0, le=1, description="Share of videos without their id in a batch; 1: never ids."
     )
     epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
     patience: int = Field(4, ge=1, description="Epochs without a better validation NDCG@10.")
