@@ -46,7 +46,8 @@ from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
 from kinoloop.models.base import build
 from kinoloop.ranking.config import GROUPS, RankerConfig
-from kinoloop.ranking.fitting import Fitted, RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import Fitted, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 
 RETRIEVERS: tuple[dict[str, Any], ...] = (

@@ -7,16 +7,14 @@ calibrate; the newest are only reported on.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.exposures import Exposures
-from kinoloop.data.histories import Histories
 from kinoloop.data.video_text import texts_of
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import text_space
@@ -30,8 +28,8 @@ from kinoloop.models.prior import popularity_prior
 from kinoloop.ranking.calibrate import fit_calibration
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts
-from kinoloop.ranking.features import Features, Knowledge, durations_of
-from kinoloop.ranking.labels import label, view_quantiles
+from kinoloop.ranking.data import RankerData, labelled
+from kinoloop.ranking.features import Features, Knowledge
 from kinoloop.ranking.language import Language
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
@@ -41,27 +39,7 @@ logger = logging.getLogger(__name__)
 
 NEIGHBOURS, SHRINKAGE = 200, 10.0  # of the behaviour features: the defaults of item-kNN
 HALF_LIFE_DAYS = 14.0  # of the popularity prior
-FEW_IMPRESSIONS = 0.05  # share of exposures below which negatives are drawn
 ENCODED_AT_A_TIME = 1024  # videos
-
-
-@dataclass(frozen=True)
-class RankerData:
-    """What a ranker is made from.
-
-    Attributes:
-        exposures: All that is known, oldest first.
-        histories: What users did, all that is known.
-        validation_from: µs; older exposures are learned from.
-        test_from: µs; exposures from here on are only reported on.
-        labels: (n,) of the exposures, where they come from elsewhere; None follows the policy.
-    """
-
-    exposures: Exposures
-    histories: Histories
-    validation_from: int
-    test_from: int
-    labels: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +64,7 @@ class Fitted:
 
 def fit_ranker(
     config: RankerConfig,
-    windows: RankerData,
+    data: RankerData,
     catalogue: Catalogue,
     *,
     texts: Callable[[], Sequence[str]] | None = None,
@@ -97,7 +75,7 @@ def fit_ranker(
 
     Args:
         config: Settings.
-        windows: Exposures and where they are cut.
+        data: Exposures and where they are cut.
         catalogue: All videos.
         texts: Gives the text of each video, where it must be read; None: what the catalogue says,
             without what is said in the video.
@@ -108,17 +86,15 @@ def fit_ranker(
         DataError: There are no exposures, or a window has none or only one label.
         ConfigError: The language model does not exist.
     """
-    if not len(windows.exposures):
+    if not len(data.exposures):
         raise DataError("ranker: no events of any video of the catalogue; ingest events first")
-    exposures, labels = _labelled(windows, catalogue, config, seed)
+    exposures, labels = labelled(data, catalogue, config, seed)
     times = exposures.timestamps
     ranked = exposures.shown
-    train = np.flatnonzero(ranked & (times < windows.validation_from))
+    train = np.flatnonzero(ranked & (times < data.validation_from))
     learned = train[int(len(train) * config.warm_share) :][-config.max_exposures :]
-    validated = np.flatnonzero(
-        ranked & (times >= windows.validation_from) & (times < windows.test_from)
-    )
-    tested = np.flatnonzero(ranked & (times >= windows.test_from))
+    validated = np.flatnonzero(ranked & (times >= data.validation_from) & (times < data.test_from))
+    tested = np.flatnonzero(ranked & (times >= data.test_from))
     for name, rows in (("training", learned), ("validation", validated), ("test", tested)):
         if not len(rows) or labels[rows].all() or not labels[rows].any():
             raise DataError(
@@ -126,13 +102,13 @@ def fit_ranker(
                 "exposures, both kinds are needed; lengthen the windows or change [ranker.label]"
             )
     learn_from = int(times[learned[0]])
-    knowledge = _knowledge(exposures, labels, windows, catalogue, (learn_from, config.decay))
+    knowledge = _knowledge(exposures, labels, data, catalogue, (learn_from, config.decay))
     features = Features(knowledge, config.groups)
-    names, raw = features.of(_pairs(exposures.select(learned), windows, config))
+    names, raw = features.of(_pairs(exposures.select(learned), data, config))
     state: State = {**_standardisation(names, raw), "blend": np.array([0.0])}
 
     def examples(rows: NDArray[np.integer], made: NDArray[np.float32] | None = None) -> Examples:
-        pairs = _pairs(exposures.select(rows), windows, config)
+        pairs = _pairs(exposures.select(rows), data, config)
         found = features.of(pairs)[1] if made is None else made
         standardised = np.asarray((found - state["mean"]) / state["deviation"], dtype=np.float32)
         return Examples(pairs, standardised, labels[rows])
@@ -219,63 +195,19 @@ def _reader(
     return lambda steps: Language(config.model, config.language, read, steps=steps)
 
 
-def _labelled(
-    windows: RankerData, catalogue: Catalogue, config: RankerConfig, seed: int
-) -> tuple[Exposures, NDArray[np.bool_]]:
-    """Exposures with labels; where the data has no impressions, with drawn negatives."""
-    exposures, labels = windows.exposures, windows.labels
-    if labels is None:
-        durations = durations_of(catalogue)
-        earlier = exposures.select(exposures.timestamps < windows.validation_from)
-        quantiles = view_quantiles(earlier, durations)
-        labels = label(exposures, durations, config.label, quantiles)
-    if exposures.shown.mean() >= FEW_IMPRESSIONS:
-        return exposures, labels
-    return _with_negatives(exposures, labels, config.negatives, np.random.default_rng(seed))
-
-
-def _with_negatives(
-    exposures: Exposures, labels: NDArray[np.bool_], negatives: int, rng: np.random.Generator
-) -> tuple[Exposures, NDArray[np.bool_]]:
-    """Draw videos that others watched as if they had been shown at the same moment.
-
-    Drawn by the square root of popularity: uniform negatives would only teach what is popular.
-    """
-    counts = np.bincount(exposures.videos).astype(np.float64)
-    chances = np.cumsum(np.sqrt(counts))
-    liked = np.repeat(np.flatnonzero(labels), negatives)
-    drawn = exposures.select(liked)
-    videos = np.searchsorted(chances, rng.random(len(liked)) * chances[-1]).astype(np.int32)
-    drawn = replace(
-        drawn,
-        videos=videos,
-        kinds=np.zeros_like(drawn.kinds),
-        watch_s=np.full(len(drawn), np.nan, dtype=np.float32),
-    )
-    order = np.argsort(np.concatenate([exposures.timestamps, drawn.timestamps]), kind="stable")
-    joined: dict[str, Any] = {
-        f.name: np.concatenate([getattr(exposures, f.name), getattr(drawn, f.name)])[order]
-        for f in fields(Exposures)
-        if isinstance(getattr(exposures, f.name), np.ndarray)
-    }
-    joined["shown"] = np.ones(len(order), dtype=np.bool_)
-    whole = np.concatenate([labels, np.zeros(len(drawn), dtype=np.bool_)])[order]
-    return replace(exposures, **joined), whole
-
-
 def _knowledge(
     exposures: Exposures,
     labels: NDArray[np.bool_],
-    windows: RankerData,
+    data: RankerData,
     catalogue: Catalogue,
     limits: tuple[int, float],
 ) -> Knowledge:
     """Collect counts by day, and neighbours of what happened before anything is learned from."""
     learn_from, decay = limits
-    histories = windows.histories
+    histories = data.histories
     older = histories.select((histories.timestamps < learn_from) & (histories.weights > 0))
     watched = older.matrix(len(catalogue))
-    past = exposures.timestamps < windows.test_from
+    past = exposures.timestamps < data.test_from
     return Knowledge(
         catalogue=catalogue,
         prior=popularity_prior(older, len(catalogue), HALF_LIFE_DAYS),
@@ -290,8 +222,8 @@ def _knowledge(
     )
 
 
-def _pairs(exposures: Exposures, windows: RankerData, config: RankerConfig) -> Pairs:
-    return exposed_pairs(exposures, windows.histories, length=config.length)
+def _pairs(exposures: Exposures, data: RankerData, config: RankerConfig) -> Pairs:
+    return exposed_pairs(exposures, data.histories, length=config.length)
 
 
 def _standardisation(names: list[str], raw: NDArray[np.float32]) -> State:

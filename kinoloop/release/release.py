@@ -6,7 +6,6 @@ memory-mapped. What a release answers never changes, and all its methods may be 
 threads at once; what is loaded on first use (text encoder, vectors of labels) is seen whole or not.
 """
 
-import math
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -139,7 +138,7 @@ class Release:
         exclude: Collection[str] = (),
         seen: Collection[int] | NDArray[np.integer] | None = None,
         moment: int | None = None,
-        budget_ms: float = math.inf,
+        budget_ms: float = np.inf,
     ) -> Slate:
         """Recommend the best videos for a history, of those that are published.
 
@@ -247,7 +246,7 @@ class Release:
         *,
         top_k: int,
         moment: int,
-        deadline: float = math.inf,
+        deadline: float = np.inf,
     ) -> Slate:
         row = Histories.from_rows([known])
         scores = self.recommender.score(row)[0]

@@ -12,7 +12,8 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Split
 from kinoloop.models.base import Recommender, Report, silent
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import Fitted, RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import Fitted, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 
 logger = logging.getLogger(__name__)

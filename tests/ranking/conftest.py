@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.schema import DAY_US
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue

@@ -7,7 +7,8 @@ from kinoloop.models.base import build
 from kinoloop.promotion.decision import Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking

@@ -13,7 +13,8 @@ from kinoloop.data.video_text import texts_of
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import text_space
 from kinoloop.models.base import build
-from kinoloop.ranking.fitting import RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release

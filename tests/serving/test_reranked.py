@@ -5,7 +5,8 @@ import pytest
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
 from kinoloop.ranking.config import RankerConfig
-from kinoloop.ranking.fitting import RankerData, fit_ranker
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.schema import DAY_US
 from kinoloop.testing.service import SIGNER, running
