@@ -67,8 +67,18 @@ class BatchError(DataError):
         self.hint = hint
         where = f"{file}, column {column!r}" if column else file
         super().__init__(
-            f"batch refused: {where} failed {check} ({count} found). Nothing was changed. {hint}"
+            f"batch refused: {where} failed {check}{times(count)}. Nothing was changed. {hint}"
         )
+
+
+def times(count: int) -> str:
+    """How often a check failed, to stand behind its name; nothing where it is about the whole file.
+
+    Example:
+        >>> "failed column_type" + times(3), "failed readable" + times(1)
+        ('failed column_type (3 times)', 'failed readable')
+    """
+    return f" ({count:,} times)" if count > 1 else ""
 
 
 class MediaError(KinoloopError, ValueError):

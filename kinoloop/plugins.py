@@ -103,7 +103,7 @@ class Plugins(Generic[T]):
             point.load()
         except Exception as err:  # code of others may raise anything
             raise ConfigError(
-                f"{what} cannot be imported: {type(err).__name__}: {err}; mend that package, or "
+                f"{what} cannot be imported: {type(err).__name__}: {err}; fix that package, or "
                 "uninstall it"
             ) from err
         if name not in self._found:

@@ -114,12 +114,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {short(twice)!r} stands twice in one object")
+        raise ValueError(f"the key {short(twice)!r} occurs twice in one object")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _malformed(err: Exception, body_type: type[Body]) -> Problem:
@@ -151,7 +151,7 @@ def _explain(err: ValidationError, body_type: type[Body]) -> Problem:
         what,
         got=got,
         expected=f"{first['msg']}; {_example(body_type)}",
-        next_step="mend the field; /docs describes every one",
+        next_step="correct the field; /docs describes every one",
     )
 
 

@@ -50,7 +50,7 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     ),
     "ConfigError": ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "The request does not fit"),
     "DataError": ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "The data does not fit"),
-    "internal": ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The service made a mistake"),
+    "internal": ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error of the service"),
     "BundleError": ProblemType(_UNAVAILABLE, "The release is damaged"),
     "OperationalError": ProblemType(_UNAVAILABLE, "The state of the service cannot be written"),
     "overloaded": ProblemType(_UNAVAILABLE, "The service is overloaded"),

@@ -212,7 +212,7 @@ def internal() -> Problem:
     """500: our own mistake."""
     return Problem(
         "internal",
-        "the service made a mistake",
+        "the service failed",
         next_step="try again; the log of the service has the details",
     )
 

@@ -147,7 +147,7 @@ def open_champion(environment: Environment) -> "InService":
     champion = registry.champion()
     if champion is None:
         raise RegistryError(
-            "no release was promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
+            "no release has been promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
         )
     trust = load_trust(environment)
     bundle = registry.download(champion, environment.releases, trust=trust)

@@ -212,7 +212,7 @@ def _explained(findings: dict[str, int], staged: Staged) -> list[list[object]]:
     for name, count in findings.items():
         rule = rules.get(name)
         happens = severity[staged.severities[name]] if rule else "quarantined"
-        rows.append([name, count, happens, rule.reason if rule else "the line is no row"])
+        rows.append([name, count, happens, rule.reason if rule else "the line is not a row"])
     return rows
 
 

@@ -88,7 +88,7 @@ def _pin(environment: Environment, data_dir: Path) -> None:
     except DataError as err:
         raise DataError(
             f"everything is committed to {data_dir}, but it is not pinned as a dataset version "
-            f"yet; mend what DVC says and run `kinoloop ingest`, which pins it: {err}"
+            f"yet; fix what DVC reports and run `kinoloop ingest`, which pins it: {err}"
         ) from err
     remote = environment.dvc_push_remote
     if remote is None:
@@ -99,7 +99,7 @@ def _pin(environment: Environment, data_dir: Path) -> None:
     except DataError as err:
         raise DataError(
             f"everything is committed to {data_dir} and pinned as {dataset_version(environment)}, "
-            f"but it is not in the remote {remote} yet; mend what DVC says and run `kinoloop "
+            f"but it is not in the remote {remote} yet; fix what DVC reports and run `kinoloop "
             f"ingest`, which pushes it: {err}"
         ) from err
 

@@ -21,11 +21,11 @@ def test_each_error_is_also_the_fitting_builtin(error, builtin):
 
 def test_batch_error_names_file_column_check_and_count():
     error = errors.BatchError(
-        file="a.csv", column="watch_s", check="type", count=3, hint="Mend the file."
+        file="a.csv", column="watch_s", check="type", count=3, hint="Correct the file."
     )
     assert str(error) == (
-        "batch refused: a.csv, column 'watch_s' failed type (3 found). "
-        "Nothing was changed. Mend the file."
+        "batch refused: a.csv, column 'watch_s' failed type (3 times). "
+        "Nothing was changed. Correct the file."
     )
 
 

@@ -41,7 +41,7 @@ def load_token(environment: Environment) -> str:
         raise ConfigError(f"others can read {path} (mode {mode:04o}): chmod 600 {path}")
     token = path.read_text(encoding="ascii").strip()
     if not token.startswith("kinoloop:") or len(token) < len("kinoloop:") + 32:
-        raise ConfigError(f"{path} has no token in it; remove it, and the next start makes one")
+        raise ConfigError(f"{path} has no token in it; remove it, and the next start creates one")
     return token
 
 

@@ -40,7 +40,7 @@ def import_(
     if map_file is not None and importer != "tables":
         raise ConfigError(f"--map belongs to the importer tables, not to {importer}")
     if not path.is_dir():
-        raise DataError(f"{path} is no folder; name the unpacked folder of {importer}")
+        raise DataError(f"{path} is not a folder; name the unpacked folder of {importer}")
     where = landing or Environment().landing
     target = Landing(where, importer, path)
     with Console(stderr=True).status(f"Importing {path} …"):

@@ -228,7 +228,7 @@ def _read(folder: Path) -> Record | None:
         pass
     raise DataError(
         f"{path} is damaged: it does not match its own digest. Restore it from the dataset "
-        f"version, or delete it where `kinoloop verify` is happy with all else: the next ingest "
+        f"version, or delete it where `kinoloop verify` reports nothing else: the next ingest "
         "makes it again from the files as they are"
     )
 

@@ -30,7 +30,7 @@ class IdMap:
         self._index = {external: index for index, external in enumerate(self.ids)}
         if len(self._index) < len(self.ids):
             twice = next(e for i, e in enumerate(self.ids) if self._index[e] != i)
-            raise DataError(f"the id {twice!r} is there twice; ids must differ")
+            raise DataError(f"the id {twice!r} occurs twice; ids must be unique")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -164,7 +164,7 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError) as err:
         raise ConfigError(f"{path} cannot be read: {err}; fetch the model again") from err
     if not isinstance(found, dict):
-        raise ConfigError(f"{path} is no JSON object; fetch the model again")
+        raise ConfigError(f"{path} is not a JSON object; fetch the model again")
     return found
 
 

@@ -54,7 +54,7 @@ class HfVideo(VisualEncoder[HfVideoConfig]):
         if frames is None:
             raise ConfigError(
                 f"{directory} does not say how many frames it takes (num_frames in config.json): "
-                'it is no video model; use kind = "hf_image" for an image model'
+                'it is not a video model; use kind = "hf_image" for an image model'
             )
         self._frames = frames
         self._vectors = compiled(self._forward, wanted=config.compile)

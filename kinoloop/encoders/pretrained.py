@@ -82,7 +82,7 @@ def locate(name: str, revision: str | None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
         raise ConfigError(
-            f"model {name!r} is neither a folder nor can it be had from the hub: {err}"
+            f"model {name!r} is neither a folder nor available on the hub: {err}"
         ) from err
 
 
@@ -121,7 +121,7 @@ def load(
             "or name a model that transformers has a class of its own for"
         ) from err
     except (OSError, ValueError, KeyError, RuntimeError) as err:
-        raise ConfigError(f"{directory} is no model for {loader}: {err}") from err
+        raise ConfigError(f"{directory} is not a model for {loader}: {err}") from err
     missing = {name for name in loading["missing_keys"] if not name.endswith(UNUSED)}
     unpooled = {name for name in missing if "pooler" in name.split(".")}
     if missing - unpooled:

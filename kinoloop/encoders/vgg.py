@@ -98,8 +98,8 @@ def read_layers(directory: "Path") -> "torch.nn.Sequential":
         or any(v.ndim not in {0, 1, 4} for v in features.values())
     ):
         raise ConfigError(
-            f"{directory} holds no VGG: expected weights called features.0.weight and so on, got "
-            f"{sorted(weights)[:3]}"
+            f"{directory} does not hold a VGG: expected weights called features.0.weight and so "
+            f"on, got {sorted(weights)[:3]}"
         )
     normalised = "1.running_mean" in features
     step = 3 if normalised else 2
@@ -116,7 +116,9 @@ def read_layers(directory: "Path") -> "torch.nn.Sequential":
     try:
         built.load_state_dict(features)
     except RuntimeError as err:
-        raise ConfigError(f"{directory} holds no VGG: {str(err).splitlines()[-1].strip()}") from err
+        raise ConfigError(
+            f"{directory} does not hold a VGG: {str(err).splitlines()[-1].strip()}"
+        ) from err
     return built
 
 

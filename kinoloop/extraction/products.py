@@ -113,7 +113,7 @@ class VectorProduct(Product):
         if not np.isfinite(vectors).all():
             raise ValueError("a vector has values that are not finite")
         if not vectors[present].any(axis=1).all():
-            raise ValueError("a vector is all zero: it is like everything and like nothing")
+            raise ValueError("a vector is all zeros, so it cannot be compared with others")
         return [
             {**self.blank(), "present": bool(there), "vector": vector if there else None}
             for vector, there in zip(vectors, present, strict=True)

@@ -120,8 +120,8 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
             column="video_id",
             check=WAITS_FOR_VIDEOS,
             count=counts.promised,
-            hint="The videos of these rows stand in a file that is set aside. Mend that file; this "
-            "one goes in with it.",
+            hint="The videos of these rows stand in a file that is set aside. Correct that file; "
+            "this one goes in with it.",
         )
     judged = {rule.name for rule in RULES if config.severity(rule) == "quarantine"}
     for column in parsed_columns(counts.kind):
@@ -148,7 +148,7 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
             check=name,
             count=count,
             hint=f"{counts.quarantined} of {counts.rows} rows would be quarantined, most since "
-            f"{rule.reason if rule else 'the line is no row'}. Mend the file, land what it "
+            f"{rule.reason if rule else 'the line is not a row'}. Correct the file, land what it "
             "refers to, or raise max_quarantined_share in [ingest].",
         )
 

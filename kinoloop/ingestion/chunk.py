@@ -78,7 +78,7 @@ def named_twice(names: Sequence[str], where: str) -> NotATableError:
         column, what = "", f"column {first + 1} and column {second + 1} alike"
     return NotATableError(
         "column_unique",
-        f"{where} {what}, and nobody can know which one counts. Rename or drop the others.",
+        f"{where} {what}; it is unclear which one counts. Rename or drop the others.",
         column=column,
         count=len(twice),
     )

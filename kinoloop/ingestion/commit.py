@@ -57,7 +57,8 @@ def commit(staged: Staged, tables: Tables, *, now: datetime) -> bool:
         if tables.version(name) != version:
             raise DataError(
                 f"table {name} is at version {tables.version(name)}, but the batch was staged "
-                f"against {version}: somebody wrote meanwhile. Nothing was changed; run it again"
+                f"against {version}: another process wrote in the meantime. Nothing was "
+                "changed; run it again"
             )
     for name in COMMITTED:
         _create(tables, name)

@@ -104,7 +104,9 @@ def _opened(files: fsspec.AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
         hint = f"Its encoding was detected: {err}. Write it again as UTF-8, or with the mark of "
         raise _refused(path, "encoding", f"{hint}UTF-16 or UTF-32 at its start.") from err
     except (pa.ArrowException, OSError, LineTooLongError) as err:
-        hint = f"It is no readable {format_of(path)} file: {str(err).splitlines()[0]}. "
+        hint = (
+            f"It is not a readable {format_of(path)} file: {str(err).splitlines()[0].rstrip('.')}. "
+        )
         hint += "Write it again, or take it out of the landing zone."
         raise _refused(path, "readable", hint) from err
 
@@ -147,7 +149,8 @@ def _csv_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
     cells = cells_of(line.removesuffix(b"\r"))
     if cells is None:
         raise NotATableError(
-            "header", "Its first line, the header, is no RFC 4180: look for a stray quote."
+            "header",
+            "Its first line, the header, is not valid RFC 4180 CSV; look for a stray quote.",
         )
     return column_names(unquoted(cell).decode() for cell in cells), rest
 

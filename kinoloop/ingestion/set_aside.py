@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from kinoloop import __version__, durable
-from kinoloop.errors import BatchError
+from kinoloop.errors import BatchError, times
 from kinoloop.ingestion.landing import Arrivals, LandingFile
 from kinoloop.ingestion.rule import IngestConfig
 
@@ -62,7 +62,7 @@ class SetAside(BaseModel):
     def message(self) -> str:
         """One line for people."""
         where = f"{self.file}, column {self.column!r}," if self.column else self.file
-        return f"{where} was set aside: {self.check} ({self.count} found). {self.hint}"
+        return f"{where} was set aside: {self.check}{times(self.count)}. {self.hint}"
 
     def as_error(self, others: int) -> BatchError:
         """Return the error of a batch with nothing left; `others` more files were set aside."""

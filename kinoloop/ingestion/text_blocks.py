@@ -77,7 +77,9 @@ def _utf8(file: IO[bytes]) -> Iterator[bytes]:
             yield decoder.decode(block).encode()
         decoder.decode(b"", final=True)
     except UnicodeError as err:
-        raise EncodingError(f"its mark says {encoding}, but its bytes are no such text") from err
+        raise EncodingError(
+            f"its byte order mark says {encoding}, but its bytes are not such text"
+        ) from err
 
 
 def _refuse_unmarked(start: bytes) -> None:
@@ -86,7 +88,7 @@ def _refuse_unmarked(start: bytes) -> None:
         return
     width = 4 if start.count(b"\0") > len(start) // 2 else 2
     order = "le" if start[0::width].count(b"\0") < start[width - 1 :: width].count(b"\0") else "be"
-    raise EncodingError(f"it looks like utf-{8 * width}-{order} without a mark")
+    raise EncodingError(f"it looks like utf-{8 * width}-{order} without a byte order mark")
 
 
 def _checked(block: bytes, lines: int) -> bytes:
@@ -97,7 +99,7 @@ def _checked(block: bytes, lines: int) -> bytes:
         line = lines + block.count(b"\n", 0, err.start) + 1
         start = max(err.start - SAMPLE_BYTES, 0)
         found = _guess(block[start : err.start + SAMPLE_BYTES])
-        raise EncodingError(f"line {line} is no UTF-8; the file looks like {found}") from err
+        raise EncodingError(f"line {line} is not UTF-8; the file looks like {found}") from err
     return block
 
 

@@ -116,7 +116,7 @@ class RowCheck:
             raise DataError(
                 f"{kind}, row {first_row + int(places[0])}, column {told['column']!r}: "
                 f"{told['reason']}, got {told['value']}. Rows that do not fit: {len(places)} of "
-                f'{raw.height}; mend them, or pass errors="quarantine" to set them aside'
+                f'{raw.height}; correct them, or pass errors="quarantine" to set them aside'
             )
         rows = [
             {"kind": kind, "row": first_row + at, **_told(raw, at, reasons[0])}

@@ -83,7 +83,7 @@ class AccessConfig(Config):
             parts = urlsplit(bucket)
             if parts.scheme.lower() not in STORES or not parts.netloc:
                 raise ValueError(
-                    f"{bucket!r} is no bucket; write s3://bucket or gs://bucket/prefix"
+                    f"{bucket!r} is not a bucket; write s3://bucket or gs://bucket/prefix"
                 )
         return buckets
 
@@ -136,7 +136,7 @@ class AccessConfig(Config):
             if not meant.is_global or special or any(meant in net for net in _NOT_PUBLIC):
                 raise MediaError(
                     "not_allowed",
-                    f"its host stands for {text}, which is not on the public internet; if it is "
+                    f"its host resolves to {text}, which is not on the public internet; if it is "
                     f"yours, add its network to networks of {SECTION}",
                 )
 
@@ -151,7 +151,7 @@ class AccessConfig(Config):
             MediaError: `not_allowed`, or `bad_name` where the path climbs.
         """
         if "::" in url or any(part in {".", ".."} for part in url.split("/")):
-            raise MediaError("bad_name", f"{redact(url)!r} is no plain address of an object")
+            raise MediaError("bad_name", f"{redact(url)!r} is not a plain address of an object")
         for bucket in (*self.buckets, *([landing] if landing else [])):
             if url.startswith(f"{bucket.rstrip('/')}/"):
                 return
@@ -246,11 +246,11 @@ def _split_host(entry: str) -> tuple[str, int | None]:
     try:
         url = httpx.URL(f"http://{'any' + entry[1:] if star else entry}/")
     except httpx.InvalidURL as err:
-        raise ValueError(f"{entry!r} is no host: {err}") from err
+        raise ValueError(f"{entry!r} is not a host: {err}") from err
     name = url.raw_host.decode("ascii").lower().rstrip(".")
     odd = "%" in name or (star and entry[1:2] not in {"", ":", "."})
     if not name or url.userinfo or url.raw_path != b"/" or odd:
-        raise ValueError(f"{entry!r} is no host; write cdn.example.com or *.example.com")
+        raise ValueError(f"{entry!r} is not a host; write cdn.example.com or *.example.com")
     return f"*{name[len('any') :]}" if star else name, url.port
 
 

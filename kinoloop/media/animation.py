@@ -53,7 +53,7 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
     size, lengths_s, whole = _outline(file)
     cut = whole is not None
     if len(lengths_s) < 2 and not cut:
-        raise MediaError("not_media", f"{path}: it is a still picture (WebP), and no video")
+        raise MediaError("not_media", f"{path}: it is a still picture (WebP), not a video")
     if size[0] * size[1] > config.max_pixels:
         said = f"a frame has {size[0]}x{size[1]} pixels, limit {config.max_pixels}"
         raise MediaError("too_many_pixels", said)

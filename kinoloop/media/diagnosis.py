@@ -48,7 +48,7 @@ def why_unreadable(file: IO[bytes], err: Exception) -> tuple[str, str]:
                 f"it is a RIFF file of type {form!r}, and no video or sound ({said})",
             )
     if head.startswith(_STILLS):
-        return "not_media", f"it is a still picture, and no video ({said})"
+        return "not_media", f"it is a still picture, not a video ({said})"
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
     if not kind:
         return "not_media", f"its first bytes {head[:8]!r} are of no known container ({said})"

@@ -204,10 +204,10 @@ def _parse(address: str) -> httpx.URL:
         url = httpx.URL(address.strip())
         url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError, TypeError) as err:
-        raise MediaError("bad_name", f"it is no address: {err}") from err
+        raise MediaError("bad_name", f"it is not an address: {err}") from err
     port_ok = url.port is None or 0 < url.port < 1 << 16
     if url.scheme not in WEB or not url.raw_host or not port_ok or len(url.raw_host) > 253:
-        raise MediaError("bad_name", "it is no address of a host: check its name and its port")
+        raise MediaError("bad_name", "it is not an address of a host: check its name and its port")
     if url.userinfo:
         raise MediaError("credentials", "it carries a user or a password")
     return url
@@ -217,7 +217,7 @@ def _follow(url: httpx.URL, moved: bytes) -> str:
     try:
         target = url.join(moved.decode("utf-8"))
     except (httpx.InvalidURL, ValueError) as err:
-        raise MediaError("not_found", "it redirects to what is no address") from err
+        raise MediaError("not_found", "it redirects to something that is not an address") from err
     if target.scheme not in WEB or (url.scheme == "https" and target.scheme != "https"):
         raise MediaError("not_allowed", f"it redirects from {url.scheme} to {target.scheme!r}")
     return str(target)

@@ -118,7 +118,7 @@ def read_streams(
     if reading is None:
         reading = _look_first(file, path, sound=sound, config=config, without=without)
     if pictures_only and reading.scan.pictures == 1:
-        raise MediaError("not_media", f"{path}: it is a still picture, and no video")
+        raise MediaError("not_media", f"{path}: it is a still picture, not a video")
     reading.codecs, reading.claimed_s, reading.unread = codecs, claimed_s, unread
     if endless:
         reading.scan.corrupt.clear()  # its last packet is shorter than it could be

@@ -45,7 +45,7 @@ def decode_text(raw: bytes) -> str:
     head = text[:_GUESSED_BYTES]
     strange = sum(c < " " and c not in "\t\n\r\f\0\x0b\x1a" for c in head)
     if strange > 0.01 * len(head) or head.count("\0") > 0.1 * len(head):
-        raise MediaError("not_text", f"its bytes {raw[:8]!r}… are of a binary file")
+        raise MediaError("not_text", f"its bytes {raw[:8]!r}… are those of a binary file")
     return text
 
 
@@ -100,7 +100,7 @@ def _guess(raw: bytes) -> str:
     guesses = from_bytes(raw[:_GUESSED_BYTES])
     best = guesses.best()
     if best is None:
-        raise MediaError("not_text", f"its bytes {raw[:8]!r}… are no text in any known encoding")
+        raise MediaError("not_text", f"its bytes {raw[:8]!r}… are not text in any known encoding")
     equals = [g.encoding for g in guesses if (g.chaos, g.coherence) == (best.chaos, best.coherence)]
     encoding = "cp1252" if "cp1252" in equals else best.encoding  # of equals the commonest
     return raw.decode(encoding, errors="replace")

@@ -68,7 +68,7 @@ def read_subtitles(path: Path, *, fps: float | None = None) -> Subtitles:
         raise MediaError(err.reason, f"{path}: {err.detail}") from err
     cues = tuple(unroll(parsed.cues))
     if not cues and (parsed.cues or parsed.format != "vtt"):  # a WebVTT file may be only a header
-        raise MediaError("no_cues", f"{path}: it is {parsed.format} and no cue says anything")
+        raise MediaError("no_cues", f"{path}: it is {parsed.format} and no cue has text")
     words = join_lines(cue.text for cue in cues)
     return Subtitles(words=words, cues=cues, format=parsed.format, broken=parsed.broken)
 

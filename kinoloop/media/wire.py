@@ -76,7 +76,7 @@ def read_result(read: Callable[[int], bytes | bytearray]) -> DecodedMedia:
             raise MediaError(str(header["error"]), str(header["detail"]), peak_memory_mb=peak)
         shapes = {name: _check_shape(name, header["shapes"][name]) for name in _ARRAYS}
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as err:
-        raise MediaError("crashed", f"the decoder's answer makes no sense: {err}") from err
+        raise MediaError("crashed", f"the decoder's answer is malformed: {err}") from err
     arrays: dict[str, Any] = {
         name: np.frombuffer(
             read(math.prod(shapes[name]) * np.dtype(dtype).itemsize), dtype=dtype

@@ -101,7 +101,7 @@ def check_golden(path: Path, ask: Ask) -> int:
         if difference:
             raise BundleError(
                 f"{path}: golden request {number} ({case.request.get('ask')}): {difference}; "
-                "the bundle or a library under it changed, build the bundle anew"
+                "the bundle or a library under it changed, build the bundle again"
             )
     return len(golden)
 
@@ -111,12 +111,12 @@ def _read(path: Path) -> list[Case]:
         golden = _CASES.validate_json(path.read_bytes())
     except (OSError, ValueError) as err:
         reason = first_fault(err) if isinstance(err, ValidationError) else str(err)
-        raise BundleError(f"{path} cannot be read: {reason}; build the bundle anew") from err
+        raise BundleError(f"{path} cannot be read: {reason}; build the bundle again") from err
     slates = [case for case in golden if case.request.get("ask") == "recommend" and case.answer]
     if len(golden) < MIN_REQUESTS or not slates:
         raise BundleError(
             f"{path}: {len(golden)} golden requests, {len(slates)} of them with a slate; expected "
-            f"at least {MIN_REQUESTS} and one: nothing would be proven, build the bundle anew"
+            f"at least {MIN_REQUESTS} and one: too few to prove anything, build the bundle again"
         )
     return golden
 

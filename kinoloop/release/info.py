@@ -109,7 +109,7 @@ def read_info(directory: Path) -> BundleInfo:
         expected = content.pop("checksum", None)
         info = BundleInfo.model_validate(content)
     except OSError as err:
-        raise BundleError(f"{directory} is no release bundle: {err}") from err
+        raise BundleError(f"{directory} is not a release bundle: {err}") from err
     except ValidationError as err:
         raise BundleError(f"{path} is damaged: {first_fault(err)}") from err
     except (ValueError, TypeError, AttributeError, RecursionError) as err:

@@ -41,7 +41,7 @@ def files_of(directory: Path) -> dict[str, Path]:
             if path.is_dir():
                 continue
             if not path.is_file():
-                raise BundleError(f"{part!r} is no regular file; {_refusal(directory)}")
+                raise BundleError(f"{part!r} is not a regular file; {_refusal(directory)}")
             check_names(directory, [part])
             found[part] = path
     return dict(sorted(found.items()))
@@ -55,7 +55,7 @@ def check_names(directory: Path, names: Iterable[str]) -> None:
     """
     for name in names:
         if _PARTS.fullmatch(name) is None:
-            raise BundleError(f"{name[:200]!r} is no part of a bundle; {_refusal(directory)}")
+            raise BundleError(f"{name[:200]!r} is not a part of a bundle; {_refusal(directory)}")
 
 
 def check_digest(digest: str, where: str) -> str:

@@ -85,7 +85,7 @@ class Trust:
                 "again"
             ) from err
         except OSError as err:
-            raise BundleError(f"{directory} is no release bundle: {err}") from err
+            raise BundleError(f"{directory} is not a release bundle: {err}") from err
         return public
 
 
@@ -135,7 +135,7 @@ def _parse(keys: Iterable[str], where: str) -> set[str]:
     for key in found:
         if _PUBLIC.fullmatch(key) is None:
             raise ConfigError(
-                f"{where}: {key[:80]!r} is no public key; expected 64 hex digits, as the second "
+                f"{where}: {key[:80]!r} is not a public key; expected 64 hex digits, as the second "
                 f"word of {SIGNATURE} in a bundle of that machine"
             )
     return found

@@ -242,7 +242,7 @@ def _found(study: Any, search: StudyConfig, *, begun: int) -> Tuned:  # noqa: AN
     if not complete:
         raise ConfigError(
             f"study {search.name!r}: no trial finished in {search.minutes:g} minutes; give more "
-            "(--minutes), the same name goes on"
+            "(--minutes); the same name continues the study"
         )
     best = max(complete, key=lambda attempt: attempt.value or 0.0)
     first = attempts[0]

@@ -43,7 +43,7 @@ def test_import_takes_another_landing_zone_and_a_map(landing, source, tmp_path):
     ("arguments", "error", "message"),
     [
         (["netflix", "."], ConfigError, "no importer is called 'netflix'"),
-        (["movielens", "nowhere"], DataError, "nowhere is no folder"),
+        (["movielens", "nowhere"], DataError, "nowhere is not a folder"),
         (
             ["movielens", ".", "--map", "m.toml"],
             ConfigError,

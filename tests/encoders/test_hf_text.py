@@ -85,7 +85,7 @@ def test_folder_without_safetensors_is_refused(tmp_path):
 def test_folder_that_is_no_model_is_refused(tmp_path):
     folder = tiny_models.text(tmp_path)
     (folder / "config.json").write_text('{"model_type": "nonsense"}')
-    with pytest.raises(ConfigError, match="is no model for AutoModel"):
+    with pytest.raises(ConfigError, match="is not a model for AutoModel"):
         HfText(HfTextConfig(model=str(folder)))
 
 
@@ -193,5 +193,5 @@ def test_other_heads_over_the_same_weights_are_another_space_and_another_version
 def test_damaged_configuration_is_an_error_that_names_the_file(tmp_path, content):
     folder = tiny_models.text(tmp_path)
     (folder / "config.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"config\.json (cannot be read|is no JSON object)"):
+    with pytest.raises(ConfigError, match=r"config\.json (cannot be read|is not a JSON object)"):
         HfText.identify(HfTextConfig(model=str(folder)))

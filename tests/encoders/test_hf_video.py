@@ -42,5 +42,5 @@ def test_takes_evenly_of_more_frames_and_repeats_fewer(tmp_path):
 
 
 def test_image_model_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="it is no video model; use kind"):
+    with pytest.raises(ConfigError, match="it is not a video model; use kind"):
         HfVideo(HfVideoConfig(model=str(tiny_models.vit(tmp_path))))

@@ -76,7 +76,7 @@ def test_other_preprocessing_has_another_fingerprint(tmp_path):
 )
 def test_other_weights_are_refused(tmp_path, weights):
     save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(ConfigError, match="holds no VGG"):
+    with pytest.raises(ConfigError, match="does not hold a VGG"):
         read_layers(tmp_path)
 
 

@@ -146,7 +146,7 @@ def test_a_loaded_model_saves_again_and_a_folder_is_never_written_over(tmp_path,
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
-    with pytest.raises(kl.KinoloopError, match="is no release bundle"):
+    with pytest.raises(kl.KinoloopError, match="is not a release bundle"):
         kl.load(tmp_path)
 
 

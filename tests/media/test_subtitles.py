@@ -31,7 +31,7 @@ def test_webvtt_of_header_only_is_silence(tmp_path):
 
 
 def test_file_whose_cues_all_say_nothing_is_refused(tmp_path):
-    with pytest.raises(MediaError, match=r"no_cues: .*a\.srt: it is srt and no cue says anything"):
+    with pytest.raises(MediaError, match=r"no_cues: .*a\.srt: it is srt and no cue has text"):
         read_subtitles(write(tmp_path, "a.srt", SRT.format("", "<i></i>")))
 
 

@@ -27,7 +27,7 @@ def reseal(bundle):
 def test_what_is_no_part_is_refused_by_name(bundle, name):
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).write_bytes(b"print('hello')")
-    with pytest.raises(BundleError, match=rf"'{name}' is no part of a bundle"):
+    with pytest.raises(BundleError, match=rf"'{name}' is not a part of a bundle"):
         Release.open(bundle)
 
 
@@ -35,7 +35,7 @@ def test_what_is_no_part_is_refused_by_name(bundle, name):
 def test_a_listed_path_that_leads_elsewhere_is_refused(bundle, name):
     info = read_info(bundle)
     write_info(bundle, info.model_copy(update={"files": {**info.files, name: "0" * 64}}))
-    with pytest.raises(BundleError, match="is no part of a bundle"):
+    with pytest.raises(BundleError, match="is not a part of a bundle"):
         Release.open(bundle)
 
 
@@ -56,7 +56,7 @@ def test_linked_folders_are_refused(bundle, tmp_path):
 def test_what_is_no_regular_file_is_refused(bundle):
     (bundle / "golden.json").unlink()
     os.mkfifo(bundle / "golden.json")
-    with pytest.raises(BundleError, match="is no regular file"):
+    with pytest.raises(BundleError, match="is not a regular file"):
         Release.open(bundle)
 
 

@@ -92,7 +92,7 @@ def test_a_bento_trusts_the_key_inside_unless_it_is_told_better(tmp_path):
 
 
 def test_a_key_that_is_none_is_a_config_error(tmp_path):
-    with pytest.raises(ConfigError, match=r"KINOLOOP_TRUSTED_KEYS: 'abc' is no public key"):
+    with pytest.raises(ConfigError, match=r"KINOLOOP_TRUSTED_KEYS: 'abc' is not a public key"):
         load_trust(Environment(state_dir=tmp_path, trusted_keys="abc"))
     (tmp_path / "signing.key").write_text("abcd")
     with pytest.raises(ConfigError, match=re.escape("the signing key in")):

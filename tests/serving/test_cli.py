@@ -62,7 +62,7 @@ def test_what_the_service_says_is_passed_on(run, service, monkeypatch):
     monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
     result = run("--user", "u" * 3000)
     assert isinstance(result.exception, ConfigError)
-    assert "user_id is wrong: mend the field" in str(result.exception)
+    assert "user_id is wrong: correct the field" in str(result.exception)
 
 
 def test_another_program_on_the_port_is_named(run, monkeypatch):

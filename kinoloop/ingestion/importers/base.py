@@ -96,7 +96,7 @@ def require(source: Path, names: tuple[str, ...], importer: str) -> list[Path]:
 
 
 def whole_rows(
-    path: Path, *, hint: str = "mend the file, or fetch it again"
+    path: Path, *, hint: str = "correct the file, or fetch it again"
 ) -> Iterator[pl.DataFrame]:
     """Stream a CSV, Parquet or JSONL file; an importer drops no rows, so each must be one.
 
@@ -111,8 +111,8 @@ def whole_rows(
     for chunk in read_chunks(fsspec.filesystem("file"), str(path), rows=CHUNK_ROWS):
         if chunk.malformed:
             raise DataError(
-                f"{path}: line {chunk.malformed[0]} is no row (another number of fields than the "
-                f"header, a stray quote, or broken JSON); an importer drops no rows: {hint}"
+                f"{path}: line {chunk.malformed[0]} is not a row (another number of fields than "
+                f"the header, a stray quote, or broken JSON); an importer drops none: {hint}"
             )
         yield chunk.frame
 
@@ -184,7 +184,7 @@ def as_time(column: pl.Series, unit: Unit | None) -> pl.Series:
     times = read_times(column, unit=unit)
     if times is None:
         raise DataError(
-            f"column {column.name!r} has the type {column.dtype}, which holds no epoch numbers; "
+            f"column {column.name!r} has the type {column.dtype}, which cannot hold epoch numbers; "
             "expected whole numbers, floats of 64 bits, text or timestamps"
         )
     if times.null_count() == column.null_count():

@@ -134,6 +134,6 @@ def _check(path: Path, frame: pl.DataFrame, *columns: str) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r}; it is not that of KuaiRec: "
+            f"{path} has no column {missing[0]!r}; it is not a file of KuaiRec: "
             f"it has {', '.join(frame.columns[:12])}"
         )

@@ -109,5 +109,5 @@ def _require(path: Path, frame: pl.DataFrame, *columns: str) -> None:
     if missing:
         raise DataError(
             f"{path} is not a CSV of {','.join(columns)}: it has no column {missing[0]!r}; "
-            "mend the file, or fetch it again"
+            "correct the file, or fetch it again"
         )

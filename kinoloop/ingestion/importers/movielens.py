@@ -116,5 +116,5 @@ def _csv(path: Path, names: dict[str, str]) -> Iterator[pl.DataFrame]:
     for frame in whole_rows(path):
         missing = [name for name in names if name not in frame.columns]
         if missing:
-            raise DataError(f"{path} has no column {missing[0]!r}; it is not that of ml-latest")
+            raise DataError(f"{path} has no column {missing[0]!r}; it is not a file of ml-latest")
         yield frame.select(list(names)).rename(names)

@@ -99,7 +99,7 @@ def _atomic(path: Path, *needed: str) -> Iterator[pl.DataFrame]:
     names = tuple(name for name, _ in fields)
     if any(kind not in TYPES for _, kind in fields) or not set(needed) <= set(names):
         raise DataError(
-            f"{path} is no atomic file of RecBole: expected a header of name:type fields with "
+            f"{path} is not an atomic file of RecBole: expected a header of name:type fields with "
             f"{' and '.join(needed)}, found {header[:120]!r}"
         )
     for index, frame in enumerate(delimited(path, "\t", names)):

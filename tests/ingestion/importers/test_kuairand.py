@@ -116,7 +116,7 @@ def test_bad_values_arrive_as_they_were(source):
 
 def test_a_broken_line_is_an_error_that_names_it(source):
     (source / "log_standard.csv").write_text(LOG + "1,4\n")
-    with pytest.raises(DataError, match="line 2 is no row"):
+    with pytest.raises(DataError, match="line 2 is not a row"):
         imported("kuairand", source)
 
 

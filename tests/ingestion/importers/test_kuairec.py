@@ -64,7 +64,7 @@ def test_videos_without_words_are_imported_and_told(source, caplog):
 
 def test_a_folder_of_something_else_is_an_error(source):
     (source / "data" / "small_matrix.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="has no column 'user_id'; it is not that of KuaiRec"):
+    with pytest.raises(DataError, match="has no column 'user_id'; it is not a file of KuaiRec"):
         imported("kuairec", source)
     (source / "data" / "big_matrix.csv").unlink()
     (source / "data" / "small_matrix.csv").unlink()

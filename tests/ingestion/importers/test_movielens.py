@@ -55,7 +55,7 @@ def test_bad_values_arrive_as_they_were(tmp_path):
 def test_a_broken_line_of_a_csv_is_an_error_that_names_it(tmp_path):
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,3\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n3,A,B\n")
-    with pytest.raises(DataError, match="line 2 is no row"):
+    with pytest.raises(DataError, match="line 2 is not a row"):
         imported("movielens", tmp_path)
 
 

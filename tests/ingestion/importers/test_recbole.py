@@ -44,7 +44,7 @@ def test_without_ratings_and_items_there_are_views_of_bare_videos(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("user_id\titem_id\n", "is no atomic file of RecBole: expected a header of name:type"),
+        ("user_id\titem_id\n", "is not an atomic file of RecBole: expected a header of name:type"),
         ("user_id:token\titem_id:token\n", "user_id and item_id and timestamp, found"),
     ],
 )

@@ -105,7 +105,7 @@ def test_a_folder_without_tables_is_an_error(tmp_path):
 
 def test_a_broken_line_is_an_error_that_names_it(source):
     (source / "plays" / "1.jsonl").write_text("{\n")
-    with pytest.raises(DataError, match="line 1 is no row"):
+    with pytest.raises(DataError, match="line 1 is not a row"):
         mapped(source)
 
 
