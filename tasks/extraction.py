@@ -22,19 +22,14 @@ def extract_features(environment: Environment, *, retry: bool = False) -> dict[s
         `ExtractReport` as a dictionary.
     """
     from kinoloop.extraction.config import ExtractConfig
-    from kinoloop.extraction.inventory import Roots
     from kinoloop.extraction.run import extract
+    from tasks.sharding import roots_of
 
     config = read_section("extract", ExtractConfig, environment.settings_file)
     report = extract(
         Tables(environment.data_dir),
         config,
-        roots=Roots.of(
-            environment.landing,
-            environment.data_dir,
-            access=config.access,
-            state_dir=environment.state_dir,
-        ),
+        roots=roots_of(environment, config),
         state_dir=environment.state_dir,
         retry=retry,
     )

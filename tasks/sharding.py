@@ -45,14 +45,19 @@ def plan_extraction(
     return planned(
         Tables(environment.data_dir),
         config,
-        roots=Roots.of(
-            environment.landing,
-            environment.data_dir,
-            access=config.access,
-            state_dir=environment.state_dir,
-        ),
+        roots=roots_of(environment, config),
         state_dir=environment.state_dir,
         retry=retry,
+    )
+
+
+def roots_of(environment: Environment, config: ExtractConfig) -> Roots:
+    """Say where references of the catalogue may lead."""
+    return Roots.of(
+        environment.landing,
+        environment.data_dir,
+        access=config.access,
+        state_dir=environment.state_dir,
     )
 
 

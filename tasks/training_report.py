@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kinoloop.evaluation.evaluate import HEADLINE
 from kinoloop.registry.client import ModelVersion
 from kinoloop.training.model_selection import SELECTION_METRIC, Outcome, choose
-
-_SHOWN = (SELECTION_METRIC, "hr@10", "recall@20", "coverage@10")
 
 
 def selection_page(
@@ -23,12 +22,12 @@ def selection_page(
         f"`{version.tags.get('dataset_version')}`.",
         "",
         f"| candidate | validation {SELECTION_METRIC} | "
-        + " | ".join(f"test {metric}" for metric in _SHOWN)
+        + " | ".join(f"test {metric}" for metric in HEADLINE)
         + " | fit s |",
-        "| --- " * (len(_SHOWN) + 3) + "|",
+        "| --- " * (len(HEADLINE) + 3) + "|",
     ]
     for outcome in sorted(outcomes, key=lambda o: -o.validation[SELECTION_METRIC]):
-        cells = [f"{outcome.test[m]:.4f}" for m in _SHOWN]
+        cells = [f"{outcome.test[m]:.4f}" for m in HEADLINE]
         row = [outcome.name, f"{outcome.validation[SELECTION_METRIC]:.4f}", *cells]
         lines.append("| " + " | ".join([*row, f"{outcome.fit_seconds:.1f}"]) + " |")
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]

@@ -27,6 +27,9 @@ from kinoloop.evaluation.ranks import UNKNOWN, Ranks, ranks_in, scored_chunks
 from kinoloop.evaluation.split import Holdout
 from kinoloop.models.top_k import best_columns
 
+HEADLINE = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
+"""Metrics that pages for people show of each model."""
+
 SPARSE_USER = 5  # fewer videos than this in the history is a sparse user
 
 Values = dict[str, NDArray[np.float64]]

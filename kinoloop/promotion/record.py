@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from kinoloop.evaluation.evaluate import HEADLINE
 from kinoloop.promotion.decision import Decision, MeasuredRelease
 from kinoloop.promotion.gates import COMPARED_BY, Gate
-
-_SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "coverage@10")
 
 
 def to_markdown(decision: Decision) -> str:
@@ -68,7 +67,7 @@ def _side_rows(sides: list[MeasuredRelease]) -> list[list[str]]:
     ]
     return facts + [
         [name, *(f"{side.metrics[name]:.4f}" for side in sides)]
-        for name in _SHOWN
+        for name in HEADLINE
         if all(name in side.metrics for side in sides)
     ]
 

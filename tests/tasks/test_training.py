@@ -30,7 +30,8 @@ def plan(tmp_path, monkeypatch):
 
 
 def _outcome(name, ndcg, epochs=()):
-    metrics = {"ndcg@10": ndcg, "hr@10": 0.1, "recall@20": 0.1, "coverage@10": 0.5, "rows": 9.0}
+    metrics = {"ndcg@10": ndcg, "hr@10": 0.1, "recall@20": 0.1, "mrr@10": 0.1, "coverage@10": 0.5}
+    metrics["rows"] = 9.0
     return Outcome(
         name=name, settings={}, fit_seconds=1.5, epochs=list(epochs),
         validation=metrics, test=metrics, slices={},
