@@ -80,7 +80,8 @@ def test_blocks_that_are_not_run_say_why():
 )
 def test_the_command_takes_what_shell_blocks_give_it(line):
     _, verb, *arguments = shlex.split(line, comments=True)
-    COMMAND.commands[verb].make_context(verb, arguments)
+    context = COMMAND.commands[verb].make_context(verb, arguments)
+    assert context.args == []  # nothing was left over
 
 
 @pytest.mark.parametrize(("page", "verb", "rest"), MENTIONS)
