@@ -1,6 +1,6 @@
 """Promote: the challenger becomes champion if it proves better, and passes the gates."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from prefect import flow, get_run_logger
 
@@ -17,8 +17,24 @@ from tasks.promotion import (
 from tasks.pruning import prune_releases
 
 
+class PromoteSummary(TypedDict):
+    """What became of the challenger.
+
+    Attributes:
+        outcome: `promoted`, `refused` or `nothing to do`.
+        version: Of the challenger; None where none waits.
+        decision: Its record, `Decision` as JSON; None where nothing was weighed.
+        refused_by: A sentence for each gate that refuses, also where it did so before.
+    """
+
+    outcome: str
+    version: str | None
+    decision: dict[str, Any] | None
+    refused_by: list[str]
+
+
 @flow(name="promote", on_failure=[explain_failure], on_crashed=[explain_failure])
-def promote(*, force: bool = False) -> dict[str, Any]:
+def promote(*, force: bool = False) -> PromoteSummary:
     """Weigh the challenger against the champion and promote or refuse it.
 
     Args:

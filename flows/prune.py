@@ -1,6 +1,6 @@
 """Prune: remove the vectors of encoders and the copies of releases that were replaced."""
 
-from typing import Any
+from typing import TypedDict
 
 from prefect import flow
 
@@ -12,8 +12,22 @@ from tasks.pruning import prune_releases, prune_vectors
 from tasks.versioning import dataset_version, is_versioned, version_data
 
 
+class PruneSummary(TypedDict):
+    """What was removed.
+
+    Attributes:
+        deleted: Rows by fingerprint.
+        releases: Local copies of releases.
+        dataset_version: Afterwards.
+    """
+
+    deleted: dict[str, int]
+    releases: int
+    dataset_version: str
+
+
 @flow(name="prune", on_failure=[explain_failure], on_crashed=[explain_failure])
-def prune() -> dict[str, Any]:
+def prune() -> PruneSummary:
     """Remove vectors that neither the settings, training nor an aliased release uses.
 
     Copies of releases that no alias points at go, too.

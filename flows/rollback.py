@@ -1,5 +1,7 @@
 """Roll back: the release that served before serves again, without computing anything anew."""
 
+from typing import TypedDict
+
 from prefect import flow
 
 from kinoloop.environment import Environment
@@ -7,8 +9,20 @@ from tasks.failures import explain_failure
 from tasks.promotion import restore_previous
 
 
+class RollbackSummary(TypedDict):
+    """Which champion came back.
+
+    Attributes:
+        version: In service again.
+        replaced: The one that left.
+    """
+
+    version: str
+    replaced: str
+
+
 @flow(name="rollback", on_failure=[explain_failure], on_crashed=[explain_failure])
-def rollback() -> dict[str, str]:
+def rollback() -> RollbackSummary:
     """Swap `champion` and `previous`; a second rollback undoes the first.
 
     Returns:

@@ -79,7 +79,7 @@ def prune() -> None:
     connect()
     from flows.prune import prune as flow
 
-    done: dict[str, Any] = flow()
+    done = flow()
     console = Console()
     for fingerprint, rows in done["deleted"].items():
         console.print(f"{rows:>9,} vectors of {fingerprint}", highlight=False)

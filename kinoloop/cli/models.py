@@ -112,7 +112,7 @@ def promote(
     console.print(f"version {done['version']} ({decision.challenger.name}) {verdict}")
 
 
-def _print_refusals(console: Console, version: str, refusals: list[str]) -> None:
+def _print_refusals(console: Console, version: str | None, refusals: list[str]) -> None:
     for refusal in refusals:
         console.print(f"version {version} refused by [red]{escape(refusal)}[/red]", soft_wrap=True)
 
