@@ -4,7 +4,7 @@
     python -m benchmarks.promote_under_load --bundle OLD --other NEW --clients 4 --promotions 4
 
 A real MLflow registry holds two versions; a client in a process of its own sends `/recommend` over
-keep-alive connections, while the champion alias moves to and fro. Every request is counted.
+keep-alive connections, while the champion alias moves back and forth. Every request is counted.
 "During" is the time from each move of the alias until every worker answers from the new version;
 the rest is "before". The clients pause between requests, so that the service is busy and not
 saturated: beside a saturated one nothing could be loaded without being felt.
@@ -54,7 +54,7 @@ def wait_for(url: str, version: str, workers: int) -> None:
 def measure(
     url: str, registry: ModelRegistry, versions: list[ModelVersion], options: argparse.Namespace
 ) -> None:
-    """Move the alias to and fro under load and print both distributions."""
+    """Move the alias back and forth under load and print both distributions."""
     seconds = options.promotions * (QUIET_S + 6.0) + QUIET_S
     command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--every"]
     command += ["--clients", str(options.clients), "--seconds", str(seconds)]

@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def measure(folder: Path, bundles: list[Path], swaps: int) -> None:
-    """Swap to and fro and print the resident memory."""
+    """Swap back and forth and print the resident memory."""
     registry = ModelRegistry(f"sqlite:///{folder / 'mlflow.db'}")
     versions = [register(registry, bundle, f"{n}") for n, bundle in enumerate(bundles)]
     prepare_process()

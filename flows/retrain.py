@@ -67,7 +67,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
         try:
             version = publish(plan.environment, plan.work_dir).version
         except RegistryError as err:
-            logger.warning("kept in %s for the next retrain to tell: %s", plan.work_dir, err)
+            logger.warning("kept in %s for the next retrain to log: %s", plan.work_dir, err)
             return {"outcome": KEPT, "version": "", "away": away or str(err), **made}
     return {"outcome": "trained", "version": version, **made}
 

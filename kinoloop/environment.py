@@ -34,7 +34,7 @@ class Environment(BaseSettings):
     settings_file: Path = Field(Path("kinoloop.toml"), description="Tuning, see that file.")
     data_dir: Path = Field(Path("data"), description="Delta tables; the directory data.dvc pins.")
     datasets: Path | None = Field(
-        None, description="Folder of public data sets, for `kl.load_movielens` and kin."
+        None, description="Folder of public data sets, for `kl.load_movielens` and the like."
     )
     landing: str = Field("landing", description="Folder or fsspec URL where raw input arrives.")
     state_dir: Path = Field(Path(".kinoloop"), description="Local state: keys, caches, logs.")

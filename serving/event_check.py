@@ -218,7 +218,7 @@ def _expected(config: IngestConfig) -> dict[str, str]:
     """Say what is right, field by field."""
     return {
         "user_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters on one line, not all invisible",
-        "video_id": "a video of the dataset in service; only a search may be without",
+        "video_id": "a video of the dataset in service; only a search may lack it",
         "event": f"one of {', '.join(EVENT_KINDS)}",
         "timestamp": f"{times.EXPECTED}; not ahead",
         "watch_s": f"seconds watched, 0 to {config.max_watch_s:g}, and no more than "

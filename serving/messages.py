@@ -108,7 +108,7 @@ class FeedbackEvent(BaseModel):
     """One event; documentation only, serving/event_check.py checks each event by itself."""
 
     user_id: str
-    video_id: str | None = Field(None, description="Only a search may be without.")
+    video_id: str | None = Field(None, description="Only a search may lack it.")
     event: str = Field(description="impression, view, like, dislike, comment, share, save, …")
     watch_s: float | None = Field(None, description="Seconds watched.")
     value: float | None = Field(None, description="Stars of a rating.")
@@ -133,7 +133,7 @@ _EVENTS = {
     "type": "array",
     "minItems": 1,
     "items": {
-        "description": "Each is judged by itself: what is no event is told of under `reasons`.",
+        "description": "Each is judged by itself: what is not an event is named under `reasons`.",
         "anyOf": [
             {
                 "type": "object",

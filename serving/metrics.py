@@ -44,7 +44,7 @@ PENDING = Gauge(
 SWAPS = Counter("kinoloop_release_swaps", "Releases by outcome: taken or refused.", ["outcome"])
 RERANKED = Counter(
     "kinoloop_reranked_slates",
-    "Slates by outcome: taken, or skipped for want of time.",
+    "Slates by outcome: taken, or skipped for lack of time.",
     ["outcome"],
 )
 RELEASE = Gauge(

@@ -47,7 +47,7 @@ EXPECTED = (ConfigError, DataError, BundleError, sqlite3.OperationalError)
 
 
 class Problem(KinoloopError):  # noqa: N818 (the word of RFC 9457)
-    """A request that cannot be answered, with what its sender needs to mend it.
+    """A request that cannot be answered, with what its sender needs to correct it.
 
     Args:
         error: Code that programs can branch on, one of `PROBLEM_TYPES`.

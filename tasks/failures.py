@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, State
 logger = logging.getLogger(__name__)
 
 NEXT_STEP = {
-    "ingest": "A batch is committed whole or not at all, and the reason says which. Mend what it "
+    "ingest": "A batch is committed whole or not at all, and the reason says which. Fix what it "
     "names and run `kinoloop ingest`: what was accepted is skipped, and pinned if it is not yet.",
     "extract": "What was encoded is kept. Run `kinoloop extract`; it goes on where it stopped.",
     "drift": "The champion stays in service. Check `[drift]` in kinoloop.toml, then run "

@@ -36,7 +36,7 @@ def why_away(environment: Environment) -> str:
     try:
         ModelRegistry(environment.tracking_uri).ask()
     except RegistryError as err:
-        logger.warning("training goes on without MLflow and tells it later: %s", err)
+        logger.warning("training goes on without MLflow and logs there later: %s", err)
         return str(err)
     return ""
 

@@ -127,13 +127,13 @@ def train_candidate(plan: RetrainPlan, candidate: dict[str, Any], name: str) -> 
 
 
 def _finished(plan: RetrainPlan, folder: Path) -> Outcome | None:
-    """Read what an earlier run finished; None where a file is damaged, so that it is made anew."""
+    """Read what an earlier run finished; None where a file is damaged, so that it is made again."""
     try:
         models.load(folder / "model", plan.training_data.catalogue)
         pl.scan_parquet(folder / PER_USER).collect_schema()
         return Outcome.model_validate_json((folder / "outcome.json").read_bytes())
     except (OSError, ValueError, KeyError, SafetensorError, pl.exceptions.PolarsError) as err:
-        logger.warning("%s holds damaged work of an earlier run, it is made anew: %s", folder, err)
+        logger.warning("%s holds damaged work of an earlier run, it is made again: %s", folder, err)
         return None
 
 

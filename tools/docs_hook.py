@@ -1,7 +1,7 @@
 """Hook of mkdocs.yml: adds the pages that follow from the code, and lets nothing remote in.
 
 What can be read off the code (classes, settings, verbs, routes) is not written by hand. A page of
-`GENERATED` is made anew by each build and is in no folder of the repository.
+`GENERATED` is made again by each build and is in no folder of the repository.
 """
 
 import re

@@ -55,7 +55,7 @@ DEFAULT_TESTS: tuple[dict[str, Any], ...] = (
 class DriftConfig(WindowsConfig):
     """Section `drift` of the settings."""
 
-    permutations: int = Field(999, ge=99, description="Shuffles a test; p-values go to 1 / 1000.")
+    permutations: int = Field(999, ge=99, description="Shuffles per test; p-values go to 1 / 1000.")
     false_alarms: float = Field(
         0.05, gt=0, lt=1, description="Chance that any test fires although nothing has changed."
     )

@@ -155,16 +155,16 @@ def why_nothing(
     if known_until is not None and newest - known_until < DAY:
         return (
             f"less than a day of events is new: {there}, and the champion knows them until "
-            f"{known_until:%Y-%m-%d %H:%M} UTC; needed is at least 1 day after that; "
+            f"{known_until:%Y-%m-%d %H:%M} UTC; at least 1 day after that is needed; "
             "next: kinoloop ingest, when newer days have landed"
         )
     fresh = config.days if known_until is None else (newest - known_until) // DAY
     days = min(config.days, fresh)
     since = min(newest - days * DAY, known_until or newest) - days * DAY
     return (
-        f"nothing lies before the newest {days} days: {there}; needed are events since "
-        f"{since:%Y-%m-%d %H:%M} UTC, as many days before; next: kinoloop ingest of older "
-        f"events, or lower [drift] days = {config.days}"
+        f"nothing lies before the newest {days} days: {there}; events since "
+        f"{since:%Y-%m-%d %H:%M} UTC are needed, as many days before; next: kinoloop ingest of "
+        f"older events, or lower [drift] days = {config.days}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Any Hugging Face audio model: Whisper's encoder, CLAP, AST, wav2vec2 and kin.
+"""Any Hugging Face audio model: Whisper's encoder, CLAP, AST, wav2vec2 and the like.
 
 Sound is cut into equal chunks, each gives a vector; a video is the mean of their unit vectors.
 """

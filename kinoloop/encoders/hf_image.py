@@ -69,7 +69,7 @@ class HfImage(FrameEncoder[HfImageConfig]):
 def image_vectors(model: Any, pixels: "torch.Tensor", *, pooler: bool = True) -> "torch.Tensor":  # noqa: ANN401 (many classes)
     """One vector per image, (n, dim), whatever the model calls it.
 
-    CLIP and kin have `get_image_features`, whose answer is an object in transformers 5 and was a
+    CLIP and others have `get_image_features`, whose answer is an object in transformers 5 and was a
     tensor before; others have a pooler, of shape (n, dim) or (n, dim, 1, 1); without a pooler it is
     the mean over the grid or the tokens.
 

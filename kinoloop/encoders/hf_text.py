@@ -1,4 +1,4 @@
-"""Any Hugging Face text model: BERT and kin, E5 with its prefixes, decoders as Qwen3-Embedding.
+"""Any Hugging Face text model: BERT and others, E5 with its prefixes, decoders as Qwen3-Embedding.
 
 Pooling and prefixes are what the checkpoint says (`kinoloop.encoders.pooling`) unless the settings
 say otherwise. Texts of like length share a batch.

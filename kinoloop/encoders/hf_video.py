@@ -1,4 +1,4 @@
-"""Hugging Face video models, VideoMAE and kin: they see motion, not only pictures.
+"""Hugging Face video models, VideoMAE and the like: they see motion, not only pictures.
 
 A video becomes one clip of as many frames as the model takes (16 for VideoMAE), spread evenly over
 the sampled ones; where there are fewer, frames stand twice. The vector is the model's pooler where

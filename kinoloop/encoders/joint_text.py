@@ -1,6 +1,6 @@
 """The text tower of an image-text or audio-text model: phrases where its pictures or sounds are.
 
-CLIP, SigLIP, CLAP and kin were trained so that a caption lies near what it tells. The checkpoint
+CLIP, SigLIP, CLAP and others were trained so that a caption lies near what it tells. The checkpoint
 says how near is near: `logit_scale` (and a bias, where each pair was judged by itself).
 """
 

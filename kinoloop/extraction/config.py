@@ -49,10 +49,10 @@ class ExtractConfig(Config):
         default="local", description="`ray`: the same shards on a Ray cluster."
     )
     shard_videos: int = Field(
-        default=64, ge=1, description="Videos with media a commit: what a kill can cost."
+        default=64, ge=1, description="Videos with media per commit: what a kill can cost."
     )
     shard_texts: int = Field(
-        default=1024, ge=1, description="Videos without media a commit; they are much cheaper."
+        default=1024, ge=1, description="Videos without media per commit; they are much cheaper."
     )
     window_videos: int = Field(
         default=16, ge=1, description="Decoded videos that encoders see at once; about 6 MB each."

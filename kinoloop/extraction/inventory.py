@@ -29,7 +29,7 @@ COLUMNS = ("video_id", "media", "subtitles", *(name for name in READ if name != 
 SLICE_VIDEOS = 10_000
 
 ROW_VERSION = 3
-"""Raised whenever a row of `media` says more of the same files: only that is then made anew."""
+"""Raised whenever a row of `media` says more of the same files: only that is then made again."""
 
 
 WORDS_VERSION = 2

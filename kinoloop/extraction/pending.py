@@ -64,7 +64,7 @@ def find_pending(
 ) -> Pending:
     """Compare the inventory with the tables.
 
-    What a former run left out for want of time is never done; what a server does not tell about and
+    What a former run left out for lack of time is never done; what a server does not tell about and
     a former run read stays as it is.
 
     Args:

@@ -67,7 +67,7 @@ class ExtractionPlan:
         rate = report.done / max(time.monotonic() - self._started, 1e-9)
         left_s = (report.pending - report.done) / max(rate, 1e-9)
         logger.info(
-            "%d of %d videos, %.1f a second, %.0f s left", report.done, report.pending, rate, left_s
+            "%d of %d videos, %.1f/s, %.0f s left", report.done, report.pending, rate, left_s
         )
         if self.progress is not None:
             self.progress(report.done, report.pending)

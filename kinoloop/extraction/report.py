@@ -69,7 +69,7 @@ class ExtractReport:
 
     @property
     def left_out(self) -> int:
-        """Videos that were not read for want of time or of a server; the next run tries again."""
+        """Videos that were not read for lack of time or of a server; the next run tries again."""
         return self.unreachable + self.outcomes["waiting"]
 
     @property

@@ -49,7 +49,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         name="event_video_missing",
         kind="events",
         column="video_id",
-        reason="video_id is empty (only a search may be without)",
+        reason="video_id is empty (only a search may lack it)",
         severity="quarantine",
         breaks=lambda _: pl.col("video_id").is_null() & pl.col("event").ne_missing("search"),
     ),

@@ -1,4 +1,4 @@
-"""Volume: how many rows each folder of the landing zone brings, against its batches of late.
+"""Volume: how many rows each folder of the landing zone brings, against its recent batches.
 
 Folders are compared with themselves, since a trickle of feedback and a nightly export have nothing
 in common. Files that are set aside for their folder's volume wait: the next run sees them again

@@ -129,7 +129,7 @@ def _find(name: str | Path, path: str | Path | None, source: _Source) -> Path:
     if found is None:
         looked = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in candidates))
         raise DataError(
-            f"there is not a folder {str(name)!r}: looked for {looked}. Get it from {source.page}, "
+            f"there is no folder {str(name)!r}: looked for {looked}. Get it from {source.page}, "
             "unpack it, and name its folder (path=…; KINOLOOP_DATASETS for the one that holds it)"
         )
     return found

@@ -3,7 +3,7 @@
 A picture's hash is 64 bits: the signs of its coarsest cosine waves around their median. Another
 codec, size or aspect ratio changes a few of them, another picture half. Black bars are cut off
 first, by what stays black over the whole video. Pictures are taken on a grid in time that starts at
-half a second and doubles whenever `MAX_PICTURES` are full, so a clip has two a second and an hour
+half a second and doubles whenever `MAX_PICTURES` are full, so a clip has two per second and an hour
 one in sixteen seconds.
 
 A sound's hash is 32 bits for each 46 ms of its first half minute: whether the energy differences

@@ -46,7 +46,7 @@ class EaseConfig(NeighbourConfig):
         50.0, gt=0, description="λ, in users: more pulls rare videos to 0; tuned on MicroLens-50K."
     )
     decay: Decay = 0.8
-    top_n: int = Field(500, ge=1, description="Strongest weights kept a video.")
+    top_n: int = Field(500, ge=1, description="Strongest weights kept per video.")
     max_videos: int = Field(
         10_000, ge=1, description="Most watched videos that take part; memory is 12 bytes × its²."
     )

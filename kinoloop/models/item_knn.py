@@ -26,7 +26,7 @@ class ItemKnnConfig(NeighbourConfig):
     """Neighbourhood and recency."""
 
     kind: Literal["item_knn"] = "item_knn"
-    top_n: int = Field(200, ge=1, description="Neighbours kept a video.")
+    top_n: int = Field(200, ge=1, description="Neighbours kept per video.")
     shrinkage: float = Field(
         10.0, ge=0, description="Damps cosines that rest on few users; tuned on MicroLens-50K."
     )

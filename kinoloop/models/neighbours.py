@@ -34,7 +34,7 @@ class Neighbours:
 
         Args:
             rows: (n_videos, n_features) sparse, one row per video.
-            top_n: Neighbours kept a video.
+            top_n: Neighbours kept per video.
             shrinkage: Damps similarities that rest on little evidence.
         """
         norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())

@@ -188,7 +188,7 @@ def _notes(holdout: Holdout, champion: Release | None) -> list[str]:
         return []
     return [
         f"The champion was trained until {until:%Y-%m-%d %H:%M} and so has seen a part of the "
-        "window, which flatters it."
+        "window, which favours it."
     ]
 
 

@@ -73,7 +73,7 @@ class RankerConfig(Config):
         500_000, ge=1, description="Newest training exposures that are learned from."
     )
     negatives: int = Field(
-        4, ge=1, description="Drawn a positive where the data has no impressions."
+        4, ge=1, description="Drawn per positive where the data has no impressions."
     )
     warm_share: float = Field(
         0.2,

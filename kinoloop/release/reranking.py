@@ -32,7 +32,7 @@ class Reranking:
         ranker: Loaded with the release's catalogue.
 
     Attributes:
-        observe: Called with the outcome of each answer: `taken`, or `skipped` for want of time.
+        observe: Called with the outcome of each answer: `taken`, or `skipped` for lack of time.
     """
 
     def __init__(self, ranker: Ranker) -> None:

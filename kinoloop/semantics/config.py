@@ -36,7 +36,7 @@ class SemanticsConfig(Config):
         default=200, ge=20, description="Fewer videos with a category or tags teach nothing."
     )
     head_min_class: int = Field(
-        default=20, ge=5, description="Fewer videos of one category or tag teach it not."
+        default=20, ge=5, description="Fewer videos of one category or tag do not teach it."
     )
     generative: GenerativeConfig = Field(
         default=GenerativeConfig(), description="Describes pictures in words."

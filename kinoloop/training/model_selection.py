@@ -58,7 +58,7 @@ class SplitConfig(Config):
     validation_days: float = Field(3.0, gt=0, description="Window that chooses the winner, days.")
     test_days: float = Field(4.0, gt=0, description="Newest window, which proves it, days.")
     max_users: int = Field(
-        20_000, ge=1, description="Users measured a window, evenly spaced; bounds the time."
+        20_000, ge=1, description="Users measured per window, evenly spaced; bounds the time."
     )
 
 

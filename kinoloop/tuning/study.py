@@ -62,7 +62,7 @@ class Tuned(FrozenRecord):
         trials: All that ended, those of earlier runs included.
         pruned: Of them, how many were given up early.
         out_of_time: Of them, how many the time budget stopped: a faster machine finishes them.
-        left_out: Trials that were asked for this time and not begun, for want of time.
+        left_out: Trials that were asked for this time and not begun, for lack of time.
     """
 
     name: str

@@ -39,7 +39,7 @@ def want_of_time(tuned: Tuned) -> str:
     """Say what a faster machine would have done in the same minutes; "" where nothing was left."""
     parts = [
         f", {tuned.out_of_time} stopped by the time budget" * (tuned.out_of_time > 0),
-        f", {tuned.left_out} not begun for want of time" * (tuned.left_out > 0),
+        f", {tuned.left_out} not begun for lack of time" * (tuned.left_out > 0),
     ]
     return "".join(parts)
 

@@ -74,9 +74,7 @@ def test_a_name_is_looked_for_here_in_data_and_where_the_variable_says(folders, 
     monkeypatch.chdir(folders)
     assert len(kl.load_movielens().users) == 2
     (folders / "ml-100k").rename(folders / "KuaiRec" / "ml-100k")
-    with pytest.raises(
-        kl.DataError, match=r"there is not a folder 'ml-100k': looked for .*ml-100k, "
-    ):
+    with pytest.raises(kl.DataError, match=r"there is no folder 'ml-100k': looked for .*ml-100k, "):
         kl.load_movielens()
     monkeypatch.setenv("KINOLOOP_DATASETS", str(folders / "KuaiRec"))
     assert len(kl.load_movielens().users) == 2

@@ -71,7 +71,7 @@ def test_damaged_work_of_an_earlier_run_is_made_anew_with_a_warning(plan, name, 
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     anew = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
     assert anew.test == first.test
-    assert "holds damaged work of an earlier run, it is made anew" in caplog.text
+    assert "holds damaged work of an earlier run, it is made again" in caplog.text
     assert Outcome.model_validate_json((plan.work_dir / "popularity/outcome.json").read_bytes())
 
 

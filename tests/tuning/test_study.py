@@ -96,7 +96,7 @@ def test_what_was_left_out_for_want_of_time_is_told(data, tmp_path, monkeypatch)
         data, tmp_path / "studies.db", clock=lambda: now,
     )  # fmt: skip
     assert (tuned.trials, tuned.out_of_time, tuned.left_out) == (2, 1, 3)
-    assert "1 stopped by the time budget, 3 not begun for want of time" in candidate_block(tuned)
+    assert "1 stopped by the time budget, 3 not begun for lack of time" in candidate_block(tuned)
 
 
 def test_a_sequence_is_searched_from_its_first_trial_on(data, tmp_path):

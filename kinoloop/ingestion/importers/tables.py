@@ -29,7 +29,7 @@ from kinoloop.settings import Config, first_fault
 
 ROOT = "root"
 MEND = (
-    "mend the line. Or copy the file into the landing zone as it is: ingest quarantines such lines"
+    "fix the line. Or copy the file into the landing zone as it is: ingest quarantines such lines"
 )
 _FIELD = re.compile(r"{(\w+)}")
 

@@ -71,7 +71,7 @@ class SequenceConfig(RecommenderConfig):
         description="Of the words shared with the history, in the score; None: by validation.",
     )
     match_neighbours: int = Field(
-        50, ge=0, description="Videos alike in words that are kept a video; 0: never matched."
+        50, ge=0, description="Videos alike in words kept per video; 0: never matched."
     )
     match_decay: Decay = 0.7
     new_video_places: int = Field(
