@@ -15,7 +15,7 @@ class ServingConfig(Config):
     start_s: float = Field(
         10.0,
         gt=0,
-        description="A start waits so long for the champion, then recalls what served last, s.",
+        description="A start waits this long for the champion, then recalls what served last, s.",
     )
     budget_ms: float = Field(
         0.0,
@@ -58,7 +58,7 @@ class ServingConfig(Config):
         64, ge=1, description="Requests that may wait in a worker; one more is refused with 503."
     )
     max_queue_overloaded: int = Field(
-        2, ge=1, description="The same while far more come than are finished."
+        2, ge=1, description="The same while far more arrive than are finished."
     )
     max_connections: int = Field(
         1000,

@@ -33,11 +33,11 @@ class SpeechConfig(Config):
 
     model: str = Field(
         default="",
-        description="`tiny.en` (a package), hub name or folder; empty: nobody listens.",
+        description="`tiny.en` (a package), hub name or folder; empty: off.",
     )
     revision: str | None = Field(default=None, description="Commit or tag on the hub.")
     language: str = Field(
-        default="", description="Spoken, such as `en`; empty: the model finds out."
+        default="", description="Spoken, such as `en`; empty: the model detects it."
     )
     batch_size: int = Field(default=4, ge=1, description="Videos at a time; 16 on a GPU.")
 
@@ -64,7 +64,7 @@ class ExtractConfig(Config):
         default=32, ge=2, description="A table of more small files than this is compacted."
     )
     prune_keep_h: int = Field(
-        default=24, ge=0, description="Replaced files stay so long: a run may still read them."
+        default=24, ge=0, description="Replaced files stay this long: a run may still read them."
     )
     lock_wait_s: float = Field(
         default=21_600.0, ge=0, description="How long to wait for another extraction to end."

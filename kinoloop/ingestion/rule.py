@@ -21,10 +21,10 @@ class IngestConfig(Config):
     future_tolerance_s: float = Field(3600.0, ge=0, description="How far a clock may be ahead.")
     max_watch_s: float = Field(86_400.0, gt=0, description="Longest watch time of one event.")
     max_rewatches: float = Field(
-        20.0, ge=1, description="Watch time over so many durations is quarantined, below it warned."
+        20.0, ge=1, description="Over so many durations: quarantined; over one: a warning."
     )
     max_unreadable_share: float = Field(
-        0.5, gt=0, le=1, description="More unreadable text than that: the column's type is wrong."
+        0.5, gt=0, le=1, description="More unreadable text than this: the column's type is wrong."
     )
     max_quarantined_share: float = Field(
         0.5, gt=0, le=1, description="A file that loses more rows than that is set aside."
@@ -33,7 +33,7 @@ class IngestConfig(Config):
         100, ge=1, description="Files with fewer rows are not judged by that share."
     )
     volume_batches: int = Field(7, ge=1, description="Batches in the trailing mean of a folder.")
-    volume_min_batches: int = Field(3, ge=1, description="With fewer there is no mean to hold to.")
+    volume_min_batches: int = Field(3, ge=1, description="With fewer there is no mean to judge by.")
     volume_min_mean: float = Field(1000.0, ge=0, description="Smaller means are noise, not volume.")
     volume_min_share: float = Field(
         0.1,

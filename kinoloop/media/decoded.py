@@ -39,7 +39,7 @@ class DecodeConfig(Config):
     silence_rms: float = Field(
         default=0.001,
         ge=0,
-        description="Sound that never gets louder than this (1 = full scale) is none.",
+        description="Sound never louder than this (1 = full scale) counts as none.",
     )
     max_bytes: int = Field(default=8 << 30, gt=0, description="Larger files are quarantined.")
     max_pixels: int = Field(
@@ -49,7 +49,7 @@ class DecodeConfig(Config):
         default=100, ge=1, le=1000, description="Files with more streams are refused."
     )
     max_duration_s: float = Field(
-        default=43_200.0, gt=0, description="Longer videos are read so far, seconds."
+        default=43_200.0, gt=0, description="Longer videos are read up to here, seconds."
     )
     thumbnail_width: int = Field(default=320, ge=32, le=640, description="Of the JPEG, pixels.")
     thumbnail_height: int = Field(default=180, ge=32, le=640, description="Of the JPEG, pixels.")

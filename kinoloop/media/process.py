@@ -56,7 +56,7 @@ class GuardConfig(Config):
         description="Address space of a worker; 4K 10-bit takes half of that, 8K 10-bit 2 GiB.",
     )
     files_per_worker: int = Field(
-        default=200, ge=1, description="Then it is replaced: leaks stay small."
+        default=200, ge=1, description="After these it is replaced: leaks stay small."
     )
 
     @property

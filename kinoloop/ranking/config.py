@@ -38,7 +38,7 @@ class LanguageConfig(Config):
     tune: Literal["head", "top", "lora", "adalora", "full"] = Field(
         "head", description="head: its vectors stay as they are, and words are read once."
     )
-    top_layers: int = Field(2, ge=1, description="Newest layers that `top` trains.")
+    top_layers: int = Field(2, ge=1, description="Last layers that `top` trains.")
     rank: int = Field(8, ge=1, description="Of LoRA; AdaLoRA keeps as many on average.")
     learning_rate: float = Field(1e-4, gt=0, description="Of its weights and adapters.")
     batch_size: int = Field(
@@ -82,7 +82,7 @@ class RankerConfig(Config):
         description="Oldest share of the exposures that only fills counts and neighbours.",
     )
     calibration: Literal["temperature", "isotonic"] = Field(
-        "temperature", description="How probabilities are put right on the validation window."
+        "temperature", description="How probabilities are calibrated on the validation window."
     )
     candidates: int = Field(100, ge=1, description="Best videos of retrieval that are re-ranked.")
     language: LanguageConfig = Field(

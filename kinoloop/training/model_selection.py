@@ -53,7 +53,7 @@ class SplitConfig(Config):
     """How interactions are cut into training, validation and test."""
 
     split: Literal["temporal", "leave_one_out"] = Field(
-        "temporal", description="One cut in time for all; leave_one_out compares with papers."
+        "temporal", description="One cut in time for all; leave_one_out: as in papers."
     )
     validation_days: float = Field(3.0, gt=0, description="Window that chooses the winner, days.")
     test_days: float = Field(4.0, gt=0, description="Newest window, which proves it, days.")

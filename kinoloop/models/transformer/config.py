@@ -20,7 +20,7 @@ class BackboneConfig(Config):
     tune: Literal["full", "top", "head", "lora", "adalora"] = Field(
         "full", description="What is trained of a checkpoint; head: only the projections around it."
     )
-    top_layers: int = Field(2, ge=1, description="Newest layers that `top` trains.")
+    top_layers: int = Field(2, ge=1, description="Last layers that `top` trains.")
     rank: int = Field(8, ge=1, description="Of LoRA; AdaLoRA keeps as many on average.")
     learning_rate: float = Field(
         1e-4, gt=0, description="Peak, of the checkpoint's weights and their adapters."
