@@ -4,7 +4,7 @@
 
 Takes real clips (of at most --max-kb each; without --clips it makes its own), damages each in one
 of four ways (truncation, bit flips, splices, header edits), and probes the result as `kinoloop
-probe` would, within 20 s of wall time and 1 GiB of address space a file. The same seed gives the
+probe` would, within 20 s of wall time and 1 GiB of address space per file. The same seed gives the
 same mutants. Ends with status 1 if a mutant has no outcome, no reason, or passed a limit.
 """
 

@@ -1,4 +1,4 @@
-"""Memory of a service over many promotions: flat, or a leak a swap.
+"""Memory of a service over many promotions: flat, or does each swap leak?
 
     python -m benchmarks.promotion_memory
     python -m benchmarks.promotion_memory --bundle OLD --other NEW --swaps 200

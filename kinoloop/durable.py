@@ -1,8 +1,8 @@
 """Files and folders that are there whole or not at all, after a killed process and a power cut.
 
 Everything is written in a room of its own beside the target (`.<name>.<8 hex>.tmp/`, mode 0700),
-flushed, renamed, and the folder flushed too: only then is it told as done. A room is locked while
-its owner lives (the operating system's lock, which dies with the process), so `sweep` knows
+flushed, renamed, and the folder flushed too: only then is it reported as done. A room is locked
+while its owner lives (the operating system's lock, which dies with the process), so `sweep` knows
 leftovers from work under way without looking at any clock.
 
 It covers local filesystems that keep the order of fsync and rename (ext4, XFS, Btrfs, APFS); an

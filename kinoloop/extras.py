@@ -1,7 +1,7 @@
 """What the extras of the package bring, and the error that names the one that is missing.
 
 `pip install kinoloop` is the core. Code that may meet a package of an extra runs inside
-`explained`, so that what is missing is told with the command that installs it, in the same words.
+`explained`, so that what is missing is named with the command that installs it, in the same words.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Admission: requests start one at a time, in order; what would wait for long is told so at once.
+"""Admission: requests start one at a time, in order; what would wait too long is refused at once.
 
 An answer is arithmetic on the event loop, so requests that start together only make each other
 late, and what waits in the loop can neither be counted nor refused. Here they wait in a queue of
@@ -6,9 +6,9 @@ their own. Between two starts the loop gets round once, so that a refusal is on 
 about one answer's time, however long the queue is.
 
 How long the queue may be depends on whether it can be worked off: a burst may wait (`longest`), but
-while markedly more come than are finished, all that waiting buys is latency, and the queue is kept
-short (`longest_overloaded`). Both are counted in requests: no clock decides, so a slow or a busy
-machine decides as a fast one.
+while markedly more arrive than are finished, all that waiting buys is latency, and the queue is
+kept short (`longest_overloaded`). Both are counted in requests: no clock decides, so a slow or a
+busy machine decides as a fast one.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 A connection costs a file descriptor, and the state, the export and the release need some, too. So
 the bound is what the process may open less a reserve. A new connection beyond it takes the place of
 the one that has been idle for longest, whether it is between two requests or has never finished the
-headers of its first: who only holds sockets open keeps nobody out.
+headers of its first: a client that only holds sockets open keeps nobody out.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""SIGTERM without a lost request: say goodbye first, leave when nobody is there any more.
+"""SIGTERM without a lost request: say goodbye first, stop when nobody is left.
 
 uvicorn closes at once every connection that looks idle, also those whose next request is on its
 way: every client that keeps connections open saw a reset. So the signal is held back: `/readyz`

@@ -4,7 +4,7 @@ Live events weigh as in training, by the one rule of `kinoloop.data.interest`. O
 the live state, the live state wins where both know a video.
 
 Two things are asked of a history, and only one has a bound. What a recommender reads is a window:
-the newest videos. What must not come again is everything that was ever met, however long ago.
+the newest videos. What must not come again is everything that was ever seen, however long ago.
 """
 
 import time

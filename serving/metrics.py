@@ -1,8 +1,8 @@
 """What the service counts, for Prometheus; right with any number of workers.
 
 BentoML labels its own request metrics with the raw path, so that every `/thumbnails/…` and every
-probe of a scanner becomes fifteen new time series in every worker, for ever. They are switched off
-and counted here by route instead. No label carries anything that a client chooses.
+probe of a scanner becomes fifteen new time series in every worker that never go away. They are
+switched off and counted here by route instead. No label carries anything that a client chooses.
 
 BentoML starts each worker with `PROMETHEUS_MULTIPROC_DIR` set, so that every process writes its
 counts to files there and any of them can answer for all.

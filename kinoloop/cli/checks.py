@@ -1,4 +1,4 @@
-"""What `kinoloop doctor` looks at: one function a fact, each with its fix.
+"""What `kinoloop doctor` looks at: one function per fact, each with its fix.
 
 A check returns findings and never raises on what it looks for.
 """

@@ -1,4 +1,4 @@
-"""Runs whose process is gone: nobody else gives their place back, so that the next could begin.
+"""Runs whose process is gone: nobody else frees their place for the next one.
 
 Prefect lets one run of a flow at a time take its place, and the run itself gives it back. A run
 that was killed with its worker (a stopped `kinoloop up`, a power cut) never does: it stays

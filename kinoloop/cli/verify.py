@@ -1,4 +1,4 @@
-"""`kinoloop verify`: read everything that must not rot, and say what has, what is lost, what next.
+"""`kinoloop verify`: read all that must not rot, and say what is damaged, what is lost, what next.
 
 Heavy libraries are imported inside the check that needs them.
 """

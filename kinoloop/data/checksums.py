@@ -1,11 +1,11 @@
-"""A checksum for every file of every table: what is not flushed is not told, what rots is named.
+"""A checksum for every file of every table: nothing counts before it is flushed, rot is named.
 
 `seal` is called by whoever leaves the writers' lock: it flushes what was committed (delta-rs
 flushes nothing) and notes SHA-256 and size of each file and each entry of the Delta log in
-`<table>/_checksums.json`, which carries its own digest. So a commit that was told as done survives
-a power cut, and `find_damage` tells each flipped bit; reading (`check`) costs one pass over the
-files that are read anyway, once per process. What a power cut tore was never told as done:
-`drop_torn` takes it out before the next writer starts.
+`<table>/_checksums.json`, which carries its own digest. So a commit that was reported as done
+survives a power cut, and `find_damage` finds each flipped bit; reading (`check`) costs one pass
+over the files that are read anyway, once per process. What a power cut tore was never reported as
+done: `drop_torn` takes it out before the next writer starts.
 """
 
 import hashlib

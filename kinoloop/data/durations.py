@@ -1,7 +1,7 @@
 """How long videos are: what decoding measured counts, and what the catalogue says where it did not.
 
-A watch time is a share of what was really played. A file that was read only in part tells no more
-than a lower bound: the catalogue's word goes before it. Subtitles alone measure nothing.
+A watch time is a share of what was really played. A file that was read only in part gives a lower
+bound: the catalogue's value takes precedence. Subtitles alone measure nothing.
 """
 
 import polars as pl

@@ -1,4 +1,4 @@
-"""Order among events of one moment: the same everywhere, and telling nothing.
+"""Order among events of one moment: the same everywhere, and without meaning.
 
 Many logs know only seconds, or a day. What one user did within one such moment has no order that
 could be learned; yet rows must stand in some order. By position in the catalogue, say, noise looks

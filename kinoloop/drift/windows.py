@@ -4,7 +4,7 @@ The current window is what has come since the champion was made, at most `days` 
 days. The reference is the last `reference_days` days that were known then (of the time before the
 current window where there is no champion): the end of its training window, with the validation and
 test windows on which it was chosen. It is cut into periods as long as the current window. So a
-champion that was retrained yesterday is not accused of a drift that was already in its data, and
+champion that was retrained yesterday is not blamed for a drift that was already in its data, and
 weekdays meet weekdays once a week has passed.
 
 Events are read for a panel of at most `max_users` users, chosen by a seeded hash: what drifts is

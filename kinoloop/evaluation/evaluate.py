@@ -1,6 +1,6 @@
 """Evaluate a recommender on a holdout: full ranking, in chunks, with slices.
 
-Nothing is sampled and nothing is averaged away: metrics come a row (`per_user`, the input of
+Nothing is sampled and nothing is averaged away: metrics come per row (`per_user`, the input of
 `compare.paired`), as means (`metrics`), and for the groups that a mean hides (`slices`): videos
 that training never saw, users without a history, users with little of it, videos that lack a
 modality. Memory is bounded by the chunk of scores, whatever the number of rows.

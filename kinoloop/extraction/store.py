@@ -1,8 +1,8 @@
 """Write a shard: products, then quarantine, then media; each an atomic commit, none done twice.
 
 A video counts as decoded when its media row is there, so that row is written last. Whoever is
-killed in between leaves features that the next run finds and does not write again. One row a
-(video, fingerprint): new content replaces the row, Delta's time travel keeps the old one.
+killed in between leaves features that the next run finds and does not write again. One row
+per (video, fingerprint): new content replaces the row, Delta's time travel keeps the old one.
 """
 
 import json

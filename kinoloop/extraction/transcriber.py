@@ -1,4 +1,4 @@
-"""What all who listen share: whom they listen to, and how a failure harms one video at most."""
+"""What transcribers share: which videos they hear, and that a failure harms one at most."""
 
 import logging
 from abc import ABC, abstractmethod

@@ -3,7 +3,7 @@
 CSV readers believe every quote: one that is opened by mistake swallows the lines behind it, up to
 the next quote, into one cell, without an error. Here lines are held against records before any
 reader sees them. A line that is no record (a quote that is not closed, text behind a closing one,
-another number of cells than the header) is left out and told by its number. A quote that stands
+another number of cells than the header) is left out and reported by its number. A quote that stands
 inside of an unquoted cell is text, as all readers have it.
 
 Two stray quotes can make a record that is correct by the letter. Where the lines that it spans look

@@ -1,4 +1,4 @@
-"""Arguments of the wrong kind, told before they end in an attribute that is not there."""
+"""Arguments of the wrong kind, refused before they end in a missing attribute."""
 
 from kinoloop.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""Rows of frames through the rules of ingestion: typed, judged, and told by row where they break.
+"""Rows of frames through the rules of ingestion: typed, judged, and reported by row.
 
 The rules, the parser of times and the schemas are those that landing files go through; only what
 follows differs. Rows that a rule would quarantine are refused by name, or set aside where asked.

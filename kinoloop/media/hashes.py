@@ -1,7 +1,7 @@
 """Content hashes that are not computed twice: SHA-256 by (path, size, time of change).
 
-Held in SQLite in the state folder; losing it costs time, never truth. A file that changed within
-the last two seconds is not remembered: it could change again within the clock's tick.
+Held in SQLite in the state folder; losing it costs time and nothing else. A file that changed
+within the last two seconds is not remembered: it could change again within the clock's tick.
 """
 
 import hashlib

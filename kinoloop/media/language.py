@@ -1,7 +1,7 @@
-"""Which language words are in, told by py3langid (97 languages, 4.6 MB, offline).
+"""Which language words are in, detected by py3langid (97 languages, 4.6 MB, offline).
 
-Short texts are guesswork: below `MIN_LETTERS` nothing is said, and where the best guess is less
-than `MIN_CONFIDENCE` sure neither. Costs 0.5 s once per process and 4 ms per video.
+Short texts are guesswork: nothing is said below `MIN_LETTERS`, nor where the best guess is less
+sure than `MIN_CONFIDENCE`. Costs 0.5 s once per process and 4 ms per video.
 """
 
 from functools import lru_cache

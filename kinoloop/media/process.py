@@ -1,6 +1,6 @@
 """One decoding process: started when first needed, watched, and replaced after each fault.
 
-Time is judged by what the process does, not by the clock on the wall: a good file takes as much
+Time is judged by what the process does, not by the wall clock: a good file takes as much
 CPU time on a busy machine as on a quiet one. The wall clock only ends what is stuck.
 """
 

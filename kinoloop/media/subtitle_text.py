@@ -1,6 +1,6 @@
 """From the bytes of a subtitle file to its text: any encoding, and nothing that blows up a parser.
 
-A byte-order mark wins, then UTF-8, then UTF-16 or UTF-32 without a mark (told by their zeros),
+A byte-order mark wins, then UTF-8, then UTF-16 or UTF-32 without a mark (known by their zeros),
 then the guess of charset-normalizer. `tame` bounds what the parsers' patterns can be made to do:
 they look back over blank lines and for the end of tags, which is quadratic in a hostile text.
 """

@@ -3,8 +3,8 @@
     python -m kinoloop.media.worker '{"decode": {…}, "memory_bytes": …, "cpu_s": …}'
 
 One job per line on standard input (see `process.Order`); one answer each on standard output (see
-`wire`). It may not write files, not outlive its parent, not use more
-memory than it is given, and not more CPU time per file.
+`wire`). It may not write files, outlive its parent, or use more
+memory, or CPU time per file, than it is given.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """Places of a slate for videos that nobody has watched yet.
 
 Their scores rest on content alone and are seldom among the highest. A bonus for all of them trades
-badly: who has a few good ones gets a slate full of them, at the top, where it costs the most.
+badly: a user with a few good ones gets a slate full of them, at the top, where it costs the most.
 Places bound the price: of a slate of ten the lowest few go to the best new videos, and new videos
-take no other. What a place costs and brings is measured in docs/results/sequence.md.
+take no other. What a place costs and gains is measured in docs/results/sequence.md.
 """
 
 from dataclasses import dataclass

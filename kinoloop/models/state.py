@@ -1,4 +1,4 @@
-"""Reading what a model has learned: numbers that are none, and weights that are all zero, are none.
+"""Read what a model has learned; NaN, infinity and weights that are all zero are refused.
 
 A state that holds NaN answers slates without an order, and one of zeros the same slate for
 everybody; both load without an error.

@@ -1,7 +1,7 @@
 """Credentials in addresses: `user:password@`, and queries or fragments with a key or a signature.
 
-A catalogue is data: it is versioned, pushed and shown. What opens a door does not belong into it,
-and an address in a message is shown without what could.
+A catalogue is data: it is versioned, pushed and shown. Credentials do not belong in it, and
+messages show addresses without them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Turns a bundle into an MLflow model folder: signature, input example, code, requirements.
+"""Turn a bundle into an MLflow model folder: signature, input example, code, requirements.
 
 The library's source travels with the model, so that whoever has the listed packages can load it
 without this repository.

@@ -2,7 +2,7 @@
 
 `mlflow.pyfunc.load_model("models:/kinoloop@champion").predict(frame)` opens the bundle that lies
 beside this file with Kinoloop's own loader; nothing is unpickled. The Kinoloop service does not
-come this way: it reads the bundle and runs no code from an artifact.
+use it: it reads the bundle and runs no code from an artifact.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """What a bundle may hold: the list of its parts; anything else is refused by name.
 
 A link could lead out of the bundle, code could be run by who finds it, and a file that nobody
-expects is nothing that was proven.
+expects was never proven.
 """
 
 import os

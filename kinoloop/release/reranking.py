@@ -1,8 +1,8 @@
 """Re-ranking inside one answer: always, or within a latency budget where one is set.
 
 What re-ranking costs is measured at every request that does it. Under a budget, a request whose
-retrieval has used up so much of it that re-ranking would not fit goes without, and is told so: the
-answer, the metrics and the log say what was left out. After a while without, it is tried again.
+retrieval has used up so much of it that re-ranking would not fit goes without, and says so: the
+answer, the metrics and the log show what was left out. After a while without, it is tried again.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What each topic looks like: one small procedural scene a topic.
+"""What each topic looks like: one small procedural scene per topic.
 
 A scene is painted frame by frame with Pillow on a canvas of the clip's size; `looks.py` gives it
 the style. Coordinates are fractions of the canvas, so that vertical clips work too.

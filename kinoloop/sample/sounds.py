@@ -1,4 +1,4 @@
-"""What each topic sounds like: one synthesiser a topic, one treatment a style.
+"""What each topic sounds like: one synthesiser per topic, one treatment per style.
 
 All of it is numpy arithmetic on a mono float signal; nothing is recorded and nothing is licensed.
 """

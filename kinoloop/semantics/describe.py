@@ -1,4 +1,4 @@
-"""One line that tells what a video is, in its own words: no model writes it, nothing is made up.
+"""One line that says what a video is, in its own words: no model writes it, nothing is made up.
 
 The best sentence of description and subtitles is the one whose words are frequent in all the words
 of the video and rare in those of others (tf-idf), neither a fragment nor a paragraph. A video

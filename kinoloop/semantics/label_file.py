@@ -1,4 +1,4 @@
-"""Label files: facets, their labels and the phrases that tell them, in TOML for anybody to edit."""
+"""Label files: facets, their labels and phrases that describe them, in TOML for anybody to edit."""
 
 import tomllib
 from dataclasses import dataclass

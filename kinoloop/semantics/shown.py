@@ -2,7 +2,7 @@
 
 The classifier that the packaged picture model was trained with reads the vectors that it made: a
 name ("Pomeranian") has its probability, a kind ("dog") the sum over its names. A kind of very many
-names has much by chance, so a word is given from
+names gets much by chance, so a word is given from
 
     1 − (1 − min_score) · (1 − chance)
 

@@ -1,4 +1,4 @@
-"""Labels without training: how near a video's vector lies to the phrases that tell a label.
+"""Labels without training: how near a video's vector lies to the phrases that describe a label.
 
 A label's prototype is the unit mean of its phrases' vectors. For a text encoder, cosines of
 different models mean different things (unrelated texts have 0.1 in one and 0.75 in another), so

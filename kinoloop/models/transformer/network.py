@@ -6,7 +6,7 @@ and a learned "unknown" vector takes its place, so that a video nobody has watch
 same space, and the network learns how far to trust it.
 
 Shapes: P packed positions, T targets, V videos of a call, D the embedding size, M that of a
-modality, C classes of context an event.
+modality, C classes of context per event.
 
 Source: Kang and McAuley, ICDM 2018 (SASRec: causal attention over videos, tied output vectors);
 Volkovs et al., NeurIPS 2017 (DropoutNet: dropping what a cold video lacks).
