@@ -62,7 +62,7 @@ def test_what_prefect_says_of_a_failed_run_is_left_to_the_last_line():
 
 
 @pytest.mark.slow
-def test_refused_batch_is_told_once_with_the_next_step(tmp_path):
+def test_refused_batch_is_reported_once_with_the_next_step(tmp_path):
     events = tmp_path / "landing" / "events"
     events.mkdir(parents=True)
     (events / "a.csv").write_text("user_id\nanna\n")

@@ -101,7 +101,7 @@ def test_a_package_that_is_broken_is_named_and_breaks_no_other(install):
         build({"kind": "odd"})
 
 
-def test_a_package_that_registers_nothing_is_told_so(install):
+def test_a_package_that_registers_nothing_is_named(install):
     install("silent", [(GROUP, "quiet", "silent")])
     with pytest.raises(ConfigError, match=r"of silent 1.0 .* registers nothing under that name"):
         build({"kind": "quiet"})

@@ -85,7 +85,7 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
         demo.run_loop(Environment(), demo.Steps(Console()), servers)
 
 
-def test_what_is_waited_for_is_told(monkeypatch, tmp_path):
+def test_what_is_waited_for_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr("kinoloop.cli.servers.PROGRESS_S", 0.0)
     console = Console(record=True)
     mute = Server(

@@ -103,7 +103,7 @@ def test_a_wrong_key_in_any_section_is_broken_and_named(environment, tmp_path, w
     assert told in finding.seen
 
 
-def test_every_broken_section_is_told(environment, tmp_path):
+def test_every_broken_section_is_reported(environment, tmp_path):
     (tmp_path / "kinoloop.toml").write_text("[interest]\nx = 1\n[promote]\ny = 2\n")
     told = [finding.seen for finding in settings_check.settings(environment)]
     assert len(told) == 2

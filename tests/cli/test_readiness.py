@@ -10,7 +10,7 @@ def test_a_service_is_not_ready_before_it_can_answer():
     assert next(said, "asked to the end") == "asked to the end"
 
 
-def test_what_does_not_go_away_by_itself_is_told_at_once_with_the_next_step():
+def test_what_does_not_go_away_by_itself_is_reported_at_once_with_the_next_step():
     said = iter([ARRIVING, NOTHING])
     told = why_not_ready("", ask=lambda _: next(said))
     assert told == "nothing was promoted; next: kinoloop promote"

@@ -157,7 +157,7 @@ def test_server_that_is_slow_but_writes_is_waited_for_beyond_its_patience(port, 
         assert servers.wait("slow") > server.patience_s
 
 
-def test_progress_is_told_while_a_server_starts(monkeypatch, port, tmp_path):
+def test_progress_is_reported_while_a_server_starts(monkeypatch, port, tmp_path):
     monkeypatch.setattr("kinoloop.cli.servers.PROGRESS_S", 0.0)
     told = []
     failing = [sys.executable, "-c", "import time; print('migrating', flush=True); time.sleep(2)"]

@@ -164,7 +164,7 @@ def test_a_commit_that_is_whole_is_kept_though_nobody_sealed_it(rotting):
         assert "v9" in rotting.rows("videos")["video_id"]
 
 
-def test_a_damaged_commit_that_was_sealed_is_told_and_never_dropped(rotting):
+def test_a_damaged_commit_that_was_sealed_is_reported_and_never_dropped(rotting):
     entry = max((rotting.tables.path("videos") / "_delta_log").glob("*.json"))
     entry.write_bytes(b"")
     assert drop_torn(rotting.tables, "videos") == []

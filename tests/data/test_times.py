@@ -94,7 +94,7 @@ def test_what_is_ambiguous_or_no_time_is_not_guessed(value):
     assert read(value) is None
 
 
-def test_a_unit_that_is_told_reads_any_epoch_of_it():
+def test_a_unit_that_is_given_reads_any_epoch_of_it():
     assert read("-86400", "s") == datetime(1969, 12, 31, tzinfo=UTC)
     assert read(86_400_000, "ms") == datetime(1970, 1, 2, tzinfo=UTC)
     assert read(0.5, "s") == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
@@ -109,7 +109,7 @@ def test_a_unit_that_the_size_contradicts_is_not_believed():
     )
 
 
-def test_what_is_wrong_is_told_with_the_value_unless_it_may_name_somebody():
+def test_what_is_wrong_is_said_with_the_value_unless_it_may_name_somebody():
     assert why_unreadable("20250202").startswith(
         "'20250202' is a number whose unit nobody can know"
     )

@@ -189,7 +189,7 @@ def test_what_was_kept_outlives_newer_data(environment, registry, monkeypatch):
 
 
 @pytest.mark.parametrize("at", ["finish", "register", "keep"])
-def test_telling_that_was_cut_off_anywhere_is_not_told_twice(
+def test_a_replay_that_was_cut_off_anywhere_logs_nothing_twice(
     environment, registry, monkeypatch, at
 ):
     import tasks.publishing as publishing

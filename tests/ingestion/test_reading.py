@@ -212,7 +212,7 @@ def test_a_file_without_a_row_says_what_its_objects_lack(tmp_path):
     ],
 )
 @pytest.mark.parametrize("user", ["anna@x.org", "4711", "u4711", "a" * 60, "3f2a-11"])
-def test_a_doubled_name_that_may_be_a_user_is_told_by_its_place(
+def test_a_doubled_name_that_may_be_a_user_is_reported_by_its_place(
     tmp_path, name, content, where, user
 ):
     (tmp_path / name).write_text(content.format(user))
@@ -222,7 +222,7 @@ def test_a_doubled_name_that_may_be_a_user_is_told_by_its_place(
     assert user not in str(caught.value)
 
 
-def test_a_doubled_name_of_the_format_is_told(tmp_path):
+def test_a_doubled_name_of_the_format_is_reported(tmp_path):
     (tmp_path / "t.csv").write_text("user_id,anna@x.org,user_id\n")
     with pytest.raises(BatchError, match="column 'user_id' failed column_unique"):
         read(tmp_path / "t.csv")

@@ -28,7 +28,7 @@ def judged(zone, place, config=CONFIG):
     return remember([], zone.ingest(config).set_aside, place, config)
 
 
-def test_a_broken_file_is_told_once_and_not_read_again(filled, bad, place):
+def test_a_broken_file_is_reported_once_and_not_read_again(filled, bad, place):
     assert [one.file for one in judged(filled, place)] == ["events/b.csv"]
     arrivals = looked(filled)
     (held,) = hold_back(arrivals, place, CONFIG)
@@ -46,7 +46,7 @@ def test_a_file_is_judged_again_when_it_or_the_settings_change(filled, bad, plac
     assert filled.ingest().total("accepted") == 1
 
 
-def test_a_file_that_only_waits_is_looked_at_again_and_not_told_again(filled, place):
+def test_a_file_that_only_waits_is_looked_at_again_and_not_reported_again(filled, place):
     rows = "".join(f"u{i},v9,2025-12-30,view\n" for i in range(100))
     filled.put("events/b.csv", "user_id,video_id,timestamp,event\n" + rows)
     assert len(judged(filled, place)) == 1

@@ -82,7 +82,7 @@ def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp
         ({"ks": ["10"]}, "cut-offs from 1 up"),
     ],
 )
-def test_what_cannot_be_measured_is_told(models, asked, message):
+def test_what_cannot_be_measured_is_refused(models, asked, message):
     with pytest.raises(kl.ConfigError, match=message):
         kl.evaluate(models, TEST, **asked)
 
@@ -104,6 +104,6 @@ def test_a_model_that_is_not_fitted_is_named():
         ),
     ],
 )
-def test_arguments_of_another_kind_are_told(models, test, message):
+def test_arguments_of_another_kind_are_refused(models, test, message):
     with pytest.raises(kl.ConfigError, match=message):
         kl.evaluate(models, test)

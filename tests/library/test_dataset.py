@@ -78,7 +78,7 @@ def test_it_says_what_it_holds():
         ),
     ],
 )
-def test_what_does_not_fit_is_told_by_row_column_and_value(change, message):
+def test_what_does_not_fit_is_reported_by_row_column_and_value(change, message):
     with pytest.raises(kl.DataError, match=message):
         kl.Dataset.from_frames(EVENTS.with_columns(change), VIDEOS)
 
@@ -108,7 +108,7 @@ def test_rows_that_do_not_fit_are_set_aside_where_asked():
     assert data.quarantine.height == 5
 
 
-def test_a_pandas_column_of_mixed_types_is_told_by_its_first_odd_value():
+def test_a_pandas_column_of_mixed_types_is_named_with_its_first_odd_value():
     mixed = EVENTS.to_pandas()
     mixed["user_id"] = mixed["user_id"].astype(object)
     mixed.loc[3, "user_id"] = 7
@@ -211,6 +211,6 @@ def test_features_are_unit_vectors_in_the_order_of_the_catalogue():
         ({"text": VECTORS.clear()}, "the first has 0, it has no rows"),
     ],
 )
-def test_features_that_do_not_fit_are_told_by_name(features, message):
+def test_features_that_do_not_fit_are_refused_by_name(features, message):
     with pytest.raises(kl.KinoloopError, match=message):
         kl.Dataset.from_frames(EVENTS, VIDEOS, features=features)

@@ -66,7 +66,7 @@ def test_filters_and_exclusions_hold(model):
         ({"users": ["u01"], "where": pl.col("title")}, "where gives 12 of String, expected true"),
     ],
 )
-def test_what_cannot_be_answered_is_told_by_name(model, asked, message):
+def test_what_cannot_be_answered_is_refused_by_name(model, asked, message):
     with pytest.raises(kl.KinoloopError, match=message):
         model.recommend(**asked)
 
@@ -169,6 +169,6 @@ def test_build_raises_what_it_documents():
         (lambda m: m.fit(DATA, validation=DATA), "validation is the second part of .*; expected a"),
     ],
 )
-def test_what_is_no_dataset_is_told(fit, message):
+def test_what_is_no_dataset_is_refused(fit, message):
     with pytest.raises(kl.ConfigError, match=message):
         fit(kl.build("popularity"))

@@ -57,7 +57,7 @@ def test_each_data_set_is_read_by_its_name(folders, load, users, refused):
     assert data.quarantine.height == refused
 
 
-def test_what_public_data_has_wrong_is_told_of_and_refused_where_asked(folders):
+def test_what_public_data_has_wrong_is_reported_and_refused_where_asked(folders):
     odd = kl.load_kuairand(path=folders).quarantine
     assert set(odd["column"]) == {"video_id"}
     assert odd["value"].unique().to_list() == ["'99'"]

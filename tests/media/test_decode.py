@@ -175,7 +175,7 @@ def test_sound_from_a_pipe_is_whole(tmp_path, length):
     assert (found.reason, found.duration_s) == ("", pytest.approx(1.0, abs=0.01))
 
 
-def test_sound_that_is_cut_off_is_told(tmp_path):
+def test_sound_that_is_cut_off_is_reported(tmp_path):
     raw = sound_file(tmp_path / "a.wav", seconds=4).read_bytes()
     (tmp_path / "cut.wav").write_bytes(raw[: len(raw) // 2])
     assert decode_media(tmp_path / "cut.wav").reason == "truncated"

@@ -16,7 +16,7 @@ FRENCH = (
     "encoding",
     ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "cp1252"],
 )
-def test_any_encoding_is_told(encoding):
+def test_any_encoding_is_detected(encoding):
     assert decode_text(FRENCH.encode(encoding)).lstrip("\ufeff") == FRENCH
 
 
@@ -28,7 +28,7 @@ def test_any_encoding_is_told(encoding):
         ("今日はどこへ行きますか。私は学校へ行きます。それから図書館で本を読みます。", "shift_jis"),
     ],
 )
-def test_other_alphabets_are_told(text, encoding):
+def test_other_alphabets_are_detected(text, encoding):
     assert decode_text((text * 4).encode(encoding)) == text * 4
 
 

@@ -69,7 +69,7 @@ def test_program_stream_is_read(tmp_path):
         assert (found.duration_s, len(found.frames)) == (pytest.approx(seconds, abs=0.3), 8)
 
 
-def test_file_that_is_cut_off_is_still_told(clip, tmp_path):
+def test_file_that_is_cut_off_is_still_recognised(clip, tmp_path):
     whole = stream(clip)
     (tmp_path / "cut.ts").write_bytes(whole[: len(whole) // 2 + 77])
     assert decode_media(tmp_path / "cut.ts").duration_s < 3

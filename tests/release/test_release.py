@@ -216,7 +216,7 @@ def test_without_the_encoder_of_the_vectors_words_are_searched(tmp_path, caplog,
 
 
 @pytest.mark.parametrize("composition", [1, COMPOSITION])
-def test_vectors_of_an_earlier_composition_are_searched_and_told_of(tmp_path, caplog, composition):
+def test_vectors_of_an_earlier_composition_are_searched_and_reported(tmp_path, caplog, composition):
     settings = {"kind": "hf_text", "model": str(tiny_models.text(tmp_path / "model"))}
     encoder, videos = encoders.build(settings), tiny.catalogue()
     vectors = encoder.encode_documents(texts_of(videos.videos))

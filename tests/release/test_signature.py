@@ -76,14 +76,14 @@ def test_the_key_is_made_once_and_only_the_owner_can_read_it(tmp_path):
     assert load_trust(environment).keys == {first}
 
 
-def test_a_service_that_only_serves_makes_no_key_and_trusts_whom_it_is_told(tmp_path):
+def test_a_service_that_only_serves_makes_no_key_and_trusts_the_named_ones(tmp_path):
     named = Environment(state_dir=tmp_path, trusted_keys=f"{'ab' * 32}, {'CD' * 32}")
     assert load_trust(named).keys == {"ab" * 32, "cd" * 32}
     assert load_trust(Environment(state_dir=tmp_path)).keys == set()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bento_trusts_the_key_inside_unless_it_is_told_better(tmp_path):
+def test_a_bento_trusts_the_key_inside_unless_another_is_named(tmp_path):
     (tmp_path / TRUSTED_FILE).write_text("ef" * 32 + "\n")
     state = tmp_path / "state"
     assert load_trust(Environment(state_dir=state), beside=tmp_path).keys == {"ef" * 32}

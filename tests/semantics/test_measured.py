@@ -53,7 +53,7 @@ def test_a_missing_descriptor_gives_usual_numbers_and_no_fault():
     ).all()
 
 
-def test_dark_bright_grey_and_warm_are_told():
+def test_dark_bright_grey_and_warm_are_recognised():
     def of(*args, **kw):
         return labels("visual", classical_visual.visual_measures(look(frames(*args, **kw))))
 
@@ -63,7 +63,7 @@ def test_dark_bright_grey_and_warm_are_told():
     assert "much motion" in of((240, 60, 20), moving=True)
 
 
-def test_quiet_loud_and_noise_are_told():
+def test_quiet_loud_and_noise_are_recognised():
     def of(sound):
         described = classical_audio.describe(sound.astype(np.float32), RATE)[None]
         return labels("audio", classical_audio.audio_measures(described))

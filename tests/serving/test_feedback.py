@@ -117,7 +117,7 @@ def test_a_request_that_can_not_be_checked_does_not_take_others_along(writer, st
     assert len(state.events_of("p-u", at_most=9)) == 2
 
 
-def test_a_write_that_fails_is_told_to_every_request_of_the_group(writer, state, monkeypatch):
+def test_a_write_that_fails_is_reported_to_every_request_of_the_group(writer, state, monkeypatch):
     def fails(events, parcels):
         raise sqlite3.OperationalError("disk is full")
 

@@ -194,7 +194,7 @@ def test_events_of_one_moment_are_in_the_order_of_training(tmp_path, state):
         assert [one.video for one in got] == expected.videos[expected.row(row)].tolist()
 
 
-def test_a_told_history_is_oldest_first_and_passes_over_unknown_ids():
+def test_a_history_in_a_request_is_oldest_first_and_passes_over_unknown_ids():
     history, seen = past_of_videos(["b", "gone", "a"], IDS)
     assert seen.tolist() == [1, 0]
     assert [i.video for i in history] == [1, 0]

@@ -258,7 +258,7 @@ def test_what_is_not_announced_as_json_is_415_without_a_traceback(odd, headers):
     [("GET", "/recommend", "POST"), ("DELETE", "/feedback", "POST"), ("POST", "/about", "GET"),
      ("PUT", "/videos/a/b", "GET"), ("OPTIONS", "/recommend", "POST")],
 )  # fmt: skip
-def test_a_wrong_method_is_told_which_is_allowed(odd, method, path, allowed):
+def test_an_answer_to_a_wrong_method_names_the_allowed_one(odd, method, path, allowed):
     status, problem, told = send(odd, method, path)
     assert (status, problem["error"], told["allow"]) == (405, "wrong_method", allowed)
 

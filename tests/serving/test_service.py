@@ -44,7 +44,7 @@ def test_history_of_the_request_replaces_what_is_on_record(service):
     assert empty[0]["reason"] == "Popular right now"
 
 
-def test_excludes_and_includes_what_it_is_told(service):
+def test_excludes_and_includes_what_is_asked(service):
     body = {"user_id": "x", "history": ["v001"], "top_k": 40}
     assert "v001" not in _slate(service.ask("/recommend", body))
     assert "v001" in _slate(service.ask("/recommend", {**body, "include_seen": True}))
@@ -193,7 +193,7 @@ def _gone_after_checkpoint(service) -> bool:
         ("/recommend", {"user_id": "u" * 70_000}, 413, "body_too_large", "too large"),
     ],
 )
-def test_wrong_requests_are_told_what_and_what_next(service, path, body, status, error, says):
+def test_wrong_requests_are_told_apart_with_the_next_step(service, path, body, status, error, says):
     answer = service.ask(path, body)
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"

@@ -78,7 +78,7 @@ def test_no_time_is_an_error_that_says_so(data, tmp_path):
         tune(late, data, tmp_path / "studies.db")
 
 
-def test_what_was_left_out_for_want_of_time_is_told(data, tmp_path, monkeypatch):
+def test_what_was_left_out_for_lack_of_time_is_reported(data, tmp_path, monkeypatch):
     """A fit takes 40 s by the clock, so the second is stopped, and the others never begin."""
     now = 0.0
 

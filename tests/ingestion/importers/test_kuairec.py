@@ -55,7 +55,7 @@ def test_a_video_is_one_row_without_statistics_of_days_or_words_for_none(source)
     assert second["description"] == "Cover"
 
 
-def test_videos_without_words_are_imported_and_told(source, caplog):
+def test_videos_without_words_are_imported_and_reported(source, caplog):
     (source / "data" / "kuairec_caption_category.csv").unlink()
     videos, _ = imported("kuairec", source)
     assert videos["title"].to_list() == [None, None]

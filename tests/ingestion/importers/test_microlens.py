@@ -57,6 +57,6 @@ def test_real_times_are_used_where_a_release_has_them(tmp_path):
     assert events["timestamp"].to_list() == ["2020-03-05T03:23:49.552000+00:00", "soon"]
 
 
-def test_made_up_times_are_told(source, caplog):
+def test_made_up_times_are_reported(source, caplog):
     imported("microlens", source)
     assert "X_pairs.tsv has no times; they are made up" in caplog.text
