@@ -35,7 +35,7 @@ class MissingExtraError(MissingPackageError, ImportError):
         what: Who needs it.
         module: What was imported.
         extra: What brings it.
-        instead: What else mends it, or "".
+        instead: What else resolves it, or "".
     """
 
     def __init__(self, what: str, module: str, extra: str, *, instead: str = "") -> None:

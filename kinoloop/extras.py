@@ -37,7 +37,7 @@ def explained(what: str, *, instead: str = "") -> Iterator[None]:
 
     Args:
         what: Who needs them, as the subject of the message.
-        instead: What else mends it, such as another setting.
+        instead: What else resolves it, such as another setting.
 
     Raises:
         MissingExtraError: One of them is not installed.

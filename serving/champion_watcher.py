@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 JITTER = 0.3
 RELEASE_AFTER_S = 2.0
 REFUSED_AGAIN_S = 600.0
-"""When a release that was refused is looked at again: its files may have been mended."""
+"""When a release that was refused is looked at again: its files may have been repaired."""
 
 
 class ChampionWatcher:

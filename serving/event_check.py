@@ -67,7 +67,7 @@ class Checked(NamedTuple):
 
     Attributes:
         events: What counts from now on.
-        parcels: What the landing zone is told of each beside it.
+        parcels: What else the landing zone gets of each.
         positions: Where each was.
         rejections: What was not taken.
     """

@@ -1,7 +1,7 @@
 """What users did since the champion was trained: SQLite in WAL mode, shared by all workers.
 
 Why SQLite: an acknowledged event must survive the process and the power (`synchronous=FULL`, one
-fsync a commit), every worker must see it in the very next request, and a platform on one machine
+fsync per commit), every worker must see it in the very next request, and a platform on one machine
 should need no further server. A read of one user costs about 20 µs beside writers, which WAL never
 makes wait. Users are pseudonyms here; what only the landing zone needs (the raw user id, what was
 written or searched) lives in the outbox (serving/outbox.py), in the same file because an event and
@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from kinoloop.data.interest import NO_INTERACTION
 
-BUSY_TIMEOUT_S = 20.0  # four workers with an fsync a commit on a busy disk waited over 5 s
+BUSY_TIMEOUT_S = 20.0  # four workers with one fsync per commit on a busy disk waited over 5 s
 
 _INTERACTION = f"event NOT IN ({', '.join(repr(kind) for kind in NO_INTERACTION)})"
 _HISTORY = f"live INDEXED BY live_interactions WHERE user = ? AND {_INTERACTION}"
@@ -78,7 +78,7 @@ class LiveEvent(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """What the landing zone is told of an event beyond what counts here.
+    """What the landing zone gets of an event beyond what counts here.
 
     Attributes:
         user_id: Raw.
@@ -150,7 +150,7 @@ class LiveState:
 
         Args:
             events: What happened.
-            parcels: What the landing zone is told of each beside it.
+            parcels: What else the landing zone gets of each.
 
         Returns:
             How many were new; an event that is known already is kept once.

@@ -1,6 +1,6 @@
 """Announce a completed run as an event of our own, so that the next flow starts at once.
 
-Prefect tells of every state change by itself, but a run that its scheduler made has no "Scheduled"
+Prefect announces every state change by itself, but a run that its scheduler made has no "Scheduled"
 event, and the server holds back what follows the missing one for fifteen minutes. An event that
 follows nothing is not held back.
 """

@@ -91,7 +91,7 @@ def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:
 def alone(plan: RetrainPlan) -> Iterator[None]:
     """Hold the retrain lock, and clear away what older runs left unfinished.
 
-    What MLflow is still to be told of stays.
+    What is still to be logged to MLflow stays.
 
     Raises:
         KinoloopError: Another retrain is running on this machine.

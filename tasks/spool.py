@@ -21,7 +21,7 @@ BUNDLE = "bundle"
 
 
 class Spool(FrozenRecord):
-    """What MLflow is to be told of one retrain.
+    """What is to be logged to MLflow of one retrain.
 
     Attributes:
         key: Identity of the work; runs are found by it.

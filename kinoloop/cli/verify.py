@@ -94,7 +94,7 @@ def _without_checksums(environment: Environment) -> int:
     try:
         return sum(unsealed(Tables(environment.data_dir), name) for name in TABLES)
     except DataError:
-        return 0  # the damaged record is told by `_tables`
+        return 0  # `_tables` reports the damaged record
 
 
 def _key(environment: Environment) -> Iterator[Damaged]:

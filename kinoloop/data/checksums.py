@@ -88,7 +88,7 @@ def seal(tables: Tables, name: str) -> bool:
 
 
 def drop_torn(tables: Tables, name: str) -> list[int]:
-    """Take commits out of the log that a power cut tore: never sealed, so never told as done.
+    """Take commits out of the log that a power cut tore: never sealed, so never reported as done.
 
     Returns:
         Their versions.

@@ -60,7 +60,7 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
 
     Args:
         column: Text, numbers, dates or times.
-        unit: Of epoch numbers; None: told by their size.
+        unit: Of epoch numbers; None: by their size.
 
     Returns:
         Times in µs UTC, null where a value cannot be read or, with a `unit`, can only be an epoch

@@ -35,7 +35,7 @@ def prefixes_of(directory: Path, name: str) -> tuple[str, str]:
 
     Args:
         directory: Its files.
-        name: What the settings call it: E5 is told by its name.
+        name: What the settings call it: E5 is recognised by its name.
     """
     said = read_json(directory, "config_sentence_transformers.json") or {}
     prompts = said.get("prompts") or {}

@@ -62,7 +62,7 @@ def column_names(names: Iterable[str]) -> list[str]:
 def named_twice(names: Sequence[str], where: str) -> NotATableError:
     """Return the error of names of which some stand twice.
 
-    A name that may be a value, where the header is missing, is told by its places only: it could
+    A name that may be a value, where the header is missing, is named by its places only: it could
     be a user.
 
     Args:

@@ -1,4 +1,4 @@
-"""Read Parquet, CSV and JSONL in bounded chunks, as they are: nothing is cast, dropped or mended.
+"""Read Parquet, CSV and JSONL in bounded chunks, as they are: nothing is cast, dropped or fixed.
 
 A chunk has at most `CHUNK_ROWS` rows and about `CHUNK_BYTES` bytes, whatever the file's size.
 Parquet keeps its types; CSV and JSONL come as text, so that a value that does not fit its column is

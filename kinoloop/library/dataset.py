@@ -68,7 +68,7 @@ class Dataset:
                 with `video_id` and `vector`.
             interest: Settings of section `[interest]` that differ from their defaults.
             errors: What happens to a row that does not fit: `raise` names it, `quarantine` leaves
-                it out and tells of it in `quarantine`.
+                it out and lists it in `quarantine`.
 
         Raises:
             DataError: A frame lacks a column, or a row or vector does not fit; names column, row

@@ -53,7 +53,7 @@ def load_movielens(
             variable `KINOLOOP_DATASETS` names, here, in `data` and in `datasets`.
         interest: Settings of section `[interest]` that differ from their defaults.
         errors: What happens to a row that does not fit: public data has some, so `quarantine` sets
-            it aside and tells of it in `Dataset.quarantine`; `raise` refuses the first one.
+            it aside and lists it in `Dataset.quarantine`; `raise` refuses the first one.
 
     Raises:
         DataError: The folder is not found (says where it was looked for, and where to get it), or

@@ -32,7 +32,7 @@ REFUSED = pl.Schema(
         "value": pl.String,
     }
 )
-"""What is told of rows that were set aside."""
+"""What is reported of rows that were set aside."""
 
 _RULES = {rule.name: rule for rule in RULES}
 _REASONS = {  # where the words of ingestion speak of tables and files

@@ -4,4 +4,4 @@ LEFT_OUT = ("stuck", "killed", "unreachable", "no_space")
 """The machine, the network or a server is to blame, not the file: the next run tries again."""
 
 PASSING = ("timeout", "memory", "crashed")
-"""A limit that was raised, a decoder that was mended: `kinoloop extract --retry` tries again."""
+"""A limit that was raised, a decoder that was fixed: `kinoloop extract --retry` tries again."""

@@ -1,4 +1,4 @@
-"""How each style looks: the same scene, told as a tutorial, calmly, loudly, or as a story."""
+"""How each style looks: the same scene as a tutorial, calmly, loudly, or as a story."""
 
 import textwrap
 from dataclasses import dataclass

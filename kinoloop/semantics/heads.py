@@ -113,7 +113,7 @@ def learn_tags(
     min_videos: int,
     min_class: int,
 ) -> list[tuple[Head, HeadReport]]:
-    """Learn each tag that enough videos carry, one head a tag; see `learn_category`."""
+    """Learn each tag that enough videos carry, one head per tag; see `learn_category`."""
     rows = [i for i, row in enumerate(tags) if row and vectors[i].any()]
     if len(rows) < min_videos:
         return []

@@ -40,7 +40,7 @@ recall .72-.92 to .61-.86."""
 
 RIVAL = 1.0
 """By how many logits the best label may be ahead before another one loses by it. Some phrases lie
-near every text ("time-lapse" near all that tells of time). On the sample's four styles, from no
+near every text ("time-lapse" near all that is about time). On the sample's four styles, from no
 rival to 1: precision .54-.97 to .69-1.00, recall .83-.89 to .81-.86, labels per video 2.1 to
 1.4."""
 

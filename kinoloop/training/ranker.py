@@ -55,7 +55,7 @@ def rank_winner(
         report: Receives metrics per epoch.
 
     Returns:
-        The ranker with what it achieved; `metrics` tells of slates too: `slates/ndcg@10` of the
+        The ranker with what it achieved; `metrics` covers slates too: `slates/ndcg@10` of the
         test window with re-ranking, beside `slates/ndcg@10_without`.
 
     Raises:

@@ -7,7 +7,10 @@ import pytest
 
 from tests.docs.pages import ROOT
 
-OF = "video|user|file|request|row|day|frame|worker|second|minute|process|modality|step|batch|table"
+OF = (
+    "video|user|file|request|row|day|frame|worker|second|minute|process|modality|step|batch|table|"
+    "commit|tag|topic|server|swap|message|answer|vector|sound|picture|test|rule"
+)
 MEASURES = "events|rows|videos|samples|frames|requests|steps|positions|targets"
 FORBIDDEN = {
     r"\bcan\s+not\b": "cannot",

@@ -172,7 +172,7 @@ def test_checkpoint_without_a_processor_is_refused(tmp_path, whisper):
 
 
 class Heard(Transcriber):
-    """The real plug around a model that says what it is told to."""
+    """The real plug around a model that says what it is given."""
 
     def __init__(self, *, fails=()):
         super().__init__(SpeechConfig(model="-", batch_size=4))

@@ -24,7 +24,7 @@ def looked(zone):
 
 
 def judged(zone, place, config=CONFIG):
-    """Ingest, and what is told of it."""
+    """Ingest, and return what is reported."""
     return remember([], zone.ingest(config).set_aside, place, config)
 
 

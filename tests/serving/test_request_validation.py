@@ -59,7 +59,7 @@ def odd(tmp_path_factory):
 
 
 def send(service, method, path, body=None, headers=JSON):
-    """One request as it is, without what a client library would mend."""
+    """One request as it is, without what a client library would correct."""
     connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=60)
     try:
         connection.putrequest(method, path, skip_host="host" in headers)

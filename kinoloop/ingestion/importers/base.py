@@ -1,6 +1,6 @@
 """What every importer is: a function from a source folder to a landing zone.
 
-An importer never drops or mends a row: what is odd in the source arrives odd in the landing zone,
+An importer never drops or fixes a row: what is odd in the source arrives odd in the landing zone,
 where ingestion names it. It streams, so memory does not grow with the source, and it writes each
 shard under a hidden name first and renames it, so that ingestion never reads half a file.
 """
@@ -176,7 +176,7 @@ def as_time(column: pl.Series, unit: Unit | None) -> pl.Series:
 
     Args:
         column: Numbers, or text that should be numbers.
-        unit: Of the numbers; None: told by their size.
+        unit: Of the numbers; None: by their size.
 
     Raises:
         DataError: A number can only be an epoch in another unit, or the type holds no times.
