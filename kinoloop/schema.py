@@ -159,6 +159,9 @@ LABELS: Final[Schema] = {
 }
 """Delta table `labels`, one row per video: what it is about and how it feels."""
 
+SHOWS: Final = "shows"
+"""Facet of the labels that name what pictures show."""
+
 DUPLICATES: Final[Schema] = {
     "video_id": pl.String,
     "content_hash": pl.String,  # that was compared

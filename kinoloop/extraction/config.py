@@ -11,7 +11,7 @@ from kinoloop.settings import Config
 
 DEFAULT_ENCODERS: tuple[dict[str, Any], ...] = (
     {"kind": "minilm"},
-    {"kind": "classical_visual"},
+    {"kind": "efficientnet_lite"},
     {"kind": "classical_audio"},
 )
 

@@ -17,7 +17,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kinoloop.semantics.shown import FACET
+from kinoloop.schema import SHOWS
 
 RELATED = 0.95
 """Share of pairs of different labels whose names are less related than a query must be to count."""
@@ -50,7 +50,7 @@ class LabelSearch:
         shape = (n_videos, len(self.names))
         scores = rows["score"].to_numpy().astype(np.float32)
         self._matrix = sp.csr_array((scores, (rows["row"].to_numpy(), columns)), shape=shape)
-        things = (rows["facet"] == FACET).to_numpy()
+        things = (rows["facet"] == SHOWS).to_numpy()
         places = (rows["row"].to_numpy()[things], columns[things])
         self._shown = sp.csr_array((np.ones(things.sum(), np.float32), places), shape=shape)
         self._named: tuple[NDArray[np.float32], np.float32] | None = None  # vectors and θ

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kinoloop.data.video_text import OWN, compose
 from kinoloop.encoders import classical_audio, classical_visual
 from kinoloop.encoders.efficientnet_lite import Words
+from kinoloop.schema import SHOWS
 from kinoloop.semantics.channels import Channel, combine
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.describe import describe
@@ -17,7 +18,7 @@ from kinoloop.semantics.generative import PictureDescriber
 from kinoloop.semantics.head_store import Heads
 from kinoloop.semantics.label_file import Facet
 from kinoloop.semantics.measured import RULES
-from kinoloop.semantics.shown import FACET, shown
+from kinoloop.semantics.shown import shown
 from kinoloop.semantics.words import key_words
 
 Floats = NDArray[np.float32]
@@ -123,7 +124,7 @@ class Labeller:
         if self.seen is None or "visual" not in vectors:
             return
         for i, word, score in shown(self.seen, vectors["visual"], min_score=self.config.min_score):
-            _give(given[i], FACET, word, score, f"picture {score:.2f}")
+            _give(given[i], SHOWS, word, score, f"picture {score:.2f}")
 
     def _heads(
         self, given: list[Given], videos: Sequence[Row], vectors: Mapping[str, Floats]

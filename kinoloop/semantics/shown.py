@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from kinoloop.encoders.efficientnet_lite import Words
 
-FACET = "shows"
-
 
 def shown(
     words: "Words", vectors: NDArray[np.float32], *, min_score: float
