@@ -8,8 +8,7 @@ written from it). Extraction and labels run with their defaults, as the extract 
 Three columns:
 
     words          search over titles and subtitles, without labels
-    sound, frames  labels that were measured on sound and frames; the classical descriptors hold no
-                   meaning of their own, so this is all that they can say to a text
+    sound, frames  labels of sound and frames: what was measured, and what the pictures show
     fused          search as the service does it: meaning, words, labels
 
 Clips that a query does not reach share the mean of the ranks that are left.

@@ -1,7 +1,7 @@
 """What a video looks like without a learned model: colour, gradient, light and motion.
 
 About 3 ms per frame on one core, no download, 194 numbers. It tells styles, scenes and palettes
-apart; it does not know what a dog is. Set `hf_image` for meaning.
+apart; it does not know what a dog is. `efficientnet_lite` does.
 
 Source: colour histograms, Swain and Ballard 1991; histograms of oriented gradients, Dalal and
 Triggs 2005, with cells over a quarter of the picture; colourfulness, Hasler and Süsstrunk 2003.

@@ -80,6 +80,14 @@ def test_features_are_those_of_the_port_that_the_weights_were_made_for(weights):
     torch.testing.assert_close(values, expected, atol=1e-3, rtol=1e-3)
 
 
+def test_half_precision_as_on_a_gpu_points_the_same_way(weights):
+    pixels = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        whole = LiteNet(weights).eval()(pixels)
+        half = LiteNet(weights).to(dtype=torch.bfloat16).eval()(pixels.bfloat16()).float()
+    assert torch.cosine_similarity(whole, half).min() > 0.99
+
+
 def test_bytes_are_scaled_as_in_training():
     pictures = torch.tensor([0, 127, 255], dtype=torch.uint8).view(3, 1, 1, 1)
     pixels = STEPS.apply(pictures.expand(3, 224, 224, 3), torch.float32)
