@@ -37,7 +37,7 @@ def http_api() -> str:
     parts.append("\n## Objects\n")
     for name in sorted(needed):
         schema = schemas[name]
-        said = _told(schema)
+        said = _description(schema)
         parts.append(f"\n### {name} {{ #{name.lower()} }}\n\n{said}\n{_answered(schema)}")
     return "".join(parts)
 
@@ -81,7 +81,7 @@ def _asked(schema: Schema) -> str:
     if not properties:
         return ""
     rows = [
-        f"| `{name}` | {_type(field)} | {_default(name, field, schema)} | {_told(field)} |\n"
+        f"| `{name}` | {_type(field)} | {_default(name, field, schema)} | {_description(field)} |\n"
         for name, field in properties.items()
     ]
     parts = ["\n| field | type | default | |\n|---|---|---|---|\n", *rows]
@@ -95,12 +95,13 @@ def _answered(schema: Schema) -> str:
     """Make a table of the fields of an answer."""
     properties: Mapping[str, Schema] = schema.get("properties", {})
     rows = [
-        f"| `{name}` | {_type(field)} | {_told(field)} |\n" for name, field in properties.items()
+        f"| `{name}` | {_type(field)} | {_description(field)} |\n"
+        for name, field in properties.items()
     ]
     return "".join(["\n| field | type | |\n|---|---|---|\n", *rows])
 
 
-def _told(field: Schema) -> str:
+def _description(field: Schema) -> str:
     return cell(field.get("description", ""))
 
 

@@ -145,7 +145,7 @@ def no_champion(promoted: Mapping[str, Any]) -> str:
 
 
 def waiting(console: Console, what: str) -> Callable[[float], None]:
-    """Tells on the console how long something has been waited for."""
+    """Say on the console how long something has been waited for."""
     return lambda seconds: console.print(f"  [dim]{what} is not ready yet, {seconds:.0f} s[/dim]")
 
 

@@ -21,7 +21,7 @@ MICROSECOND = 1e-6
 
 @dataclass(frozen=True)
 class Slates:
-    """One row a (user, period) in which the user did something.
+    """One row per (user, period) in which the user did something.
 
     Attributes:
         users: (n,) int64, row in the champion's histories.

@@ -38,7 +38,7 @@ def masks(kind: str, limits: Limits) -> list[pl.Expr]:
 
 
 def judged(frame: pl.DataFrame, kind: str, limits: Limits) -> pl.DataFrame:
-    """Rows with the verdict on them: one `breaks_<rule>` a rule in force, and `reasons`.
+    """Rows with the verdict on them: one `breaks_<rule>` per rule in force, and `reasons`.
 
     Args:
         frame: As `conform` gives it; events with `known` and `known_duration_s` of their video.

@@ -44,14 +44,14 @@ class Asked:
             DataError: A user or a video is unknown, or it is neither ids nor histories.
         """
         if isinstance(users, Mapping):
-            return _told([str(name) for name in users], list(users.values()), ids)
+            return _from_lists([str(name) for name in users], list(users.values()), ids)
         listed = [users] if isinstance(users, str | int) else _list(users)
         if listed and all(
             isinstance(one, str | int) and not isinstance(one, bool) for one in listed
         ):
             names = [str(one) for one in listed]
             return cls(names, known.histories(names), known.seen(names))
-        return _told([str(row) for row in range(len(listed))], listed, ids)
+        return _from_lists([str(row) for row in range(len(listed))], listed, ids)
 
 
 def _list(users: Any) -> list[Any]:  # noqa: ANN401 (anything)
@@ -60,7 +60,7 @@ def _list(users: Any) -> list[Any]:  # noqa: ANN401 (anything)
     return [one.item() if isinstance(one, np.generic) else one for one in users]
 
 
-def _told(names: list[str], histories: list[Any], ids: IdMap) -> Asked:
+def _from_lists(names: list[str], histories: list[Any], ids: IdMap) -> Asked:
     """Histories as full views a second apart, as the service takes them; of twice the last."""
     rows, now = [], time.time_ns() // 1000
     for name, history in zip(names, histories, strict=True):

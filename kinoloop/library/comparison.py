@@ -98,9 +98,9 @@ class Comparison:
         cut = self.decided_by.partition("@")[2]
         kept = [name for name in frame.columns if name.endswith(f"@{cut}") or name == "auc"]
         means = [_text(name, "{:.4f}") for name in kept]
-        told = pl.format("{} [{}, {}]", *[_text(name, "{:+.4f}") for name in _DIFFERENCE])
+        difference = pl.format("{} [{}, {}]", *[_text(name, "{:+.4f}") for name in _DIFFERENCE])
         return frame.select(
-            "model", *means, told.fill_null("").alias(f"{self.decided_by} − {self.baseline}")
+            "model", *means, difference.fill_null("").alias(f"{self.decided_by} − {self.baseline}")
         )
 
 

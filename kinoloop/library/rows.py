@@ -112,14 +112,14 @@ class RowCheck:
             return frame
         places = bad.arg_true()
         if self._errors == "raise":
-            told = _told(raw, int(places[0]), frame["reasons"][int(places[0])][0])
+            fault = _explained(raw, int(places[0]), frame["reasons"][int(places[0])][0])
             raise DataError(
-                f"{kind}, row {first_row + int(places[0])}, column {told['column']!r}: "
-                f"{told['reason']}, got {told['value']}. Rows that do not fit: {len(places)} of "
+                f"{kind}, row {first_row + int(places[0])}, column {fault['column']!r}: "
+                f"{fault['reason']}, got {fault['value']}. Rows that do not fit: {len(places)} of "
                 f'{raw.height}; correct them, or pass errors="quarantine" to set them aside'
             )
         rows = [
-            {"kind": kind, "row": first_row + at, **_told(raw, at, reasons[0])}
+            {"kind": kind, "row": first_row + at, **_explained(raw, at, reasons[0])}
             for at, reasons in zip(places.to_list(), frame["reasons"].filter(bad), strict=True)
         ]
         self._refused.append(pl.DataFrame(rows, schema=REFUSED))
@@ -161,7 +161,7 @@ def _column_named(raw: pl.DataFrame) -> Iterator[None]:
         raise DataError(f"{err.file}: column {err.column!r}: {err.hint}{value}") from err
 
 
-def _told(raw: pl.DataFrame, row: int, reason: str) -> dict[str, str | None]:
+def _explained(raw: pl.DataFrame, row: int, reason: str) -> dict[str, str | None]:
     """Column, reason and value of a row that breaks a rule."""
     rule = _RULES[reason]
     value = raw[rule.column].slice(row, 1).to_list()[0] if rule.column in raw.columns else None

@@ -44,8 +44,10 @@ def _modality(what: str, frame: Any, ids: IdMap) -> Modality:  # noqa: ANN401 (a
     names = rows["video_id"].cast(pl.String)
     twice = names.filter(names.is_duplicated())
     if names.null_count() or len(twice):
-        told = "a video_id is empty" if names.null_count() else f"video {twice[0]!r} is there twice"
-        raise DataError(f"{what}: {told}")
+        wrong = (
+            "a video_id is empty" if names.null_count() else f"video {twice[0]!r} is there twice"
+        )
+        raise DataError(f"{what}: {wrong}")
     try:
         positions = ids.require(names)
     except DataError as err:

@@ -159,7 +159,7 @@ def _sums(x: Array) -> Array:
 
 
 def _normed(x_ND: Array) -> Array:
-    """Zero mean and unit variance a row."""
+    """Zero mean and unit variance per row."""
     dim = np.float32(x_ND.shape[1])
     centred = x_ND - _sums(x_ND) / dim
     variance_N = np.einsum("nd,nd->n", centred, centred) / dim

@@ -148,7 +148,7 @@ def _words_name(model: nn.Module) -> str:
 
 
 def _thaw_top(model: "PreTrainedModel", top_layers: int) -> None:
-    """Train the newest layers, and the norm that follows them."""
+    """Train the last layers, and the norm that follows them."""
     count = int(model.config.num_hidden_layers)
     stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
     if not stacks or top_layers > count:
