@@ -80,7 +80,7 @@ def test_pictures_pass_by_in_windows_and_words_come_together_at_the_end():
     made = make(shard, iter(found), [pictures, words], window_videos=2)
     assert pictures.encoder.batches == [2, 2, 1]
     (texts,) = words.got
-    assert texts[0][0] == "v0 said a red fox runs through the snow"
+    assert texts[0][0] == "v0. said a red fox runs through the snow"
     assert all(frames == sound == 0 for _, frames, sound in texts)  # they were let go
     assert made.frames["features"].height == 10
     assert made.frames["media"].height == 5
