@@ -44,7 +44,7 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
     plan, logger = plan_retrain(Environment(), force=force), get_run_logger()
     for candidate in plan.config.candidates:
         build_candidate(candidate, seed=plan.config.seed)
-    with alone(plan):
+    with alone(plan) as plan:
         finished, away = find_finished_after_replay(plan, force=force)
         if finished is not None:
             logger.info("version %s was made of this data with these settings", finished.version)

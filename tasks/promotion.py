@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from filelock import FileLock, Timeout
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -19,6 +18,7 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.locks import held
 from kinoloop.promotion.decision import Decision, Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.promotion.record import to_markdown
@@ -76,15 +76,9 @@ def one_promotion(environment: Environment, *, timeout_s: float = 21_600) -> Ite
     Raises:
         RegistryError: Another promotion runs for longer than `timeout_s`.
     """
-    environment.state_dir.mkdir(parents=True, exist_ok=True)
-    path = environment.state_dir / "promotion.lock"
-    try:
-        with FileLock(path, timeout=timeout_s):
-            yield
-    except Timeout as err:
-        raise RegistryError(
-            f"another promotion holds {path} for {timeout_s:g} s; wait for it to end"
-        ) from err
+    lock = environment.state_dir / "promotion.lock"
+    with held(lock, "promotion", wait_s=timeout_s, error=RegistryError):
+        yield
 
 
 @task(name="find challenger", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)

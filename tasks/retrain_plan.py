@@ -3,18 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from kinoloop import __version__
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
-from kinoloop.errors import KinoloopError
+from kinoloop.locks import held
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
@@ -88,23 +86,21 @@ def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:
 
 
 @contextmanager
-def alone(plan: RetrainPlan) -> Iterator[None]:
+def alone(plan: RetrainPlan) -> Iterator[RetrainPlan]:
     """Hold the retrain lock, and clear away what older runs left unfinished.
 
     What is still to be logged to MLflow stays.
 
+    Yields:
+        The plan on the data of now: others may have written while this one waited.
+
     Raises:
-        KinoloopError: Another retrain is running on this machine.
+        KinoloopError: Another retrain runs on this machine for longer than `lock_wait_s`.
     """
     root = plan.environment.state_dir / "retrain"
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / ".lock", timeout=0):
-            for left in root.glob("[!.]*"):
-                if left != plan.work_dir and not (left / SPOOL).exists():
-                    shutil.rmtree(left, ignore_errors=True)
-            yield
-    except Timeout as err:
-        raise KinoloopError(
-            f"another retrain holds {root / '.lock'}; wait for it to end, then try again"
-        ) from err
+    with held(root / ".lock", "retrain", wait_s=plan.config.lock_wait_s):
+        plan = replace(plan, dataset_version=dataset_version(plan.environment))
+        for left in root.glob("[!.]*"):
+            if left != plan.work_dir and not (left / SPOOL).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        yield plan

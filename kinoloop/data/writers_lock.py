@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from kinoloop import durable
@@ -21,6 +20,7 @@ from kinoloop.data.checksums import drop_torn, seal, unsealed
 from kinoloop.data.tables import Tables
 from kinoloop.data.undo import undo
 from kinoloop.errors import DataError
+from kinoloop.locks import held
 from kinoloop.schema import TABLES
 
 logger = logging.getLogger(__name__)
@@ -65,22 +65,11 @@ def exclusive(tables: Tables, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[
     Raises:
         DataError: Another writer holds the lock for longer than that.
     """
-    place = tables.workspace
-    durable.make_folder(place)
-    lock = FileLock(place / "lock", timeout=timeout_s)
-    try:
-        lock.acquire()
-    except Timeout as err:
-        raise DataError(
-            f"another ingest has been writing to {tables.root} for {timeout_s:.0f} s "
-            f"(lock {place / 'lock'}); run again when it has finished"
-        ) from err
-    try:
+    what = f"writer of {tables.root}"
+    with held(tables.workspace / "lock", what, wait_s=timeout_s, error=DataError):
         recover(tables)
         yield
         seal_all(tables)
-    finally:
-        lock.release()
 
 
 def recover(tables: Tables) -> str | None:

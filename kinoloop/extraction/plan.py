@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import filelock
-
 from kinoloop.data.tables import Tables
 from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.errors import DataError
@@ -22,6 +20,7 @@ from kinoloop.extraction.pending import find_pending
 from kinoloop.extraction.products import Product, make_products
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made, Shard, cut
+from kinoloop.locks import held
 from kinoloop.media.fetch import Fetcher
 from kinoloop.media.hashes import HashCache
 
@@ -98,7 +97,8 @@ def planned(
         ConfigError: A setting is wrong, or names a model that is nowhere.
     """
     started = time.monotonic()
-    with _alone(state_dir, config.lock_wait_s):
+    lock = state_dir / "extract.lock"
+    with held(lock, "extraction", wait_s=config.lock_wait_s, error=DataError):
         products = make_products(config)
         fetcher = Fetcher(config.access)
         hashes = HashCache(
@@ -128,31 +128,3 @@ def planned(
             "next run tries again",
             report.left_out,
         )
-
-
-@contextmanager
-def _alone(state_dir: Path, wait_s: float) -> Iterator[None]:
-    state_dir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(state_dir / "extract.lock", timeout=wait_s)  # dies with its owner
-    try:
-        if not _at_once(lock):
-            logger.warning("another extraction runs; waiting for it, at most %.0f s", wait_s)
-            lock.acquire()
-    except filelock.Timeout as err:
-        raise DataError(
-            f"another extraction holds {state_dir / 'extract.lock'} for more than "
-            f"{wait_s:.0f} s; wait until it has ended"
-        ) from err
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _at_once(lock: filelock.BaseFileLock) -> bool:
-    """Take a lock if nobody holds it."""
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        return False
-    return True

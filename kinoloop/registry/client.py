@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.locks import held
 from kinoloop.registry.connection import Connection
 from kinoloop.release.info import read_info, verify
 from kinoloop.release.parts import check_digest
@@ -226,19 +227,9 @@ class ModelRegistry:
         Raises:
             RegistryError: Somebody else holds it for longer than `timeout_s`.
         """
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(state_dir / "aliases.lock")
-        try:
-            lock.acquire(timeout=timeout_s)
-        except Timeout as err:
-            raise RegistryError(
-                f"another promotion or rollback holds {lock.lock_file} for {timeout_s:g} s; "
-                "wait for it to end"
-            ) from err
-        try:
+        lock, what = state_dir / "aliases.lock", "promotion or rollback"
+        with held(lock, what, wait_s=timeout_s, error=RegistryError):
             yield
-        finally:
-            lock.release()
 
     def _fetch(self, version: ModelVersion, target: Path, trust: Trust) -> None:
         with (

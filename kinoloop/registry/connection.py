@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from filelock import FileLock, Timeout
-
 from kinoloop.errors import RegistryError
+from kinoloop.locks import held
 from kinoloop.redaction import without_credentials
 from kinoloop.telemetry import switch_off
 
@@ -72,18 +71,10 @@ class Connection:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         if self.database is None:
             return MlflowClient(self.tracking_uri, self.tracking_uri)
-        self.database.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{self.database}.lock", timeout=LOCK_WAIT_S)
-        try:
-            with lock:  # making the client makes tables
-                client = MlflowClient(self.tracking_uri, self.tracking_uri)
-                client.search_registered_models(max_results=1)  # its store is made at first use
-        except Timeout as err:
-            raise RegistryError(
-                f"another process has been making the tables of {self.database} for "
-                f"{LOCK_WAIT_S:.0f} s (lock {lock.lock_file}); wait for it, or stop it, and try "
-                "again"
-            ) from err
+        lock, what = Path(f"{self.database}.lock"), f"process making the tables of {self.database}"
+        with held(lock, what, wait_s=LOCK_WAIT_S, error=RegistryError):  # the client makes tables
+            client = MlflowClient(self.tracking_uri, self.tracking_uri)
+            client.search_registered_models(max_results=1)  # its store is made at first use
         return client
 
     def ask(self) -> None:

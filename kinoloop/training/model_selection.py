@@ -73,6 +73,9 @@ class RetrainConfig(SplitConfig):
     extra_metrics: list[str] = Field(
         default_factory=list, description="Further accuracy metrics, such as those of a plug-in."
     )
+    lock_wait_s: float = Field(
+        21_600.0, ge=0, description="How long to wait for another retrain to end."
+    )
     candidates: list[dict[str, Any]] = Field(
         default_factory=lambda: [dict(candidate) for candidate in CANDIDATES],
         min_length=1,
@@ -93,8 +96,12 @@ class RetrainConfig(SplitConfig):
         return self
 
     def digest(self, *others: Config) -> str:
-        """Hex digest of these settings and others, for telling finished work from new work."""
-        settings = [config.model_dump(mode="json") for config in (self, *others)]
+        """Hex digest of these settings and others, for telling finished work from new work.
+
+        How long a run waits for another does not change what it makes.
+        """
+        mine = self.model_dump(mode="json", exclude={"lock_wait_s"})
+        settings = [mine, *(config.model_dump(mode="json") for config in others)]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,3 @@
-import logging
 import os
 import shutil
 
@@ -413,26 +412,6 @@ def test_two_extractions_do_not_run_at_once(world):
         pytest.raises(DataError, match=r"another extraction holds .*extract\.lock"),
     ):
         world.extract(lock_wait_s=0.1)
-
-
-def test_an_extraction_waits_for_another_that_ends(world, caplog):
-    world.put(a="jazz")
-    (world.root / "state").mkdir()
-    other = filelock.FileLock(world.root / "state" / "extract.lock", thread_local=False)
-    other.acquire()
-
-    class Ends(logging.Handler):
-        def emit(self, record):
-            if "another extraction runs; waiting for it" in record.getMessage():
-                other.release()
-
-    waits = Ends()
-    logging.getLogger("kinoloop.extraction.plan").addHandler(waits)
-    try:
-        assert world.extract().done == 1
-    finally:
-        logging.getLogger("kinoloop.extraction.plan").removeHandler(waits)
-    assert "another extraction runs; waiting for it" in caplog.text
 
 
 def test_two_encoders_of_one_modality_are_refused(world):

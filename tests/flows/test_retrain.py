@@ -1,10 +1,13 @@
 import contextlib
+import logging
 import socket
+import threading
 
 import polars as pl
 import pytest
 from mlflow import MlflowClient
 
+import tasks.training
 from flows.retrain import KEPT, retrain
 from kinoloop.errors import ConfigError, DataError, KinoloopError, RegistryError
 from tests.flows.conftest import SETTINGS, open_release
@@ -54,6 +57,36 @@ def test_finished_work_is_not_repeated(environment, registry):
     assert retrain(force=True)["outcome"] == "trained"
 
 
+def test_a_retrain_that_had_to_wait_takes_the_result_of_the_first(environment, registry, caplog):
+    holds, waits = threading.Event(), threading.Event()
+    real, done = tasks.training.write_bundle, []
+
+    def write_bundle(*given, **named):
+        holds.set()
+        assert waits.wait(60)
+        return real(*given, **named)
+
+    class Told(logging.Handler):
+        def emit(self, record):
+            waits.set()
+
+    told, logger = Told(), logging.getLogger("kinoloop.locks")
+    logger.addHandler(told)
+    first = threading.Thread(target=lambda: done.append(retrain()))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tasks.training, "write_bundle", write_bundle)
+            first.start()
+            assert holds.wait(60)
+            second = retrain()
+    finally:
+        first.join()
+        logger.removeHandler(told)
+    assert "another retrain runs; waiting for it" in caplog.text
+    assert (done[0]["outcome"], second["outcome"]) == ("trained", "nothing new")
+    assert second["version"] == done[0]["version"]
+
+
 def test_other_settings_or_other_data_are_new_work(environment, registry, settings):
     retrain()
     settings(
@@ -65,8 +98,6 @@ def test_other_settings_or_other_data_are_new_work(environment, registry, settin
 
 
 def test_a_killed_run_goes_on_where_it_stopped(environment, registry, monkeypatch):
-    import tasks.training
-
     fitted = []
 
     def fit_and_evaluate(candidate, data, **rest):
@@ -151,8 +182,6 @@ def _story(environment):
 def test_a_retrain_without_mlflow_trains_once_and_tells_it_once_when_it_is_back(
     environment, registry, monkeypatch, how
 ):
-    import tasks.training
-
     fitted, real = [], tasks.training.fit_and_evaluate
 
     def fit_and_evaluate(candidate, data, **rest):

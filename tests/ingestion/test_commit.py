@@ -108,7 +108,7 @@ def test_a_second_writer_waits_and_then_says_who_is_there(filled):
     other.start()
     held.wait(30)
     with (
-        pytest.raises(DataError, match="another ingest has been writing"),
+        pytest.raises(DataError, match=r"another writer of .*data holds"),
         writers_lock.exclusive(filled.tables, timeout_s=0.1),
     ):
         pass

@@ -209,7 +209,7 @@ def test_a_store_that_another_process_makes_for_ever_is_named(tmp_path, monkeypa
     monkeypatch.setattr("kinoloop.registry.connection.LOCK_WAIT_S", 0.1)
     with (
         FileLock(tmp_path / "fresh.db.lock"),
-        pytest.raises(RegistryError, match=r"has been making the tables of .*fresh\.db"),
+        pytest.raises(RegistryError, match=r"making the tables of .*fresh\.db"),
     ):
         _ = Connection(f"sqlite:///{tmp_path / 'fresh.db'}").client
 

@@ -39,6 +39,9 @@ def _outcome(name, ndcg, epochs=()):
 
 
 def test_one_retrain_at_a_time_and_what_was_left_is_cleared(plan):
+    settings = plan.environment.settings_file
+    settings.write_text(settings.read_text().replace("[retrain]", "[retrain]\nlock_wait_s = 0.1"))
+    plan = plan_retrain(plan.environment, force=False)
     left = plan.work_dir.with_name("older")
     left.mkdir(parents=True)
     plan.work_dir.mkdir()
@@ -47,7 +50,7 @@ def test_one_retrain_at_a_time_and_what_was_left_is_cleared(plan):
         assert plan.work_dir.exists()
     with (
         FileLock(plan.work_dir.with_name(".lock")),
-        pytest.raises(KinoloopError, match="another retrain holds"),
+        pytest.raises(KinoloopError, match=r"another retrain holds .*\.lock for more than 0\.1 s"),
         alone(plan),
     ):
         pass
@@ -56,6 +59,12 @@ def test_one_retrain_at_a_time_and_what_was_left_is_cleared(plan):
 def test_an_error_inside_is_not_taken_for_a_held_lock(plan):
     with pytest.raises(ValueError, match="mine"), alone(plan):
         raise ValueError("mine")
+
+
+def test_how_long_a_retrain_waits_makes_no_other_work_of_it(plan):
+    settings = plan.environment.settings_file
+    settings.write_text(settings.read_text().replace("[retrain]", "[retrain]\nlock_wait_s = 1"))
+    assert plan_retrain(plan.environment, force=False).key == plan.key
 
 
 @pytest.mark.parametrize("name", ["outcome.json", "model/state.safetensors", "per_user.parquet"])
