@@ -3,7 +3,7 @@
     python -m benchmarks.drift --worlds 200              # nothing changes: false alarms
     python -m benchmarks.drift --worlds 20 --strength .4 # 40% of the last week's events are drifted
 
-Each world is simulated anew (150 users, 120 videos, 35 days, item-kNN as the champion) and the
+Each world is newly simulated (150 users, 120 videos, 35 days, item-kNN as the champion) and the
 default tests run on it, as far as the world has their vectors.
 """
 

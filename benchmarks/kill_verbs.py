@@ -224,7 +224,7 @@ def _lost_events(lab: Lab) -> list[str]:
 
 
 def _extract_anew(lab: Lab) -> None:
-    """Now and then change a setting, so that everything is decoded and encoded anew."""
+    """Now and then change a setting, so that everything is decoded and encoded again."""
     side = int(lab.rng.integers(96, 224)) * 2
     text = SETTINGS + f"\n[extract.decode]\nframe_side = {side}\n"
     if lab.rng.uniform() < 0.3:

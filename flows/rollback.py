@@ -1,4 +1,4 @@
-"""Roll back: the release that served before serves again, without computing anything anew."""
+"""Roll back: the release that served before serves again, without computing anything."""
 
 from typing import TypedDict
 

@@ -125,7 +125,7 @@ def end_without(server: str | None) -> None:
     """Let this process end when a server has refused connections for `REFUSED_S`.
 
     A client that tries each of its last messages again and again would keep it for many minutes.
-    A server that is slow, or one that starts anew, refuses nothing for so long.
+    A server that is slow, or one that starts again, refuses nothing for so long.
 
     Args:
         server: Its URL; None: there is none.

@@ -212,7 +212,7 @@ class ChampionWatcher:
 
 
 class Fixed:
-    """One bundle, for ever: inside a built Bento.
+    """One bundle, forever: inside a built Bento.
 
     Args:
         bundle: Its directory.
@@ -240,7 +240,7 @@ def settle_memory() -> None:
 
     Everything that is imported and loaded by then is a million objects, and a round over them
     keeps requests waiting for a third of a second. Called after each swap it would keep every
-    release that has a cycle in it for ever.
+    release that has a cycle in it forever.
     """
     gc.collect()
     gc.freeze()

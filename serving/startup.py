@@ -101,7 +101,7 @@ def watch_champion(
         if theirs and theirs != key_id:
             logger.error(
                 "histories in version %s are under pseudonym key %s, the key here is %s: every "
-                "user starts anew. Set KINOLOOP_PSEUDONYM_KEY to the key of the data",
+                "user starts over. Set KINOLOOP_PSEUDONYM_KEY to the key of the data",
                 current.model_version,
                 theirs,
                 key_id,

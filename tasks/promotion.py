@@ -158,7 +158,7 @@ def record_decision(challenge: Challenge, decision: Decision) -> None:
     """Keep the record in MLflow (with the challenger's run) and as a Prefect artifact.
 
     It is written before an alias moves: killed in between, a decision stands there that was not
-    carried out (the version lacks the tag `promoted`) and the next promote decides anew; the other
+    carried out (the version lacks the tag `promoted`) and the next promote decides again; the other
     way round a champion would be in service for which nobody could say why.
     """
     page = to_markdown(decision)

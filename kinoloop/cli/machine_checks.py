@@ -54,7 +54,7 @@ def packages(_environment: Environment) -> Iterator[Finding]:
             continue
         if found != version:
             other.append(f"{name} {found}, locked {version}")
-    fix = "" if not (missing or other) else "`make env`, or `make clean env` anew"
+    fix = "" if not (missing or other) else "`make env`, or `make clean env`"
     if missing:
         yield Finding("Packages", State.BROKEN, f"missing: {_some(missing)}", fix)
     elif other:

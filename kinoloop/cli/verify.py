@@ -148,7 +148,7 @@ def _releases(environment: Environment) -> Iterator[Damaged]:
 def _state(environment: Environment) -> Iterator[Damaged]:
     """Databases and notes of the state folder, as far as they can tell."""
     folder = environment.state_dir
-    fix = "stop what uses it, then restore it from your backup, or move it away to begin anew"
+    fix = "stop what uses it, then restore it from your backup, or move it away to start over"
     for path in sorted({*folder.rglob("*.db"), *folder.rglob("*.sqlite")}):
         if path.parent.name == COUNTERS:
             continue

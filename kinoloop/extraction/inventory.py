@@ -33,7 +33,7 @@ ROW_VERSION = 3
 
 
 WORDS_VERSION = 2
-"""Raised whenever other words are read of the same files: only words are then encoded anew."""
+"""Raised whenever other words are read of the same files: only words are then encoded again."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 `tiny.en` is the packaged Whisper (`packaged_speech`), any other name a checkpoint of transformers
 (`hf_speech`). What is heard goes where subtitles go, and so its fingerprint is part of the hash of
-a video's words: another model transcribes anew, and no picture is encoded for it.
+a video's words: another model transcribes again, and no picture is encoded for it.
 """
 
 import logging

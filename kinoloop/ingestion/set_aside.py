@@ -114,7 +114,7 @@ def hold_back(arrivals: Arrivals, place: Path, config: IngestConfig) -> list[Set
 def remember(
     standing: Sequence[SetAside], found: Sequence[SetAside], place: Path, config: IngestConfig
 ) -> list[SetAside]:
-    """Write the record anew.
+    """Rewrite the record.
 
     Args:
         standing: What was held back.

@@ -1,7 +1,7 @@
 """From decoded frames to the pictures that encoders see: small, upright, square pixels, sRGB.
 
 The scaler goes from the decoder's YUV straight to small RGB; a full-size RGB picture never exists.
-Its context is kept from frame to frame: making one anew costs more than scaling.
+Its context is kept from frame to frame: making a new one costs more than scaling.
 """
 
 import io

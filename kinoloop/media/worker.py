@@ -83,7 +83,7 @@ def _grant_cpu(seconds: int) -> None:
 
 
 def _reset_peak() -> None:
-    """Start to measure anew (Linux; elsewhere the peak is that of the process)."""
+    """Start to measure again (Linux; elsewhere the peak is that of the process)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 

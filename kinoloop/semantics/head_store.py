@@ -1,4 +1,4 @@
-"""Heads between runs: learned anew only when the catalogue has a fifth more to learn from.
+"""Heads between runs: learned again only when the catalogue has a fifth more to learn from.
 
 They lie beside the tables, in `data/heads/`, so the dataset version covers them: JSON for names and
 figures, safetensors for weights. Titles, descriptions and subtitles are encoded once more without
@@ -145,7 +145,7 @@ def _write(folder: Path, key: str, heads: Heads, *, taught: int) -> None:
 def _read(folder: Path, key: str) -> tuple[Heads, int] | None:
     """Read the stored heads and how many videos taught them; None where this key has none.
 
-    Names and weights are two files: where they do not belong together, the heads are learned anew.
+    Names and weights are two files: where they do not belong together, the heads are learned again.
     """
     try:
         document = json.loads((folder / "heads.json").read_text(encoding="utf-8"))

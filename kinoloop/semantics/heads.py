@@ -22,7 +22,7 @@ HELD_OUT = 5
 """One in so many."""
 
 MAX_TRAINING = 5_000
-"""Videos that a head learns from at most: their words are encoded anew, without the answer."""
+"""Videos that a head learns from at most: their words are encoded again, without the answer."""
 
 Floats = NDArray[np.float32]
 

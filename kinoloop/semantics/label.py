@@ -2,7 +2,7 @@
 
 Nothing is decoded: labels come from vectors, words and thumbnails that extraction left. A video is
 labelled once for what it holds and how labels are made; a changed label file, encoder, head or
-model labels all of them anew, which costs a matrix product per batch.
+model labels all of them again, which costs a matrix product per batch.
 """
 
 import logging

@@ -37,7 +37,7 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def settings(tmp_path):
-    """Writes the settings file anew."""
+    """Rewrites the settings file."""
 
     def write(text):
         (tmp_path / "kinoloop.toml").write_text(text)

@@ -336,7 +336,7 @@ def test_the_old_release_is_let_go(watcher, registry, versions, taken):
 
 
 def test_a_release_with_a_cycle_is_let_go_too(watcher, registry, versions, taken):
-    """`gc.freeze` after each swap kept every release with a cycle for ever: 55 MB per promotion."""
+    """`gc.freeze` after each swap kept every release with a cycle forever: 55 MB per promotion."""
     for turn in range(2):  # what is there after the first swap may stay: once
         registry.set_alias("champion", versions[turn].version)
         watcher.poll()

@@ -29,5 +29,5 @@ class ConcatMatchConfig(RecommenderConfig):
     learning_rate: float = Field(3e-3, gt=0, description="Of AdamW.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     max_positions: int = Field(
-        100_000, ge=1, description="Positions per epoch, drawn anew each; bounds the time."
+        100_000, ge=1, description="Positions per epoch, drawn again each time; bounds the time."
     )
