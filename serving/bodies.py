@@ -34,7 +34,7 @@ async def read(scope: Scope, receive: Receive, *, most: int, within_s: float) ->
         within_s: How long the client may take.
 
     Raises:
-        Problem: It is no JSON (415), too large (413), or did not come in time (408).
+        Problem: It is not JSON (415), too large (413), or did not come in time (408).
         GoneError: The client left.
     """
     headers = dict(scope["headers"])

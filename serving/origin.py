@@ -2,7 +2,7 @@
 
 A page on another site can make its visitor's browser send requests to this machine. Two things give
 it away, and neither can be forged by a page: a request over DNS rebinding carries the name of the
-attacker as `Host`, and one that crosses sites carries its `Origin`. A client that is no browser
+attacker as `Host`, and one that crosses sites carries its `Origin`. A client that is not a browser
 sends no `Origin`. An address as `Host` is taken where the connection came in at that very address;
 no name can be rebound to look like that.
 """

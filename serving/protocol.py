@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Pass over an upgrade that nobody offers (RFC 9110, 7.8), without a line for each."""
 
     def send_400_response(self, msg: str) -> None:
-        """Say that it was no HTTP."""
+        """Say that it was not HTTP."""
         self._say(_written(_no_http(msg)), "no_http")
         self._linger()
 

@@ -120,7 +120,7 @@ def probe(
     with DecoderPool(config.decode, config.guard.model_copy(update=limits)) as pool:
         for found in probe_all(pool, list_files(paths)):
             line = json.dumps(found.to_dict(), ensure_ascii=False)
-            # a name that is no text in any encoding is written in escapes
+            # a name that is not text in any encoding is written in escapes
             typer.echo(line if _is_text(line) else json.dumps(found.to_dict()))
 
 

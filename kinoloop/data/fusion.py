@@ -10,7 +10,7 @@ so that f(a)·f(b) is the weighted sum of the cosines of what both have, and ‖
 what a has. A missing modality counts as average (0) and not as unlike. Similar videos, and whoever
 wants one matrix of content, use this. It learns nothing: the recommenders project, gate and mask
 the modalities themselves (`kinoloop/models/transformer/`), and `content_cosine` standardises each
-channel over the videos of a request instead, because it adds channels that are no vectors.
+channel over the videos of a request instead, because it adds channels that are not vectors.
 
 Source: centring, Mu & Viswanath, "All-but-the-Top", 2018.
 """

@@ -29,7 +29,7 @@ EXPECTED = (
     "ISO 8601 such as 2026-01-31T12:00:00Z, or an epoch in s, ms, µs or ns between 1980 and 2100"
 )
 LONG_AWAY = 6 * 10**10  # seconds, 1900 years: nothing beyond is an epoch in the unit that is told
-LONGEST = 64  # characters of one value; longer ones are no time
+LONGEST = 64  # characters of one value; longer ones are not times
 
 _STEPS: Final = (  # each applied once, in this order; together they make text canonical
     (r"^([0-9]{4})([0-9]{2})([0-9]{2})T", "${1}-${2}-${3}T"),
@@ -88,7 +88,7 @@ def read_times(column: pl.Series, *, unit: Unit | None = None) -> pl.Series | No
 
 
 def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
-    """Say what is wrong with a value that is no time, and show it where it can name nobody."""
+    """Say what is wrong with a value that is not a time, and show it where it can name nobody."""
     text = shown(value)
     number = _as_float(value)
     likely = None if number is None else _unit_of(number)
@@ -96,7 +96,7 @@ def why_unreadable(value: object, *, unit: Unit | None = None) -> str:
         return f"{text} is an epoch in {likely}, not in {unit} as it is said to be"
     if number is not None and unit is None:
         return f"{text} is a number whose unit nobody can know; expected {EXPECTED}"
-    return f"{text} is no time; expected {EXPECTED}"
+    return f"{text} is not a time; expected {EXPECTED}"
 
 
 def shown(value: object) -> str:

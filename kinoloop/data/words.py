@@ -2,7 +2,7 @@
 
 Chinese and Japanese have no spaces, so that two characters in a row are their words. The three
 patterns differ on purpose: a search also breaks Korean, whose words carry particles; TF-IDF keeps
-the terms that stored models were trained on; what describes a video is no number.
+the terms that stored models were trained on; what describes a video is not a number.
 """
 
 import re

@@ -154,7 +154,7 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     """One file of a checkpoint; None where it is not there.
 
     Raises:
-        ConfigError: It is no JSON object.
+        ConfigError: It is not a JSON object.
     """
     path = directory / name
     if not path.exists():

@@ -18,7 +18,7 @@ class Chunk:
 
     Attributes:
         frame: The rows; text for CSV and JSONL, typed for Parquet.
-        malformed: Line numbers, from 1, of lines in this stretch that are no rows.
+        malformed: Line numbers, from 1, of lines in this stretch that are not rows.
         why: What is wrong with each of these lines.
     """
 
@@ -33,7 +33,7 @@ class Chunk:
 
 
 class NotATableError(Exception):
-    """The content of a file is no table of rows.
+    """The content of a file is not a table of rows.
 
     Args:
         check: What it fails.

@@ -131,7 +131,7 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
 
 
 def _word(source: pl.Series) -> pl.Series:
-    """Text as it is; ids without the spaces around them, and one of nothing else is no id."""
+    """Text as it is; ids without the spaces around them, and one of nothing else is not an id."""
     text = source.cast(pl.String)
     if text.name not in IDS:
         return text
@@ -140,7 +140,7 @@ def _word(source: pl.Series) -> pl.Series:
 
 
 def _whole(source: pl.Series) -> pl.Series | None:
-    """Ids that became floats, as in a frame with gaps; None where one is no whole number."""
+    """Ids that became floats, as in a frame with gaps; None where one is not a whole number."""
     numbers = source.cast(pl.Float64).fill_nan(None)
     exact = numbers.cast(pl.Int64, strict=False)
     if not ((exact == numbers) & (numbers.abs() <= _EXACT)).all():
@@ -181,7 +181,7 @@ def _split(text: str) -> list[str] | None:
         if not isinstance(tags, list):
             return None
         found = [tag for tag in tags if tag is not None]
-        "".join(found).encode()  # half of a surrogate pair is no text
+        "".join(found).encode()  # half of a surrogate pair is not text
     except (ValueError, TypeError, RecursionError):
         return None
     return found

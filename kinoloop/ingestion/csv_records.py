@@ -2,9 +2,9 @@
 
 CSV readers believe every quote: one that is opened by mistake swallows the lines behind it, up to
 the next quote, into one cell, without an error. Here lines are held against records before any
-reader sees them. A line that is no record (a quote that is not closed, text behind a closing one,
-another number of cells than the header) is left out and reported by its number. A quote that stands
-inside of an unquoted cell is text, as all readers have it.
+reader sees them. A line that is not a record (a quote that is not closed, text behind a closing
+one, another number of cells than the header) is left out and reported by its number. A quote that
+stands inside of an unquoted cell is text, as all readers have it.
 
 Two stray quotes can make a record that is correct by the letter. Where the lines that it spans look
 like rows of this file, nobody can tell it from a text with line breaks, and no guess is made: the
@@ -197,7 +197,7 @@ class _Piece:
         return Records(data, count, spanned > 0, reasons), used
 
     def _not_alone(self) -> list[int]:
-        """Lines with quotes that are no record by themselves; keeps the others."""
+        """Lines with quotes that are not records by themselves; keeps the others."""
         if not len(self.quoted):
             return []
         offsets = pa.py_buffer(np.append(self.starts, len(self.block)).astype(np.int64))

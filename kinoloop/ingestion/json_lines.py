@@ -16,7 +16,7 @@ NO_OBJECT = "no JSON object"
 NO_TEXT = "half of a surrogate pair: no text"
 NO_ID = "an id that is neither text nor a number"
 IDS = ("user_id", "video_id", "event_id", "creator_id")
-_SURROGATE = b"\\ud"  # how an escaped one starts; bare ones are no UTF-8
+_SURROGATE = b"\\ud"  # how an escaped one starts; bare ones are not UTF-8
 
 
 class _TwiceError(Exception):
@@ -105,7 +105,7 @@ def _chunk(rows: list[dict[str, Any]], malformed: dict[int, str]) -> Chunk:
 
 
 def _parse(line: bytes, number: int) -> Any:  # noqa: ANN401 (whatever JSON holds)
-    """Parse what a line holds; None where it is no JSON."""
+    """Parse what a line holds; None where it is not JSON."""
     try:
         return json.loads(line, object_pairs_hook=_object)
     except _TwiceError as err:
@@ -122,7 +122,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _fault(row: dict[str, Any], line: bytes) -> str | None:
-    """Why an object is no row; None where it is one."""
+    """Why an object is not a row; None where it is one."""
     if _SURROGATE in line.lower():
         try:
             json.dumps(row, ensure_ascii=False).encode()

@@ -2,7 +2,7 @@
 
 A chunk has at most `CHUNK_ROWS` rows and about `CHUNK_BYTES` bytes, whatever the file's size.
 Parquet keeps its types; CSV and JSONL come as text, so that a value that does not fit its column is
-still there to be shown in the quarantine. Lines that are no rows at all (too many cells, a stray
+still there to be shown in the quarantine. Lines that are not rows at all (too many cells, a stray
 quote, broken JSON) are counted by line number, never by their text: it could hold a user id.
 """
 
@@ -66,7 +66,7 @@ def read_chunks(
         Chunks in file order.
 
     Raises:
-        BatchError: The file has no rows, or its content is no table of rows.
+        BatchError: The file has no rows, or its content is not a table of rows.
     """
     readers: dict[str | None, Callable[[IO[bytes], int, int], Iterator[Chunk]]] = {
         "parquet": _parquet_chunks,
@@ -125,7 +125,7 @@ def _parquet_chunks(file: IO[bytes], rows: int, max_bytes: int) -> Iterator[Chun
     names = column_names(parquet.schema_arrow.names)
     batches = parquet.iter_batches(batch_size=min(rows, BLOCK_ROWS))
     for table in _regrouped(batches, rows, max_bytes):
-        table.validate(full=True)  # text that is no UTF-8 would crash whoever touches it later
+        table.validate(full=True)  # text that is not UTF-8 would crash whoever touches it later
         yield Chunk(_frame(table.rename_columns(names)))
 
 

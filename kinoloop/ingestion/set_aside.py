@@ -2,8 +2,8 @@
 
 A file whose content is to blame is not read again until it changes (another digest), or the
 settings do. One that only waits, for its videos or for more rows, is looked at with every batch.
-Each is reported once: the record beside the data directory says which were. It is no table, since a
-file that was not ingested changes no dataset version.
+Each is reported once: the record beside the data directory says which were. It is not a table,
+since a file that was not ingested changes no dataset version.
 """
 
 import hashlib

@@ -200,7 +200,7 @@ def _quarantine(
 
 
 def quarantine_malformed(stage: Stage, chunk: Chunk, *, kind: str, counts: FileCounts) -> None:
-    """Lines that are no rows go to the quarantine by their number; their text might name a user."""
+    """Quarantine lines that are not rows by their number; their text might name a user."""
     rows = pl.DataFrame(
         {
             "key": [None] * len(chunk.malformed),

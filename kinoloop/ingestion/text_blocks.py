@@ -22,7 +22,7 @@ _MARKS = (  # the longer first: that of UTF-16 LE begins that of UTF-32 LE
 
 
 class EncodingError(Exception):
-    """Bytes that are no text in the file's encoding; says where and what they look like."""
+    """Bytes that are not text in the file's encoding; says where and what they look like."""
 
 
 class LineTooLongError(Exception):
@@ -40,7 +40,7 @@ def line_blocks(file: IO[bytes]) -> Iterator[bytes]:
         (old files that only have carriage returns are given newlines), but for the last one.
 
     Raises:
-        EncodingError: The bytes are no text in the encoding that the file claims.
+        EncodingError: The bytes are not text in the encoding that the file claims.
         LineTooLongError: A line is longer than 8 MiB.
     """
     lines = 0

@@ -62,7 +62,7 @@ class Model:
             Self, fitted.
 
         Raises:
-            ConfigError: It is no dataset.
+            ConfigError: It is not a dataset.
             DataError: A history names a video that the catalogue does not have.
         """
         expect(train, Dataset, "fit learns from what `Dataset.from_frames` makes")
@@ -121,7 +121,7 @@ class Model:
         Raises:
             NotFittedError: Neither `fit` nor `load` came first.
             DataError: A user or a video is unknown.
-            ConfigError: `k` is no number from 1 up, or `where` does not fit the videos.
+            ConfigError: `k` is not a number from 1 up, or `where` does not fit the videos.
         """
         asked = Asked.of(users, self._known, self.recommender.catalogue.ids)
         allowed = self._allowed(exclude, where)

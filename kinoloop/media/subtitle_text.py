@@ -30,7 +30,7 @@ def decode_text(raw: bytes) -> str:
     """Decode a text file in an encoding that nobody told.
 
     Raises:
-        MediaError: It is no text in any known encoding (`not_text`).
+        MediaError: It is not text in any known encoding (`not_text`).
     """
     for mark, encoding in _MARKS.items():
         if raw.startswith(mark):

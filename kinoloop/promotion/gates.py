@@ -183,7 +183,7 @@ def latency_gates(latency: Latency, config: PromoteConfig) -> list[Gate]:
 
 
 def latency_warnings(latency: Latency, config: PromoteConfig) -> list[str]:
-    """Warn of the absolute limit where it is no gate; return nothing below it."""
+    """Warn of the absolute limit where it is not a gate; return nothing below it."""
     slow_ms = latency.challenger.p95_ms
     if config.latency_limit_is_a_gate or slow_ms <= config.max_latency_ms:
         return []

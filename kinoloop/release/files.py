@@ -23,7 +23,7 @@ def digests(directory: Path) -> dict[str, str]:
     `bundle.json` and its signature are left out: one holds the digests, the other signs them.
 
     Raises:
-        BundleError: Something is there that is no part of a bundle, or cannot be read.
+        BundleError: Something is there that is not a part of a bundle, or cannot be read.
     """
     found = {}
     for name, path in files_of(directory).items():

@@ -157,7 +157,7 @@ def check_files(directory: Path, info: BundleInfo) -> None:
     """Compare every file with its digest.
 
     Raises:
-        BundleError: A file is missing, changed, or was added, or is no part of a bundle at all.
+        BundleError: A file is missing, changed, or was added, or is not a part of a bundle at all.
     """
     check_names(directory, info.files)
     found = digests(directory)

@@ -28,8 +28,8 @@ def files_of(directory: Path) -> dict[str, Path]:
     """Every file of a bundle by POSIX path, sorted.
 
     Raises:
-        BundleError: Something is there that is no part of a bundle: a link, code, or anything else
-            that is not on the list.
+        BundleError: Something is there that does not belong in a bundle: a link, code, or else
+            anything that is not on the list.
     """
     found: dict[str, Path] = {}
     for folder, folders, names in os.walk(directory, followlinks=False):

@@ -113,7 +113,7 @@ def test_what_is_wrong_is_said_with_the_value_unless_it_may_name_somebody():
     assert why_unreadable("20250202").startswith(
         "'20250202' is a number whose unit nobody can know"
     )
-    assert why_unreadable("anna@example.org").startswith("a text of 16 characters is no time")
+    assert why_unreadable("anna@example.org").startswith("a text of 16 characters is not a time")
 
 
 def test_numbers_of_any_type_that_holds_them_exactly_are_read():

@@ -1,7 +1,7 @@
 """The examples of docs/library.md, run in order as they stand there.
 
 A block of `text` after a block of Python is what it prints, to the letter. Blocks of `console` were
-printed on MovieLens-100k, which is no part of the project: a made folder of that name stands in.
+printed on MovieLens-100k, which is not a part of the project: a made folder of that name stands in.
 """
 
 import contextlib

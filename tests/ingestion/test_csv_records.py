@@ -193,14 +193,14 @@ def calls(content, columns):
 @pytest.mark.parametrize("line", ['u","v","2025-01-01T00:00:01Z","view\n', 'u","a\n'])
 def test_quotes_lost_at_both_ends_of_every_line_cost_work_by_the_number_of_lines(line, end):
     columns = line.count(",") + 1
-    calls(line + end, columns)  # what libraries do once is no part of the count
+    calls(line + end, columns)  # what libraries do once is not a part of the count
     few, many = (calls(line * lines + end, columns) for lines in (100, 400))
     assert many < 4.5 * few
 
 
 def test_a_long_line_that_ends_many_open_quotes_is_looked_at_once():
     cells, lines = 2000, 'u","a\n' * 100
-    calls(lines, 2)  # what libraries do once is no part of the count
+    calls(lines, 2)  # what libraries do once is not a part of the count
     short, long = (calls(f'{lines}u"{",a" * n}\n', 2) for n in (2, cells))
     assert long - short < 50 * cells
 

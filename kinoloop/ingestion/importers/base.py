@@ -102,11 +102,11 @@ def whole_rows(
 
     Args:
         path: The file.
-        hint: What to do about a line that is no row.
+        hint: What to do about a line that is not a row.
 
     Raises:
-        DataError: A line is no row; names its number.
-        BatchError: The file is no table, or not in the encoding that it claims.
+        DataError: A line is not a row; names its number.
+        BatchError: The file is not a table, or not in the encoding that it claims.
     """
     for chunk in read_chunks(fsspec.filesystem("file"), str(path), rows=CHUNK_ROWS):
         if chunk.malformed:
@@ -172,7 +172,7 @@ def delimited(
 
 
 def as_time(column: pl.Series, unit: Unit | None) -> pl.Series:
-    """Epoch numbers as times; where a value is no time, ISO text beside the value as it was.
+    """Epoch numbers as times; where a value is not a time, ISO text beside the value as it was.
 
     Args:
         column: Numbers, or text that should be numbers.
@@ -197,7 +197,7 @@ def as_time(column: pl.Series, unit: Unit | None) -> pl.Series:
 
 
 def as_number(column: pl.Series, *, divisor: float = 1.0) -> pl.Series:
-    """Text as numbers, divided; where one is no number, text beside the value as it was."""
+    """Text as numbers, divided; where one is not a number, text beside the value as it was."""
     numbers = column.cast(pl.Float64, strict=False) / divisor
     if numbers.null_count() == column.null_count():
         return numbers.alias(column.name)
