@@ -99,7 +99,7 @@ class FeedbackWriter:
                 logger.exception("a feedback request could not be checked")
                 _settle(requests[0], error)
                 return
-            for request in requests:  # what is wrong with one is no matter of the others
+            for request in requests:  # a fault of one does not concern the others
                 self._handle([request])
         else:
             _give_out(requests, checked)

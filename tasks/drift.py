@@ -70,7 +70,7 @@ def fetch_champion(environment: Environment) -> FetchedChampion | None:
     try:
         bundle = registry.download(champion, environment.releases, trust=trust)
     except BundleError as err:
-        logger.warning("drift is looked for without the champion: %s", err)
+        logger.warning("looking for drift without the champion: %s", err)
         return None
     return FetchedChampion(champion.version, bundle)
 

@@ -70,7 +70,7 @@ def retrain(
 
 
 def promote(
-    force: bool = typer.Option(False, "--force", help="Weigh again where nothing changed."),
+    force: bool = typer.Option(False, "--force", help="Decide again even where nothing changed."),
 ) -> None:
     """Weigh the challenger against the champion and promote it if it passes the gates."""
     from kinoloop.cli.backends import connect

@@ -28,7 +28,7 @@ EARLIEST, LATEST = 315_532_800, 4_102_444_800  # 1980 and 2100 in seconds: epoch
 EXPECTED = (
     "ISO 8601 such as 2026-01-31T12:00:00Z, or an epoch in s, ms, µs or ns between 1980 and 2100"
 )
-LONG_AWAY = 6 * 10**10  # seconds, 1900 years: nothing beyond is an epoch in the unit that is told
+LONG_AWAY = 6 * 10**10  # seconds, 1900 years: nothing beyond is an epoch in the unit that is given
 LONGEST = 64  # characters of one value; longer ones are not times
 
 _STEPS: Final = (  # each applied once, in this order; together they make text canonical

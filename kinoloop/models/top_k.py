@@ -50,7 +50,7 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     groups = scores.shape[1] // GROUP
     if groups <= 8 * k:
         return _sorted(scores, k)
-    end = groups * GROUP  # a group is every so-manieth column: its maximum is one of whole vectors
+    end = groups * GROUP  # every `groups`-th column is a group: its maximum is one of whole vectors
     highest = scores[:, :end].reshape(len(scores), GROUP, groups).max(axis=1)
     picked = np.sort(np.argpartition(highest, -k, axis=1)[:, -k:], axis=1)
     inside = (np.arange(0, end, groups)[:, None] + picked[:, None]).reshape(len(scores), -1)
