@@ -1,5 +1,6 @@
 """Frames of other libraries as Polars frames, without importing those libraries."""
 
+from contextlib import suppress
 from typing import Any
 
 import polars as pl
@@ -24,7 +25,8 @@ def to_polars(frame: Any, *, what: str) -> pl.DataFrame:  # noqa: ANN401 (any fr
     if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
         return _from_pandas(frame, what)
     if hasattr(frame, "__arrow_c_stream__"):
-        return pl.DataFrame(frame)
+        with suppress(pl.exceptions.SchemaError):  # one column: an Arrow array, a pandas series
+            return pl.DataFrame(frame)
     raise DataError(
         f"{what}: got {type(frame).__module__}.{type(frame).__qualname__}, expected a frame of "
         "Polars, pandas or Arrow"

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import kinoloop as kl
@@ -116,7 +117,10 @@ def test_a_pandas_column_of_mixed_types_is_named_with_its_first_odd_value():
         kl.Dataset.from_frames(mixed, VIDEOS)
 
 
-@pytest.mark.parametrize("thing", [[1, 2], {"user_id": []}, None, "events.csv", pd.Series([1])])
+@pytest.mark.parametrize(
+    "thing",
+    [[1, 2], {"user_id": []}, None, "events.csv", pd.Series([1]), pa.chunked_array([[1]])],
+)
 def test_what_is_no_frame_is_refused(thing):
     with pytest.raises(kl.DataError, match="events: "):
         kl.Dataset.from_frames(thing, VIDEOS)
