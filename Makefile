@@ -34,10 +34,8 @@ check: env ## Format, lint, types and import contracts
 docs: env ## Build the documentation into build/site; a warning is an error
 	@PYTHONWARNINGS=ignore NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
-bench: env ## Run the benchmarks in benchmarks/ and print their figures
-	@for file in benchmarks/*.py; do \
-		name=$$(basename $$file .py); [ $$name = __init__ ] && continue; \
-		echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+bench: env ## Run the benchmarks in benchmarks/ that need no data (hours), say what others need
+	@$(BIN)/python -m benchmarks
 
 lock: env ## Write requirements.lock and its hashes from the environment
 	@$(BIN)/python tools/lock.py

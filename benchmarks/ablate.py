@@ -6,6 +6,8 @@ Leave-one-out on the first users: fitted on all but the last two videos of inter
 second last one of at most 5,000 rows, which is what defaults may be chosen by; the last ones are
 not looked at. No early stopping. `no time gap` tells the recommender that all happened at once;
 `document mask` packs the same rows and hides other rows by a mask, to say what the blocks save.
+
+Needs: a directory with the Delta tables of an ingest (DATA_DIR)
 """
 
 import argparse

@@ -9,6 +9,8 @@ catalogue before the new videos came. Videos of the history are excluded. Every 
 (`new_video_places`) is one served recommender; title TF-IDF kNN stands beside it. `--phase
 tune` chooses on other users' targets: every last event is cut off first, the held-out videos are
 taken out altogether, and other ones are drawn among the rest.
+
+Needs: a directory with the Delta tables of an ingest (DATA_DIR)
 """
 
 import argparse

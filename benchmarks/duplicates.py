@@ -7,6 +7,8 @@
 (VP8, half the size in MPEG-4, the last 70 %, black bars) and looks for pairs among all of them.
 The truth is known: variants of one clip are the same, and what `--same` names is. Two runs are
 shown: the files as they are, and with their variants.
+
+By itself: many 5000 20000
 """
 
 import argparse

@@ -4,6 +4,8 @@
 
 Run it where `make demo` has run: it reads that data, that key and the champion (or else the
 challenger). Slates of six to each user from what is on record, at the end of the sample's days.
+
+Needs: what `make demo` leaves in this folder
 """
 
 import argparse

@@ -13,6 +13,8 @@ that the test window is looked at once). Times are UTC+8, as in the log.
 
 Differences come with 95 % intervals of a paired bootstrap over users. Only the basic video columns
 are read: the statistics columns contain the future.
+
+Needs: the folder of KuaiRand (PATH)
 """
 
 import argparse

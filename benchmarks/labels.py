@@ -10,6 +10,8 @@ never category or tags: these name the topic. Zero-shot answers with the shipped
 several fit one topic of the sample (`FITS`, written from the names alone); heads learn the sample's
 categories and topics. A style of the sample is held against the shipped label that says the same
 (`SAYS`), on which Z_MANY and RIVAL are chosen.
+
+By itself: titles
 """
 
 import argparse

@@ -8,6 +8,8 @@ measured on the test part, seen videos excluded. Leave-one-out is for comparing 
 temporal split is the honest one. Prints a table with the metrics, the seconds of the two fits and
 of the evaluation, and the peak memory of the candidate's process; `--curve` prints the metrics per
 epoch as well. `--limit` takes the first N test rows, for a quick look.
+
+Needs: a directory with the Delta tables of an ingest (DATA_DIR)
 """
 
 import argparse

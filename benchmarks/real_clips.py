@@ -6,6 +6,8 @@ PATH holds `manifest.csv` (`file`, `subject`, `subtitle_file`) and the clips in 
 subjects become titles. Nobody has watched these clips, and a release needs events, so 60 made
 viewers watch at random: what `/recommend` says here means nothing, `/similar` and `/search` rest
 on the clips alone. Prints what became of each file, and the answers of the real service.
+
+Needs: a folder with manifest.csv and media/ (PATH)
 """
 
 import argparse

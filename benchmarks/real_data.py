@@ -7,6 +7,8 @@ Prints a table: verb, exit status, wall seconds, CPU seconds and peak memory of 
 (sum of resident sets, sampled every 50 ms). What each verb printed goes to `log-VERB.txt` beside
 the data. Everything lives in a temporary directory unless `--keep` names one, which a service can
 then be started on.
+
+Needs: the folder of a public data set (PATH)
 """
 
 import argparse

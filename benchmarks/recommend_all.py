@@ -6,6 +6,8 @@ Fits the sequence recommender for one epoch (what it learned does not matter her
 every history, takes the videos of the history out and keeps the ten best; against one product of
 (users × dim) and (videos × dim) in the same chunks and the top-k of numpy, and then against the
 same product with our own top-k. CPU seconds, one thread; the best of five runs of each, in turns.
+
+Needs: a directory with the Delta tables of an ingest (DATA_DIR)
 """
 
 import argparse

@@ -12,6 +12,8 @@ Three columns:
     fused          search as the service does it: meaning, words, labels
 
 Clips that a query does not reach share the mean of the ranks that are left.
+
+Needs: a folder with manifest.csv and media/ (FOLDER)
 """
 
 import argparse

@@ -6,6 +6,8 @@
 Same rows, width, depth, heads, length and rows per step; one thread each; CPU seconds of each one's
 fastest epoch, one after the other on the same machine. A position is an event with a next one:
 padding does not count. Ours is measured with ids only, as SASRec is, and with all modalities.
+
+Needs: DATA_DIR, and an environment with RecTools (benchmarks/peers/make_env.sh)
 """
 
 import argparse

@@ -6,6 +6,8 @@
 Leave-one-out: all learn from everything but the last video of each user, for the same number of
 epochs, and rank all videos that the user has not met. Ours is fitted with all modalities and with
 ids only. FOLDER keeps what RecTools answered; a second run without `--peer` reads it again.
+
+Needs: DATA_DIR, and an environment with RecTools (benchmarks/peers/make_env.sh)
 """
 
 import argparse
