@@ -25,7 +25,8 @@ from kinoloop.release.signature import TRUSTED_FILE, load_trust, signed_by
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(kinoloop.__file__).resolve().parent.parent
-STAGED = ("kinoloop", "serving", "kinoloop.toml", "bentofile.yaml")
+STAGED = ("kinoloop", "serving", "kinoloop.toml")
+RECIPE = SOURCE / "serving" / "bentofile.yaml"
 
 
 @task(name="build Bento", cache_policy=NO_CACHE)
@@ -66,6 +67,7 @@ def _stage(folder: Path, bundle: Path) -> None:
             shutil.copytree(source, folder / name, ignore=ignored)
         elif source.exists():
             shutil.copy(source, folder / name)
+    shutil.copy(RECIPE, folder)
     shutil.copytree(bundle, folder / "bundle")
     (folder / TRUSTED_FILE).write_text(f"{signed_by(bundle)}\n", encoding="ascii")
 

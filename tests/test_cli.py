@@ -10,7 +10,10 @@ import pytest
 from kinoloop.cli import main
 from kinoloop.errors import DataError
 
-HEAVY = ("torch", "prefect", "mlflow", "bentoml", "transformers", "great_expectations", "av")
+HEAVY = (
+    *("torch", "prefect", "mlflow", "bentoml", "transformers", "great_expectations", "av"),
+    *("httpx", "numpy", "polars", "psutil", "pydantic"),
+)
 ASK_FOR_HELP = f"""
 import sys
 sys.argv = ["kinoloop", "--help"]

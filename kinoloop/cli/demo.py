@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from kinoloop.cli import stack
@@ -25,20 +24,11 @@ BATCHES = SAMPLE / "batches"
 CHATTER = ("Finished in state Completed", "View at ")  # of Prefect, a line for each task
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command("demo")(demo)
+def show_the_loop(*, once: bool) -> None:
+    """Run the loop on the sample, serve the winner and show its slates.
 
-
-def demo(
-    once: bool = typer.Option(
-        False, "--once", envvar="ONCE", help="Stop everything after the slates are shown."
-    ),
-) -> None:
-    """Run the whole loop on the sample dataset and show recommendations.
-
-    Pulls the sample, ingests its history, lets a new batch arrive, runs the loop on it (ingest,
-    extract, drift, retrain, promote), starts the service and asks it for slates.
+    Args:
+        once: Whether to stop everything after that.
     """
     _log_progress()
     environment = Environment()

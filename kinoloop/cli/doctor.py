@@ -9,8 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kinoloop.environment import Environment
-
 if TYPE_CHECKING:
     from kinoloop.cli.finding import Finding
 
@@ -28,6 +26,7 @@ def doctor() -> None:
     """Check the machine: versions, codecs, room, ports, keys, remotes. Status 1 if broken."""
     from kinoloop.cli.checks import CHECKS
     from kinoloop.cli.finding import State
+    from kinoloop.environment import Environment
 
     environment = Environment()
     console = Console()

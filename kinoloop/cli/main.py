@@ -16,15 +16,14 @@ from rich.markup import escape
 from kinoloop import __version__
 from kinoloop.cli import (
     data,
-    demo,
     doctor,
     drift,
     evaluate,
+    everything,
     media,
     models,
     sample,
     serve,
-    stack,
     tune,
     verify,
 )
@@ -61,7 +60,7 @@ def options(
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request of Prefect's client
 
 
-VERBS = (data, demo, doctor, drift, evaluate, media, models, sample, serve, stack, tune, verify)
+VERBS = (data, doctor, drift, evaluate, everything, media, models, sample, serve, tune, verify)
 for verbs in VERBS:
     verbs.register(app)
 

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 
-import typer
 from rich.console import Console
 
 from kinoloop.cli.access import (
@@ -35,16 +36,8 @@ from kinoloop.redaction import without_credentials
 SERVICE = "serving.service:Kinoloop"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command("up")(up)
-
-
-def up() -> None:
-    """Start Prefect server and worker, MLflow and the service; Ctrl-C stops them all.
-
-    Deploys every flow of prefect.yaml, so that schedules run from then on.
-    """
+def run_all() -> None:
+    """Start the servers, deploy every flow of prefect.yaml and hold until Ctrl-C."""
     environment = Environment()
     console = Console()
     with Servers(environment.state_dir / LOGS) as servers:
@@ -254,16 +247,21 @@ def service(environment: Environment, *, ready: bool = False) -> Server:
 
 
 def deploy(environment: Environment) -> None:
-    """Make the work pool and deploy every flow of prefect.yaml.
+    """Make the work pool and deploy every flow of prefect.yaml, of this folder or as installed.
 
     Raises:
         ConfigError: Prefect refused; the message ends with what it said.
     """
     for arguments in (
         ("work-pool", "create", POOL, "--type", "process", "--overwrite"),
-        ("--no-prompt", "deploy", "--all"),
+        ("--no-prompt", "deploy", "--all", "--prefect-file", str(_deployments())),
     ):
         _prefect(*arguments, environment=environment)
+
+
+def _deployments() -> Path:
+    here = Path("prefect.yaml")
+    return here if here.exists() else Path(str(files("flows") / "prefect.yaml"))
 
 
 def _prefect(*arguments: str, environment: Environment) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from kinoloop.environment import Environment
+if TYPE_CHECKING:
+    from kinoloop.environment import Environment
 
 COUNTERS = "prometheus_multiproc_dir"
 """The metrics of the service's processes lie there, in files that only look like databases."""
@@ -44,6 +46,8 @@ def register(app: typer.Typer) -> None:
 
 def verify() -> None:
     """Read tables, releases and state in full and compare checksums. Status 1 where one differs."""
+    from kinoloop.environment import Environment
+
     environment, console = Environment(), Console(highlight=False, soft_wrap=True)
     found: list[Damaged] = []
     with console.status("Reading …"):
@@ -71,7 +75,7 @@ def verify() -> None:
         raise typer.Exit(1)
 
 
-def _tables(environment: Environment) -> Iterator[Damaged]:
+def _tables(environment: "Environment") -> Iterator[Damaged]:
     """Every file of every table; thumbnails are in the table `media`."""
     from kinoloop.data.checksums import find_damage
     from kinoloop.data.tables import Tables
@@ -85,7 +89,7 @@ def _tables(environment: Environment) -> Iterator[Damaged]:
             )
 
 
-def _without_checksums(environment: Environment) -> int:
+def _without_checksums(environment: "Environment") -> int:
     from kinoloop.data.checksums import unsealed
     from kinoloop.data.tables import Tables
     from kinoloop.errors import DataError
@@ -97,7 +101,7 @@ def _without_checksums(environment: Environment) -> int:
         return 0  # `_tables` reports the damaged record
 
 
-def _key(environment: Environment) -> Iterator[Damaged]:
+def _key(environment: "Environment") -> Iterator[Damaged]:
     """Check that the pseudonym key is that of the tables."""
     from kinoloop.data.key import FILE, check_key
     from kinoloop.data.tables import Tables
@@ -120,7 +124,7 @@ def _key(environment: Environment) -> Iterator[Damaged]:
         yield Damaged(key, str(err), lost, fix)
 
 
-def _releases(environment: Environment) -> Iterator[Damaged]:
+def _releases(environment: "Environment") -> Iterator[Damaged]:
     """Every release in the local cache, by its signature and its own digests."""
     from kinoloop.errors import BundleError, ConfigError
     from kinoloop.release.info import check_files, read_info
@@ -145,7 +149,7 @@ def _releases(environment: Environment) -> Iterator[Damaged]:
             yield Damaged(bundle, str(err), "this copy of a release", fix)
 
 
-def _state(environment: Environment) -> Iterator[Damaged]:
+def _state(environment: "Environment") -> Iterator[Damaged]:
     """Databases and notes of the state folder, as far as they can tell."""
     folder = environment.state_dir
     fix = "stop what uses it, then restore it from your backup, or move it away to start over"
@@ -180,7 +184,7 @@ def _kept_in(path: Path) -> str:
     }.get(path.name, "what it kept")
 
 
-def _restored(environment: Environment, path: Path) -> str:
+def _restored(environment: "Environment", path: Path) -> str:
     """How a file of the data directory comes back."""
     data = environment.data_dir.resolve()
     if not data.with_name(f"{data.name}.dvc").exists():

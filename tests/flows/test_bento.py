@@ -35,10 +35,12 @@ def test_a_damaged_champion_is_not_built(environment, registry):
         bento()
 
 
-def test_a_refusal_of_bentoml_is_said(environment, monkeypatch):
+def test_a_refusal_of_bentoml_is_said(environment, monkeypatch, tmp_path):
     import tasks.bento
 
-    monkeypatch.setattr(tasks.bento, "STAGED", ("kinoloop",))
+    recipe = tmp_path / "bentofile.yaml"
+    recipe.write_text('service: "serving.no_such_module:Kinoloop"\nname: kinoloop\n')
+    monkeypatch.setattr(tasks.bento, "RECIPE", recipe)
     retrain()
     promote()
     with pytest.raises(BundleError, match=r"`bentoml build` of version v1-[0-9a-f]{12} failed: "):

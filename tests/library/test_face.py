@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kinoloop as kl
+from tests.library.toy import small_movielens
 
 PACKAGE = Path(kl.__file__).parent
 PLATFORM = ("prefect", "mlflow", "bentoml", "great_expectations", "dvc", "optuna", "fastapi")
@@ -48,16 +49,7 @@ def test_importing_loads_nothing_but_the_standard_library(tmp_path):
 
 
 def test_the_fifteen_lines_work_without_platform_torch_and_pandas(tmp_path):
-    folder = tmp_path / "data" / "ml-100k"
-    folder.mkdir(parents=True)
-    ratings = [
-        f"{user}\t{video}\t{3 + video % 3}\t{900_000_000 + 86_400 * video + user}"
-        for user in range(1, 9)
-        for video in range(1, 9)
-        if user != video
-    ]
-    (folder / "u.data").write_text("\n".join(ratings))
-    (folder / "u.item").write_text("\n".join(f"{v}|Film {v}|||" for v in range(1, 9)))
+    small_movielens(tmp_path / "data" / "ml-100k")
     run = _python(FIFTEEN_LINES.format(names=(*PLATFORM, *HEAVY, *NOT_CORE)), tmp_path)
     assert run.returncode == 0, run.stderr
     assert "ndcg@10" in run.stdout

@@ -1,6 +1,7 @@
 """A small world that is made by code: two tastes, thirty people, twelve videos, forty days."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -33,3 +34,16 @@ def events() -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(rows)
+
+
+def small_movielens(folder: Path) -> None:
+    """Write MovieLens-100k as it is laid out, of eight users and eight films."""
+    folder.mkdir(parents=True)
+    ratings = [
+        f"{user}\t{video}\t{3 + video % 3}\t{900_000_000 + 86_400 * video + user}"
+        for user in range(1, 9)
+        for video in range(1, 9)
+        if user != video
+    ]
+    (folder / "u.data").write_text("\n".join(ratings))
+    (folder / "u.item").write_text("\n".join(f"{v}|Film {v}|||" for v in range(1, 9)))
