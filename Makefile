@@ -49,7 +49,7 @@ clean: ## Remove the environment (data, landing zone and state stay)
 $(VENV)/.installed: requirements.lock requirements-cuda.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 found; install it, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Making the environment in $(VENV): some 360 packages, a few minutes, once."
+	@echo "Making the environment in $(VENV): some 370 packages, a few minutes, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
 	@if $(BIN)/python -c 'import importlib.metadata as m; raise SystemExit("+cpu" in m.version("torch"))'; then \
