@@ -1,31 +1,12 @@
 """Drift: does today still look like what the champion was trained on? If not, retrain."""
 
-from typing import TypedDict
-
 from prefect import flow
 
 from kinoloop.drift.report import judged, lacking, verdict
 from kinoloop.environment import Environment
 from tasks.drift import fetch_champion, look_for_drift, trigger_retrain, write_report
 from tasks.failures import explain_failure
-
-
-class DriftSummary(TypedDict):
-    """What was found.
-
-    Attributes:
-        fired: Whether drift is called.
-        verdict: One sentence; where there was too little data, which.
-        tests: The outcome of each test by name.
-        lacking: Of the tests without enough data, what they lack.
-        report: Its path.
-    """
-
-    fired: bool
-    verdict: str
-    tests: dict[str, str]
-    lacking: dict[str, str]
-    report: str
+from tasks.results import DriftSummary
 
 
 @flow(name="drift", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -50,10 +31,10 @@ def drift(*, trigger: bool = True) -> DriftSummary:
         action = "The loop that asked for this report retrains next."
     report = write_report(environment, found, action)
     tests: dict[str, str] = {result.name: result.outcome for result in found.drift.results}
-    return {
-        "fired": found.drift.fired,
-        "verdict": verdict(found.drift),
-        "tests": tests,
-        "lacking": lacking(found.drift),
-        "report": report,
-    }
+    return DriftSummary(
+        fired=found.drift.fired,
+        verdict=verdict(found.drift),
+        tests=tests,
+        lacking=lacking(found.drift),
+        report=report,
+    )

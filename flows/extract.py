@@ -8,11 +8,13 @@ from prefect import flow
 from kinoloop.data.tables import Tables
 from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
+from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made
 from tasks.content import find_duplicates, label_videos
 from tasks.due import extraction_input, note_extraction
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
+from tasks.results import ExtractSummary
 from tasks.sharding import a_shard_takes, make_shard, plan_extraction, ray_runner
 from tasks.versioning import dataset_version, is_versioned, version_data
 
@@ -23,32 +25,31 @@ from tasks.versioning import dataset_version, is_versioned, version_data
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
-def extract(*, retry: bool = False) -> dict[str, Any]:
+def extract(*, retry: bool = False) -> ExtractSummary:
     """Bring media, features, labels and duplicates up to date with the catalogue.
 
     Args:
         retry: Decode again what timed out, ran out of memory or crashed its decoder.
-
-    Returns:
-        Counts, rate and fingerprints, `labels`, `duplicates` and `dataset_version`.
     """
     environment = Environment()
     seen = extraction_input(environment)
     on_ray = runs_on_ray(environment)
     report = (extract_on_ray if on_ray else extract_features)(environment, retry=retry)
-    report["labels"] = label_videos(environment)
-    report["duplicates"] = find_duplicates(environment)
-    changed = report["done"] + report["labels"]["done"] + report["duplicates"]["compared"] > 0
+    labels, duplicates = label_videos(environment), find_duplicates(environment)
+    changed = report.done + labels.done + duplicates.compared > 0
     with exclusive(Tables(environment.data_dir)):
         known = not changed and is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
-    if not report["left_out"]:
+    if not report.left_out:
         note_extraction(environment, seen)
-    show_extraction(report, version)
-    return {**report, "dataset_version": version}
+    done = ExtractSummary(
+        extraction=report, labels=labels, duplicates=duplicates, dataset_version=version
+    )
+    show_extraction(done)
+    return done
 
 
-def extract_on_ray(environment: Environment, *, retry: bool) -> dict[str, Any]:
+def extract_on_ray(environment: Environment, *, retry: bool) -> ExtractReport:
     """Make the shards on a Ray cluster and commit them here, in order, as they come in.
 
     Shards are submitted to the runner itself: what a flow of their own would close over, the plan
@@ -56,7 +57,7 @@ def extract_on_ray(environment: Environment, *, retry: bool) -> dict[str, Any]:
     """
     with plan_extraction(environment, retry=retry) as plan:
         if not plan.shards:
-            return plan.report.to_dict()
+            return plan.report
         prints = [product.fingerprint for product in plan.products]
         waiting, made = deque(plan.shards), deque[Any]()
         with ray_runner(environment) as runner, a_shard_takes(plan.config):
@@ -67,4 +68,4 @@ def extract_on_ray(environment: Environment, *, retry: bool) -> dict[str, Any]:
                     made.append((shard, runner.submit(make_shard, asked)))
                 shard, future = made.popleft()
                 plan.commit(Made.from_bytes(shard, future.result()))
-    return plan.report.to_dict()
+    return plan.report

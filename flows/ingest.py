@@ -20,6 +20,7 @@ from tasks.ingestion import (
     report_set_aside,
     validate_batch,
 )
+from tasks.results import IngestSummary
 from tasks.versioning import dataset_version, is_versioned, version_data
 
 logger = logging.getLogger(__name__)
@@ -31,16 +32,11 @@ logger = logging.getLogger(__name__)
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
-def ingest(*, any_volume: bool = False) -> dict[str, object]:
+def ingest(*, any_volume: bool = False) -> IngestSummary:
     """Validate, pseudonymise, commit and version what has arrived since the last run.
 
     Args:
         any_volume: Accept a batch that brings far fewer rows than those before it.
-
-    Returns:
-        `files`, `rows`, `accepted`, `quarantined`, `duplicates`, `findings`, `dataset_version`;
-        `files` is 0 where nothing was new and nothing was changed. `set_aside` tells the files that
-        broke their contract, once; `standing` those that were told before.
 
     Raises:
         BatchError: Every new file was set aside; nothing was changed.

@@ -1,7 +1,5 @@
 """Loop: everything once, in order, for a batch that has just arrived and for a first day."""
 
-from typing import Any
-
 from prefect import flow, get_run_logger
 
 from flows.drift import drift
@@ -13,10 +11,11 @@ from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from tasks.failures import explain_failure
 from tasks.loop import NO_CHAMPION, reason_to_retrain, report_loop
+from tasks.results import LoopSummary, RetrainSummary
 
 
 @flow(name="loop", on_failure=[explain_failure], on_crashed=[explain_failure])
-def loop(*, always_retrain: bool = False) -> dict[str, Any]:
+def loop(*, always_retrain: bool = False) -> LoopSummary:
     """Ingest, extract, look for drift, retrain where it is due, promote what proves better.
 
     Each step does only what is missing, so that a loop over nothing new changes nothing.
@@ -25,28 +24,29 @@ def loop(*, always_retrain: bool = False) -> dict[str, Any]:
         always_retrain: Train without a reason, too, such as after a change of settings; data and
             settings that were trained on are not trained on again.
 
-    Returns:
-        What each flow returned, by its name; `retrain` is None where none was due.
-
     Raises:
         BatchError: Ingest refused a batch; nothing was changed, and no later flow ran.
         DataError: There is too little data to train the first champion on.
         RegistryError: MLflow is away.
     """
     environment, logger = Environment(), get_run_logger()
-    done: dict[str, Any] = {"ingest": ingest(), "extract": extract()}
-    done["drift"] = drift(trigger=False)
-    reason = reason_to_retrain(environment, drift_fired=done["drift"]["fired"])
+    ingested, extracted, drifted = ingest(), extract(), drift(trigger=False)
+    reason = reason_to_retrain(environment, drift_fired=drifted.fired)
     if always_retrain:
         reason = "it was asked for"
     logger.info("retrain: %s", reason or "not due, the champion was made with this data")
-    done["retrain"] = _retrain(must=reason == NO_CHAMPION) if reason else None
-    done["promote"] = promote()
+    done = LoopSummary(
+        ingest=ingested,
+        extract=extracted,
+        drift=drifted,
+        retrain=_retrain(must=reason == NO_CHAMPION) if reason else None,
+        promote=promote(),
+    )
     report_loop(done, reason)
     return done
 
 
-def _retrain(*, must: bool) -> dict[str, Any]:
+def _retrain(*, must: bool) -> RetrainSummary:
     """Retrain; too little new data to prove anything is a failure only without a champion."""
     try:
         return retrain()
@@ -54,4 +54,4 @@ def _retrain(*, must: bool) -> dict[str, Any]:
         if must:
             raise
         get_run_logger().warning("retrain is put off, the champion stays: %s", err)
-        return {"outcome": "put off, too little new data", "version": "", "candidate": ""}
+        return RetrainSummary(outcome="put off, too little new data")

@@ -1,7 +1,5 @@
 """Prune: remove the vectors of encoders and the copies of releases that were replaced."""
 
-from typing import TypedDict
-
 from prefect import flow
 
 from kinoloop.data.tables import Tables
@@ -9,21 +7,8 @@ from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from tasks.failures import explain_failure
 from tasks.pruning import prune_releases, prune_vectors
+from tasks.results import PruneSummary
 from tasks.versioning import dataset_version, is_versioned, version_data
-
-
-class PruneSummary(TypedDict):
-    """What was removed.
-
-    Attributes:
-        deleted: Rows by fingerprint.
-        releases: Local copies of releases.
-        dataset_version: Afterwards.
-    """
-
-    deleted: dict[str, int]
-    releases: int
-    dataset_version: str
 
 
 @flow(name="prune", on_failure=[explain_failure], on_crashed=[explain_failure])
@@ -31,9 +16,6 @@ def prune() -> PruneSummary:
     """Remove vectors that neither the settings, training nor an aliased release uses.
 
     Copies of releases that no alias points at go, too.
-
-    Returns:
-        `deleted`, rows by fingerprint, `releases`, copies removed, and `dataset_version`.
 
     Raises:
         RegistryError: MLflow is away: what is in use is not known, nothing was removed.
@@ -43,4 +25,4 @@ def prune() -> PruneSummary:
     with exclusive(Tables(environment.data_dir)):
         known = is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
-    return {"deleted": deleted, "releases": releases, "dataset_version": version}
+    return PruneSummary(deleted=deleted, releases=releases, dataset_version=version)

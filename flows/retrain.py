@@ -1,6 +1,6 @@
 """Retrain: every candidate on the same split, the best one becomes the challenger."""
 
-from typing import Any
+from dataclasses import replace
 
 from prefect import flow, get_run_logger
 
@@ -12,10 +12,9 @@ from tasks.failures import explain_failure
 from tasks.promotion import refusals_of
 from tasks.publishing import publish
 from tasks.ranker import train_ranker
+from tasks.results import RetrainSummary
 from tasks.retrain_plan import RetrainPlan, alone, plan_retrain
 from tasks.training import find_finished_after_replay, load_data, release_winner, train_candidate
-
-KEPT = "kept until MLflow is there"
 
 
 @flow(
@@ -24,18 +23,11 @@ KEPT = "kept until MLflow is there"
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
-def retrain(*, force: bool = False) -> dict[str, Any]:
+def retrain(*, force: bool = False) -> RetrainSummary:
     """Train all candidates of `[[retrain.candidates]]` and register the winner as challenger.
 
     Args:
         force: Train even if champion or challenger was made of the same data and settings.
-
-    Returns:
-        `outcome` (`trained`, `nothing new`, or `KEPT`, where MLflow is away: then `away` says why,
-        and the next retrain tells it), `version`, `candidate` (its name); where nothing is new
-        `refused_by` (the gates that refused that version), and of a new training `competed`
-        (metrics by candidate), `failed` (reasons by candidate) and `ranker` (its metrics; empty
-        where there is none).
 
     Raises:
         DataError: There is too little data.
@@ -48,14 +40,15 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
         finished, away = find_finished_after_replay(plan, force=force)
         if finished is not None:
             logger.info("version %s was made of this data with these settings", finished.version)
-            for refusal in refusals_of(finished.tags):
+            refused_by = refusals_of(finished.tags)
+            for refusal in refused_by:
                 logger.warning("version %s was refused by %s", finished.version, refusal)
-            return {
-                "outcome": "nothing new",
-                "version": finished.version,
-                "candidate": finished.tags.get("candidate", ""),
-                "refused_by": refusals_of(finished.tags),
-            }
+            return RetrainSummary(
+                outcome="nothing new",
+                version=finished.version,
+                candidate=finished.tags.get("candidate", ""),
+                refused_by=refused_by,
+            )
         load_data(plan)
         outcomes, failed = _train_all(plan)
         if not outcomes:
@@ -63,13 +56,13 @@ def retrain(*, force: bool = False) -> dict[str, Any]:
             raise KinoloopError(f"every candidate failed: {reasons}")
         if plan.ranker.enabled:
             train_ranker(plan, choose(outcomes))
-        made = release_winner(plan, outcomes, failed)
+        kept = release_winner(plan, outcomes, failed)
         try:
             version = publish(plan.environment, plan.work_dir).version
         except RegistryError as err:
             logger.warning("kept in %s for the next retrain to log: %s", plan.work_dir, err)
-            return {"outcome": KEPT, "version": "", "away": away or str(err), **made}
-    return {"outcome": "trained", "version": version, **made}
+            return replace(kept, away=away or str(err))
+    return replace(kept, outcome="trained", version=version)
 
 
 def _train_all(plan: RetrainPlan) -> tuple[list[Outcome], dict[str, str]]:

@@ -1,55 +1,57 @@
 """Tasks after encoding: label what videos are about, and find those that show the same."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import task
 
 from kinoloop.data.tables import Tables
+from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 from kinoloop.environment import Environment
+from kinoloop.semantics.label import LabelReport, VectorSpace, label
 from kinoloop.settings import read_section
+
+if TYPE_CHECKING:
+    from kinoloop.extraction.products import VectorProduct
 
 
 @task(name="label videos", retries=1, retry_delay_seconds=10)
-def label_videos(environment: Environment) -> dict[str, Any]:
+def label_videos(environment: Environment) -> LabelReport:
     """Bring the table `labels` up to date; a retry goes on where it stopped.
 
     Returns:
-        `LabelReport` as a dictionary; zeros where `[semantics] enabled` is false.
+        What was done; zeros where `[semantics] enabled` is false.
     """
     from kinoloop.semantics.config import SemanticsConfig
-    from kinoloop.semantics.label import LabelReport, VectorSpace, label
 
     config = read_section("semantics", SemanticsConfig, environment.settings_file)
     if not config.enabled:
-        return LabelReport().to_dict()
-    spaces = {
+        return LabelReport()
+    spaces: dict[str, VectorSpace] = {
         space.modality: VectorSpace(space.settings, space.fingerprint)
         for space in _spaces(environment)
     }
-    return label(Tables(environment.data_dir), config, spaces).to_dict()
+    return label(Tables(environment.data_dir), config, spaces)
 
 
 @task(name="find duplicates", retries=1, retry_delay_seconds=10)
-def find_duplicates(environment: Environment) -> dict[str, Any]:
+def find_duplicates(environment: Environment) -> DuplicatesReport:
     """Bring the table `duplicates` up to date.
 
     Returns:
-        `DuplicatesReport` as a dictionary; zeros where `[duplicates] enabled` is false.
+        What was done; zeros where `[duplicates] enabled` is false.
     """
     from kinoloop.duplicates.config import DuplicatesConfig
-    from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 
     config = read_section("duplicates", DuplicatesConfig, environment.settings_file)
     if not config.enabled:
-        return DuplicatesReport().to_dict()
+        return DuplicatesReport()
     visual = [space.fingerprint for space in _spaces(environment) if space.modality == "visual"]
-    report = update_duplicates(
+    return update_duplicates(
         Tables(environment.data_dir), config, visual=visual[0] if visual else None
     )
-    return report.to_dict()
 
 
-def _spaces(environment: Environment) -> list[Any]:
+def _spaces(environment: Environment) -> list["VectorProduct"]:
     """Build the vector spaces that the settings name."""
     from kinoloop.extraction.config import ExtractConfig
     from kinoloop.extraction.products import VectorProduct, make_products

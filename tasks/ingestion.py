@@ -18,6 +18,7 @@ from kinoloop.ingestion.set_aside import SetAside, hold_back, remember
 from kinoloop.ingestion.staging import stage_batch
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from tasks.expectations import ValidationReport
+from tasks.results import IngestSummary
 
 logger = logging.getLogger(__name__)
 
@@ -117,18 +118,13 @@ def report_set_aside(
 
 def nothing_new(
     arrivals: Arrivals, dataset_version: str, standing: list[SetAside]
-) -> dict[str, object]:
+) -> IngestSummary:
     """Return what the flow returns where nothing was new."""
-    return {
-        "files": 0,
-        **dict.fromkeys(COUNTS, 0),
-        "findings": {},
-        "warnings": [],
-        "set_aside": [],
-        "standing": [one.message for one in standing],
-        "ignored": arrivals.ignored,
-        "dataset_version": dataset_version,
-    }
+    return IngestSummary(
+        standing=[one.message for one in standing],
+        ignored=arrivals.ignored,
+        dataset_version=dataset_version,
+    )
 
 
 @task(name="report batch")
@@ -140,7 +136,7 @@ def report_batch(
     *,
     news: list[SetAside],
     standing: list[SetAside],
-) -> dict[str, object]:
+) -> IngestSummary:
     """Leave the Prefect artifact of a batch.
 
     Args:
@@ -179,17 +175,20 @@ def report_batch(
     create_markdown_artifact(
         key="ingest-batch", markdown="\n\n".join(lines), description="What became of each file"
     )
-    return {
-        "batch_id": staged.batch_id,
-        "files": len(staged.files),
-        **totals,
-        "findings": findings,
-        "warnings": staged.warnings,
-        "set_aside": [one.message for one in news],
-        "standing": [one.message for one in standing],
-        "dataset_version": dataset_version,
-        "data_docs": str(_docs(environment)),
-    }
+    return IngestSummary(
+        batch_id=staged.batch_id,
+        files=len(staged.files),
+        rows=totals["rows"],
+        accepted=totals["accepted"],
+        quarantined=totals["quarantined"],
+        duplicates=totals["duplicates"],
+        findings=findings,
+        warnings=staged.warnings,
+        set_aside=[one.message for one in news],
+        standing=[one.message for one in standing],
+        dataset_version=dataset_version,
+        data_docs=str(_docs(environment)),
+    )
 
 
 def _record(tables: Tables) -> Path:

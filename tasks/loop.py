@@ -1,7 +1,7 @@
 """What the loop decides between its flows, and what it leaves for people."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from kinoloop.environment import Environment
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.signature import load_trust
+from tasks.results import ExtractSummary, LoopSummary
 from tasks.versioning import dataset_version
 
 NO_CHAMPION = "there is no champion yet"
@@ -40,11 +41,12 @@ def reason_to_retrain(environment: Environment, *, drift_fired: bool) -> str:
 
 
 @task(name="report the loop", retries=1, cache_policy=NO_CACHE)
-def report_loop(done: Mapping[str, Mapping[str, Any] | None], reason: str) -> None:
+def report_loop(done: LoopSummary, reason: str) -> None:
     """Leave one artifact with what each flow did."""
-    rows = "\n".join(f"| {name} | {_brief(result)} |" for name, result in done.items())
+    flows = [step.name for step in fields(done)]
+    rows = "\n".join(f"| {name} | {_brief(_facts(getattr(done, name)))} |" for name in flows)
     why = f"Retrained, because {reason}." if reason else "No retrain was due."
-    refused = "".join(f"- promote refused by {why_not}\n" for why_not in _refusals(done))
+    refused = "".join(f"- promote refused by {why_not}\n" for why_not in done.promote.refused_by)
     create_markdown_artifact(
         key="loop",
         markdown=f"## The loop\n\n{why}\n\n| flow | result |\n|---|---|\n{rows}\n\n{refused}",
@@ -52,14 +54,16 @@ def report_loop(done: Mapping[str, Mapping[str, Any] | None], reason: str) -> No
     )
 
 
-def _refusals(done: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-    promoted = done.get("promote") or {}
-    return list(promoted.get("refused_by", []))
+def _facts(result: object) -> Mapping[str, object]:
+    if isinstance(result, ExtractSummary):
+        return {**result.extraction.to_dict(), "dataset_version": result.dataset_version}
+    return {} if result is None else vars(result)
 
 
-def _brief(result: Mapping[str, Any] | None) -> str:
+def _brief(facts: Mapping[str, object]) -> str:
     """Show the plain values of a result; what is nested has an artifact of its own."""
-    if result is None:
+    if not facts:
         return "not due"
-    plain = {k: v for k, v in result.items() if isinstance(v, bool | int | float | str)}
+    told = bool | int | float | str
+    plain = {name: fact for name, fact in facts.items() if isinstance(fact, told) and fact != ""}
     return ", ".join(f"{name} {value}" for name, value in plain.items()) or "done"

@@ -45,6 +45,7 @@ from kinoloop.training.model_selection import (
 )
 from tasks.publishing import PER_USER, replay, why_away
 from tasks.ranker import load_ranker, ranker_metrics
+from tasks.results import KEPT, RetrainSummary
 from tasks.retrain_plan import RetrainPlan
 from tasks.spool import BUNDLE, Spool, write_spool
 
@@ -88,7 +89,7 @@ def find_finished_after_replay(
 
 
 @task(name="load data", cache_policy=NO_CACHE)
-def load_data(plan: RetrainPlan) -> dict[str, int]:
+def load_data(plan: RetrainPlan) -> None:
     """Read catalogue and histories and split them; too little of them fails here, clearly."""
     split = plan.training_data.split
     sizes = {
@@ -100,7 +101,6 @@ def load_data(plan: RetrainPlan) -> dict[str, int]:
         "test_users": len(split.test),
     }
     logger.info("%s", sizes)
-    return sizes
 
 
 @task(name="train", task_run_name="train {name}", cache_policy=NO_CACHE)
@@ -140,11 +140,11 @@ def _finished(plan: RetrainPlan, folder: Path) -> Outcome | None:
 @task(name="release winner", cache_policy=NO_CACHE)
 def release_winner(
     plan: RetrainPlan, outcomes: Sequence[Outcome], failed: Mapping[str, str]
-) -> dict[str, Any]:
+) -> RetrainSummary:
     """Write the winner's bundle, and all that MLflow is to be told, into the working folder.
 
     Returns:
-        Name of the winner (`candidate`), `competed`, `failed` and `ranker` for the flow's result.
+        What the flow returns where MLflow is away.
     """
     winner, bundle = choose(outcomes), plan.work_dir / BUNDLE
     if not bundle.exists():
@@ -172,12 +172,13 @@ def release_winner(
         ranker=ranker_metrics(plan.work_dir),
     )
     write_spool(plan.work_dir, spool)
-    return {
-        "candidate": winner.name,
-        "competed": scores_by_candidate(outcomes),
-        "failed": spool.failed,
-        "ranker": spool.ranker,
-    }
+    return RetrainSummary(
+        outcome=KEPT,
+        candidate=winner.name,
+        competed=scores_by_candidate(outcomes),
+        failed=spool.failed,
+        ranker=spool.ranker,
+    )
 
 
 def _provenance(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome]) -> Provenance:

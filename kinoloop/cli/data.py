@@ -73,32 +73,23 @@ def ingest(
 
     done = flow(any_volume=any_volume)
     console = Console(highlight=False)
-    for line in _lines(done, "standing"):
+    for line in done.standing:
         console.print(f"[dim]still aside:[/dim] {escape(line)}", soft_wrap=True)
-    if not done["files"]:
-        console.print(f"Nothing new; dataset version {done['dataset_version']}.")
+    if not done.files:
+        console.print(f"Nothing new; dataset version {done.dataset_version}.")
         return
-    counts = [f"{done[count]:,}" for count in COUNTS]
-    show(console, ["", *COUNTS], [[f"{done['files']} files", *counts]])
-    findings = done["findings"]
-    assert isinstance(findings, dict)
-    for rule, count in findings.items():
+    counts = [f"{getattr(done, count):,}" for count in COUNTS]
+    show(console, ["", *COUNTS], [[f"{done.files} files", *counts]])
+    for rule, count in done.findings.items():
         console.print(f"  {count:>9,}  {rule}")
-    for warning in _lines(done, "warnings"):
+    for warning in done.warnings:
         console.print(f"  [yellow]{escape(warning)}[/yellow]")
-    console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
-    console.print(f"validation report {done['data_docs']}", soft_wrap=True)
+    console.print(f"dataset version {done.dataset_version}", soft_wrap=True)
+    console.print(f"validation report {done.data_docs}", soft_wrap=True)
     console.print("next: kinoloop extract, then kinoloop retrain")
-    aside = _lines(done, "set_aside")
-    for line in aside:
+    for line in done.set_aside:
         Console(stderr=True, highlight=False).print(
             f"[red]set aside:[/red] {escape(line)}", soft_wrap=True
         )
-    if aside:
+    if done.set_aside:
         raise typer.Exit(1)
-
-
-def _lines(done: dict[str, object], name: str) -> list[str]:
-    lines = done[name]
-    assert isinstance(lines, list)
-    return lines

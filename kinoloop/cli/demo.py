@@ -6,10 +6,10 @@ the servers, finds nothing new, and shows the slates.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -18,6 +18,9 @@ from kinoloop.cli.backends import LOGS
 from kinoloop.cli.servers import Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
+
+if TYPE_CHECKING:
+    from tasks.results import PromoteSummary
 
 SAMPLE = Path("data/sample")
 BATCHES = SAMPLE / "batches"
@@ -115,16 +118,16 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
     with steps.step("The loop: ingest, extract, drift, retrain, promote"):
         done = loop(always_retrain=False)
     if not has_champion(environment):
-        raise KinoloopError(no_champion(done["promote"]))
+        raise KinoloopError(no_champion(done.promote))
 
 
-def no_champion(promoted: Mapping[str, Any]) -> str:
+def no_champion(promoted: "PromoteSummary") -> str:
     """Why the service would wait in vain, and the next step.
 
     Args:
         promoted: What the flow returned.
     """
-    version, refused = promoted["version"], promoted["refused_by"]
+    version, refused = promoted.version, promoted.refused_by
     if not refused:
         return "there is no champion to serve and no challenger waits; next: kinoloop retrain"
     reasons = "\n".join(f"  {refusal}" for refusal in refused)

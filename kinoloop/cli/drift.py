@@ -1,13 +1,15 @@
 """Verbs `drift` and `loop`: does today still look the same, and the whole loop at once."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from kinoloop.cli.tables import show
+
+if TYPE_CHECKING:
+    from tasks.results import DriftSummary, LoopSummary
 
 COLOURS = {"fired": "red", "quiet": "green", "not enough data": "dim"}
 
@@ -31,22 +33,22 @@ def drift(
 
     found = drift_flow(trigger=trigger)
     console = Console(highlight=False)
-    if found["tests"]:
+    if found.tests:
         show(
             console,
             ["test", "outcome"],
-            [[escape(name), f"[{COLOURS[o]}]{o}[/]"] for name, o in found["tests"].items()],
+            [[escape(name), f"[{COLOURS[o]}]{o}[/]"] for name, o in found.tests.items()],
         )
-    for name, lack in found["lacking"].items():
+    for name, lack in found.lacking.items():
         console.print(f"[dim]{escape(name)}: {escape(lack)}[/]", soft_wrap=True)
-    console.print(f"[{_colour(found)}]{escape(found['verdict'])}[/]", soft_wrap=True)
-    console.print(f"Report: {escape(found['report'])}", soft_wrap=True)
+    console.print(f"[{_colour(found)}]{escape(found.verdict)}[/]", soft_wrap=True)
+    console.print(f"Report: {escape(found.report)}", soft_wrap=True)
 
 
-def _colour(found: Mapping[str, Any]) -> str:
-    if found["fired"]:
+def _colour(found: "DriftSummary") -> str:
+    if found.fired:
         return COLOURS["fired"]
-    judged = set(found["tests"].values()) - {"not enough data"}
+    judged = set(found.tests.values()) - {"not enough data"}
     return COLOURS["quiet"] if judged else "yellow"
 
 
@@ -59,7 +61,7 @@ def loop(
     run_loop(always_retrain=always_retrain)
 
 
-def run_loop(*, always_retrain: bool) -> dict[str, Any]:
+def run_loop(*, always_retrain: bool) -> "LoopSummary":
     """Run the loop and print what each flow did; returns what the flow returned."""
     from kinoloop.cli.backends import connect
 
@@ -67,21 +69,21 @@ def run_loop(*, always_retrain: bool) -> dict[str, Any]:
     from flows.loop import loop as loop_flow
 
     done = loop_flow(always_retrain=always_retrain)
-    ingested, retrained, promoted = done["ingest"], done["retrain"], done["promote"]
+    ingested, retrained, promoted = done.ingest, done.retrain, done.promote
     rows = {
-        "ingest": f"{ingested['accepted']:,} of {ingested['rows']:,} rows accepted, "
-        f"{ingested['quarantined']:,} quarantined",
-        "extract": f"{done['extract']['done']:,} videos encoded",
-        "drift": f"[{_colour(done['drift'])}]{escape(done['drift']['verdict'])}[/]",
-        "retrain": f"{retrained['outcome']}: {retrained['candidate']}" if retrained else "not due",
-        "promote": f"{promoted['outcome']}"
-        + (f": version {promoted['version']}" if promoted["version"] else ""),
+        "ingest": f"{ingested.accepted:,} of {ingested.rows:,} rows accepted, "
+        f"{ingested.quarantined:,} quarantined",
+        "extract": f"{done.extract.extraction.done:,} videos encoded",
+        "drift": f"[{_colour(done.drift)}]{escape(done.drift.verdict)}[/]",
+        "retrain": f"{retrained.outcome}: {retrained.candidate}" if retrained else "not due",
+        "promote": f"{promoted.outcome}"
+        + (f": version {promoted.version}" if promoted.version else ""),
     }
     console = Console(highlight=False)
     show(console, ["flow", "outcome"], list(rows.items()), words=(0, 1))
-    for refusal in promoted["refused_by"]:
+    for refusal in promoted.refused_by:
         console.print(
-            f"version {promoted['version']} refused by [red]{escape(refusal)}[/red]",
+            f"version {promoted.version} refused by [red]{escape(refusal)}[/red]",
             soft_wrap=True,
         )
     return done

@@ -35,7 +35,8 @@ def extract(
     connect()
     from flows.extract import extract as flow
 
-    report: dict[str, Any] = flow(retry=retry)
+    done = flow(retry=retry)
+    report, labels, duplicates = done.extraction, done.labels, done.duplicates
     console = Console()
     show(
         console,
@@ -43,32 +44,31 @@ def extract(
         [
             [
                 modality,
-                escape(report["encoders"][modality]),
+                escape(report.encoders[modality]),
                 fingerprint[:12],
-                f"{report['features'].get(modality, 0)}",
-                f"{report['missing'].get(modality, 0)}",
+                f"{report.features.get(modality, 0)}",
+                f"{report.missing.get(modality, 0)}",
             ]
-            for modality, fingerprint in report["fingerprints"].items()
+            for modality, fingerprint in report.fingerprints.items()
         ],
         words=(0, 1),
     )
-    for title, key in (("media", "outcomes"), ("not read", "reasons")):
-        counts = ", ".join(f"{n} {name}" for name, n in sorted(report[key].items()))
+    for title, counted in (("media", report.outcomes), ("not read", report.reasons)):
+        counts = ", ".join(f"{n} {name}" for name, n in sorted(counted.items()))
         console.print(f"{title}: {counts or 'none'}")
-    if report["left_out"]:
+    if report.left_out:
         console.print(
-            f"{report['left_out']} videos were left out: a server, a disk or this machine was too "
+            f"{report.left_out} videos were left out: a server, a disk or this machine was too "
             "slow or away; the next run tries again",
             soft_wrap=True,
         )
-    labels, duplicates = report["labels"], report["duplicates"]
     console.print(
-        f"labelled {labels['done']} videos; {duplicates['grouped']} videos in "
-        f"{duplicates['groups']} groups of duplicates"
+        f"labelled {labels.done} videos; {duplicates.grouped} videos in "
+        f"{duplicates.groups} groups of duplicates"
     )
     console.print(
-        f"{report['done']} of {report['videos']} videos in {report['seconds']} s; "
-        f"dataset version {report['dataset_version']}"
+        f"{report.done} of {report.videos} videos in {report.seconds:.2f} s; "
+        f"dataset version {done.dataset_version}"
     )
 
 
@@ -81,13 +81,13 @@ def prune() -> None:
 
     done = flow()
     console = Console()
-    for fingerprint, rows in done["deleted"].items():
+    for fingerprint, rows in done.deleted.items():
         console.print(f"{rows:>9,} vectors of {fingerprint}", highlight=False)
-    if done["releases"]:
-        console.print(f"{done['releases']:>9,} local copies of releases")
-    if not (done["deleted"] or done["releases"]):
+    if done.releases:
+        console.print(f"{done.releases:>9,} local copies of releases")
+    if not (done.deleted or done.releases):
         console.print("Nothing to remove: every vector and every release is in use.")
-    console.print(f"dataset version {done['dataset_version']}", soft_wrap=True)
+    console.print(f"dataset version {done.dataset_version}", soft_wrap=True)
 
 
 def probe(

@@ -27,45 +27,45 @@ def retrain(
 
     done = flow.retrain(force=force)
     console = Console(highlight=False)
-    if done["outcome"] == "nothing new":
+    if done.outcome == "nothing new":
         console.print(
-            f"Nothing new: version {done['version']} ({done['candidate']}) was made of this data "
+            f"Nothing new: version {done.version} ({done.candidate}) was made of this data "
             "with these settings; --force trains again."
         )
-        _print_refusals(console, done["version"], done["refused_by"])
+        _print_refusals(console, done.version, done.refused_by)
         return
-    ranked = sorted(done["competed"].items(), key=lambda row: -row[1]["validation"])
+    ranked = sorted(done.competed.items(), key=lambda row: -row[1]["validation"])
     show(
         console,
         ["candidate", "validation ndcg@10", "test ndcg@10"],
         [
             [
-                f"[bold]{escape(name)}[/bold]" if name == done["candidate"] else escape(name),
+                f"[bold]{escape(name)}[/bold]" if name == done.candidate else escape(name),
                 f"{measured['validation']:.4f}",
                 f"{measured['test']:.4f}",
             ]
             for name, measured in ranked
         ],
     )
-    if ranker := done["ranker"]:
+    if ranker := done.ranker:
         console.print(
             f"ranker: AUC {ranker['test/auc']:.3f}, ECE {ranker['test/ece']:.3f}; the winner's "
             f"slates re-ranked: test ndcg@10 {ranker['slates/ndcg@10']:.4f}, "
             f"without {ranker['slates/ndcg@10_without']:.4f}"
         )
-    tests = {name: measured["test"] for name, measured in done["competed"].items()}
-    if warning := popularity_warning(done["candidate"], tests):
+    tests = {name: measured["test"] for name, measured in done.competed.items()}
+    if warning := popularity_warning(done.candidate, tests):
         console.print(f"[yellow]{escape(warning)}[/yellow]", soft_wrap=True)
-    for name, why in done["failed"].items():
+    for name, why in done.failed.items():
         console.print(f"[red]{name} failed:[/red] {escape(why)}")
-    if not done["version"]:
+    if not done.version:
         console.print(
-            f"{done['candidate']} won and is kept: [yellow]{escape(done['away'])}[/yellow]\n"
+            f"{done.candidate} won and is kept: [yellow]{escape(done.away)}[/yellow]\n"
             "next: kinoloop retrain, when MLflow is there; nothing is trained again"
         )
         return
     console.print(
-        f"version {done['version']} ({done['candidate']}) is registered; next: kinoloop promote"
+        f"version {done.version} ({done.candidate}) is registered; next: kinoloop promote"
     )
 
 
@@ -77,20 +77,19 @@ def promote(
 
     connect()
     from flows import promote as flow
-    from kinoloop.promotion.decision import Decision
 
     done = flow.promote(force=force)
     console = Console(highlight=False)
-    if done["outcome"] == "nothing to do":
+    if done.decision is None:
         console.print(
             "Nothing to do: no challenger waits; kinoloop retrain makes one."
-            if done["version"] is None
-            else f"Nothing to do: version {done['version']} was refused on the same evidence; "
+            if done.version is None
+            else f"Nothing to do: version {done.version} was refused on the same evidence; "
             "--force weighs again."
         )
-        _print_refusals(console, done["version"], done["refused_by"])
+        _print_refusals(console, done.version, done.refused_by)
         return
-    decision = Decision.model_validate(done["decision"])
+    decision = done.decision
     show(
         console,
         ["gate", "", "measured", "required"],
@@ -107,9 +106,9 @@ def promote(
     )
     for note in decision.notes:
         console.print(f"[yellow]{escape(note)}[/yellow]")
-    _print_refusals(console, done["version"], done["refused_by"])
+    _print_refusals(console, done.version, done.refused_by)
     verdict = "is champion" if decision.promoted else "stays challenger"
-    console.print(f"version {done['version']} ({decision.challenger.name}) {verdict}")
+    console.print(f"version {done.version} ({decision.challenger.name}) {verdict}")
 
 
 def _print_refusals(console: Console, version: str | None, refusals: list[str]) -> None:
@@ -126,7 +125,7 @@ def rollback() -> None:
 
     done = flow.rollback()
     Console(highlight=False).print(
-        f"version {done['version']} is champion again, in place of version {done['replaced']}"
+        f"version {done.version} is champion again, in place of version {done.replaced}"
     )
 
 

@@ -8,7 +8,7 @@ model labels all of them again, which costs a matrix product per batch.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from kinoloop.semantics import generative, inputs
 from kinoloop.semantics.channels import Channel, joint_channel, words_channel
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.head_store import Heads, current_heads
+from kinoloop.semantics.heads import HeadReport
 from kinoloop.semantics.label_file import SHIPPED, LabelFile, read_labels
 from kinoloop.semantics.rows import Labeller
 from kinoloop.semantics.words import rarity, vocabulary
@@ -60,11 +61,7 @@ class LabelReport:
     done: int = 0
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
-    heads: list[dict[str, Any]] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    heads: list[HeadReport] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def label(
     text = _TextEncoder(spaces.get("text"))
     prints = {modality: space.fingerprint for modality, space in spaces.items()}
     heads = current_heads(tables, config, videos, prints, text)
-    report.heads = [{**asdict(one), "used": one.used} for one in heads.reports]
+    report.heads = heads.reports
     identity = _identity(config, labels, spaces, heads)
     todo = inputs.missing(tables, videos, identity)
     logger.info("%d of %d videos to label", len(todo), len(videos))

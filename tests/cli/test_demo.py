@@ -1,6 +1,7 @@
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError, ServerError
 from kinoloop.sample import SampleConfig, build_world
 from kinoloop.sample.write import write_batches
+from tasks.results import PromoteSummary
 
 
 @pytest.fixture
@@ -73,8 +75,9 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
     monkeypatch.setattr(demo, "BATCHES", batches)
     monkeypatch.setattr("kinoloop.cli.data.ingest", lambda **_: None)
     why = "coverage: 0.0000 of the videos, required ≥ 0.5; next: lower [promote] min_coverage"
-    promoted = {"outcome": "refused", "version": "1", "refused_by": [why]}
-    monkeypatch.setattr("kinoloop.cli.drift.run_loop", lambda **_: {"promote": promoted})
+    promoted = PromoteSummary(outcome="refused", version="1", refused_by=[why])
+    done = SimpleNamespace(promote=promoted)
+    monkeypatch.setattr("kinoloop.cli.drift.run_loop", lambda **_: done)
     (tmp_path / "state").mkdir()
     idle = Server(name="service", command=[sys.executable, "-c", "import time; time.sleep(600)"])
     monkeypatch.setattr("kinoloop.cli.stack.service", lambda *_, **__: idle)

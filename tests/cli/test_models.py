@@ -2,6 +2,19 @@ import pytest
 from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
+from kinoloop.duplicates.update import DuplicatesReport
+from kinoloop.extraction.report import ExtractReport
+from kinoloop.promotion.decision import Decision
+from kinoloop.semantics.label import LabelReport
+from tasks.results import (
+    DriftSummary,
+    ExtractSummary,
+    IngestSummary,
+    LoopSummary,
+    PromoteSummary,
+    RetrainSummary,
+    RollbackSummary,
+)
 
 RUN = CliRunner()
 WHY = "coverage: 0.1 of the videos, required ≥ 0.5; next: look at [ranker]"
@@ -21,15 +34,15 @@ def test_each_verb_explains_itself(verb):
 
 
 def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
-    _say(monkeypatch, "retrain", {
-        "outcome": "trained", "version": "3", "candidate": "knn", "failed": {"mf": "no [memory]"},
-        "competed": {
+    _say(monkeypatch, "retrain", RetrainSummary(
+        outcome="trained", version="3", candidate="knn", failed={"mf": "no [memory]"},
+        competed={
             "popularity": {"validation": 0.1, "test": 0.2}, "knn": {"validation": 0.3, "test": 0.1},
         },
-        "ranker": {
+        ranker={
             "test/auc": 0.7, "test/ece": 0.02, "slates/ndcg@10": 0.4, "slates/ndcg@10_without": 0.3,
         },
-    })  # fmt: skip
+    ))  # fmt: skip
     said = RUN.invoke(app, ["retrain"]).output
     assert said.index("knn") < said.index("popularity")
     assert "Popularity beats knn on the test window: ndcg@10 0.2000 against 0.1000" in said
@@ -40,8 +53,9 @@ def test_retrain_shows_candidates_best_first_and_failures(monkeypatch):
 
 
 def test_retrain_says_that_nothing_is_new(monkeypatch):
-    answer = {"outcome": "nothing new", "version": "3", "candidate": "knn", "refused_by": [WHY]}
-    _say(monkeypatch, "retrain", answer)
+    _say(monkeypatch, "retrain", RetrainSummary(
+        outcome="nothing new", version="3", candidate="knn", refused_by=[WHY]
+    ))  # fmt: skip
     said = RUN.invoke(app, ["retrain"]).output
     assert "Nothing new: version 3 (knn)" in said
     assert f"version 3 refused by {WHY}" in said
@@ -56,8 +70,8 @@ def test_retrain_says_that_nothing_is_new(monkeypatch):
     ],
 )
 def test_promote_says_why_it_does_nothing(monkeypatch, version, refused_by, said):
-    answer = {"outcome": "nothing to do", "version": version, "decision": None}
-    _say(monkeypatch, "promote", {**answer, "refused_by": refused_by})
+    answer = PromoteSummary(outcome="nothing to do", version=version, refused_by=refused_by)
+    _say(monkeypatch, "promote", answer)
     assert said in RUN.invoke(app, ["promote"]).output
 
 
@@ -67,11 +81,13 @@ def test_promote_shows_every_gate(monkeypatch):
         "trained_until": None, "metrics": {},
     }  # fmt: skip
     gate = {"name": "coverage", "passed": False, "measured": "0.1", "required": "≥ 0.5"}
-    _say(monkeypatch, "promote", {"outcome": "refused", "version": "4", "decision": {
+    decision = Decision.model_validate({
         "decided_at": "2026-01-01T00:00:00Z", "promoted": False, "challenger": side,
         "champion": None, "window_from": None, "window_until": None, "users": 3, "gain": None,
         "gates": [gate], "competed": {}, "notes": ["mind this"],
-    }, "refused_by": [WHY]})  # fmt: skip
+    })  # fmt: skip
+    answer = PromoteSummary(outcome="refused", version="4", decision=decision, refused_by=[WHY])
+    _say(monkeypatch, "promote", answer)
     said = RUN.invoke(app, ["promote"]).output
     assert "coverage" in said
     assert "failed" in said
@@ -82,29 +98,34 @@ def test_promote_shows_every_gate(monkeypatch):
 
 @pytest.mark.parametrize("columns", ["60", "80"])
 def test_a_narrow_terminal_cuts_neither_metrics_nor_gates(monkeypatch, columns):
-    _say(monkeypatch, "retrain", {
-        "outcome": "trained", "version": "3", "candidate": "sequence-with-words", "failed": {},
-        "competed": {"sequence-with-words": {"validation": 0.18349, "test": 0.2}}, "ranker": {},
-    })  # fmt: skip
+    _say(monkeypatch, "retrain", RetrainSummary(
+        outcome="trained", version="3", candidate="sequence-with-words",
+        competed={"sequence-with-words": {"validation": 0.18349, "test": 0.2}},
+    ))  # fmt: skip
     said = RUN.invoke(app, ["retrain"], env={"COLUMNS": columns}).output
     assert "0.1835" in said
     assert "…" not in said
 
 
 def test_loop_names_the_gate_that_refused(monkeypatch):
-    _say(monkeypatch, "loop", {
-        "ingest": {"accepted": 1, "rows": 1, "quarantined": 0}, "extract": {"done": 0},
-        "drift": {"fired": False, "tests": {}, "verdict": "Not enough data: no events."},
-        "retrain": None,
-        "promote": {"outcome": "refused", "version": "4", "refused_by": [WHY]},
-    })  # fmt: skip
+    lack = "Not enough data: no events."
+    _say(monkeypatch, "loop", LoopSummary(
+        ingest=IngestSummary(accepted=1, rows=1, dataset_version="v2"),
+        extract=ExtractSummary(
+            extraction=ExtractReport(), labels=LabelReport(), duplicates=DuplicatesReport(),
+            dataset_version="v2",
+        ),
+        drift=DriftSummary(fired=False, tests={}, verdict=lack, lacking={}, report="a.html"),
+        retrain=None,
+        promote=PromoteSummary(outcome="refused", version="4", refused_by=[WHY]),
+    ))  # fmt: skip
     said = RUN.invoke(app, ["loop"]).output
     assert f"version 4 refused by {WHY}" in said
-    assert "Not enough data: no events." in said
+    assert lack in said
 
 
 def test_rollback_and_bento_say_what_they_did(monkeypatch):
-    _say(monkeypatch, "rollback", {"version": "1", "replaced": "2"})
+    _say(monkeypatch, "rollback", RollbackSummary(version="1", replaced="2"))
     assert "version 1 is champion again" in RUN.invoke(app, ["rollback"]).output
     _say(monkeypatch, "bento", "/somewhere/v1")
     assert "/somewhere/v1" in RUN.invoke(app, ["bento"]).output

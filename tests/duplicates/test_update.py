@@ -130,7 +130,7 @@ def test_vectors_that_are_far_apart_speak_against_it(world):
 
 
 def test_nothing_to_compare_is_fine(world):
-    assert world.update().to_dict()["groups"] == 0
+    assert world.update().groups == 0
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

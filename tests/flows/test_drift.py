@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from kinoloop.testing.drifting import (
     write_tables,
 )
 from tasks.failures import explain_failure
+from tasks.results import DriftSummary
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -58,31 +60,31 @@ def _artifact(key):
 def test_fires_writes_the_report_and_says_that_nothing_could_be_triggered(home, caplog):
     write_tables(make_world(1, users=60, drift_from=28), home / "data")
     result = drift()
-    assert result["fired"] is True
-    assert result["tests"] == {
+    assert result.fired is True
+    assert result.tests == {
         "mix event": "fired",
         "quality": "not enough data",
         "mean_vector text": "not enough data",
     }
-    assert "run `kinoloop retrain`" in Path(result["report"]).read_text()
+    assert "run `kinoloop retrain`" in Path(result.report).read_text()
     assert "no deployment is called retrain/retrain" in caplog.text
-    assert json.loads(json.dumps(result)) == result
-    assert Path(result["report"]).resolve().as_uri() in _artifact("drift").data
+    assert DriftSummary(**json.loads(json.dumps(asdict(result)))) == result
+    assert Path(result.report).resolve().as_uri() in _artifact("drift").data
 
 
 def test_inside_the_loop_nothing_is_triggered(home, caplog):
     write_tables(make_world(1, users=60, drift_from=28), home / "data")
-    assert drift(trigger=False)["fired"] is True
+    assert drift(trigger=False).fired is True
     assert "no deployment" not in caplog.text
 
 
 def test_without_any_data_a_report_says_so(home):
     result = drift()
-    assert result["fired"] is False
-    assert result["tests"] == {}
+    assert result.fired is False
+    assert result.tests == {}
     told = "Not enough data to look for drift: there are no events; next: kinoloop ingest."
-    assert result["verdict"] == told
-    assert told in Path(result["report"]).read_text()
+    assert result.verdict == told
+    assert told in Path(result.report).read_text()
 
 
 def test_champion_is_fetched_from_the_registry_and_tested(home):
@@ -111,9 +113,9 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     version = registry.register(bundle, run_id=run_id, tags={})
     registry.set_alias("champion", version.version)
     result = drift()
-    assert result["tests"]["quality"] == "quiet"
-    assert result["verdict"].endswith("stayed quiet. 1 more had not enough data.")
-    report = Path(result["report"]).read_text()
+    assert result.tests["quality"] == "quiet"
+    assert result.verdict.endswith("stayed quiet. 1 more had not enough data.")
+    report = Path(result.report).read_text()
     assert "version 1, item_knn" in report
     assert "– 2026-02-02 00:00, in 4 periods" in report  # what was known, not only trained on
 
@@ -131,7 +133,7 @@ def test_a_retrain_deployment_is_started_where_there_is_one(home):
         result = drift()
         with get_client(sync_client=True) as client:
             (run,) = [r for r in client.read_flow_runs() if r.deployment_id == deployment]
-        assert run.name in Path(result["report"]).read_text()
+        assert run.name in Path(result.report).read_text()
     finally:
         with get_client(sync_client=True) as client:
             client.delete_deployment(deployment)

@@ -47,15 +47,15 @@ def test_flow_extracts_versions_and_leaves_an_artifact(landing):
     assert is_extraction_due(Environment())
     report = extract()
     assert not is_extraction_due(Environment())
-    assert report["outcomes"] == {"ok": 1, "quarantined": 1}
-    assert report["reasons"] == {"not_media": 1}
-    assert report["dataset_version"].startswith("tables-")
-    assert report["labels"]["done"] == 2
-    assert report["duplicates"]["compared"] == 1
+    assert report.extraction.outcomes == {"ok": 1, "quarantined": 1}
+    assert report.extraction.reasons == {"not_media": 1}
+    assert report.dataset_version.startswith("tables-")
+    assert report.labels.done == 2
+    assert report.duplicates.compared == 1
     assert len(load_catalogue(Tables(landing.parent / "data")).modalities) == 2
     again = extract()
-    assert again["done"] == again["labels"]["done"] == again["duplicates"]["compared"] == 0
-    assert again["dataset_version"] == report["dataset_version"]
+    assert again.extraction.done == again.labels.done == again.duplicates.compared == 0
+    assert again.dataset_version == report.dataset_version
     with get_client(sync_client=True) as client:
         shown = [a for a in client.read_artifacts() if a.key == "extract"]
     assert any("| not_media | 1 |" in artifact.data for artifact in shown)
@@ -69,8 +69,8 @@ def test_labels_and_duplicates_can_be_switched_off(landing):
     off = "[semantics]\nenabled = false\n[duplicates]\nenabled = false\n"
     settings.write_text(settings.read_text() + off)
     report = extract()
-    assert report["done"] == 2
-    assert report["labels"]["done"] == report["duplicates"]["compared"] == 0
+    assert report.extraction.done == 2
+    assert report.labels.done == report.duplicates.compared == 0
 
 
 def test_verb_extract_tells_what_it_did(landing):
@@ -97,7 +97,7 @@ def test_verb_prune_removes_what_a_new_encoder_replaced(landing, monkeypatch):
     extract()
     done = CliRunner().invoke(app, ["prune"])
     assert done.exit_code == 0, done.output
-    assert f"2 vectors of {before['fingerprints']['visual']}" in done.output
+    assert f"2 vectors of {before.extraction.fingerprints['visual']}" in done.output
     again = CliRunner().invoke(app, ["prune"])
     assert "Nothing to remove: every vector and every release is in use." in again.output
 

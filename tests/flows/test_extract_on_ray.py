@@ -147,7 +147,7 @@ def test_shard_whose_worker_dies_is_redone_once(run, two_workers):
         killer.join()
     assert len(killed) == 1
     assert killed[0] != os.getpid()
-    assert report["done"] == CLIPS + TEXTS + 1
+    assert report.extraction.done == CLIPS + TEXTS + 1
     assert digests(away) == digests(at_home)
 
 

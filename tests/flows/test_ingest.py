@@ -28,9 +28,9 @@ def artifact(key):
 
 def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_path):
     done = ingest()
-    assert (done["files"], done["rows"], done["accepted"], done["quarantined"]) == (2, 5, 4, 1)
-    assert done["findings"] == {"event_kind_unknown": 1}
-    assert str(done["dataset_version"]).startswith("tables-")
+    assert (done.files, done.rows, done.accepted, done.quarantined) == (2, 5, 4, 1)
+    assert done.findings == {"event_kind_unknown": 1}
+    assert str(done.dataset_version).startswith("tables-")
     assert Tables(tmp_path / "data").scan("events").collect().height == 2
     text = artifact("ingest-batch")
     assert "| events/a.csv | 3 | 2 | 1 | 0 |" in text
@@ -41,18 +41,18 @@ def test_what_has_arrived_becomes_tables_and_a_report(prefect_server, zone, tmp_
     left_by_a_kill.touch()
     again = ingest()
     assert not left_by_a_kill.exists()
-    assert (again["files"], again["dataset_version"]) == (0, done["dataset_version"])
+    assert (again.files, again.dataset_version) == (0, done.dataset_version)
 
     zone.put("events/b.csv", "user_id,video_id\nanna,v1\n")
     with pytest.raises(BatchError, match=r"events/b\.csv, column 'timestamp' failed column_exists"):
         ingest()
     assert "events/b.csv" in artifact("ingest-set-aside")
     told_once = ingest()
-    assert (told_once["files"], told_once["set_aside"], len(told_once["standing"])) == (0, [], 1)
+    assert (told_once.files, told_once.set_aside, len(told_once.standing)) == (0, [], 1)
 
     zone.put("events/c.csv", EVENTS.replace("T1", "T2"))
     zone.put("events/d.csv", "user_id,user_id\nanna,v1\n")
     done = ingest()
-    assert (done["accepted"], len(done["set_aside"]), len(done["standing"])) == (2, 1, 1)
+    assert (done.accepted, len(done.set_aside), len(done.standing)) == (2, 1, 1)
     assert "events/d.csv, column 'user_id', was set aside" in artifact("ingest-batch")
     assert ingest.name == "ingest"

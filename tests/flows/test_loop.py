@@ -6,11 +6,21 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from flows.loop import loop
+from kinoloop.duplicates.update import DuplicatesReport
 from kinoloop.environment import Environment
+from kinoloop.extraction.report import ExtractReport
 from kinoloop.registry.client import ModelVersion
 from kinoloop.release.signature import load_signer
+from kinoloop.semantics.label import LabelReport
 from kinoloop.testing.drifting import START, make_world, write_landing
 from tasks.loop import reason_to_retrain, report_loop
+from tasks.results import (
+    DriftSummary,
+    ExtractSummary,
+    IngestSummary,
+    LoopSummary,
+    PromoteSummary,
+)
 from tests.flows.conftest import SETTINGS
 
 WITH_WORDS = SETTINGS.replace("encoders = []", 'encoders = [{ kind = "minilm" }]')
@@ -34,6 +44,20 @@ def _loop_artifact():
         return max(found, key=lambda artifact: artifact.created).data
 
 
+DONE = LoopSummary(
+    ingest=IngestSummary(rows=3, findings={"odd": 1}, dataset_version="v2"),
+    extract=ExtractSummary(
+        extraction=ExtractReport(videos=7),
+        labels=LabelReport(),
+        duplicates=DuplicatesReport(),
+        dataset_version="v2",
+    ),
+    drift=DriftSummary(fired=False, verdict="No drift.", tests={}, lacking={}, report="a.html"),
+    retrain=None,
+    promote=PromoteSummary(outcome="refused", refused_by=["coverage: 0.1"]),
+)
+
+
 @pytest.mark.slow
 def test_takes_up_what_is_new_and_repeats_nothing(home, settings):
     world = make_world(1, users=60, drift_from=28)
@@ -41,25 +65,25 @@ def test_takes_up_what_is_new_and_repeats_nothing(home, settings):
     write_landing(dataclasses.replace(world, events=world.events.filter(before)), home / "landing")
 
     first = loop()
-    assert first["ingest"]["accepted"] > 1000
-    assert first["extract"]["done"] == 120
-    assert first["retrain"]["outcome"] == "trained"
-    assert first["promote"]["outcome"] == "promoted"
+    assert first.ingest.accepted > 1000
+    assert first.extract.extraction.done == 120
+    assert first.retrain.outcome == "trained"
+    assert first.promote.outcome == "promoted"
     assert "Retrained, because there is no champion yet." in _loop_artifact()
 
     again = loop()
-    assert again["ingest"]["files"] == again["extract"]["done"] == 0
-    assert again["drift"]["tests"] == {}  # nothing has come since
-    assert again["retrain"] is None
-    assert again["promote"]["outcome"] == "nothing to do"
+    assert again.ingest.files == again.extract.extraction.done == 0
+    assert again.drift.tests == {}  # nothing has come since
+    assert again.retrain is None
+    assert again.promote.outcome == "nothing to do"
 
     new = dataclasses.replace(world, events=world.events.filter(after))
     write_landing(new, home / "landing", name="last-week")
     third = loop()
-    assert third["drift"]["fired"] is True
-    assert third["drift"]["tests"]["mix event"] == "fired"
-    assert third["retrain"]["outcome"] == "trained"
-    assert third["retrain"]["version"] != first["retrain"]["version"]
+    assert third.drift.fired is True
+    assert third.drift.tests["mix event"] == "fired"
+    assert third.retrain.outcome == "trained"
+    assert third.retrain.version != first.retrain.version
     assert "Retrained, because drift was found." in _loop_artifact()
 
     lone = new.events.tail(1).with_columns(
@@ -68,11 +92,11 @@ def test_takes_up_what_is_new_and_repeats_nothing(home, settings):
     write_landing(dataclasses.replace(new, events=lone), home / "landing", name="a-month-later")
     settings(WITH_WORDS.replace("min_users = 5\nvalidation", "min_users = 500\nvalidation"))
     fourth = loop()
-    assert fourth["ingest"]["accepted"] >= 1
-    assert fourth["retrain"]["outcome"] == "put off, too little new data"
+    assert fourth.ingest.accepted >= 1
+    assert fourth.retrain.outcome == "put off, too little new data"
 
     settings(WITH_WORDS)
-    assert loop()["retrain"]["outcome"] == "trained"  # one late event leaves no window empty
+    assert loop().retrain.outcome == "trained"  # one late event leaves no window empty
 
 
 def test_new_data_alone_is_a_reason_to_retrain(environment, registry, monkeypatch):
@@ -90,17 +114,19 @@ def test_the_same_data_is_no_reason_and_no_champion_is_one(home):
 def test_what_was_not_due_is_said_so(prefect_server):
     @flow
     def reporting():
-        report_loop({"ingest": {"rows": 3, "findings": {}}, "retrain": None}, "")
+        report_loop(DONE, "")
 
     reporting()
-    assert "| ingest | rows 3 |\n| retrain | not due |" in _loop_artifact()
+    assert "| ingest | files 0, rows 3, accepted 0" in _loop_artifact()
+    assert "| extract | videos 7, pending 0" in _loop_artifact()
+    assert "| retrain | not due |" in _loop_artifact()
     assert "No retrain was due." in _loop_artifact()
 
 
 def test_the_artifact_names_the_gate_that_refused(prefect_server):
     @flow
     def reporting():
-        report_loop({"promote": {"outcome": "refused", "refused_by": ["coverage: 0.1"]}}, "")
+        report_loop(DONE, "")
 
     reporting()
     assert "- promote refused by coverage: 0.1\n" in _loop_artifact()

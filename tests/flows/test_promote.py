@@ -10,10 +10,10 @@ from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
 from kinoloop.errors import BundleError, RegistryError
-from kinoloop.promotion.decision import Decision
 from kinoloop.registry import aliases
 from tasks.loop import reason_to_retrain
 from tasks.promotion import one_promotion
+from tasks.results import PromoteSummary, RollbackSummary
 from tests.flows.conftest import SETTINGS, damage, open_release
 from tests.flows.toy_tables import write_toy_tables
 
@@ -43,20 +43,15 @@ def _decisions(environment, version) -> dict[str, str]:
 
 
 def test_nothing_is_done_where_nobody_waits(environment):
-    assert promote() == {
-        "outcome": "nothing to do",
-        "version": None,
-        "decision": None,
-        "refused_by": [],
-    }
+    assert promote() == PromoteSummary(outcome="nothing to do")
 
 
 def test_the_first_challenger_that_passes_the_gates_becomes_champion(environment, registry):
-    version = retrain()["version"]
+    version = retrain().version
     done = promote()
-    assert (done["outcome"], done["version"]) == ("promoted", version)
+    assert (done.outcome, done.version) == ("promoted", version)
     assert _versions(registry) == {"champion": version, "challenger": None, "previous": None}
-    decision = Decision.model_validate(done["decision"])
+    decision = done.decision
     assert decision.gain is None
     assert all(gate.passed for gate in decision.gates)
 
@@ -68,7 +63,7 @@ class Killed(BaseException):
 def test_a_champion_has_its_record_though_promotion_was_killed_as_the_alias_moved(
     environment, registry, monkeypatch
 ):
-    version = retrain()["version"]
+    version = retrain().version
     promoted = aliases.promote
 
     def move_and_die(*args):
@@ -82,38 +77,38 @@ def test_a_champion_has_its_record_though_promotion_was_killed_as_the_alias_move
     (page,) = [text for path, text in _decisions(environment, version).items() if path[-2:] == "md"]
     assert f"Version {version} promoted to champion" in page
     monkeypatch.undo()
-    assert promote()["outcome"] == "nothing to do"
+    assert promote().outcome == "nothing to do"
 
 
 def test_a_better_challenger_replaces_the_champion_and_rollback_undoes_it(
     crowd, registry, settings
 ):
     settings(POPULARITY)
-    first = retrain()["version"]
+    first = retrain().version
     promote()
     settings(ITEM_KNN)
-    second = retrain()["version"]
+    second = retrain().version
     done = promote()
-    assert done["outcome"] == "promoted"
-    gain = Decision.model_validate(done["decision"]).gain
+    assert done.outcome == "promoted"
+    gain = done.decision.gain
     assert 0 < gain.low < gain.mean < gain.high
     assert _versions(registry) == {"champion": second, "challenger": None, "previous": first}
-    assert rollback() == {"version": first, "replaced": second}
+    assert rollback() == RollbackSummary(version=first, replaced=second)
     assert _versions(registry) == {"champion": first, "challenger": None, "previous": second}
-    assert rollback() == {"version": second, "replaced": first}
+    assert rollback() == RollbackSummary(version=second, replaced=first)
     assert any(path.endswith("rollback.md") for path in _decisions(crowd, first))
 
 
 def test_a_worse_challenger_is_refused_with_reasons(crowd, registry, settings):
     settings(ITEM_KNN)
-    first = retrain()["version"]
+    first = retrain().version
     promote()
     settings(POPULARITY)
-    second = retrain()["version"]
+    second = retrain().version
     done = promote()
-    assert done["outcome"] == "refused"
-    failed = [gate for gate in done["decision"]["gates"] if not gate["passed"]]
-    assert [gate["name"] for gate in failed] == ["beats the champion"]
+    assert done.outcome == "refused"
+    failed = [gate for gate in done.decision.gates if not gate.passed]
+    assert [gate.name for gate in failed] == ["beats the champion"]
     assert _versions(registry) == {"champion": first, "challenger": second, "previous": None}
     records = _decisions(crowd, second)
     (page,) = [text for path, text in records.items() if path.endswith(".md")]
@@ -128,17 +123,12 @@ def test_a_refusal_is_not_repeated_on_the_same_evidence(crowd, settings):
     retrain()
     promote()
     settings(POPULARITY)
-    version = retrain()["version"]
-    reasons = promote()["refused_by"]
+    version = retrain().version
+    reasons = promote().refused_by
     assert reasons[0].startswith("beats the champion: -")
-    assert promote() == {
-        "outcome": "nothing to do",
-        "version": version,
-        "decision": None,
-        "refused_by": reasons,
-    }
-    assert retrain()["refused_by"] == reasons
-    assert promote(force=True)["outcome"] == "refused"
+    assert promote() == PromoteSummary(outcome="nothing to do", version=version, refused_by=reasons)
+    assert retrain().refused_by == reasons
+    assert promote(force=True).outcome == "refused"
 
 
 @pytest.mark.parametrize(
@@ -153,9 +143,9 @@ def test_each_gate_refuses(environment, registry, settings, setting, gate):
     settings(f"{SETTINGS}\n{setting}")
     retrain()
     done = promote()
-    assert [g["name"] for g in done["decision"]["gates"] if not g["passed"]] == [gate]
-    assert [sentence.partition(":")[0] for sentence in done["refused_by"]] == [gate]
-    assert "; next: " in done["refused_by"][0]
+    assert [g.name for g in done.decision.gates if not g.passed] == [gate]
+    assert [sentence.partition(":")[0] for sentence in done.refused_by] == [gate]
+    assert "; next: " in done.refused_by[0]
     assert registry.champion() is None
 
 
@@ -163,21 +153,21 @@ def test_a_slow_machine_is_a_warning_and_the_first_release_is_promoted(environme
     settings(f"{SETTINGS}\nmax_latency_ms = 0.0001")
     retrain()
     done = promote()
-    assert (done["outcome"], done["refused_by"]) == ("promoted", [])
-    assert "so this is a warning" in done["decision"]["notes"][-1]
+    assert (done.outcome, done.refused_by) == ("promoted", [])
+    assert "so this is a warning" in done.decision.notes[-1]
 
 
 def test_too_few_users_prove_nothing(environment, registry, settings):
     settings(SETTINGS.replace("[promote]\nmin_users = 5", "[promote]\nmin_users = 500"))
     retrain()
-    decision = promote()["decision"]
-    assert [g["name"] for g in decision["gates"] if not g["passed"]] == ["enough users"]
+    decision = promote().decision
+    assert [g.name for g in decision.gates if not g.passed] == ["enough users"]
 
 
 def test_a_damaged_copy_of_the_challenger_heals(environment, registry):
     retrain()
     damage(environment, registry.by_alias("challenger"), store=False)
-    assert promote()["outcome"] == "promoted"
+    assert promote().outcome == "promoted"
 
 
 def test_a_damaged_challenger_is_refused(environment, registry):
@@ -189,17 +179,17 @@ def test_a_damaged_challenger_is_refused(environment, registry):
 
 
 def test_training_the_same_again_heals_what_was_damaged_in_the_store(environment, registry):
-    version = retrain()["version"]
+    version = retrain().version
     promote()
     damage(environment, registry.champion())
-    assert retrain(force=True)["version"] == version
+    assert retrain(force=True).version == version
     open_release(environment, registry.champion()).check()
 
 
 @pytest.mark.parametrize("how", ["damaged", "signed by nobody trusted"])
 def test_a_champion_that_nobody_can_open_does_not_stand_in_the_way(environment, registry, how):
     """As one that was made before releases were signed: the loop makes another by itself."""
-    first = retrain()["version"]
+    first = retrain().version
     promote()
     if how == "damaged":
         damage(environment, registry.champion())
@@ -208,11 +198,11 @@ def test_a_champion_that_nobody_can_open_does_not_stand_in_the_way(environment, 
         (environment.state_dir / "signing.key").unlink()
         why = reason_to_retrain.fn(environment, drift_fired=False)
         assert "not signed by a key trusted here" in why
-    second = retrain()["version"]
+    second = retrain().version
     assert second != first
     done = promote()
-    assert (done["outcome"], done["version"]) == ("promoted", second)
-    assert "cannot be opened, so nothing was compared" in done["decision"]["notes"][0]
+    assert (done.outcome, done.version) == ("promoted", second)
+    assert "cannot be opened, so nothing was compared" in done.decision.notes[0]
 
 
 def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
@@ -224,7 +214,7 @@ def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
     write_toy_tables(crowd.data_dir, users=20, seed=2, videos=44)
     settings(ITEM_KNN)
     retrain()
-    decision = Decision.model_validate(promote()["decision"])
+    decision = promote().decision
     assert decision.champion.dataset_version != decision.challenger.dataset_version
     assert decision.gain.users == decision.users > 0
 
@@ -233,10 +223,10 @@ def test_a_champion_that_moved_meanwhile_stops_it(crowd, registry, settings, mon
     import flows.promote as flow
 
     settings(POPULARITY)
-    first = retrain()["version"]
+    first = retrain().version
     promote()
     settings(ITEM_KNN)
-    second = retrain()["version"]
+    second = retrain().version
     settings(SETTINGS)
     weigh = flow.weigh
 
@@ -252,10 +242,10 @@ def test_a_champion_that_moved_meanwhile_stops_it(crowd, registry, settings, mon
 
 
 def test_promotions_run_one_at_a_time(environment, registry):
-    version = retrain()["version"]
+    version = retrain().version
     outcomes = []
     threads = [
-        threading.Thread(target=lambda: outcomes.append(promote()["outcome"])) for _ in range(2)
+        threading.Thread(target=lambda: outcomes.append(promote().outcome)) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -288,7 +278,7 @@ def test_rollback_refuses_a_damaged_release(crowd, registry, settings):
     retrain()
     promote()
     settings(ITEM_KNN)
-    second = retrain()["version"]
+    second = retrain().version
     promote()
     previous = registry.by_alias("previous")
     damage(crowd, previous)

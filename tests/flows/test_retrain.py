@@ -8,8 +8,9 @@ import pytest
 from mlflow import MlflowClient
 
 import tasks.training
-from flows.retrain import KEPT, retrain
+from flows.retrain import retrain
 from kinoloop.errors import ConfigError, DataError, KinoloopError, RegistryError
+from tasks.results import KEPT
 from tests.flows.conftest import SETTINGS, open_release
 from tests.flows.toy_tables import write_toy_tables
 
@@ -17,18 +18,18 @@ from tests.flows.toy_tables import write_toy_tables
 def test_the_best_candidate_becomes_challenger_with_its_lineage(environment, registry):
     done = retrain()
     challenger = registry.by_alias("challenger")
-    assert (done["outcome"], done["version"]) == ("trained", challenger.version)
-    assert set(done["competed"]) == {"popularity", "item_knn"}
-    best = max(done["competed"], key=lambda name: done["competed"][name]["validation"])
-    assert done["candidate"] == best
+    assert (done.outcome, done.version) == ("trained", challenger.version)
+    assert set(done.competed) == {"popularity", "item_knn"}
+    best = max(done.competed, key=lambda name: done.competed[name]["validation"])
+    assert done.candidate == best
     release = open_release(environment, challenger)
     release.check()
     info = release.info
     assert info.dataset_version.startswith("tables-")
     assert info.trained_until < info.known_until
     assert info.split["split"] == "temporal"
-    assert info.competed == done["competed"]
-    assert info.metrics["ndcg@10"] == pytest.approx(done["competed"][best]["test"])
+    assert info.competed == done.competed
+    assert info.metrics["ndcg@10"] == pytest.approx(done.competed[best]["test"])
     assert len(info.key_id) == 16
 
 
@@ -46,15 +47,15 @@ def test_each_candidate_is_one_run_with_params_metrics_tags_and_plots(environmen
         assert run.data.tags["fingerprint.text"].startswith("toy-")
         kept = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert "per_user.parquet" in kept
-    winner = runs[done["candidate"]].info.run_id
+    winner = runs[done.candidate].info.run_id
     assert "plots/candidates.png" in {f.path for f in client.list_artifacts(winner, "plots")}
 
 
 def test_finished_work_is_not_repeated(environment, registry):
     first = retrain()
     again = retrain()
-    assert (again["outcome"], again["version"]) == ("nothing new", first["version"])
-    assert retrain(force=True)["outcome"] == "trained"
+    assert (again.outcome, again.version) == ("nothing new", first.version)
+    assert retrain(force=True).outcome == "trained"
 
 
 def test_a_retrain_that_had_to_wait_takes_the_result_of_the_first(environment, registry, caplog):
@@ -83,8 +84,8 @@ def test_a_retrain_that_had_to_wait_takes_the_result_of_the_first(environment, r
         first.join()
         logger.removeHandler(told)
     assert "another retrain runs; waiting for it" in caplog.text
-    assert (done[0]["outcome"], second["outcome"]) == ("trained", "nothing new")
-    assert second["version"] == done[0]["version"]
+    assert (done[0].outcome, second.outcome) == ("trained", "nothing new")
+    assert second.version == done[0].version
 
 
 def test_other_settings_or_other_data_are_new_work(environment, registry, settings):
@@ -92,9 +93,9 @@ def test_other_settings_or_other_data_are_new_work(environment, registry, settin
     settings(
         SETTINGS.replace('{ kind = "item_knn" }', '{ kind = "item_knn", prior_half_life_days = 7 }')
     )
-    assert retrain()["outcome"] == "trained"
+    assert retrain().outcome == "trained"
     write_toy_tables(environment.data_dir, users=10, seed=1)
-    assert retrain()["outcome"] == "trained"
+    assert retrain().outcome == "trained"
 
 
 def test_a_killed_run_goes_on_where_it_stopped(environment, registry, monkeypatch):
@@ -116,7 +117,7 @@ def test_a_killed_run_goes_on_where_it_stopped(environment, registry, monkeypatc
     monkeypatch.setenv("KINOLOOP_DATA_DIR", str(environment.data_dir))
     monkeypatch.setenv("KINOLOOP_STATE_DIR", str(environment.state_dir))
     monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(environment.settings_file))
-    assert retrain()["outcome"] == "trained"
+    assert retrain().outcome == "trained"
     assert fitted == ["popularity", "item_knn"]
     assert list((environment.state_dir / "retrain").glob("[!.]*")) == []
 
@@ -128,8 +129,8 @@ def test_a_candidate_that_fails_is_reported_and_does_not_stop_the_others(
 
     monkeypatch.setattr(ItemKnn, "_fit", lambda *_: (_ for _ in ()).throw(ValueError("too odd")))
     done = retrain()
-    assert done["candidate"] == "popularity"
-    assert "too odd" in done["failed"]["item_knn"]
+    assert done.candidate == "popularity"
+    assert "too odd" in done.failed["item_knn"]
 
 
 def test_it_fails_when_every_candidate_fails(environment, registry, settings, monkeypatch):
@@ -193,18 +194,18 @@ def test_a_retrain_without_mlflow_trains_once_and_tells_it_once_when_it_is_back(
     with _frozen() if how == "frozen" else contextlib.nullcontext("http://127.0.0.1:9") as uri:
         monkeypatch.setenv("KINOLOOP_MLFLOW_URI", uri)
         done = retrain()
-        assert (done["outcome"], done["version"]) == (KEPT, "")
-        assert f"{uri} is away or refuses" in done["away"]
-        assert set(done["competed"]) == {"popularity", "item_knn"}
+        assert (done.outcome, done.version) == (KEPT, "")
+        assert f"{uri} is away or refuses" in done.away
+        assert set(done.competed) == {"popularity", "item_knn"}
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI")
     assert registry.by_alias("challenger") is None
     again = retrain()
-    assert (again["outcome"], again["candidate"]) == ("nothing new", done["candidate"])
+    assert (again.outcome, again.candidate) == ("nothing new", done.candidate)
     assert fitted == ["popularity", "item_knn"]
     told, versions = _story(environment)
     assert ({status for status, *_ in told.values()}, versions) == ({"FINISHED"}, 1)
-    assert open_release(environment, registry.by_alias("challenger")).info.name == done["candidate"]
-    assert retrain()["outcome"] == "nothing new"
+    assert open_release(environment, registry.by_alias("challenger")).info.name == done.candidate
+    assert retrain().outcome == "nothing new"
     assert _story(environment) == (told, versions)
 
 
@@ -213,7 +214,7 @@ def test_what_was_kept_outlives_newer_data(environment, registry, monkeypatch):
     retrain()
     write_toy_tables(environment.data_dir, users=10, seed=1)
     monkeypatch.delenv("KINOLOOP_MLFLOW_URI")
-    assert retrain()["outcome"] == "trained"
+    assert retrain().outcome == "trained"
     assert _story(environment)[1] == 2
     assert registry.by_alias("challenger").version == "2"
 
@@ -234,8 +235,8 @@ def test_a_replay_that_was_cut_off_anywhere_logs_nothing_twice(
             broken.setattr(publishing.ModelRegistry, "register", cut)
         else:
             broken.setattr(publishing, "_make_challenger", cut)
-        assert retrain()["outcome"] == KEPT
-    assert retrain()["outcome"] == "nothing new"
+        assert retrain().outcome == KEPT
+    assert retrain().outcome == "nothing new"
     (told, versions), names = _story(environment), {"popularity", "item_knn"}
     assert (set(told), versions) == (names, 1)
     for _, _, points in told.values():
@@ -250,7 +251,7 @@ def test_the_challenger_scores_as_the_candidate_that_was_measured(environment, r
     challenger = registry.by_alias("challenger")
     run = MlflowClient(environment.tracking_uri).get_run(challenger.run_id)
     assert run.data.metrics["test/ndcg_at_10"] == pytest.approx(
-        done["competed"][done["candidate"]]["test"]
+        done.competed[done.candidate]["test"]
     )
     bundle = environment.releases / challenger.digest
     assert pl.read_parquet(bundle / "videos.parquet").height == 40

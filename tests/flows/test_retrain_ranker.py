@@ -27,8 +27,8 @@ def test_the_release_carries_a_ranker_as_it_does_by_default(environment, registr
     assert run.data.metrics["ranker/test/auc"] == release.info.ranker["test/auc"]
     plots = MlflowClient(environment.tracking_uri).list_artifacts(challenger.run_id, "plots")
     assert "plots/reliability.png" in {file.path for file in plots}
-    assert done["outcome"] == "trained"
-    assert done["ranker"] == release.info.ranker
+    assert done.outcome == "trained"
+    assert done.ranker == release.info.ranker
     assert release.recommend([], top_k=3)
 
 
@@ -37,7 +37,7 @@ def test_data_without_both_labels_goes_without_a_ranker(environment, registry, s
     skipped = pl.read_delta(path).with_columns(watch_s=pl.lit(20.0), event=pl.lit("view"))
     skipped.write_delta(path, mode="overwrite")
     settings(WITH_RANKER + '[ranker.label]\nnegative = ["view"]\n')
-    assert retrain()["outcome"] == "trained"
+    assert retrain().outcome == "trained"
     release = open_release(environment, registry.by_alias("challenger"))
     assert release.reranking is None
     assert release.info.ranker == {}

@@ -201,8 +201,8 @@ def test_heads_learn_the_catalogues_categories_and_name_those_of_others(world):
     world.put("new", "jazz")
     report = world.label(head_min_videos=40, head_min_class=10, min_score=0.4)
     (head,) = report.heads
-    assert head["used"]
-    assert head["macro_f1"] > head["base_macro_f1"]
+    assert head.used
+    assert head.macro_f1 > head.base_macro_f1
     learned = given(world.rows()["new"])["category", "Music"]
     assert learned["evidence"] == "learned from the catalogue"
     assert ("category", "Fox") not in given(world.rows()["v00"])
