@@ -122,11 +122,11 @@ class EventCheck:
         rows: dict[int, dict[str, Any]] = {}
         rejections: list[Rejection] = []
         for position, event in enumerate(events):
-            fault = _fault(event)
+            fault = _fault(position, event)
             if fault is None:
                 rows[position] = {"timestamp": now.isoformat(), **_filled(event)}
             else:
-                rejections.append(Rejection(position, *fault))
+                rejections.append(fault)
         if not rows:
             return Checked([], [], [], rejections)
         frame = conform(as_texts(list(rows.values())), kind="events", file="feedback")
@@ -173,19 +173,22 @@ _TAKEN = [
 ]
 
 
-def _fault(event: object) -> tuple[str, str, str] | None:
-    """Find what is wrong with the form of an event: (field, reason, expected), or None."""
+def _fault(position: int, event: object) -> Rejection | None:
+    """Find what is wrong with the form of an event; None where nothing is."""
     if not isinstance(event, Mapping):
-        return "event", "not_an_object", 'an object like {"user_id": …}'
+        expected = 'an object like {"user_id": …}'
+        return Rejection(position, "event", "not_an_object", expected)
     for name, value in event.items():
         if name not in FIELDS:
-            return name[:MAX_ECHO], "unknown_field", f"one of {', '.join(FIELDS)}"
+            expected = f"one of {', '.join(FIELDS)}"
+            return Rejection(position, name[:MAX_ECHO], "unknown_field", expected)
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-            return name, "not_text_or_number", "text or a number"
+            return Rejection(position, name, "not_text_or_number", "text or a number")
         if name in BOUNDED and isinstance(value, str) and len(value) > MAX_ID_CHARACTERS:
-            return name, "too_long", f"at most {MAX_ID_CHARACTERS} characters"
+            expected = f"at most {MAX_ID_CHARACTERS} characters"
+            return Rejection(position, name, "too_long", expected)
         if isinstance(value, str) and not _is_unicode(value):
-            return name, "not_unicode", "text without lone surrogates"
+            return Rejection(position, name, "not_unicode", "text without lone surrogates")
     return None
 
 

@@ -19,7 +19,7 @@ from kinoloop.models import base as models
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.registry.runs import Runs
 from kinoloop.training.model_selection import Outcome
-from kinoloop.training.ranker import rank_winner
+from kinoloop.training.ranker import WinnerData, rank_winner
 from tasks.retrain_plan import RetrainPlan
 
 logger = logging.getLogger(__name__)
@@ -43,10 +43,10 @@ def train_ranker(plan: RetrainPlan, winner: Outcome) -> dict[str, float]:
         found = rank_winner(
             plan.ranker,
             models.load(plan.work_dir / winner.name / "model", catalogue),
-            (
-                plan.training_data.split,
-                plan.training_data.histories,
-                load_exposures(plan.tables, catalogue.ids),
+            WinnerData(
+                split=plan.training_data.split,
+                histories=plan.training_data.histories,
+                exposures=load_exposures(plan.tables, catalogue.ids),
             ),
             texts=partial(read_texts, plan.tables, catalogue.ids),
             seed=plan.config.seed,

@@ -162,9 +162,9 @@ def _item(
 ) -> Item:
     video_id, media, subtitles, *words = row
     text = compose(words)
-    media_at, media_hash, fault = _look_up(media, located, hashed)
-    subtitles_at, subtitles_hash, subtitles_fault = _look_up(subtitles, located, hashed)
-    content_hash = _digest(media_hash, subtitles_hash) if media or subtitles else ""
+    film, cues = _look_up(media, located, hashed), _look_up(subtitles, located, hashed)
+    hashes = (film.content_hash, cues.content_hash)
+    content_hash = _digest(*hashes) if media or subtitles else ""
     heard = speech if media and not subtitles else ""
     words_hash = _digest(content_hash, f"{WORDS_VERSION} {heard}") if content_hash else ""
     made_by = f"{ROW_VERSION} {PRINTS_VERSION} {heard}"
@@ -173,32 +173,42 @@ def _item(
         text=text,
         media=str(media) if media else None,
         subtitles=str(subtitles) if subtitles else None,
-        media_at=media_at,
-        subtitles_at=subtitles_at,
+        media_at=film.at,
+        subtitles_at=cues.at,
         content_hash=content_hash,
         media_hash=_digest(content_hash, made_by) if content_hash else "",
         text_hash=_digest(text, words_hash),
-        fault=fault,
-        subtitles_fault=subtitles_fault,
-        unreachable=any(
-            part.startswith(f"!{why} ") for part in (media_hash, subtitles_hash) for why in LEFT_OUT
-        ),
+        fault=film.fault,
+        subtitles_fault=cues.fault,
+        unreachable=any(part.startswith(f"!{why} ") for part in hashes for why in LEFT_OUT),
     )
 
 
-def _look_up(
-    reference: object, located: Located, hashed: dict[Path | str, str]
-) -> tuple[Path | str | None, str, str]:
-    """Where a reference is, its hash, and what is wrong with it."""
+@dataclass(frozen=True)
+class _File:
+    """What a reference leads to.
+
+    Attributes:
+        at: Where it is; None where it is nowhere.
+        content_hash: Of its bytes; "" without a reference, and with `!` in front without a file.
+        fault: What is wrong with the reference.
+    """
+
+    at: Path | str | None = None
+    content_hash: str = ""
+    fault: str = ""
+
+
+def _look_up(reference: object, located: Located, hashed: dict[Path | str, str]) -> _File:
     if not reference:
-        return None, "", ""
+        return _File()
     place, fault = located[str(reference)]
     if place is None:
-        return None, f"!{reference}", fault
+        return _File(None, f"!{reference}", fault)
     content_hash = hashed[place]
     if content_hash.startswith("!"):
-        return place, f"{content_hash} {reference}", ""  # the decoder will say more
-    return place, content_hash, ""
+        return _File(place, f"{content_hash} {reference}")  # the decoder will say more
+    return _File(place, content_hash)
 
 
 def _digest(first: str, second: str) -> str:

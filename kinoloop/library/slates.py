@@ -87,5 +87,5 @@ class Slates:
             top = best(scores, k)
             return top, scores[top]
         one = part.rows(slice(row, row + 1))
-        order, ranked, _ = self._reranking.best(one, scores, k, moment=moment)
-        return order, ranked
+        found = self._reranking.best(one, scores, k, moment=moment)
+        return found.videos, found.scores

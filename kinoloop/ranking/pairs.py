@@ -56,6 +56,21 @@ class Pairs:
         return Pairs(videos=videos, contexts=contexts.astype(np.int64), **rest)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was known of a user in each context.
+
+    Attributes:
+        histories: What users did.
+        starts: (n_contexts,) int64, where the user's events begin.
+        stops: (n_contexts,) int64, where those end that came before the context.
+    """
+
+    histories: Histories
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
 def exposed_pairs(exposures: Exposures, histories: Histories, *, length: int) -> Pairs:
     """One context an exposure: what its user had done before it began.
 
@@ -79,7 +94,7 @@ def exposed_pairs(exposures: Exposures, histories: Histories, *, length: int) ->
         starts[here], stops[here] = span.start, span.start + before
     return _pairs(
         (exposures.videos, np.arange(len(exposures))),
-        (histories, starts, stops),
+        _Known(histories, starts, stops),
         length=length,
         moments=exposures.timestamps,
         who=(exposures.surfaces, exposures.users.astype(np.int64)),
@@ -107,7 +122,7 @@ def candidate_pairs(
     rows, k = candidates.shape
     return _pairs(
         (candidates.ravel(), np.repeat(np.arange(rows), k)),
-        (histories, histories.offsets[:-1], histories.offsets[1:]),
+        _Known(histories, histories.offsets[:-1], histories.offsets[1:]),
         length=length,
         moments=moments,
         who=(np.full(rows, UNKNOWN_SURFACE, dtype=np.int16), np.arange(rows)),
@@ -116,13 +131,13 @@ def candidate_pairs(
 
 def _pairs(
     asked: tuple[NDArray[np.integer], NDArray[np.integer]],
-    spans: tuple[Histories, NDArray[np.int64], NDArray[np.int64]],
+    known: _Known,
     *,
     length: int,
     moments: NDArray[np.int64],
     who: tuple[NDArray[np.int16], NDArray[np.int64]],
 ) -> Pairs:
-    histories, starts, stops = spans
+    histories, starts, stops = known.histories, known.starts, known.stops
     at = stops[:, None] - 1 - np.arange(length)
     real = at >= starts[:, None]
     at = np.where(real, at, 0)

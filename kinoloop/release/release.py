@@ -255,10 +255,9 @@ class Release:
             top = best(scores, top_k)
             return self._slate(top, scores[top], self._reasons(row, top))
         left_ms = 1e3 * (deadline - time.perf_counter())
-        top, ranked, reranked = self.reranking.best(
-            row, scores, top_k, moment=moment, left_ms=left_ms
-        )
-        return self._slate(top, ranked, self._reasons(row, top), reranked=reranked)
+        found = self.reranking.best(row, scores, top_k, moment=moment, left_ms=left_ms)
+        reasons = self._reasons(row, found.videos)
+        return self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
 
     def _hide(
         self, scores: NDArray[np.float32], hidden: NDArray[np.intp], ahead: NDArray[np.intp]

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,21 @@ logger = logging.getLogger(__name__)
 FORGET = 0.95  # what is left of the expected cost after each request that went without
 SMOOTH = 0.8  # share of the old expectation after each one that did not
 LOG_EVERY_S = 60.0  # a line per skipped slate would be a flood on the machine that is busy already
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best videos of an answer.
+
+    Attributes:
+        videos: (≤ top_k,) positions, best first.
+        scores: Of them, float32: the ranker's, or those of retrieval where there was no time.
+        reranked: Whether the ranker ordered them.
+    """
+
+    videos: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    reranked: bool
 
 
 class Reranking:
@@ -51,8 +67,8 @@ class Reranking:
         *,
         moment: int,
         left_ms: float = math.inf,
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], bool]:
-        """Return the best videos, their scores in that order, and whether the ranker ordered them.
+    ) -> Best:
+        """Return the best videos, ordered by the ranker where there is time for it.
 
         Args:
             history: One row.
@@ -60,19 +76,15 @@ class Reranking:
             top_k: How many at most.
             moment: µs since the epoch: when the answer is given.
             left_ms: How long re-ranking may take.
-
-        Returns:
-            Positions, best first, and their scores: those of the ranker and True, or those of
-            retrieval and False where there was no time.
         """
         if self._expected_ms > left_ms:
             self._skip()
             top = best(scores, top_k)
-            return top, scores[top], False
+            return Best(top, scores[top], reranked=False)
         started = time.perf_counter()
         found = best(scores, max(self.ranker.config.candidates, top_k))
         if not len(found):
-            return found, scores[found], True
+            return Best(found, scores[found], reranked=True)
         ranked = self.ranker.rank(
             history, found[None], scores[found][None], moments=np.array([moment])
         )[0]
@@ -82,7 +94,7 @@ class Reranking:
         with self._counting:
             smoothed = SMOOTH * self._expected_ms + (1 - SMOOTH) * took_ms
             self._expected_ms = smoothed if self._expected_ms else took_ms
-        return found[order], ranked[order].astype(np.float32), True
+        return Best(found[order], ranked[order].astype(np.float32), reranked=True)
 
     def _skip(self) -> None:
         self.observe("skipped")

@@ -38,6 +38,21 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class LearnedLabel:
+    """What heads say of some videos about one label.
+
+    Attributes:
+        facet: Of the label.
+        label: Its name.
+        scores: (n,) float32, its probability for each video.
+    """
+
+    facet: str
+    label: str
+    scores: Floats
+
+
+@dataclass(frozen=True)
 class Heads:
     """What was learned.
 
@@ -53,13 +68,13 @@ class Heads:
     modalities: dict[str, int] = field(default_factory=dict)
     digest: str = ""
 
-    def score(self, vectors: Mapping[str, Floats], n: int) -> Iterator[tuple[str, str, Floats]]:
-        """Facet, label and its probability for each of n videos, (n,)."""
+    def score(self, vectors: Mapping[str, Floats], n: int) -> Iterator[LearnedLabel]:
+        """Yield each label with its probability for each of n videos."""
         joined = fuse(vectors, self.modalities, n) if self.learned else np.zeros((n, 0), np.float32)
         for facet, head in self.learned:
             scores = head.score(joined) * joined.any(axis=1, keepdims=True)
             for label, column in zip(head.classes, scores.T, strict=True):
-                yield facet, label, column
+                yield LearnedLabel(facet, label, column)
 
 
 def fuse(vectors: Mapping[str, Floats], modalities: Mapping[str, int], n: int) -> Floats:

@@ -123,16 +123,18 @@ class Labeller:
     def _shown(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
         if self.seen is None or "visual" not in vectors:
             return
-        for i, word, score in shown(self.seen, vectors["visual"], min_score=self.config.min_score):
-            _give(given[i], SHOWS, word, score, f"picture {score:.2f}")
+        for one in shown(self.seen, vectors["visual"], min_score=self.config.min_score):
+            _give(given[one.row], SHOWS, one.word, one.score, f"picture {one.score:.2f}")
 
     def _heads(
         self, given: list[Given], videos: Sequence[Row], vectors: Mapping[str, Floats]
     ) -> None:
-        for facet, label, scores in self.heads.score(vectors, len(videos)):
-            for i in np.flatnonzero(scores >= max(self.config.min_score, 0.5)).tolist():
-                if not videos[i]["category" if facet == "category" else "tags"]:
-                    _give(given[i], facet, label, scores[i], "learned from the catalogue")
+        for one in self.heads.score(vectors, len(videos)):
+            taught_by = "category" if one.facet == "category" else "tags"
+            for i in np.flatnonzero(one.scores >= max(self.config.min_score, 0.5)).tolist():
+                if not videos[i][taught_by]:
+                    said = "learned from the catalogue"
+                    _give(given[i], one.facet, one.label, one.scores[i], said)
 
     def _listed(self, given: Given) -> list[Row]:
         order = {facet.name: i for i, facet in enumerate(self.facets)}

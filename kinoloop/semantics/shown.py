@@ -10,6 +10,7 @@ on, with chance the share of the names that it covers: .35 for one name, .61 for
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,20 +20,30 @@ if TYPE_CHECKING:
     from kinoloop.encoders.efficientnet_lite import Words
 
 
-def shown(
-    words: "Words", vectors: NDArray[np.float32], *, min_score: float
-) -> Iterator[tuple[int, str, float]]:
-    """Yield what each video shows.
+@dataclass(frozen=True)
+class ShownWord:
+    """What one video shows.
+
+    Attributes:
+        row: Of the video.
+        word: What is to be seen.
+        score: Its probability.
+    """
+
+    row: int
+    word: str
+    score: float
+
+
+def shown(words: "Words", vectors: NDArray[np.float32], *, min_score: float) -> Iterator[ShownWord]:
+    """Yield what each video shows, row by row.
 
     Args:
         words: Of the encoder.
         vectors: (n, dim) that it made; a zero row shows nothing.
         min_score: Least probability of a word beyond chance.
-
-    Yields:
-        Row, word and probability.
     """
     scores = words.score(vectors)
     least = 1 - (1 - min_score) * (1 - words.chance)
     for i, j in zip(*np.nonzero(scores >= least), strict=True):
-        yield int(i), words.words[j], float(scores[i, j])
+        yield ShownWord(int(i), words.words[j], float(scores[i, j]))

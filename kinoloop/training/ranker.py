@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
@@ -19,6 +19,21 @@ from kinoloop.ranking.rerank import Reranked, choose_blend
 logger = logging.getLogger(__name__)
 
 SHARES = (0.8, 0.9)  # of the exposures, where a split has no moments
+
+
+@dataclass(frozen=True)
+class WinnerData:
+    """What a ranker for the winner learns from and is measured on.
+
+    Attributes:
+        split: Of the model selection.
+        histories: All of them.
+        exposures: All of them.
+    """
+
+    split: Split
+    histories: Histories
+    exposures: Exposures
 
 
 def moments_of(split: Split, exposures: Exposures) -> tuple[int, int]:
@@ -38,7 +53,7 @@ def moments_of(split: Split, exposures: Exposures) -> tuple[int, int]:
 def rank_winner(
     config: RankerConfig,
     recommender: Recommender,
-    data: tuple[Split, Histories, Exposures],
+    data: WinnerData,
     *,
     texts: Callable[[], Sequence[str]] | None = None,
     seed: int,
@@ -49,7 +64,7 @@ def rank_winner(
     Args:
         config: Settings.
         recommender: The winner.
-        data: The split of the model selection, all histories, all exposures.
+        data: What it learns from.
         texts: As for `fit_ranker`.
         seed: Of everything random.
         report: Receives metrics per epoch.
@@ -61,12 +76,12 @@ def rank_winner(
     Raises:
         DataError: A window has no exposures of both kinds.
     """
-    split, histories, exposures = data
-    validation_from, test_from = moments_of(split, exposures)
+    split = data.split
+    validation_from, test_from = moments_of(split, data.exposures)
     with threadpool_limits(limits=1):
         fitted = fit_ranker(
             config,
-            RankerData(exposures, histories, validation_from, test_from),
+            RankerData(data.exposures, data.histories, validation_from, test_from),
             recommender.catalogue,
             texts=texts,
             seed=seed,

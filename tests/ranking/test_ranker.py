@@ -9,7 +9,7 @@ from kinoloop.models.base import build
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.rerank import Reranked, best_columns, choose_blend
 from kinoloop.testing.toy import toy_catalogue
-from kinoloop.training.ranker import moments_of, rank_winner
+from kinoloop.training.ranker import WinnerData, moments_of, rank_winner
 from tests.ranking.conftest import TEST_FROM
 
 
@@ -83,9 +83,8 @@ def test_only_the_best_of_retrieval_are_reordered(fitted, popular, split):
 
 
 def test_the_winner_gets_a_ranker_with_what_it_changes(windows, popular, split, fitted):
-    found = rank_winner(
-        fitted.ranker.config, popular, (split, windows.histories, windows.exposures), seed=1
-    )
+    data = WinnerData(split, windows.histories, windows.exposures)
+    found = rank_winner(fitted.ranker.config, popular, data, seed=1)
     metrics = found.metrics
     assert metrics["blend"] == found.ranker.blend
     assert metrics["slates/ndcg@10"] > metrics["slates/ndcg@10_without"]

@@ -75,11 +75,11 @@ def test_without_time_the_slate_is_that_of_retrieval(world, release):
     scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
     row = Histories.from_rows([[Interaction(0)]])
     plain = np.argsort(-scores, kind="stable")[:5]
-    top, kept, reranked = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
-    np.testing.assert_array_equal(top, plain)
-    np.testing.assert_array_equal(kept, scores[plain])
+    found = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
+    np.testing.assert_array_equal(found.videos, plain)
+    np.testing.assert_array_equal(found.scores, scores[plain])
     assert heard == ["skipped"]
-    assert not reranked
+    assert not found.reranked
 
 
 def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, release):

@@ -15,7 +15,7 @@ class Said:
 
 def test_a_kind_of_many_names_needs_more_than_a_name():
     scores = np.array([[0.4, 0.6, 0.0], [0.2, 0.7, 0.36]], np.float32)
-    found = {(i, word) for i, word, _ in shown(Said(), scores, min_score=0.35)}
+    found = {(one.row, one.word) for one in shown(Said(), scores, min_score=0.35)}
     assert found == {(0, "husky"), (1, "animal"), (1, "spoon")}
 
 
