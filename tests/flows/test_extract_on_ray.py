@@ -117,7 +117,7 @@ def test_ray_writes_the_same_tables_digest_for_digest(run, two_workers):
     there, away = run("ray", two_workers)
     assert digests(away) == digests(at_home)
     for fact in ("done", "outcomes", "reasons", "features", "missing", "fingerprints"):
-        assert there[fact] == here[fact]
+        assert getattr(there.extraction, fact) == getattr(here.extraction, fact)
 
 
 @pytest.mark.slow
