@@ -152,6 +152,9 @@ class Servers:
             self.check()
             if server.health is None or _answers(server.health):
                 return time.monotonic() - running.started
+            if progress is not None and time.monotonic() - reported >= PROGRESS_S:
+                reported = time.monotonic()
+                progress(reported - began)
             silence = pulse.silence()
             if silence > server.patience_s:
                 raise ServerError(
@@ -159,9 +162,6 @@ class Servers:
                     f"{silence:.0f} s it has neither computed nor written anything."
                     f"{self._tail(name)}"
                 )
-            if progress is not None and time.monotonic() - reported >= PROGRESS_S:
-                reported = time.monotonic()
-                progress(reported - began)
             time.sleep(POLL_S)
 
     def check(self) -> None:

@@ -161,16 +161,15 @@ class Recommender(ABC):
     def explain(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:
         """For each recommended video the watched one that speaks most for it.
 
-        The default compares vectors; a recommender that knows better overrides `_similarity`. A
-        whole slate is asked at once, because asking video by video cost more than scoring.
+        The default compares vectors; a recommender that knows better overrides `_similarity`.
+        A slate is asked at once, because asking video by video cost more than scoring.
 
         Args:
             histories: One row.
             videos: (n,) internal indices of the recommended videos, each once.
 
         Returns:
-            Per video the internal index of a liked video of the history, or None where nothing
-            speaks for it.
+            Per video the internal index of a liked one; None where nothing speaks for it.
         """
         liked = histories.videos[histories.weights > 0][-REASONS_FROM:]
         if not len(liked):
@@ -194,9 +193,8 @@ class Recommender(ABC):
         document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
         state = {"prior": self.prior, **self._state()}
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors"
-        )
+        contiguous = {name: np.ascontiguousarray(array) for name, array in state.items()}
+        save_file(contiguous, directory / "state.safetensors")
 
     @classmethod
     def load(cls, directory: Path, catalogue: Catalogue) -> Self:
