@@ -8,9 +8,11 @@ from kinoloop.encoders.base import ENCODERS as ENCODERS
 from kinoloop.encoders.base import Encoder as Encoder
 from kinoloop.encoders.base import EncoderConfig as EncoderConfig
 from kinoloop.encoders.base import TextEncoder as TextEncoder
+from kinoloop.errors import BundleError as BundleError
 from kinoloop.errors import ConfigError as ConfigError
 from kinoloop.errors import DataError as DataError
 from kinoloop.errors import KinoloopError as KinoloopError
+from kinoloop.errors import NotFittedError as NotFittedError
 from kinoloop.evaluation.metrics.base import METRICS as METRICS
 from kinoloop.evaluation.ranks import Ranks as Ranks
 from kinoloop.ingestion.importers.base import IMPORTERS as IMPORTERS

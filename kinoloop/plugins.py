@@ -30,10 +30,14 @@ class Plugins(Generic[T]):
         package: Dotted name of the package whose modules register themselves when imported.
         noun: What one implementation is called in messages.
         group: Group of entry points under which other packages name theirs; "" is none.
+        base: What every implementation derives from, with a `Config`; None where they are no
+            classes.
     """
 
-    def __init__(self, package: str, noun: str, *, group: str = "") -> None:
-        self.package, self.noun, self.group = package, noun, group
+    def __init__(
+        self, package: str, noun: str, *, group: str = "", base: type | None = None
+    ) -> None:
+        self.package, self.noun, self.group, self.base = package, noun, group, base
         self._found: dict[str, T] = {}
         self._homes: dict[str, str] = {}
 
@@ -45,11 +49,14 @@ class Plugins(Generic[T]):
             home: What was written down, where the registered object is made from it.
 
         Raises:
-            ConfigError: Something else has that name.
+            ConfigError: Something else has that name, or a class does not do what it must.
         """
 
         def keep(thing: T) -> T:
             here = _home(thing if home is None else home)
+            lack = "" if self.base is None else _lack(thing, self.base)
+            if lack:
+                raise ConfigError(f"{self.noun} {name!r}: {here} {lack}")
             if name in self._found and self._homes.get(name, here) != here:
                 raise ConfigError(
                     f"two {self.noun}s are called {name!r}: {self._homes[name]} and {here}; "
@@ -111,6 +118,16 @@ class Plugins(Generic[T]):
                 f"{what} registers nothing under that name when it is imported; decorate it, see "
                 "docs/library.md"
             )
+
+
+def _lack(thing: object, base: type) -> str:
+    """Say what keeps a class from being built as `base`; "" where nothing does."""
+    if not isinstance(thing, type) or not issubclass(thing, base):
+        return f"does not derive from {base.__name__}; make that its base class"
+    lacking = sorted(getattr(thing, "__abstractmethods__", ()))
+    if not hasattr(thing, "Config"):
+        lacking.insert(0, "Config")
+    return f"lacks {', '.join(lacking)}; write what is missing" if lacking else ""
 
 
 @cache

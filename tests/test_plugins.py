@@ -101,6 +101,22 @@ def test_a_package_that_is_broken_is_named_and_breaks_no_other(install):
         build({"kind": "odd"})
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "lack"),
+    [
+        ("(Popularity)", "(Recommender)", "lacks _fit, _restore, _score, _state"),
+        ("(Popularity)", "", "does not derive from Recommender"),
+        ("(Popularity):\n    Config = ByAgeConfig", "(Recommender): ...", "lacks Config, _fit"),
+    ],
+)
+def test_a_class_that_cannot_be_built_is_refused_by_what_it_lacks(install, old, new, lack):
+    module = MODULE.replace("import RECOMMENDERS", "import RECOMMENDERS, Recommender")
+    name = f"half{len(new)}{len(old)}"
+    install(name, [(GROUP, "by_age", name)], module.replace(old, new))
+    with pytest.raises(ConfigError, match=rf"of {name} 1.0 .*recommender 'by_age': .*{lack}"):
+        build({"kind": "by_age"})
+
+
 def test_a_package_that_registers_nothing_is_named(install):
     install("silent", [(GROUP, "quiet", "silent")])
     with pytest.raises(ConfigError, match=r"of silent 1.0 .* registers nothing under that name"):
@@ -124,8 +140,9 @@ def test_a_name_that_two_bring_is_refused_and_the_others_work(install):
             "kinoloop.encoders",
             ENCODERS,
             "import kinoloop as kl\n"
+            "from kinoloop.encoders.classical_visual import ClassicalVisual\n"
             "@kl.ENCODERS.register('own')\n"
-            "class Own(kl.Encoder[kl.EncoderConfig]): ...",
+            "class Own(ClassicalVisual): ...",
         ),
         (
             "kinoloop.importers",

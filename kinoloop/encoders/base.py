@@ -109,7 +109,7 @@ class TextEncoder(Encoder[ConfigT]):
 
 
 ENCODERS: Plugins[type[Encoder]] = Plugins(
-    "kinoloop.encoders", "encoder", group="kinoloop.encoders"
+    "kinoloop.encoders", "encoder", group="kinoloop.encoders", base=Encoder
 )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.auc import rank_auc
 from kinoloop.evaluation.metrics.base import ACCURACY, Metric, metrics_of
 from kinoloop.evaluation.metrics.coverage import coverage
@@ -82,7 +83,8 @@ def evaluate(
         metrics: Names of the accuracy metrics, see `kinoloop.evaluation.metrics.base`.
 
     Raises:
-        DataError: A score is not a number, or the holdout is not in the indices of the catalogue.
+        DataError: A score is not a number, a metric gives no value per row, or the holdout is not
+            in the indices of the catalogue.
         ConfigError: No metric has one of the names.
     """
     measure = partial(_accuracy, ks=ks, metrics=metrics_of(metrics))
@@ -111,7 +113,17 @@ def evaluate(
 
 
 def _accuracy(ranks: Ranks, *, ks: Sequence[int], metrics: Mapping[str, Metric]) -> Values:
-    return {f"{name}@{k}": metric(ranks, k=k) for name, metric in metrics.items() for k in ks}
+    rows, values = len(ranks.offsets) - 1, {}
+    for name, metric in metrics.items():
+        for k in ks:
+            value = metric(ranks, k=k)
+            if np.shape(value) != (rows,):
+                raise DataError(
+                    f"metric {name!r}: got {type(value).__name__} of shape {np.shape(value)}, "
+                    f"expected a value per row, {(rows,)}"
+                )
+            values[f"{name}@{k}"] = value
+    return values
 
 
 def _means(values: Values) -> dict[str, float]:

@@ -55,6 +55,11 @@ class Asked:
 
 
 def _list(users: Any) -> list[Any]:  # noqa: ANN401 (anything)
+    if hasattr(users, "columns"):
+        raise DataError(
+            f"got {type(users).__module__}.{type(users).__qualname__}, expected user ids; name its "
+            "column of ids, such as frame['user_id']"
+        )
     if not isinstance(users, Iterable):
         raise DataError(f"got {users!r}, expected user ids, or histories as lists of video ids")
     return [one.item() if isinstance(one, np.generic) else one for one in users]
@@ -66,8 +71,8 @@ def _from_lists(names: list[str], histories: list[Any], ids: IdMap) -> Asked:
     for name, history in zip(names, histories, strict=True):
         if isinstance(history, str | int) or not isinstance(history, Iterable):
             raise DataError(
-                f"{name}: got {history!r}, expected a list of video ids; user ids and histories "
-                "are not asked for together"
+                f"{name}: got {history!r}, expected a list of video ids; user ids are text or "
+                "whole numbers, and are not asked for together with histories"
             )
         newest_first = dict.fromkeys(reversed([str(video) for video in history]))
         videos = ids.require(newest_first)[::-1].tolist()

@@ -133,6 +133,7 @@ def evaluate(
     """
     expect(models, Mapping, "evaluate takes models by name")
     expect(test, TestSet, "evaluate takes the second part of `Dataset.split`")
+    expect(ks, Sequence, "ks are cut-offs such as (10, 20)")
     for name, model in models.items():
         expect(model, Model, f"{name} is made by `build` or `load`")
     if not models or not metrics or not ks or any(not isinstance(k, int) or k < 1 for k in ks):

@@ -78,7 +78,13 @@ class Dataset:
         check, rows = RowCheck(errors), to_polars(events, what="events")
         known = None if videos is None else check.videos(to_polars(videos, what="videos"))
         good = check.events(rows.iter_slices(CHUNK_ROWS), known)
-        return cls._of(good, known, check.refused, features=features or {}, interest=interest)
+        return cls._of(
+            good,
+            known,
+            check.refused,
+            features={} if features is None else features,
+            interest=interest,
+        )
 
     @classmethod
     def _of(
@@ -102,10 +108,7 @@ class Dataset:
         durations = catalogue.videos.lazy().select("video_id", "duration_s")
         histories = histories_of(events.lazy(), durations, catalogue.ids, config)
         if not len(histories):
-            raise DataError(
-                f"none of {events.height} events shows interest in a video: impressions and "
-                "searches alone teach nothing; bring views, ratings or likes"
-            )
+            raise DataError(_why_empty(events, refused))
         return cls(catalogue, histories, config, refused)
 
     @classmethod
@@ -208,6 +211,23 @@ def read_chunks(
     known = check.videos(videos)
     good = check.events(events, known)
     return Dataset._of(good, known, check.refused, features={}, interest=interest)
+
+
+def _why_empty(events: pl.DataFrame, refused: pl.DataFrame) -> str:
+    """Say why nothing can be learned."""
+    aside = refused.filter(kind="events")
+    if not events.height and not aside.height:
+        return "events: the frame has no rows; bring views, ratings or likes"
+    if not events.height:
+        first = aside.row(0, named=True)
+        return (
+            f"events: each of {aside.height} rows was set aside; row {first['row']}, column "
+            f"{first['column']!r}: {first['reason']}, got {first['value']}"
+        )
+    return (
+        f"none of {events.height} events shows interest in a video: impressions and searches "
+        "alone teach nothing; bring views, ratings or likes"
+    )
 
 
 def _catalogue(videos: pl.DataFrame, features: Mapping[str, Any]) -> Catalogue:

@@ -1,6 +1,6 @@
 """A recommender as a caller sees it: frames in, frames out, with the caller's own ids."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -102,7 +102,7 @@ class Model:
         k: int = 10,
         *,
         exclude_seen: bool = True,
-        exclude: Collection[str] = (),
+        exclude: Collection[str | int] = (),
         where: pl.Expr | None = None,
     ) -> pl.DataFrame:
         """Recommend the best videos for each user.
@@ -121,7 +121,8 @@ class Model:
         Raises:
             NotFittedError: Neither `fit` nor `load` came first.
             DataError: A user or a video is unknown.
-            ConfigError: `k` is not a number from 1 up, or `where` does not fit the videos.
+            ConfigError: `k` is not a number from 1 up, or `where` or `exclude` is no filter of
+                videos.
         """
         asked = Asked.of(users, self._known, self.recommender.catalogue.ids)
         allowed = self._allowed(exclude, where)
@@ -131,10 +132,10 @@ class Model:
 
     def similar(
         self,
-        video_id: str,
+        video_id: str | int,
         k: int = 10,
         *,
-        exclude: Collection[str] = (),
+        exclude: Collection[str | int] = (),
         where: pl.Expr | None = None,
     ) -> pl.DataFrame:
         """Find the videos that this recommender holds most like one; fewer where it knows no more.
@@ -154,7 +155,7 @@ class Model:
         slates = self._fitted_slates
         video = int(self.recommender.catalogue.ids.require([str(video_id)])[0])
         top = slates.similar(video, self._allowed(exclude, where), k=_number(k))
-        return _frame([video_id], [top], self.videos["video_id"]).drop("user_id")
+        return _frame([str(video_id)], [top], self.videos["video_id"]).drop("user_id")
 
     def save(self, folder: str | Path) -> None:
         """Write a release bundle: what the service opens, with digests and without pickle.
@@ -192,12 +193,14 @@ class Model:
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(f"{self.recommender.config.kind} is not fitted: call fit() first")
 
-    def _allowed(self, exclude: Collection[str], where: pl.Expr | None) -> NDArray[np.bool_]:
+    def _allowed(self, exclude: Collection[str | int], where: pl.Expr | None) -> NDArray[np.bool_]:
         catalogue = self.recommender.catalogue
         allowed = np.ones(len(catalogue), dtype=np.bool_)
         if where is not None:
             allowed = _mask(catalogue.videos, where)
-        listed = [exclude] if isinstance(exclude, str) else [str(video) for video in exclude]
+        several = [exclude] if isinstance(exclude, str | int) else exclude
+        expect(several, Iterable, "exclude takes ids of videos")
+        listed = [str(video) for video in several]
         allowed[catalogue.ids.require(listed)] = False
         return allowed
 
@@ -238,9 +241,15 @@ def load(folder: str | Path) -> Model:
 
 
 def _mask(videos: pl.DataFrame, where: pl.Expr) -> NDArray[np.bool_]:
+    if not isinstance(where, pl.Expr | pl.Series):
+        raise ConfigError(
+            f"where is {where!r}, expected an expression of Polars such as "
+            "pl.col('category') == 'Comedy'; the videos have the columns "
+            f"{', '.join(videos.columns)}"
+        )
     try:
         found = videos.select(where.alias("where")).to_series()
-    except (pl.exceptions.PolarsError, AttributeError) as err:
+    except pl.exceptions.PolarsError as err:
         raise ConfigError(
             f"where: {err}; the videos have the columns {', '.join(videos.columns)}"
         ) from err

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Modality, unusable
 from kinoloop.data.ids import IdMap
 from kinoloop.errors import ConfigError, DataError
+from kinoloop.library.expected import expect
 from kinoloop.library.frames import to_polars
 from kinoloop.schema import MODALITIES
 
@@ -24,13 +25,16 @@ def modalities_of(features: Mapping[str, Any], ids: IdMap) -> dict[str, Modality
         ids: Of the catalogue.
 
     Raises:
-        ConfigError: No modality is called that.
+        ConfigError: They are not by modality, or no modality is called that.
         DataError: A column is missing, a video is unknown or there twice, or a vector is empty,
             zero, not finite or of another length than the first.
     """
+    expect(features, Mapping, "features are frames by modality, such as {'visual': frame}")
     odd = sorted(set(features) - set(MODALITIES))
     if odd:
-        raise ConfigError(f"features: no modality is called {odd[0]!r}; there are {MODALITIES}")
+        raise ConfigError(
+            f"features: no modality is called {odd[0]!r}; there are {', '.join(MODALITIES)}"
+        )
     return {name: _modality(f"features[{name!r}]", frame, ids) for name, frame in features.items()}
 
 

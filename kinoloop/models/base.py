@@ -20,6 +20,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
 from kinoloop.models.prior import popularity_prior
+from kinoloop.models.shape import in_shape
 from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
 from kinoloop.settings import Config, fault_of
@@ -143,11 +144,12 @@ class Recommender(ABC):
         """Score every video for every row, (n_rows, n_videos) float32; the prior if empty.
 
         Raises:
-            DataError: A history names a video that the catalogue does not have.
+            DataError: A history names a video that the catalogue does not have, or `_score` gave
+                another shape.
         """
         prior = self.prior
         histories.check(len(prior))
-        scores = self._score(histories)
+        scores = in_shape(self._score(histories), histories, len(prior), self.config.kind)
         empty = histories.lengths == 0
         if empty.any():
             scores[empty] = prior
@@ -273,7 +275,7 @@ class Validation(Protocol):
 
 
 RECOMMENDERS: Plugins[type[Recommender]] = Plugins(
-    "kinoloop.models", "recommender", group="kinoloop.recommenders"
+    "kinoloop.models", "recommender", group="kinoloop.recommenders", base=Recommender
 )
 
 

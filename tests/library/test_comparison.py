@@ -1,8 +1,10 @@
+import numpy as np
 import polars as pl
 import pytest
 
 import kinoloop as kl
 from kinoloop.evaluation.compare import paired
+from kinoloop.evaluation.metrics.base import METRICS
 from tests.library import toy
 
 TRAIN, TEST = kl.Dataset.from_frames(toy.events(), toy.videos()).split("temporal", test_days=1)
@@ -80,11 +82,19 @@ def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp
         ({"metrics": []}, "evaluate needs a model, a metric and cut-offs"),
         ({"ks": [0]}, "cut-offs from 1 up"),
         ({"ks": ["10"]}, "cut-offs from 1 up"),
+        ({"ks": 10}, "ks are cut-offs such as .*, got builtins.int"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(models, asked, message):
     with pytest.raises(kl.ConfigError, match=message):
         kl.evaluate(models, TEST, **asked)
+
+
+@pytest.mark.parametrize("value", [0.5, np.zeros(3), None])
+def test_a_metric_that_gives_no_value_per_user_is_named(models, monkeypatch, value):
+    monkeypatch.setitem(METRICS._found, "odd", lambda ranks, *, k: value)
+    with pytest.raises(kl.DataError, match=r"metric 'odd': got .* expected a value per row"):
+        kl.evaluate(models, TEST, metrics=("odd",))
 
 
 def test_a_model_that_is_not_fitted_is_named():

@@ -154,6 +154,14 @@ def test_impressions_alone_teach_nothing():
         kl.Dataset.from_frames(EVENTS.with_columns(event=pl.lit("impression")), VIDEOS)
 
 
+def test_why_nothing_is_left_to_learn_from_is_said():
+    with pytest.raises(kl.DataError, match="events: the frame has no rows"):
+        kl.Dataset.from_frames(EVENTS.clear(), VIDEOS)
+    odd = EVENTS.with_columns(watch_s=pl.lit(-1.0))
+    with pytest.raises(kl.DataError, match=r"each of \d+ rows was set aside; row 0, .*watch_s"):
+        kl.Dataset.from_frames(odd, VIDEOS, errors="quarantine")
+
+
 def test_a_temporal_split_is_one_moment_for_all():
     _, test = kl.Dataset.from_frames(EVENTS, VIDEOS).split("temporal", test_days=1)
     assert len(test) == 30
@@ -199,7 +207,8 @@ def test_features_are_unit_vectors_in_the_order_of_the_catalogue():
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ({"smell": VECTORS}, "no modality is called 'smell'; there are"),
+        ({"smell": VECTORS}, "no modality is called 'smell'; there are text, visual, audio"),
+        (VECTORS, "features are frames by modality, .* got polars.*; expected a Mapping"),
         ({"text": VECTORS.drop("vector")}, r"features\['text'\] has no column 'vector'"),
         ({"text": VECTORS.with_columns(video_id=pl.lit("v77"))}, "video 'v77' is there twice"),
         (

@@ -63,6 +63,10 @@ def test_filters_and_exclusions_hold(model):
         ({"users": ["u01"], "k": "5"}, "k is '5'"),
         ({"users": ["u01"], "exclude": ["v99"]}, "no video is called 'v99'"),
         ({"users": ["u01"], "where": pl.col("genre") == "x"}, 'where: .*"?genre"?.* columns video'),
+        ({"users": toy.events().select("user_id")}, "got polars.* expected user ids; name its col"),
+        ({"users": [1.0]}, "0: got 1.0, .* user ids are text or whole numbers"),
+        ({"users": ["u01"], "exclude": 1.5}, "exclude takes ids of videos, got builtins.float"),
+        ({"users": ["u01"], "where": [True] * 12}, "where is .*, expected an expression of Pol"),
         ({"users": ["u01"], "where": pl.col("title")}, "where gives 12 of String, expected true"),
     ],
 )
@@ -78,6 +82,26 @@ def test_similar_videos_are_those_that_are_watched_together(model):
     assert "v00" not in model.similar("v00", k=12)["video_id"]
     with pytest.raises(kl.DataError, match="no video is called 'v77'"):
         model.similar("v77")
+
+
+def test_ids_that_are_whole_numbers_are_asked_for_as_they_are():
+    number = pl.col("video_id").str.slice(1).cast(pl.Int64)
+    data = kl.Dataset.from_frames(
+        toy.events().with_columns(number), toy.videos().with_columns(number)
+    )
+    model = kl.build("item_knn").fit(data)
+    assert model.similar(2, k=3).equals(model.similar("2", k=3))
+    assert model.similar(2, k=3)["video_id"].dtype == pl.String
+    assert "4" not in model.similar(2, k=12, exclude=4)["video_id"]
+
+
+def test_scores_of_another_shape_are_refused_by_the_name_of_the_recommender(monkeypatch):
+    model = kl.build("popularity").fit(DATA)
+    for wrong, shape in ((DATA.histories.weights[:12], r"\(12,\)"), (None, r"\(\)")):
+        monkeypatch.setattr(model.recommender, "_score", lambda histories, wrong=wrong: wrong)
+        message = rf"recommender 'popularity': _score gave .* {shape}, expected \(1, 12\)"
+        with pytest.raises(kl.DataError, match=message):
+            model.recommend(["u01"])
 
 
 def test_who_speaks_for_no_video_names_none():

@@ -88,7 +88,7 @@ def test_missing_and_added_files_are_found(bundle):
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):
-    with pytest.raises(BundleError, match="no release bundle"):
+    with pytest.raises(BundleError, match="is not a release bundle"):
         read_info(tmp_path)
 
 
