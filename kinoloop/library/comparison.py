@@ -133,6 +133,7 @@ def evaluate(
     """
     expect(models, Mapping, "evaluate takes models by name")
     expect(test, TestSet, "evaluate takes the second part of `Dataset.split`")
+    metrics = (metrics,) if isinstance(metrics, str) else metrics
     expect(ks, Sequence, "ks are cut-offs such as (10, 20)")
     for name, model in models.items():
         expect(model, Model, f"{name} is made by `build` or `load`")

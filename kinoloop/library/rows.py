@@ -13,7 +13,7 @@ import polars as pl
 
 from kinoloop.data.times import why_unreadable
 from kinoloop.errors import BatchError, ConfigError, DataError
-from kinoloop.ingestion.conform import check_columns, conform
+from kinoloop.ingestion.conform import REQUIRED, conform
 from kinoloop.ingestion.event_rules import RAW_USER
 from kinoloop.ingestion.row_text import VIDEO_IDENTITY, row_text
 from kinoloop.ingestion.rule import IngestConfig, Limits
@@ -34,6 +34,7 @@ REFUSED = pl.Schema(
 )
 """What is reported of rows that were set aside."""
 
+_FILLED_IN = {"event", "title"}  # where a frame lacks them
 _RULES = {rule.name: rule for rule in RULES}
 _REASONS = {  # where the words of ingestion speak of tables and files
     "event_video_unknown": "no row of videos has this video_id",
@@ -69,6 +70,7 @@ class RowCheck:
         Raises:
             DataError: A column is missing or has a wrong type, or a row breaks a rule.
         """
+        _check_names(raw.columns, "videos")
         if "title" not in raw.columns:
             raw = raw.with_columns(title=pl.lit(None, pl.String))
         frame = _conformed(raw, "videos").with_columns(*STORED)
@@ -96,6 +98,7 @@ class RowCheck:
         """
         good, first_row = [pl.DataFrame(schema=LANDING_EVENTS)], 0
         for raw in chunks:
+            _check_names(raw.columns, "events")
             named = raw if "event" in raw.columns else raw.with_columns(event=_kind_of(raw))
             frame = _with_known(_conformed(named, "events"), known)
             good.append(self._split(named, frame, "events", first_row=first_row))
@@ -144,9 +147,17 @@ def _with_known(frame: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame
     )
 
 
+def _check_names(columns: list[str], kind: str) -> None:
+    missing = [name for name in REQUIRED[kind] if name not in {*columns, *_FILLED_IN}]
+    if missing:
+        raise DataError(
+            f"{kind}: no column is called {' and none '.join(map(repr, missing))}; there are "
+            f"{', '.join(columns) or 'none'}; rename yours"
+        )
+
+
 def _conformed(raw: pl.DataFrame, kind: str) -> pl.DataFrame:
     with _column_named(raw):
-        check_columns(raw.columns, kind=kind, file=kind)
         return conform(raw, kind=kind, file=kind)
 
 

@@ -79,6 +79,7 @@ def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp
     [
         ({"baseline": "ease"}, "no model is called 'ease'; there are popularity, item_knn"),
         ({"metrics": ["ndgc"]}, "no metric is called 'ndgc'; did you mean ndcg"),
+        ({"metrics": "ndgc"}, "no metric is called 'ndgc'"),
         ({"metrics": []}, "evaluate needs a model, a metric and cut-offs"),
         ({"ks": [0]}, "cut-offs from 1 up"),
         ({"ks": ["10"]}, "cut-offs from 1 up"),

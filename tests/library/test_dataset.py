@@ -85,8 +85,14 @@ def test_what_does_not_fit_is_reported_by_row_column_and_value(change, message):
 
 
 def test_a_column_that_is_missing_is_named():
-    with pytest.raises(kl.DataError, match="events: column 'timestamp': Missing: timestamp; the"):
+    with pytest.raises(kl.DataError, match="events: no column is called 'timestamp'; there are us"):
         kl.Dataset.from_frames(EVENTS.drop("timestamp"), VIDEOS)
+    films = EVENTS.select(userId="user_id", movieId="video_id", when="timestamp")
+    message = "no column is called 'user_id' and none 'video_id' .*there are userId, movieId, when;"
+    with pytest.raises(kl.DataError, match=message):
+        kl.Dataset.from_frames(films)
+    with pytest.raises(kl.DataError, match="videos: no column is called 'video_id'; there are id;"):
+        kl.Dataset.from_frames(EVENTS, VIDEOS.select(id="video_id"))
 
 
 def test_two_rows_of_a_video_that_disagree_are_refused_and_equal_ones_are_one():
