@@ -75,6 +75,10 @@ class Plugins(Generic[T]):
                 cannot be imported.
         """
         self._discover()
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"no {self.noun} is called {name!r}; there are {', '.join(self.names())}"
+            )
         brought = _installed(self.group).get(name, ())
         ours = name in self._found and self._homes.get(name, "").startswith(f"{self.package}.")
         if len(brought) + ours > 1:
@@ -108,7 +112,7 @@ class Plugins(Generic[T]):
         what = f"{self.noun} {name!r} of {_owner(point)} ({point.value})"
         try:
             point.load()
-        except Exception as err:  # code of others may raise anything
+        except (Exception, SystemExit) as err:  # code of others may raise anything
             raise ConfigError(
                 f"{what} cannot be imported: {type(err).__name__}: {err}; fix that package, or "
                 "uninstall it"

@@ -8,9 +8,10 @@ import importlib
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from kinoloop.errors import ConfigError
 
@@ -44,6 +45,20 @@ class Config(FrozenRecord):
     """Base of every config: a number is finite; no setting means infinity or "not a number"."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+
+class NumbersConfig(Config):
+    """Base of configs whose numbers are neither true nor false."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool):
+            annotation = cls.model_fields[info.field_name or ""].annotation
+            kinds = get_args(annotation) or (annotation,)
+            if bool not in kinds and (int in kinds or float in kinds):
+                raise PydanticCustomError("number_expected", "Input should be a number")
+        return value
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

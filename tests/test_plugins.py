@@ -117,6 +117,14 @@ def test_a_class_that_cannot_be_built_is_refused_by_what_it_lacks(install, old, 
         build({"kind": "by_age"})
 
 
+def test_a_package_that_ends_the_program_when_it_is_imported_is_named(install):
+    install("ends", [(GROUP, "ends", "ends")], "raise SystemExit(3)")
+    with pytest.raises(ConfigError, match=r"of ends 1.0 .* cannot be imported: SystemExit: 3"):
+        build({"kind": "ends"})
+    with pytest.raises(ConfigError, match=r"no recommender is called 3; there are .*ease"):
+        RECOMMENDERS.get(3)
+
+
 def test_a_package_that_registers_nothing_is_named(install):
     install("silent", [(GROUP, "quiet", "silent")])
     with pytest.raises(ConfigError, match=r"of silent 1.0 .* registers nothing under that name"):

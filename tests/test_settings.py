@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from kinoloop.errors import ConfigError
+from kinoloop.models.base import RECOMMENDERS
 from kinoloop.promotion.gates import Gain
 from kinoloop.settings import SECTIONS, Config, config_of, read_section
 from kinoloop.training.model_selection import build_candidate
@@ -122,6 +123,16 @@ def test_no_setting_is_infinite_or_not_a_number(number):
     assert tried > 50
     with pytest.raises(ConfigError, match="finite number"):
         build_candidate({"kind": "ease", "regularization": float(number)}, seed=0)
+
+
+def test_true_is_no_number():
+    for kind in RECOMMENDERS.names():
+        fields = RECOMMENDERS.get(kind).Config.model_fields
+        numbers = [name for name, field in fields.items() if field.annotation in (int, float)]
+        assert numbers
+        for name in numbers:
+            with pytest.raises(ConfigError, match=f"{name}: Input should be a number, got True"):
+                build_candidate({"kind": kind, name: True}, seed=0)
 
 
 def test_a_record_may_hold_what_could_not_be_measured():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.errors import DataError
+from kinoloop.library.expected import id_of
 from kinoloop.library.known_users import KnownUsers
 
 SECOND_US = 1_000_000
@@ -44,7 +45,7 @@ class Asked:
             DataError: A user or a video is unknown, or it is neither ids nor histories.
         """
         if isinstance(users, Mapping):
-            return _from_lists([str(name) for name in users], list(users.values()), ids)
+            return _from_lists(_distinct(users), list(users.values()), ids)
         listed = [users] if isinstance(users, str | int) else _list(users)
         if listed and all(
             isinstance(one, str | int) and not isinstance(one, bool) for one in listed
@@ -60,21 +61,32 @@ def _list(users: Any) -> list[Any]:  # noqa: ANN401 (anything)
             f"got {type(users).__module__}.{type(users).__qualname__}, expected user ids; name its "
             "column of ids, such as frame['user_id']"
         )
-    if not isinstance(users, Iterable):
+    if isinstance(users, np.generic) or (isinstance(users, np.ndarray) and not users.ndim):
+        users = [users.item()]
+    if isinstance(users, bytes) or not isinstance(users, Iterable):
         raise DataError(f"got {users!r}, expected user ids, or histories as lists of video ids")
     return [one.item() if isinstance(one, np.generic) else one for one in users]
+
+
+def _distinct(users: Mapping[Any, Any]) -> list[str]:
+    """Names as text; two that are one as text would be one in the answer."""
+    names = [str(name) for name in users]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"two histories are called {twice!r}; rename one")
+    return names
 
 
 def _from_lists(names: list[str], histories: list[Any], ids: IdMap) -> Asked:
     """Histories as full views a second apart, as the service takes them; of twice the last."""
     rows, now = [], time.time_ns() // 1000
     for name, history in zip(names, histories, strict=True):
-        if isinstance(history, str | int) or not isinstance(history, Iterable):
+        if isinstance(history, str | bytes | int) or not isinstance(history, Iterable):
             raise DataError(
                 f"{name}: got {history!r}, expected a list of video ids; user ids are text or "
                 "whole numbers, and are not asked for together with histories"
             )
-        newest_first = dict.fromkeys(reversed([str(video) for video in history]))
+        newest_first = dict.fromkeys(reversed([id_of(video) for video in history]))
         videos = ids.require(newest_first)[::-1].tolist()
         first = now - SECOND_US * len(videos)
         rows.append(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from kinoloop.errors import ConfigError, NotFittedError
+from kinoloop.errors import ConfigError, DataError, NotFittedError
 from kinoloop.evaluation.compare import Difference, paired
 from kinoloop.evaluation.evaluate import Evaluation
 from kinoloop.evaluation.evaluate import evaluate as measure
 from kinoloop.evaluation.leaderboard import leaderboard, per_user
 from kinoloop.evaluation.metrics.base import ACCURACY
-from kinoloop.library.expected import expect
+from kinoloop.evaluation.ranks import UNKNOWN
+from kinoloop.library.expected import expect, listed, whole
 from kinoloop.library.model import Model
 from kinoloop.library.test_set import TestSet
 
@@ -130,19 +131,21 @@ def evaluate(
         ConfigError: An argument is of another kind, there is no model, metric or cut-off, or no
             model is called `baseline`.
         NotFittedError: A model is not fitted; names it.
+        DataError: A model has none of the videos to find.
     """
     expect(models, Mapping, "evaluate takes models by name")
     expect(test, TestSet, "evaluate takes the second part of `Dataset.split`")
-    metrics = (metrics,) if isinstance(metrics, str) else metrics
-    expect(ks, Sequence, "ks are cut-offs such as (10, 20)")
+    ks = [whole(k, "ks: a cut-off", least=1) for k in listed(ks, "ks")]
+    metrics = [metrics] if isinstance(metrics, str) else listed(metrics, "metrics")
+    whole(seed, "seed", least=0)
     for name, model in models.items():
+        expect(name, str, "evaluate takes models by name")
         expect(model, Model, f"{name} is made by `build` or `load`")
-    if not models or not metrics or not ks or any(not isinstance(k, int) or k < 1 for k in ks):
+    if not models or not metrics or not ks:
         raise ConfigError(
-            f"evaluate needs a model, a metric and cut-offs from 1 up, got {list(models)}, "
-            f"{list(metrics)} and {list(ks)}"
+            f"evaluate needs a model, a metric and cut-offs, got {list(models)}, {metrics}, {ks}"
         )
-    if baseline is not None and baseline not in models:
+    if baseline is not None and baseline not in list(models):
         raise ConfigError(f"no model is called {baseline!r}; there are {', '.join(models)}")
     found = {name: _measured(name, model, test, ks, metrics) for name, model in models.items()}
     decided_by = f"{metrics[0]}@{ks[0]}"
@@ -157,6 +160,12 @@ def _measured(
         holdout = test.within(model.recommender.catalogue.ids)
     except NotFittedError as err:
         raise NotFittedError(f"{name}: {err}") from err
+    targets = holdout.targets.videos
+    if len(targets) and (targets == UNKNOWN).all():
+        raise DataError(
+            f"{name} has none of the {len(targets):,} videos to find: its ids are others; measure "
+            "it on a part of the data that it was fitted with"
+        )
     ranked = model.as_it_answers(holdout)
     return measure(ranked, holdout, train=model.trained_on, ks=ks, metrics=metrics)
 

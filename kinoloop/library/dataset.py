@@ -1,6 +1,7 @@
 """What a caller brings: videos, and what users did with them."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.evaluation.split import last_out, temporal_holdout
+from kinoloop.library.expected import as_path
 from kinoloop.library.frames import to_polars
 from kinoloop.library.rows import REFUSED, Errors, RowCheck
 from kinoloop.library.test_set import TestSet
@@ -121,7 +123,7 @@ class Dataset:
         Raises:
             DataError: There are no events, or a file is damaged.
         """
-        tables, config = Tables(Path(folder)), InterestConfig()
+        tables, config = Tables(as_path(folder, "from_tables")), InterestConfig()
         catalogue = load_catalogue(tables)
         histories = load_histories(tables, catalogue.ids, config)
         if not len(histories):
@@ -178,9 +180,7 @@ class Dataset:
             DataError: A part would be empty.
         """
         if how == "temporal":
-            if not isinstance(test_days, int | float) or not test_days > 0:
-                raise ConfigError(f"test_days is {test_days!r}, expected a number over 0")
-            train, holdout = temporal_holdout(self.histories, days=test_days)
+            train, holdout = temporal_holdout(self.histories, days=_days(test_days))
         elif how == "leave_one_out":
             train, holdout = last_out(self.histories)
         else:
@@ -197,6 +197,14 @@ class Dataset:
             f"Dataset({len(self.users):,} users, {len(self.catalogue):,} videos, "
             f"{len(self.histories.videos):,} interactions, {oldest:%Y-%m-%d} to {newest:%Y-%m-%d})"
         )
+
+
+def _days(test_days: object) -> float:
+    days = test_days.item() if isinstance(test_days, np.generic) else test_days
+    if isinstance(days, int | float) and not isinstance(days, bool) and days > 0:
+        with suppress(OverflowError):
+            return float(days)
+    raise ConfigError(f"test_days is {test_days!r}, expected a number over 0")
 
 
 def read_chunks(

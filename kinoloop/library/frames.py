@@ -1,6 +1,5 @@
 """Frames of other libraries as Polars frames, without importing those libraries."""
 
-from contextlib import suppress
 from typing import Any
 
 import polars as pl
@@ -19,15 +18,40 @@ def to_polars(frame: Any, *, what: str) -> pl.DataFrame:  # noqa: ANN401 (any fr
         DataError: It is no frame, or a column holds values that do not go together.
     """
     if isinstance(frame, pl.LazyFrame):
-        return frame.collect(engine="streaming")
+        return _collected(frame, what)
     if isinstance(frame, pl.DataFrame):
         return frame
-    if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
-        return _from_pandas(frame, what)
-    if hasattr(frame, "__arrow_c_stream__"):
-        with suppress(pl.exceptions.SchemaError):  # one column: an Arrow array, a pandas series
-            return pl.DataFrame(frame)
-    raise DataError(
+    if not isinstance(frame, type):  # the class itself has every attribute of a frame
+        if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "columns"):
+            return _from_pandas(frame, what)
+        if hasattr(frame, "__arrow_c_stream__"):
+            return _from_arrow(frame, what)
+    raise _no_frame(frame, what)
+
+
+def _collected(frame: pl.LazyFrame, what: str) -> pl.DataFrame:
+    try:
+        return frame.collect(engine="streaming")
+    except Exception as err:  # files may be missing, and functions of others raise anything
+        raise DataError(
+            f"{what}: the lazy frame cannot be collected: {type(err).__name__}: {err}; "
+            "try its `collect()`"
+        ) from err
+
+
+def _from_arrow(frame: Any, what: str) -> pl.DataFrame:  # noqa: ANN401 (any frame library)
+    try:
+        return pl.DataFrame(frame)
+    except pl.exceptions.SchemaError:  # one column: an Arrow array, a pandas series
+        raise _no_frame(frame, what) from None
+    except (Exception, pl.exceptions.PanicException) as err:  # a type that Polars does not have
+        raise DataError(
+            f"{what}: the Arrow table cannot be read: {err}; rename, convert or drop that column"
+        ) from err
+
+
+def _no_frame(frame: object, what: str) -> DataError:
+    return DataError(
         f"{what}: got {type(frame).__module__}.{type(frame).__qualname__}, expected a frame of "
         "Polars, pandas or Arrow"
     )
@@ -44,7 +68,7 @@ def _from_pandas(frame: Any, what: str) -> pl.DataFrame:  # noqa: ANN401 (pandas
         column = frame.iloc[:, at]
         try:
             columns.append(pl.from_pandas(column).alias(name))
-        except (ValueError, TypeError) as err:
+        except Exception as err:  # what Arrow cannot hold raises errors of many kinds
             raise DataError(f"{what}: {_mixed(column, name)}") from err
     return pl.DataFrame(columns)
 
@@ -52,8 +76,8 @@ def _from_pandas(frame: Any, what: str) -> pl.DataFrame:  # noqa: ANN401 (pandas
 def _mixed(column: Any, name: str) -> str:  # noqa: ANN401 (see above)
     """Which value of a pandas column is the first of another type than those before it."""
     kinds: list[type] = []
-    for row, value in enumerate(column):
-        if value is None or value != value:  # NaN and NaT differ from themselves
+    for row, (value, absent) in enumerate(zip(column, column.isna(), strict=True)):
+        if absent:
             continue
         if kinds and type(value) is not kinds[0]:
             return (

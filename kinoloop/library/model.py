@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from kinoloop.evaluation.evaluate import Rankable
 from kinoloop.evaluation.split import Holdout
 from kinoloop.library.asked import Asked
 from kinoloop.library.dataset import Dataset
-from kinoloop.library.expected import expect
+from kinoloop.library.expected import as_path, expect, id_of, whole
 from kinoloop.library.known_users import FittedUsers, KnownUsers, StoredUsers
 from kinoloop.library.slates import Slates, Top
 from kinoloop.library.test_set import TestSet
@@ -124,10 +124,11 @@ class Model:
             ConfigError: `k` is not a number from 1 up, or `where` or `exclude` is no filter of
                 videos.
         """
+        expect(exclude_seen, bool, "exclude_seen is true or false")
         asked = Asked.of(users, self._known, self.recommender.catalogue.ids)
         allowed = self._allowed(exclude, where)
         hidden = asked.seen if exclude_seen else [row[:0] for row in asked.seen]
-        tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=_number(k))
+        tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=whole(k, "k", least=1))
         return _frame(asked.names, tops, self.videos["video_id"])
 
     def similar(
@@ -153,9 +154,9 @@ class Model:
             NotFittedError, DataError, ConfigError: As `recommend`.
         """
         slates = self._fitted_slates
-        video = int(self.recommender.catalogue.ids.require([str(video_id)])[0])
-        top = slates.similar(video, self._allowed(exclude, where), k=_number(k))
-        return _frame([str(video_id)], [top], self.videos["video_id"]).drop("user_id")
+        video = int(self.recommender.catalogue.ids.require([id_of(video_id)])[0])
+        top = slates.similar(video, self._allowed(exclude, where), k=whole(k, "k", least=1))
+        return _frame([""], [top], self.videos["video_id"]).drop("user_id")
 
     def save(self, folder: str | Path) -> None:
         """Write a release bundle: what the service opens, with digests and without pickle.
@@ -167,14 +168,15 @@ class Model:
 
         Raises:
             NotFittedError: Neither `fit` nor `load` came first.
-            BundleError: The folder exists.
+            BundleError: The folder exists, or cannot be written.
+            ConfigError: It is no path.
         """
         from kinoloop.library.saving import copy_folder, save_fitted  # scikit-learn, for its index
 
         if self._release is not None:
-            copy_folder(self._release, Path(folder))
+            copy_folder(self._release, as_path(folder, "save"))
         elif self._train is not None:
-            save_fitted(self.recommender, self._train, Path(folder))
+            save_fitted(self.recommender, self._train, as_path(folder, "save"))
         else:
             raise self._not_fitted()
 
@@ -200,9 +202,15 @@ class Model:
             allowed = _mask(catalogue.videos, where)
         several = [exclude] if isinstance(exclude, str | int) else exclude
         expect(several, Iterable, "exclude takes ids of videos")
-        listed = [str(video) for video in several]
-        allowed[catalogue.ids.require(listed)] = False
+        left_out = [id_of(video) for video in several]
+        allowed[catalogue.ids.require(left_out)] = False
         return allowed
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> str | tuple[Any, ...]:
+        """Copy and pickle a loaded model as the folder that it is opened from."""
+        if self._release is None:
+            return super().__reduce_ex__(protocol)
+        return load, (self._release.directory.resolve(),)
 
     def __repr__(self) -> str:
         kind = self.recommender.config.kind
@@ -233,10 +241,11 @@ def load(folder: str | Path) -> Model:
 
     Raises:
         BundleError: It is none, or is damaged.
+        ConfigError: It is no path.
     """
     from kinoloop.release.release import Release  # scikit-learn, for its index
 
-    release = Release.open(Path(folder))
+    release = Release.open(as_path(folder, "load"))
     return Model(release.recommender, release)
 
 
@@ -249,7 +258,7 @@ def _mask(videos: pl.DataFrame, where: pl.Expr) -> NDArray[np.bool_]:
         )
     try:
         found = videos.select(where.alias("where")).to_series()
-    except pl.exceptions.PolarsError as err:
+    except Exception as err:  # a function in it may raise anything
         raise ConfigError(
             f"where: {err}; the videos have the columns {', '.join(videos.columns)}"
         ) from err
@@ -259,12 +268,6 @@ def _mask(videos: pl.DataFrame, where: pl.Expr) -> NDArray[np.bool_]:
             f"{len(videos)} videos"
         )
     return np.array(found.fill_null(value=False))
-
-
-def _number(k: int) -> int:
-    if not isinstance(k, int) or k < 1:
-        raise ConfigError(f"k is {k!r}, expected a whole number from 1 up")
-    return k
 
 
 def _frame(names: Sequence[str], tops: Sequence[Top], video_ids: pl.Series) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.ingestion.importers.base import IMPORTERS, Landing
 from kinoloop.library.dataset import Dataset, read_chunks
+from kinoloop.library.expected import as_path
 from kinoloop.library.rows import Errors
 
 FOLDERS = (Path(), Path("data"), Path("datasets"))
@@ -119,8 +120,10 @@ def load_recbole(
 
 
 def _find(name: str | Path, path: str | Path | None, source: _Source) -> Path:
+    name = as_path(name, f"load_{source.importer}")
     if path is not None:
-        candidates = [Path(path) / name, Path(path)]
+        path = as_path(path, f"load_{source.importer}")
+        candidates = [path / name, path]
     else:
         shared = Environment().datasets
         roots = [*([] if shared is None else [shared]), *FOLDERS]

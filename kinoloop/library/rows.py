@@ -4,7 +4,7 @@ The rules, the parser of times and the schemas are those that landing files go t
 follows differs. Rows that a rule would quarantine are refused by name, or set aside where asked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
@@ -16,7 +16,7 @@ from kinoloop.errors import BatchError, ConfigError, DataError
 from kinoloop.ingestion.conform import REQUIRED, conform
 from kinoloop.ingestion.event_rules import RAW_USER
 from kinoloop.ingestion.row_text import VIDEO_IDENTITY, row_text
-from kinoloop.ingestion.rule import IngestConfig, Limits
+from kinoloop.ingestion.rule import IngestConfig, Limits, Rule
 from kinoloop.ingestion.rules import RULES, judged
 from kinoloop.ingestion.stage_rows import STORED
 from kinoloop.schema import LANDING_EVENTS, TIME
@@ -36,6 +36,9 @@ REFUSED = pl.Schema(
 
 _FILLED_IN = {"event", "title"}  # where a frame lacks them
 _RULES = {rule.name: rule for rule in RULES}
+_VIDEO_IDS = tuple(_RULES[f"video_id_{fault}"] for fault in ("too_long", "unprintable"))
+"""What holds for the ids of videos that only events name."""
+
 _REASONS = {  # where the words of ingestion speak of tables and files
     "event_video_unknown": "no row of videos has this video_id",
     "video_id_conflict": "an earlier row of this video_id says something else",
@@ -53,7 +56,7 @@ class RowCheck:
     """
 
     def __init__(self, errors: Errors) -> None:
-        if errors not in {"raise", "quarantine"}:
+        if errors not in ("raise", "quarantine"):
             raise ConfigError(f'errors is {errors!r}, expected "raise" or "quarantine"')
         self._errors = errors
         self._limits = Limits(IngestConfig(), datetime.now(UTC))
@@ -101,15 +104,26 @@ class RowCheck:
             _check_names(raw.columns, "events")
             named = raw if "event" in raw.columns else raw.with_columns(event=_kind_of(raw))
             frame = _with_known(_conformed(named, "events"), known)
-            good.append(self._split(named, frame, "events", first_row=first_row))
+            also = _VIDEO_IDS if known is None else ()
+            good.append(self._split(named, frame, "events", first_row=first_row, also=also))
             first_row += raw.height
         return pl.concat([frame.select(*LANDING_EVENTS) for frame in good])
 
     def _split(
-        self, raw: pl.DataFrame, frame: pl.DataFrame, kind: str, *, first_row: int
+        self,
+        raw: pl.DataFrame,
+        frame: pl.DataFrame,
+        kind: str,
+        *,
+        first_row: int,
+        also: Sequence[Rule] = (),
     ) -> pl.DataFrame:
-        """Return the rows that break no rule, and report the others."""
+        """Return the rows that break no rule of their kind, nor of `also`; report the others."""
         frame = judged(frame, kind, self._limits)
+        broken = [pl.when(rule.breaks(self._limits)).then(pl.lit(rule.name)) for rule in also]
+        if broken:
+            more = pl.concat_list(broken).list.drop_nulls()
+            frame = frame.with_columns(pl.col("reasons").list.concat(more))
         bad = frame["reasons"].list.len() > 0
         if not bad.any():
             return frame

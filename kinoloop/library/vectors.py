@@ -30,7 +30,7 @@ def modalities_of(features: Mapping[str, Any], ids: IdMap) -> dict[str, Modality
             zero, not finite or of another length than the first.
     """
     expect(features, Mapping, "features are frames by modality, such as {'visual': frame}")
-    odd = sorted(set(features) - set(MODALITIES))
+    odd = sorted(set(features) - set(MODALITIES), key=str)
     if odd:
         raise ConfigError(
             f"features: no modality is called {odd[0]!r}; there are {', '.join(MODALITIES)}"
@@ -45,7 +45,12 @@ def _modality(what: str, frame: Any, ids: IdMap) -> Modality:  # noqa: ANN401 (a
         raise DataError(
             f"{what} has no column {missing[0]!r}; it has {', '.join(rows.columns) or 'none'}"
         )
-    names = rows["video_id"].cast(pl.String)
+    try:
+        names = rows["video_id"].cast(pl.String)
+    except pl.exceptions.PolarsError as err:
+        raise DataError(
+            f"{what}: column 'video_id' is {rows['video_id'].dtype}, expected text or whole numbers"
+        ) from err
     twice = names.filter(names.is_duplicated())
     if names.null_count() or len(twice):
         wrong = (
@@ -67,7 +72,8 @@ def _modality(what: str, frame: Any, ids: IdMap) -> Modality:  # noqa: ANN401 (a
 
 def _matrix(what: str, column: pl.Series, names: pl.Series) -> NDArray[np.float32]:
     """Stack the vectors as rows, (n, dim) float32, none of them zero."""
-    if not isinstance(column.dtype, pl.List | pl.Array):
+    inner = column.dtype.inner if isinstance(column.dtype, pl.List | pl.Array) else None
+    if inner is None or not (inner.is_numeric() or inner == pl.Null):
         raise DataError(f"{what}: column 'vector' is {column.dtype}, expected lists of numbers")
     lists = column.cast(pl.List(pl.Float32))
     lengths = lists.list.len().fill_null(0)

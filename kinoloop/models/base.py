@@ -23,7 +23,7 @@ from kinoloop.models.prior import popularity_prior
 from kinoloop.models.shape import in_shape
 from kinoloop.models.state import read_state
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config, fault_of
+from kinoloop.settings import NumbersConfig, fault_of
 
 State = dict[str, NDArray[Any]]
 Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
@@ -39,7 +39,7 @@ PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
 REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
 
-class RecommenderConfig(Config):
+class RecommenderConfig(NumbersConfig):
     """Base of every recommender's config; `kind` names the class.
 
     Attributes:
@@ -291,7 +291,7 @@ def build(settings: Mapping[str, Any], *, seed: int = 0) -> Recommender:
         config = recommender.Config.model_validate(dict(settings))
     except ValidationError as err:
         raise ConfigError(f"recommender {kind!r}: {fault_of(err, recommender.Config)}") from err
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ConfigError(f"the seed is {seed!r}, expected a whole number from 0 up")
     return recommender(config, seed=seed)
 

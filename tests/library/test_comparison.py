@@ -81,9 +81,13 @@ def test_a_model_with_another_catalogue_is_measured_on_what_it_knows(models, tmp
         ({"metrics": ["ndgc"]}, "no metric is called 'ndgc'; did you mean ndcg"),
         ({"metrics": "ndgc"}, "no metric is called 'ndgc'"),
         ({"metrics": []}, "evaluate needs a model, a metric and cut-offs"),
-        ({"ks": [0]}, "cut-offs from 1 up"),
-        ({"ks": ["10"]}, "cut-offs from 1 up"),
-        ({"ks": 10}, "ks are cut-offs such as .*, got builtins.int"),
+        ({"metrics": [1]}, "no metric is called 1; there are hr"),
+        ({"ks": [0]}, "ks: a cut-off is 0, expected a whole number from 1 up"),
+        ({"ks": ["10"]}, "ks: a cut-off is '10'"),
+        ({"ks": [True]}, "ks: a cut-off is True"),
+        ({"ks": 10}, "ks is 10, expected a list"),
+        ({"seed": -1}, "seed is -1"),
+        ({"baseline": ["popularity"]}, "no model is called"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(models, asked, message):
@@ -96,6 +100,18 @@ def test_a_metric_that_gives_no_value_per_user_is_named(models, monkeypatch, val
     monkeypatch.setitem(METRICS._found, "odd", lambda ranks, *, k: value)
     with pytest.raises(kl.DataError, match=r"metric 'odd': got .* expected a value per row"):
         kl.evaluate(models, TEST, metrics=("odd",))
+
+
+def test_cut_offs_may_be_numbers_of_numpy_and_come_one_by_one(models):
+    found = kl.evaluate(models, TEST, ks=np.array([3, 5]), metrics=(m for m in ["ndcg"]))
+    assert {"ndcg@3", "ndcg@5"} <= set(found.frame.columns)
+
+
+def test_a_model_with_none_of_the_videos_to_find_is_refused(models):
+    others = toy.events().with_columns(pl.col("video_id").str.replace("v", "w"))
+    strange = kl.build("popularity").fit(kl.Dataset.from_frames(others))
+    with pytest.raises(kl.DataError, match=r"strange has none of the .* videos to find"):
+        kl.evaluate({**models, "strange": strange}, TEST)
 
 
 def test_a_model_that_is_not_fitted_is_named():

@@ -132,6 +132,49 @@ def test_what_is_no_frame_is_refused(thing):
         kl.Dataset.from_frames(thing, VIDEOS)
 
 
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (EVENTS.lazy().select("nothing"), "cannot be collected: ColumnNotFoundError"),
+        (pl.scan_parquet("nowhere.parquet"), "cannot be collected: FileNotFoundError"),
+        (
+            EVENTS.lazy().select(
+                pl.col("user_id").map_elements(lambda _: 1 / 0, return_dtype=pl.Int64)
+            ),
+            "cannot be collected: ",
+        ),
+        (pd.DataFrame, "got builtins.type, expected a frame"),
+        (pa.table([[1], [2]], names=["user_id", "user_id"]), "Arrow table cannot be read: .*uniq"),
+        (pd.DataFrame({"user_id": [2**70, 1]}), "column 'user_id' has the type object"),
+        (pd.DataFrame({"user_id": [1j]}), "column 'user_id' has the type complex128"),
+        (pd.DataFrame({"user_id": [pd.NA, "a", 1]}), "row 2, column 'user_id': 1 is int"),
+    ],
+)
+def test_a_frame_that_cannot_be_read_says_why(frame, message):
+    with pytest.raises(kl.DataError, match=f"^events: .*{message}"):
+        kl.Dataset.from_frames(frame)
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\0b", "\x1b[31m", "\u200b", "x" * 10_000])
+def test_ids_that_only_events_name_are_judged_as_those_of_videos(odd):
+    named = EVENTS.with_columns(
+        video_id=pl.when(pl.col("user_id") == "u01").then(pl.lit(odd)).otherwise("video_id")
+    )
+    with pytest.raises(kl.DataError, match="events, row 5, column 'video_id': video_id has"):
+        kl.Dataset.from_frames(named)
+    data = kl.Dataset.from_frames(named, errors="quarantine")
+    assert odd not in data.catalogue.ids.ids
+    assert data.quarantine["column"].to_list() == ["video_id"] * 5
+
+
+@pytest.mark.parametrize("folder", [None, 3, b"data", ["data"], "a\0b"])
+def test_what_is_no_path_is_refused(folder):
+    with pytest.raises(kl.ConfigError, match="from_tables takes the path of a folder"):
+        kl.Dataset.from_tables(folder)
+    with pytest.raises(kl.ConfigError, match="load_movielens takes the path of a folder"):
+        kl.load_movielens(folder)
+
+
 def test_without_videos_those_count_that_events_name():
     data = kl.Dataset.from_frames(EVENTS)
     assert data.videos["video_id"].to_list() == VIDEOS["video_id"].to_list()
@@ -191,6 +234,8 @@ def test_leave_one_out_holds_out_the_last_of_each_and_can_be_split_again():
         ("random", 1, "got 'random', expected 'temporal' or 'leave_one_out'"),
         ("temporal", 0, "test_days is 0, expected a number over 0"),
         ("temporal", "10", "test_days is '10'"),
+        ("temporal", True, "test_days is True"),
+        ("temporal", 10**400, "test_days is 1000"),
         ("temporal", 400, "the training part is empty; the histories span 32.0 days"),
     ],
 )
@@ -227,6 +272,11 @@ def test_features_are_unit_vectors_in_the_order_of_the_catalogue():
             "the first has 1, that of 'v03' has 2",
         ),
         ({"text": VECTORS.with_columns(vector=pl.lit("x"))}, "'vector' is String, expected lists"),
+        ({"text": VECTORS.with_columns(vector=pl.lit(["x"]))}, r"'vector' is List\(String\), exp"),
+        ({"text": VECTORS.with_columns(vector=pl.lit([[1.0]]))}, "'vector' is List.*, expected"),
+        ({"text": VECTORS.with_columns(vector=pl.lit([toy.FIRST]))}, "'vector' is List.*, expect"),
+        ({"text": VECTORS.with_columns(video_id=pl.lit([1]))}, "'video_id' is List.*, expected te"),
+        ({1: VECTORS, "smell": VECTORS}, "no modality is called"),
         ({"text": VECTORS.clear()}, "the first has 0, it has no rows"),
     ],
 )

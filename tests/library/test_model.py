@@ -1,3 +1,6 @@
+import copy
+
+import numpy as np
 import polars as pl
 import pytest
 
@@ -67,6 +70,21 @@ def test_filters_and_exclusions_hold(model):
         ({"users": [1.0]}, "0: got 1.0, .* user ids are text or whole numbers"),
         ({"users": ["u01"], "exclude": 1.5}, "exclude takes ids of videos, got builtins.float"),
         ({"users": ["u01"], "where": [True] * 12}, "where is .*, expected an expression of Pol"),
+        ({"users": b"u01"}, "got b'u01', expected user ids"),
+        ({"users": [[None]]}, "got None for an id, expected text"),
+        ({"users": [b"v00"]}, "0: got b'v00', expected a list of video ids"),
+        ({"users": {1: ["v00"], "1": []}}, "two histories are called '1'; rename one"),
+        ({"users": ["u01"], "k": True}, "k is True"),
+        ({"users": ["u01"], "exclude": None}, "exclude takes ids of videos"),
+        ({"users": ["u01"], "exclude": [None]}, "got None for an id"),
+        ({"users": ["u01"], "exclude_seen": "no"}, "exclude_seen is true or false, got"),
+        (
+            {
+                "users": ["u01"],
+                "where": pl.col("title").map_elements(lambda _: 1 / 0, return_dtype=pl.Boolean),
+            },
+            "where: division by zero",
+        ),
         ({"users": ["u01"], "where": pl.col("title")}, "where gives 12 of String, expected true"),
     ],
 )
@@ -169,6 +187,44 @@ def test_a_loaded_model_saves_again_and_a_folder_is_never_written_over(tmp_path,
         loaded.recommend(["nobody"])
 
 
+def test_a_single_id_of_numpy_is_an_id(model):
+    assert model.recommend(np.array("u01")).equals(model.recommend("u01"))
+    assert model.recommend(np.str_("u01"), np.int64(3)).equals(model.recommend("u01", 3))
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, model, loaded):
+    model.save(tmp_path / "model")
+    saved = kl.load(tmp_path / "model") if loaded else model
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file" / "model", tmp_path / ("x" * 300)):
+        with pytest.raises(kl.KinoloopError, match="cannot be written: "):
+            saved.save(folder)
+    for folder in (None, 3, b"model", "a\0b"):
+        with pytest.raises(kl.ConfigError, match="save takes the path of a folder"):
+            saved.save(folder)
+
+
+def test_a_loaded_model_is_not_copied_into_itself(tmp_path, model):
+    model.save(tmp_path / "model")
+    with pytest.raises(kl.KinoloopError, match="lies in the model that it would copy"):
+        kl.load(tmp_path / "model").save(tmp_path / "model" / "inner")
+    kl.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_models_are_copied(tmp_path, model, again):
+    model.save(tmp_path / "model")
+    for one in (model, kl.load(tmp_path / "model")):
+        assert again(one).recommend("u01").equals(one.recommend("u01"))
+
+
+@pytest.mark.parametrize("folder", [None, 3, b"model", "a\0b"])
+def test_what_is_no_path_is_not_loaded(folder):
+    with pytest.raises(kl.ConfigError, match="load takes the path of a folder"):
+        kl.load(folder)
+
+
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(kl.KinoloopError, match="is not a release bundle"):
         kl.load(tmp_path)
@@ -181,6 +237,8 @@ def test_build_raises_what_it_documents():
         kl.build("item_knn", neighbors=5)
     with pytest.raises(kl.ConfigError, match="no recommender is called '3'"):
         kl.build(3)
+    with pytest.raises(kl.ConfigError, match="the seed is True"):
+        kl.build("ease", seed=True)
 
 
 @pytest.mark.parametrize(
