@@ -38,5 +38,5 @@ def test_an_unknown_id_is_refused_by_its_name(asked, message):
 
 
 def test_an_id_that_is_there_twice_is_refused_by_its_name():
-    with pytest.raises(DataError, match="the id 'b' is there twice"):
+    with pytest.raises(DataError, match="the id 'b' occurs twice"):
         IdMap(["a", "b", "c", "b"])

@@ -98,7 +98,7 @@ def test_server_that_only_lacks_some_files_is_asked_on(server):
 )
 def test_redirect_leads_only_where_the_catalogue_could(server, location):
     server.location = location
-    with pytest.raises(MediaError, match=r"not_allowed|not_found: .*no address"):
+    with pytest.raises(MediaError, match=r"not_allowed|not_found: .*not an address"):
         read(Fetcher(allowing(server)), server.url("moved"))
 
 

@@ -43,8 +43,8 @@ def answer(header, body=b""):
 @pytest.mark.parametrize(
     ("said", "match"),
     [
-        (answer(b"\x80\x04."), "makes no sense"),
-        (answer({"facts": {}}), "makes no sense"),
+        (answer(b"\x80\x04."), "is malformed"),
+        (answer({"facts": {}}), "is malformed"),
         (answer({"shapes": {"frames": [1 << 40, 9, 9, 3]}}), r"claims frames of shape"),
         (answer({"shapes": {"frames": [-1, 9, 9, 3]}}), r"claims frames of shape"),
         (answer({"shapes": {"frames": [3]}}), r"claims frames of shape"),

@@ -194,8 +194,8 @@ def test_every_route_has_the_bound_of_ingest(odd):
     [
         (b'{"user_id": "u", "top_k": NaN}', "NaN is not a JSON number"),
         (b'{"user_id": "u", "top_k": -Infinity}', "-Infinity is not a JSON number"),
-        (b'{"user_id": "a", "user_id": "b"}', "'user_id' stands twice"),
-        (b'{"user_id": "a", "user\\u005fid": "b"}', "'user_id' stands twice"),
+        (b'{"user_id": "a", "user_id": "b"}', "'user_id' occurs twice"),
+        (b'{"user_id": "a", "user\\u005fid": "b"}', "'user_id' occurs twice"),
         (b'{"user_id": "\\ud800"}', "not valid UTF-8"),
         (b'{"user_id": "\xff"}', "not valid UTF-8"),
         ('{"user_id": "u"}'.encode("utf-16"), "not valid UTF-8"),
