@@ -1,6 +1,6 @@
 """Kill an extraction again and again at random times: nothing may be lost, nothing done twice.
 
-    python benchmarks/kill_extract.py [--kills 10] [--clips 48] [--seed 0]
+    python -m benchmarks.kill_extract [--kills 10] [--clips 48] [--seed 0]
 
 Makes clips, extracts them once undisturbed for reference, then starts the same extraction in a
 process group of its own and kills the group with SIGKILL at a random time, until it has been
@@ -23,15 +23,12 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from kinoloop.data.tables import Tables  # noqa: E402 (the path comes first)
-from kinoloop.extraction.config import ExtractConfig  # noqa: E402
-from kinoloop.extraction.inventory import Roots  # noqa: E402
-from kinoloop.extraction.run import extract  # noqa: E402
-from kinoloop.schema import VIDEOS  # noqa: E402
-from kinoloop.testing.clips import bar_clip  # noqa: E402
+from kinoloop.data.tables import Tables
+from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.inventory import Roots
+from kinoloop.extraction.run import extract
+from kinoloop.schema import VIDEOS
+from kinoloop.testing.clips import bar_clip
 
 CONFIG = ExtractConfig(shard_videos=4, shard_texts=8)
 
@@ -100,7 +97,7 @@ def _make_catalogue(root: Path, landing: Path, clips: int, rng: np.random.Genera
 
 def _kill(root: Path, after_s: float | None) -> dict[str, object] | None:
     process = subprocess.Popen(
-        [sys.executable, __file__, "--work", str(root)],
+        [sys.executable, "-m", "benchmarks.kill_extract", "--work", str(root)],
         stdout=subprocess.PIPE,
         start_new_session=True,
     )

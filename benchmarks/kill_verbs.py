@@ -1,6 +1,6 @@
 """Kill ingest, extract, retrain and promote at random moments: nothing is lost, nothing stuck.
 
-    python benchmarks/kill_verbs.py [--kills 20] [--seed 0] [--verbs ingest,extract,retrain,promote]
+    python -m benchmarks.kill_verbs [--kills 20] [--seed 0] [--verbs ingest,extract,retrain,promote]
 
 Runs the verbs of the command line, without servers, each in a process group of its own that is
 killed with SIGKILL after a random time, again and again, and at last lets each run to its end.
@@ -24,16 +24,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.release.signature import load_trust
+from kinoloop.testing.clips import bar_clip
+from kinoloop.testing.toy import toy_catalogue, toy_histories
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from kinoloop.data.tables import Tables  # noqa: E402 (the path comes first)
-from kinoloop.environment import Environment  # noqa: E402
-from kinoloop.registry.client import ModelRegistry  # noqa: E402
-from kinoloop.release.signature import load_trust  # noqa: E402
-from kinoloop.testing.clips import bar_clip  # noqa: E402
-from kinoloop.testing.toy import toy_catalogue, toy_histories  # noqa: E402
-
 SETTINGS = """
 [extract]
 shard_videos = 3
