@@ -74,6 +74,15 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def first(self, n_videos: int) -> "Catalogue":
+        """Only the first videos; vectors are views."""
+        modalities = {
+            name: Modality(m.vectors[:n_videos], m.present[:n_videos], m.fingerprint)
+            for name, m in self.modalities.items()
+        }
+        ids = IdMap(self.ids.ids[:n_videos])
+        return Catalogue(ids, self.published_at[:n_videos], self.videos[:n_videos], modalities)
+
     @property
     def fingerprints(self) -> dict[str, str]:
         """Fingerprint by modality."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
 from kinoloop.errors import DataError
-from kinoloop.models.base import Scorer
+from kinoloop.models.validation import Scorer
 
 CHUNK_SCORES = 8_000_000  # scores held at a time: 32 MB per float32 copy
 UNKNOWN = -1  # a target that the recommender's catalogue does not have

@@ -19,7 +19,7 @@ from kinoloop.data.sampling import evenly_spaced
 from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
-from kinoloop.models.base import Scorer
+from kinoloop.models.validation import Scorer
 from kinoloop.schema import DAY_US
 
 

@@ -20,8 +20,10 @@ from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
 from kinoloop.models.prior import popularity_prior
+from kinoloop.models.reasons import Explains
 from kinoloop.models.shape import in_shape
 from kinoloop.models.state import read_state
+from kinoloop.models.validation import Validation as Validation  # plug-ins import it from here
 from kinoloop.plugins import Plugins
 from kinoloop.settings import NumbersConfig, fault_of
 
@@ -36,7 +38,9 @@ NegativePopularity = Annotated[
     Field(ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."),
 ]
 PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
-REASONS_FROM = 50  # newest liked videos that may be named as a reason
+UNCHANGED = np.empty(0, dtype=np.intp)
+EXTENSION = "extension.safetensors"
+LEARNED_NOWHERE = "no array"  # an extension may be all zero: of videos without content
 
 
 class RecommenderConfig(NumbersConfig):
@@ -75,7 +79,7 @@ def silent(name: str, value: float, step: int) -> None:
     """Drop everything: a `Report` that says nothing."""
 
 
-class Recommender(ABC):
+class Recommender(Explains, ABC):
     """Scores every video of a catalogue for a history.
 
     Args:
@@ -85,10 +89,14 @@ class Recommender(ABC):
     Attributes:
         checkpoints: Where a recommender that trains for long keeps its checkpoints and goes on
             from; None keeps none.
+        trained: Where it was extended, the recommender as it was trained.
+        extension: What it knows of videos that it was not trained on; empty where there are none.
     """
 
     Config: ClassVar[type[RecommenderConfig]]
     checkpoints: Path | None = None
+    trained: "Recommender | None" = None
+    extension: State = {}  # noqa: RUF012 (replaced, never changed)
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
         self.config = config
@@ -119,7 +127,7 @@ class Recommender(ABC):
         histories: Histories,
         catalogue: Catalogue,
         *,
-        validation: "Validation | None" = None,
+        validation: Validation | None = None,
         report: Report = silent,
     ) -> Self:
         """Learn from histories.
@@ -160,37 +168,48 @@ class Recommender(ABC):
         scores += np.float32(PRIOR_SHARE) * self.prior
         return scores
 
-    def explain(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:
-        """For each recommended video the watched one that speaks most for it.
+    def extended(
+        self, catalogue: Catalogue, *, changed: NDArray[np.integer] = UNCHANGED
+    ) -> "Recommender":
+        """Return this recommender over a catalogue that has grown since it was trained.
 
-        The default compares vectors; a recommender that knows better overrides `_similarity`.
-        A slate is asked at once, because asking video by video cost more than scoring.
+        A video that it was not trained on is scored by its content, on the scale of the others,
+        and by the prior where it has none. Scores of the others stay as they are.
 
         Args:
-            histories: One row.
-            videos: (n,) internal indices of the recommended videos, each once.
+            catalogue: The videos of its own catalogue first, in the same order, then new ones.
+            changed: Positions whose content is another one since.
 
-        Returns:
-            Per video the internal index of a liked one; None where nothing speaks for it.
+        Raises:
+            DataError: The catalogue does not begin with its own.
         """
-        liked = histories.videos[histories.weights > 0][-REASONS_FROM:]
-        if not len(liked):
-            return [None] * len(videos)
-        similarity = self._similarity(liked, videos)
-        similarity[videos[:, None] == liked] = 0  # no video is its own reason
-        best = similarity.argmax(axis=1)
-        return [
-            int(liked[at]) if row[at] > 0 else None
-            for row, at in zip(similarity, best.tolist(), strict=True)
-        ]
+        from kinoloop.models.extended import check_grown
 
-    def similar(self, video: int) -> NDArray[np.float32]:
-        """How much one video speaks for each other, (n_videos,) float32; ≤ 0 is not at all."""
-        everything = np.arange(len(self.catalogue))
-        return self._similarity(np.array([video], dtype=np.int32), everything)[:, 0]
+        base = self.trained or self
+        check_grown(self.catalogue, catalogue)
+        extension = base._extension(catalogue, self.extension, changed)
+        return base._extended_by(catalogue, extension)
+
+    def _extension(
+        self, catalogue: Catalogue, before: State, changed: NDArray[np.integer]
+    ) -> State:
+        """Find what to know of new and changed videos; `before` is of an earlier extension."""
+        from kinoloop.models.extended import anchors_of
+
+        return anchors_of(self, catalogue, before, changed)
+
+    def _extended_by(self, catalogue: Catalogue, extension: State) -> "Recommender":
+        """Return this recommender with what `_extension` gave, also after it was saved."""
+        from kinoloop.models.extended import Extended
+
+        return Extended(self, catalogue, extension)
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `state.safetensors` (never pickle) into `directory`."""
+        if self.trained is not None:
+            self.trained.save(directory)
+            save_file(self.extension, directory / EXTENSION)
+            return
         directory.mkdir(parents=True, exist_ok=True)
         document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
@@ -222,21 +241,8 @@ class Recommender(ABC):
         model._restore(state)
         return model
 
-    def _similarity(
-        self, liked: NDArray[np.int32], videos: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        """How much each liked video speaks for each of `videos`; ≤ 0 is not at all.
-
-        Returns:
-            (n_videos, n_liked) float32, writable.
-        """
-        total = np.zeros((len(videos), len(liked)), dtype=np.float32)
-        for modality in self.catalogue.modalities.values():
-            total += modality.vectors[videos] @ modality.vectors[liked].T
-        return total
-
     @abstractmethod
-    def _fit(self, histories: Histories, validation: "Validation | None", report: Report) -> None:
+    def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
         """Learn; `self.catalogue` and `self.prior` are set."""
 
     @abstractmethod
@@ -250,28 +256,6 @@ class Recommender(ABC):
     @abstractmethod
     def _restore(self, state: State) -> None:
         """Take back what `_state` gave; `self.catalogue` and `self.prior` are set."""
-
-
-class Scorer(Protocol):
-    """Scores every video for every row."""
-
-    def __call__(self, histories: Histories) -> NDArray[np.float32]:
-        """Scores, (n_rows, n_videos) float32."""
-
-
-class Validation(Protocol):
-    """Histories with the next videos that were held out (`kinoloop.evaluation.split.Holdout`)."""
-
-    @property
-    def histories(self) -> Histories:
-        """What was known."""
-
-    @property
-    def targets(self) -> Histories:
-        """What came next, row by row."""
-
-    def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
-        """NDCG@k of a scorer on the first `max_rows` rows, full ranking, seen videos excluded."""
 
 
 RECOMMENDERS: Plugins[type[Recommender]] = Plugins(
@@ -297,6 +281,16 @@ def build(settings: Mapping[str, Any], *, seed: int = 0) -> Recommender:
 
 
 def load(directory: Path, catalogue: Catalogue) -> Recommender:
-    """Load a saved recommender of any kind."""
+    """Load a saved recommender of any kind, extended where it was.
+
+    Raises:
+        BundleError: See `Recommender.load`; or its extension is of another catalogue.
+    """
     document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    return RECOMMENDERS.get(document["config"]["kind"]).load(directory, catalogue)
+    recommender, more = RECOMMENDERS.get(document["config"]["kind"]), directory / EXTENSION
+    if not more.exists():
+        return recommender.load(directory, catalogue)
+    extension = read_state(more, weights=LEARNED_NOWHERE)
+    n_new = len(extension["anchor_trust"])
+    trained = recommender.load(directory, catalogue.first(len(catalogue) - n_new))
+    return trained._extended_by(catalogue, extension)

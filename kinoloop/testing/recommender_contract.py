@@ -13,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories, Interaction
-from kinoloop.errors import BundleError, NotFittedError
+from kinoloop.errors import BundleError, DataError, NotFittedError
 from kinoloop.evaluation.ranks import scored_chunks
 from kinoloop.models.base import RECOMMENDERS, Recommender, RecommenderConfig, build, load
-from kinoloop.testing.toy import toy_catalogue, toy_histories
+from kinoloop.testing.toy import grown_catalogue, toy_catalogue, toy_histories
 
 TOLERANCE = 1e-4
+N_NEW = 5
 
 
 class RecommenderContract:
@@ -29,11 +30,14 @@ class RecommenderContract:
         settings: Config fields that differ from the defaults, for speed.
         beats_popularity: Whether it must tell the two topics of the toy world apart; where not, it
             must score all histories alike.
+        places_new_videos: Whether its settings give places of a slate to new videos, so that one
+            more of them moves the others.
     """
 
     recommender: ClassVar[type[Recommender]]
     settings: ClassVar[dict[str, Any]] = {}
     beats_popularity: ClassVar[bool] = True
+    places_new_videos: ClassVar[bool] = False
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -46,6 +50,12 @@ class RecommenderContract:
     def fitted(cls, histories: Histories) -> Recommender:
         """Fit the recommender once for the class."""
         return cls._build().fit(histories, toy_catalogue())
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def grown(cls, fitted: Recommender) -> Recommender:
+        """Extend it by videos that came after training, the last one without content."""
+        return fitted.extended(grown_catalogue(N_NEW))
 
     def test_default_config_builds_and_is_registered(self) -> None:
         config = self._config()
@@ -95,6 +105,66 @@ class RecommenderContract:
         for name, value in loaded._state().items():
             np.testing.assert_array_equal(value, fitted._state()[name], err_msg=name)
         _assert_close(loaded.score(histories), fitted.score(histories))
+
+    def test_a_video_it_was_not_trained_on_is_scored_by_its_content(
+        self, fitted: Recommender, grown: Recommender, histories: Histories
+    ) -> None:
+        known, scores = len(fitted.catalogue), grown.score(histories)
+        assert scores.shape == (len(histories), known + N_NEW)
+        assert scores.dtype == np.float32
+        assert np.isfinite(scores).all()
+        old, new = scores[:, :known], scores[:, known : known + N_NEW - 1]
+        spread = np.maximum(np.ptp(old, axis=1, keepdims=True), TOLERANCE)  # on one scale
+        assert (new >= old.min(axis=1, keepdims=True) - spread / 2).all()
+        assert (new <= old.max(axis=1, keepdims=True) + spread / 2).all()
+        if self.beats_popularity:  # each topic's followers want the new videos of that topic
+            clicks = [[Interaction(v, timestamp=v) for v in (t, t + 2, t + 4)] for t in (0, 1)]
+            wanted = grown.score(Histories.from_rows(clicks))[:, known : known + N_NEW - 1]
+            own = np.arange(known, known + N_NEW - 1) % 2 == np.array([[0], [1]])
+            assert wanted[own].mean() > wanted[~own].mean()
+
+    def test_a_new_video_without_content_gets_what_the_prior_gives(
+        self, fitted: Recommender, grown: Recommender
+    ) -> None:
+        bare = len(fitted.catalogue) + N_NEW - 1
+        assert grown.prior[bare] == 0
+        empty = grown.score(Histories.from_rows([[]]))[0]
+        np.testing.assert_array_equal(empty, grown.prior)
+        np.testing.assert_array_equal(grown.prior[: len(fitted.prior)], fitted.prior)
+
+    def test_new_videos_move_no_other_score(
+        self, fitted: Recommender, grown: Recommender, histories: Histories
+    ) -> None:
+        known = len(fitted.catalogue)
+        if not self.places_new_videos:
+            _assert_close(grown.score(histories)[:, :known], fitted.score(histories))
+        fewer = fitted.extended(grown.catalogue.first(known + 2))
+        if not self.places_new_videos:
+            _assert_close(fewer.score(histories), grown.score(histories)[:, : known + 2])
+
+    def test_a_history_with_a_new_video_is_read(self, grown: Recommender) -> None:
+        new = len(grown.catalogue) - N_NEW
+        rows = [[Interaction(new)], [Interaction(0), Interaction(new + 1)], [Interaction(new + 4)]]
+        assert np.isfinite(grown.score(Histories.from_rows(rows))).all()
+        slate = np.array([0, new + 2, new])
+        reasons = grown.explain(Histories.from_rows([rows[1]]), slate)
+        assert set(reasons) <= {None, 0, new + 1}
+        assert reasons[0] != 0
+
+    def test_an_extension_grows_step_by_step_and_survives_the_disk(
+        self, fitted: Recommender, grown: Recommender, histories: Histories, tmp_path: Path
+    ) -> None:
+        known, catalogue = len(fitted.catalogue), grown.catalogue
+        halfway = fitted.extended(catalogue.first(known + 2))
+        halfway.save(tmp_path)
+        again = load(tmp_path, catalogue.first(known + 2)).extended(
+            catalogue, changed=np.array([known + 1])
+        )
+        _assert_close(again.score(histories), grown.score(histories))
+
+    def test_refuses_a_catalogue_in_which_trained_videos_moved(self, fitted: Recommender) -> None:
+        with pytest.raises(DataError, match=r"at place 39, expected 'v039'.*keep their places"):
+            fitted.extended(toy_catalogue().first(39))
 
     def test_saves_no_pickle(self, fitted: Recommender, tmp_path: Path) -> None:
         fitted.save(tmp_path)

@@ -50,6 +50,31 @@ def toy_catalogue(n_videos: int = 40, *, seed: int = 0) -> Catalogue:
     )
 
 
+def grown_catalogue(n_new: int, n_videos: int = 40) -> Catalogue:
+    """`toy_catalogue` and new videos of the two topics by turns; the last one has no content.
+
+    Args:
+        n_new: How many came after training, at least 2.
+        n_videos: How many were there before.
+    """
+    before, after = toy_catalogue(n_videos), toy_catalogue(n_videos + n_new, seed=1)
+    later = np.arange(n_videos + n_new) >= n_videos
+    modalities = {}
+    for name, modality in before.modalities.items():
+        came = after.modalities[name]
+        vectors = np.concatenate([modality.vectors, came.vectors[later]])
+        present = np.concatenate([modality.present, came.present[later]])
+        vectors[-1], present[-1] = 0, False
+        modalities[name] = Modality(vectors, present, modality.fingerprint)
+    words = pl.col("title")
+    bare = pl.int_range(pl.len()) == pl.len() - 1
+    videos = after.videos.with_columns(
+        title=pl.when(bare).then(None).otherwise(words),
+        tags=pl.when(bare).then(None).otherwise(pl.col("tags")),
+    )
+    return Catalogue(after.ids, after.published_at, videos, modalities)
+
+
 def toy_histories(catalogue: Catalogue, n_users: int = 40, *, seed: int = 0) -> Histories:
     """Histories of 5 to 12 videos, nine in ten of the user's topic, a day apart.
 
