@@ -28,27 +28,40 @@ def import_(
     map_file: Path | None = typer.Option(
         None, "--map", help="Only for tables: names your columns, see docs/guides/your-data.md."
     ),
+    map_columns: str = typer.Option(
+        "", help="Only for tables: your columns, such as user=uid,video=clip,time=at."
+    ),
+    map_events: str = typer.Option(
+        "", help="Only for tables: your kinds of event, such as play=view,heart=like,ping=."
+    ),
 ) -> None:
     """Turn a public format, or your own tables, into a landing zone."""
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError, DataError
     from kinoloop.ingestion.importers.base import IMPORTERS, Landing
+    from kinoloop.ingestion.importers.table_map import Map, columns_of, read_map, with_kinds
     from kinoloop.ingestion.importers.tables import import_tables
     from kinoloop.media.access import remember_folder
 
     run = IMPORTERS.get(importer)
-    if map_file is not None and importer != "tables":
-        raise ConfigError(f"--map belongs to the importer tables, not to {importer}")
+    flags = {"--map": map_file, "--map-columns": map_columns, "--map-events": map_events}
+    given = [flag for flag, value in flags.items() if value]
+    if given and importer != "tables":
+        raise ConfigError(f"{given[0]} belongs to the importer tables, not to {importer}")
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; name the unpacked folder of {importer}")
     where = landing or Environment().landing
+    mapping = with_kinds(read_map(map_file) if map_file else Map(), map_events)
+    columns, left_out = columns_of(map_columns), dict[str, int]()
     target = Landing(where, importer, path)
     with Console(stderr=True).status(f"Importing {path} …"):
-        if map_file is None:
-            run(path, target)
+        if given:
+            left_out = import_tables(path, target, mapping=mapping, columns=columns)
         else:
-            import_tables(path, target, mapping=map_file)
+            run(path, target)
     remember_folder(Environment().state_dir, path)
+    for value, n in left_out.items():
+        Console().print(f"{n:,} events {value!r} left out, as asked", highlight=False, markup=False)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
         "next: kinoloop ingest, then kinoloop extract and kinoloop retrain",

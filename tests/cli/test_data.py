@@ -30,6 +30,17 @@ def test_import_writes_into_the_landing_zone_of_the_environment(landing, source)
     assert len(list((landing / "videos").glob("*.parquet"))) == 1
 
 
+def test_import_names_columns_and_events_by_flags_and_says_what_it_leaves_out(landing, source):
+    (source / "events.csv").write_text(
+        "uid,video_id,timestamp,event\nu1,v1,2026-01-02,play\nu1,v1,2026-01-03,ping\n"
+    )
+    flags = ["--map-columns", "user=uid", "--map-events", "play=view,ping="]
+    done = run.invoke(app, ["import", "tables", str(source), *flags])
+    assert done.exit_code == 0
+    assert "1 events 'ping' left out, as asked" in done.stdout
+    assert "1 videos and 1 events" in done.stdout
+
+
 def test_import_takes_another_landing_zone_and_a_map(landing, source, tmp_path):
     (source / "videos.csv").write_text("clip,title\nv1,One\n")
     (source / "map.toml").write_text('videos.columns.video_id = "clip"\n')
@@ -48,6 +59,11 @@ def test_import_takes_another_landing_zone_and_a_map(landing, source, tmp_path):
             ["movielens", ".", "--map", "m.toml"],
             ConfigError,
             "--map belongs to the importer tables",
+        ),
+        (
+            ["movielens", ".", "--map-events", "play=view"],
+            ConfigError,
+            "--map-events belongs to the importer tables",
         ),
     ],
 )

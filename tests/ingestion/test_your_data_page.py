@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kinoloop.ingestion.importers.base import IMPORTERS
-from kinoloop.ingestion.importers.tables import read_map
+from kinoloop.ingestion.importers.table_map import read_map
 from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.ingestion.rules import RULES
 from kinoloop.schema import EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, LANDING_VIDEOS
