@@ -134,6 +134,15 @@ FEATURES: Final[Schema] = {
     "fingerprint": pl.String,
     "present": pl.Boolean,  # False: the video has nothing of this modality; vector is null
     "vector": pl.List(pl.Float32),  # L2-normalised
+    "moments": pl.List(  # parts that show different things, see kinoloop/data/moments.py
+        pl.Struct(
+            {
+                "start_s": pl.Float32,
+                "end_s": pl.Float32,
+                "vector": pl.Binary,  # float16, L2-normalised: of its frames
+            }
+        )
+    ),
     "extracted_at": TIME,
 }
 """Delta table `features`, one row a (video_id, fingerprint): that of the newest content."""

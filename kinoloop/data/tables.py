@@ -49,8 +49,14 @@ class Tables:
         return deltalake.DeltaTable(str(self.path(name))).version() if self.exists(name) else -1
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Read a table lazily; a table that does not exist yet has no rows."""
-        path = self.path(name)
+        """Read a table lazily; one that does not exist yet has no rows.
+
+        A column that a table of an older version lacks is null.
+        """
+        path, schema = self.path(name), TABLES[name]
         if not self.exists(name):
-            return pl.LazyFrame(schema=TABLES[name])
-        return pl.scan_delta(str(path))
+            return pl.LazyFrame(schema=schema)
+        found = pl.scan_delta(str(path))
+        there = found.collect_schema()
+        lacking = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in there]
+        return found.with_columns(lacking) if lacking else found

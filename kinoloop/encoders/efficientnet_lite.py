@@ -115,8 +115,10 @@ class EfficientNetLite(FrameEncoder[EfficientNetLiteConfig]):
         """Frames of the size that it was trained on."""
         return Takes(frame_side=STEPS.crop[0] if STEPS.crop else None)
 
-    def _embed(self, videos: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        shown, share = super()._embed(videos), self.config.looks
+    def _pooled(
+        self, videos: list[NDArray[np.uint8]], frames: list[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        shown, share = super()._pooled(videos, frames), self.config.looks
         looks = np.stack([classical_visual.describe(frames, side=LOOKS_SIDE) for frames in videos])
         parts = [shown * np.float32(np.sqrt(1 - share)), looks * np.float32(np.sqrt(share))]
         return normalise(np.concatenate(parts, axis=1))
@@ -143,7 +145,8 @@ class Words:
         """Probability of each word; that of a kind is the sum over its classes.
 
         Args:
-            vectors: (n, dim) float32, such as the table `features` has them; a zero row is nothing.
+            vectors: (n, dim) float32 of videos or of moments, as the table `features` has them; a
+                zero row is nothing.
 
         Returns:
             (n, n_words) float32 in [0, 1].

@@ -12,17 +12,20 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import Encoder
 from kinoloop.encoders.fingerprint import fingerprint, text_space
+from kinoloop.encoders.frames import FrameEncoder
 from kinoloop.errors import ConfigError, MissingPackageError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Item
+from kinoloop.extraction.moments import moments_of
 from kinoloop.media.content import VideoContent
 from kinoloop.media.decode import DECODE_VERSION
 from kinoloop.media.decoded import RATES, SIDES, DecodeConfig
-from kinoloop.media.sampling import MAX_FRAMES, Uniform
+from kinoloop.media.sampling import MAX_FRAMES, Shots, Uniform
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +106,11 @@ class VectorProduct(Product):
         Raises:
             ValueError: A vector is zero, of another length, or has values that are not finite.
         """
-        vectors, present = self.encoder.encode(contents)
+        frames: Sequence[NDArray[np.float32]] = ()
+        if isinstance(self.encoder, FrameEncoder):
+            vectors, present, frames = self.encoder.encode_frames(contents)
+        else:
+            vectors, present = self.encoder.encode(contents)
         expected = (len(contents), self.encoder.dim)
         if vectors.shape != expected or present.shape != expected[:1]:
             raise ValueError(
@@ -114,14 +121,18 @@ class VectorProduct(Product):
             raise ValueError("a vector has values that are not finite")
         if not vectors[present].any(axis=1).all():
             raise ValueError("a vector is all zeros, so it cannot be compared with others")
-        return [
+        rows = [
             {**self.blank(), "present": bool(there), "vector": vector if there else None}
             for vector, there in zip(vectors, present, strict=True)
         ]
+        for row, content, seen in zip(rows, contents, frames, strict=False):
+            if row["present"]:
+                row["moments"] = moments_of(content.frame_times_s, content.shots_s, seen)
+        return rows
 
     def blank(self) -> Row:
         """Return the row of a video that has nothing of this modality."""
-        return {"modality": self.modality, "present": False, "vector": None}
+        return {"modality": self.modality, "present": False, "vector": None, "moments": None}
 
 
 def make_products(config: ExtractConfig) -> list[Product]:
@@ -161,8 +172,11 @@ def decoding_for(config: ExtractConfig) -> DecodeConfig:
             changed["frame_side"] = min(max(takes.frame_side, SIDES[0]), SIDES[1])
         if takes.sample_rate is not None:
             changed["sample_rate"] = min(max(takes.sample_rate, RATES[0]), RATES[1])
-        if isinstance(decode.sampling, Uniform) and (takes.frames or 0) > decode.sampling.frames:
-            changed["sampling"] = Uniform(frames=min(takes.frames or 0, MAX_FRAMES))
+        least = min(takes.frames or 0, MAX_FRAMES)
+        if isinstance(decode.sampling, Uniform) and least > decode.sampling.frames:
+            changed["sampling"] = Uniform(frames=least)
+        elif isinstance(decode.sampling, Shots) and least:
+            changed["sampling"] = Uniform(frames=max(least, decode.sampling.frames))
     return decode.model_copy(update=changed)
 
 

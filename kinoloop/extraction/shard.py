@@ -174,6 +174,7 @@ def _content(task: Task, decoded: Decoded | None) -> VideoContent:
         frame_times_s=found.frame_times_s,
         audio=found.audio,
         sample_rate=found.sample_rate,
+        shots_s=found.shots_s,
     )
 
 

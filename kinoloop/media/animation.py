@@ -59,7 +59,8 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
         raise MediaError("too_many_pixels", said)
     outline = Outline(min(sum(lengths_s), config.max_duration_s), 0)
     scan = Scan(cut=cut, too_long=sum(lengths_s) > config.max_duration_s)
-    picker, prints = picker_for(Converter(config.frame_side), config, outline.end_s), PictureTaker()
+    prints = PictureTaker()
+    picker = picker_for(Converter(config.frame_side), config, outline.end_s, prints)
     file.seek(0)
     source = file if whole is None else io.BytesIO(_ended(file.read(whole)))
     try:

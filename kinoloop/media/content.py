@@ -1,6 +1,6 @@
 """What one decoding pass gives: the input of every encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -18,6 +18,7 @@ class VideoContent:
         frame_times_s: (n_frames,) float64, presentation time of each frame, seconds.
         audio: (n_samples,) float32 mono in [-1, 1]; empty where there is no sound.
         sample_rate: Of `audio`, Hz.
+        shots_s: (n_shots, 2) float64, start and end of each shot, seconds; none where not known.
     """
 
     video_id: str
@@ -26,6 +27,7 @@ class VideoContent:
     frame_times_s: NDArray[np.float64]
     audio: NDArray[np.float32]
     sample_rate: int
+    shots_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @classmethod
     def of_text(cls, text: str) -> Self:

@@ -13,20 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinoloop.errors import MediaError
 from kinoloop.media.captions import unroll
 from kinoloop.media.decoded import DecodeConfig, DecodedMedia, nothing
 from kinoloop.media.diagnosis import is_encrypted
-from kinoloop.media.passes import read_streams
+from kinoloop.media.passes import Reading, read_streams
 from kinoloop.media.pictures import stack_pictures, thumbnail
 from kinoloop.media.prints import hash_sound
 from kinoloop.media.scan import Scan
+from kinoloop.media.shots import shots_between
 from kinoloop.media.sound import SoundReader
 from kinoloop.media.source import open_regular
 from kinoloop.media.subtitles import Subtitles, first_cues, join_lines, read_subtitles
 
-DECODE_VERSION = 4
+DECODE_VERSION = 5
 """Raised whenever this module starts to give other frames or samples for the same file."""
 
 
@@ -117,8 +119,14 @@ def _decode_file(
         print_times_s=print_times_s,
         picture_print=picture_print,
         sound_print=hash_sound(audio, config.sample_rate),
+        shots_s=_shots(reading) if pictures else nothing(config).shots_s,
     )
     return found, reading.fps
+
+
+def _shots(reading: Reading) -> NDArray[np.float64]:
+    last_s = reading.pictures[-1].time_s
+    return shots_between(reading.prints.cuts_s, max(reading.scan.video_end_s, last_s))
 
 
 def _shortfall(

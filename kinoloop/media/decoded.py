@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.media.sampling import Sampling, Uniform
+from kinoloop.media.sampling import Sampling, Shots
 from kinoloop.media.subtitle_formats import Cue
 from kinoloop.settings import Config
 
@@ -21,7 +21,7 @@ class DecodeConfig(Config):
     """What is taken from a video."""
 
     sampling: Sampling = Field(
-        default=Uniform(), description="Which moments are looked at; `kind` names the policy."
+        default=Shots(), description="Which moments are looked at; `kind` names the policy."
     )
     frame_side: int = Field(
         default=224,
@@ -81,6 +81,7 @@ class DecodedMedia:
         print_times_s: (k,) float32 seconds of each picture that was hashed.
         picture_print: (k,) int64 perceptual hashes, see `kinoloop.media.prints`.
         sound_print: (m,) int32 perceptual hashes of the sound.
+        shots_s: (n_shots, 2) float64 start and end of each shot, seconds; none without picture.
     """
 
     frames: NDArray[np.uint8]
@@ -104,6 +105,7 @@ class DecodedMedia:
     print_times_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     picture_print: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     sound_print: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    shots_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
 
 def nothing(config: DecodeConfig) -> DecodedMedia:

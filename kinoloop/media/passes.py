@@ -20,7 +20,7 @@ from kinoloop.media.diagnosis import has_no_length, why_no_memory, why_unreadabl
 from kinoloop.media.picture_reader import Outline, PictureReader
 from kinoloop.media.pictures import Picture
 from kinoloop.media.prints import PictureTaker
-from kinoloop.media.sampling import Interval, Uniform, wanted_times
+from kinoloop.media.sampling import ByTime, pictures_of
 from kinoloop.media.scan import (
     LONG_S,
     Scan,
@@ -153,7 +153,7 @@ def _open(file: IO[bytes], path: Path, config: DecodeConfig) -> InputContainer:
 
 def _unclear(outline: Outline, config: DecodeConfig) -> bool:
     """Whether the packets must be looked at before it is known where to look for pictures."""
-    by_time = isinstance(config.sampling, Uniform | Interval)
+    by_time = isinstance(config.sampling, ByTime)
     indexed = outline.key_frames > 1
     return by_time and (not outline.end_s or (outline.end_s > LONG_S and not indexed))
 
@@ -249,12 +249,12 @@ def _noting(scan: Scan, *, cuts: bool = False) -> Iterator[None]:
 def _second_look(reading: Reading, config: DecodeConfig) -> Outline | None:
     """How to look for the pictures again, where they were looked for in the wrong places."""
     end_s = reading.scan.video_end_s
-    if not isinstance(config.sampling, Uniform | Interval) or end_s <= 0:
+    if not isinstance(config.sampling, ByTime) or end_s <= 0:
         return None
-    wanted = wanted_times(config.sampling, end_s)
-    if reading.skipped and 2 * len(reading.pictures) < len(wanted):
+    wanted = pictures_of(config.sampling, end_s)
+    if reading.skipped and 2 * len(reading.pictures) < wanted:
         return Outline(end_s)  # what the index calls key frames cannot be decoded alone
-    if abs(end_s - reading.outline.end_s) > 0.25 * end_s / len(wanted):
+    if abs(end_s - reading.outline.end_s) > 0.25 * end_s / wanted:
         return Outline(end_s, reading.scan.key_frames)
     return None
 

@@ -21,15 +21,17 @@ from kinoloop.media.decoded import DecodeConfig
 from kinoloop.media.pictures import Converter, Picture
 from kinoloop.media.prints import PictureTaker
 from kinoloop.media.sampling import (
-    Interval,
+    ByTime,
     KeyFrames,
     Nearest,
     Scenes,
+    Shots,
     Thinned,
-    Uniform,
+    pictures_of,
     uniform_times,
     wanted_times,
 )
+from kinoloop.media.shots import choose, shots_between
 
 PRINTED_KEY_FRAMES = 64
 """Key frames that are decoded for the perceptual hashes where not all pictures are."""
@@ -77,12 +79,12 @@ class PictureReader:
         self._step_s = 1 / float(video.average_rate or 25)
         self._time_s = -self._step_s
         self._converter = Converter(config.frame_side, float(video.sample_aspect_ratio or 1))
-        self._picker = picker_for(self._converter, config, outline.end_s)
+        self._picker = picker_for(self._converter, config, outline.end_s, self.prints)
         self._keys: Nearest[Packet] | None = None
         self._key_frames_only = isinstance(config.sampling, KeyFrames)
-        if isinstance(config.sampling, Uniform | Interval):
+        if isinstance(config.sampling, ByTime):
             wanted = wanted_times(config.sampling, outline.end_s)
-            if outline.key_frames >= 2 * len(wanted):
+            if outline.key_frames >= 2 * pictures_of(config.sampling, outline.end_s):
                 grid = uniform_times(PRINTED_KEY_FRAMES, outline.end_s)
                 self._keys = Nearest(sorted({*wanted, *grid}))
 
@@ -160,9 +162,20 @@ class Picker:
         self._pictures += [self._converter.picture(*timed) for timed in chosen]
 
 
-def picker_for(converter: Converter, config: DecodeConfig, end_s: float) -> Picker:
-    """Who chooses among the frames of a video that ends at `end_s`, as the settings say."""
-    if isinstance(config.sampling, Uniform | Interval):
+def picker_for(
+    converter: Converter, config: DecodeConfig, end_s: float, prints: PictureTaker
+) -> Picker:
+    """Who chooses among the frames of a video, as the settings say.
+
+    Args:
+        converter: Makes pictures of frames.
+        config: What is wanted.
+        end_s: End of the video, seconds.
+        prints: Sees the same frames; knows where shots begin.
+    """
+    if isinstance(config.sampling, Shots):
+        return _ByShots(converter, config.sampling, end_s, prints)
+    if isinstance(config.sampling, ByTime):
         return _ByTime(converter, wanted_times(config.sampling, end_s))
     if isinstance(config.sampling, Scenes):
         return _Scenes(converter, config.sampling)
@@ -181,6 +194,25 @@ class _ByTime(Picker):
     def finish(self) -> list[Picture]:
         self._take(self._nearest.finish())
         return self._pictures
+
+
+class _ByShots(_ByTime):
+    """Converts some candidates as they pass, and chooses when it is known where shots begin."""
+
+    def __init__(
+        self, converter: Converter, sampling: Shots, end_s: float, prints: PictureTaker
+    ) -> None:
+        super().__init__(converter, wanted_times(sampling, end_s))
+        self._sampling, self._prints = sampling, prints
+
+    def finish(self) -> list[Picture]:
+        pictures = super().finish()
+        if not pictures:
+            return []
+        times = [picture.time_s for picture in pictures]
+        shots = shots_between(self._prints.cuts_s, times[-1])
+        least, most = self._sampling.frames, self._sampling.max_frames
+        return [pictures[i] for i in choose(times, shots, least=min(least, most), most=most)]
 
 
 class _KeyFrames(Picker):

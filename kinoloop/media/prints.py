@@ -20,6 +20,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from kinoloop.media.shots import find_cuts
+
 PRINTS_VERSION = 3
 """Raised whenever the same picture or sound starts to give another hash."""
 
@@ -68,6 +70,11 @@ class PictureTaker:
         """Take the next frame, and keep it if one is due."""
         if not self._taken or time_s >= self._taken[-1][0] + self._step_s - 1e-3:
             self._take(time_s, frame)
+
+    @property
+    def cuts_s(self) -> list[float]:
+        """When another shot begins, seconds, of what was taken."""
+        return find_cuts([t for t, _ in self._taken], [picture for _, picture in self._taken])
 
     def _take(self, time_s: float, frame: av.VideoFrame) -> None:
         small = self._scaler.reformat(

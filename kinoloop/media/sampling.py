@@ -10,6 +10,9 @@ from kinoloop.settings import Config
 MAX_FRAMES = 256
 """Most pictures of one video under any policy: 256 of 224 x 398 are 68 MB."""
 
+CANDIDATE_S = 0.4
+"""Least distance of two pictures of which `Shots` chooses, seconds."""
+
 T = TypeVar("T")
 
 
@@ -51,7 +54,22 @@ class Scenes(Config):
     )
 
 
-Sampling = Annotated[Uniform | Interval | KeyFrames | Scenes, Field(discriminator="kind")]
+class Shots(Config):
+    """Pictures of every shot: one each, and more of long ones."""
+
+    kind: Literal["shots"] = "shots"
+    frames: int = Field(
+        default=8, ge=1, le=MAX_FRAMES, description="How many where there are fewer shots."
+    )
+    max_frames: int = Field(
+        default=16, ge=1, le=MAX_FRAMES, description="Where there are more shots, the longest."
+    )
+
+
+ByTime = Uniform | Interval | Shots
+"""Policies that look at pictures near to wanted times."""
+
+Sampling = Annotated[Uniform | Interval | KeyFrames | Scenes | Shots, Field(discriminator="kind")]
 
 
 def uniform_times(n: int, duration_s: float) -> list[float]:
@@ -59,21 +77,37 @@ def uniform_times(n: int, duration_s: float) -> list[float]:
     return [(part + 0.5) / n * duration_s for part in range(n)]
 
 
-def wanted_times(sampling: Uniform | Interval, duration_s: float) -> list[float]:
+def wanted_times(sampling: ByTime, duration_s: float) -> list[float]:
     """When a policy that goes by the clock looks, seconds, ascending.
+
+    For shots these are candidates, of which the middles of equal parts are some: a video of one
+    shot gets what `Uniform` gives.
 
     Examples:
         >>> wanted_times(Interval(seconds=1.0), 3.2)
         [0.5, 1.5, 2.5]
         >>> wanted_times(Interval(seconds=1.0, max_frames=2), 4.0)
         [1.0, 3.0]
+        >>> wanted_times(Shots(frames=1, max_frames=1), 4.0)
+        [0.6666666666666666, 2.0, 3.3333333333333335]
     """
     if isinstance(sampling, Uniform):
         return uniform_times(sampling.frames, duration_s)
+    if isinstance(sampling, Shots):
+        room = min(3 * sampling.max_frames, MAX_FRAMES, duration_s / CANDIDATE_S)
+        finer = max(1, int(room // sampling.frames - 1) // 2 * 2 + 1)  # odd
+        return uniform_times(finer * sampling.frames, duration_s)
     n = max(1, round(duration_s / sampling.seconds))
     if n > sampling.max_frames:
         return uniform_times(sampling.max_frames, duration_s)
     return [(part + 0.5) * sampling.seconds for part in range(n)]
+
+
+def pictures_of(sampling: ByTime, duration_s: float) -> int:
+    """How many pictures a policy that goes by the clock gives at least, of a whole video."""
+    if isinstance(sampling, Shots):
+        return min(sampling.frames, sampling.max_frames)
+    return len(wanted_times(sampling, duration_s))
 
 
 class Nearest(Generic[T]):

@@ -25,6 +25,7 @@ _ARRAYS: Final[dict[str, tuple[str, int]]] = {  # name: (dtype, dimensions)
     "print_times_s": ("float32", 1),
     "picture_print": ("int64", 1),
     "sound_print": ("int32", 1),
+    "shots_s": ("float64", 2),
 }
 _LENGTH: Final = struct.Struct(">I")
 READY: Final = b"kinoloop decoder ready\n"
