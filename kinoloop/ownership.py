@@ -122,7 +122,7 @@ def end_with_owner() -> None:
 
 
 def end_without(server: str | None) -> None:
-    """Let this process end when a server has refused connections for `REFUSED_S`.
+    """Let this process end when a server that answered has refused connections for `REFUSED_S`.
 
     A client that tries each of its last messages again and again would keep it for many minutes.
     A server that is slow, or one that starts again, refuses nothing for so long.
@@ -143,7 +143,7 @@ def _watch_owner(owner: Owner) -> None:
 def _watch_server(server: str) -> None:
     url = urlsplit(server)
     address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
-    answered = time.monotonic()
+    answered = float("inf")  # one that is still starting has not gone
     while time.monotonic() - answered < REFUSED_S:
         try:
             socket.create_connection(address, timeout=REFUSED_S).close()

@@ -10,10 +10,16 @@ def main() -> None:
     """Run the command, or say how it is installed where only the core is."""
     try:
         with explained("the command line"):
-            from kinoloop.cli.main import main as run
+            from kinoloop.cli.interrupts import interruptible
     except MissingExtraError as err:
         sys.exit(f"error: {err}")
-    run()
+    with interruptible():
+        try:
+            with explained("the command line"):
+                from kinoloop.cli.main import main as run
+        except MissingExtraError as err:
+            sys.exit(f"error: {err}")
+        run()
 
 
 if __name__ == "__main__":

@@ -79,10 +79,10 @@ def ingest(
 
     Files that break their contract are set aside, each told once; the exit status is 1 then.
     """
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows.ingest import ingest as flow
+    with connected():
+        from flows.ingest import ingest as flow
 
     done = flow(any_volume=any_volume)
     console = Console(highlight=False)

@@ -26,10 +26,10 @@ def drift(
     ),
 ) -> None:
     """Compare the newest days with the champion's training window; leave a report."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows.drift import drift as drift_flow
+    with connected():
+        from flows.drift import drift as drift_flow
 
     found = drift_flow(trigger=trigger)
     console = Console(highlight=False)
@@ -63,10 +63,10 @@ def loop(
 
 def run_loop(*, always_retrain: bool) -> "LoopSummary":
     """Run the loop and print what each flow did; returns what the flow returned."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows.loop import loop as loop_flow
+    with connected():
+        from flows.loop import loop as loop_flow
 
     done = loop_flow(always_retrain=always_retrain)
     ingested, retrained, promoted = done.ingest, done.retrain, done.promote

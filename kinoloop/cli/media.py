@@ -30,10 +30,10 @@ def extract(
 ) -> None:
     """Decode new videos and encode what the features table misses; safe to stop and to repeat."""
     logging.getLogger("kinoloop.extraction").setLevel(logging.INFO)
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows.extract import extract as flow
+    with connected():
+        from flows.extract import extract as flow
 
     done = flow(retry=retry)
     report, labels, duplicates = done.extraction, done.labels, done.duplicates
@@ -74,10 +74,10 @@ def extract(
 
 def prune() -> None:
     """Remove vectors and local copies of releases that nothing in use needs."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows.prune import prune as flow
+    with connected():
+        from flows.prune import prune as flow
 
     done = flow()
     console = Console()

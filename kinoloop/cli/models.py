@@ -19,11 +19,11 @@ def retrain(
     force: bool = typer.Option(False, "--force", help="Train even where nothing changed."),
 ) -> None:
     """Train every candidate on the same split; the best one becomes the challenger."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows import retrain as flow
-    from kinoloop.evaluation.baseline import popularity_warning
+    with connected():
+        from flows import retrain as flow
+        from kinoloop.evaluation.baseline import popularity_warning
 
     done = flow.retrain(force=force)
     console = Console(highlight=False)
@@ -73,10 +73,10 @@ def promote(
     force: bool = typer.Option(False, "--force", help="Decide again even where nothing changed."),
 ) -> None:
     """Weigh the challenger against the champion and promote it if it passes the gates."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows import promote as flow
+    with connected():
+        from flows import promote as flow
 
     done = flow.promote(force=force)
     console = Console(highlight=False)
@@ -118,10 +118,10 @@ def _print_refusals(console: Console, version: str | None, refusals: list[str]) 
 
 def rollback() -> None:
     """Restore the champion that served before; a second rollback undoes the first."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows import rollback as flow
+    with connected():
+        from flows import rollback as flow
 
     done = flow.rollback()
     Console(highlight=False).print(
@@ -131,10 +131,10 @@ def rollback() -> None:
 
 def bento() -> None:
     """Build a Bento of the champion: service and release in one folder that runs anywhere."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows import bento as flow
+    with connected():
+        from flows import bento as flow
 
     folder = flow.bento()
     Console(highlight=False).print(

@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from kinoloop import ownership
+from kinoloop.cli import interrupts
 from kinoloop.errors import ConfigError, ServerError
 from kinoloop.ownership import Owner
 
@@ -88,6 +89,7 @@ class Servers:
     def __enter__(self) -> Self:
         # a plain `kill` of this process stops the servers like Ctrl-C does
         self._previous = signal.signal(signal.SIGTERM, _interrupt)
+        interrupts.take(2 * STOP_S)
         return self
 
     def __exit__(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from kinoloop.cli import interrupts
 from kinoloop.cli.access import (
     NO_TOKEN,
     client_variables,
@@ -117,7 +118,8 @@ def hold(servers: Servers, console: Console) -> None:
     try:
         servers.watch()
     except KeyboardInterrupt:
-        console.print("\nStopping …")
+        interrupts.mean_it()
+        console.print("Stopping …")
 
 
 def _progress(servers: Servers, name: str, console: Console) -> Callable[[float], None]:

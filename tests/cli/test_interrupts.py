@@ -1,0 +1,141 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import psutil
+import pytest
+
+from kinoloop.cli.interrupts import SAID
+
+ONE_LINE = SAID.decode()
+COMMAND = """
+import subprocess, sys, time
+from kinoloop.cli import interrupts
+interrupts.interrupts_of_this_process.grace_s = float(sys.argv[1])
+class Noisy:
+    def __del__(self):
+        raise RuntimeError("said by a library that was interrupted")
+def work():
+    noisy = Noisy()
+    print("begun", flush=True)
+    time.sleep(600)
+def deaf():
+    print("begun", flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            print("heard", flush=True)
+def computing():
+    raise KeyboardInterrupt  # as Polars does, past our handler
+def parent():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    deaf()
+with interrupts.interruptible():
+    locals()[sys.argv[2]]()
+"""
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    """A test run that was started in the background is deaf, and so would be what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def _start(what, *, grace_s=600.0):
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(grace_s), what],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_interrupted_command_says_one_line_and_no_traceback():
+    command = _start("work")
+    assert command.stdout.readline() == "begun\n"
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate()
+    assert (command.returncode, said) == (130, ONE_LINE)
+
+
+def test_interrupt_that_a_library_heard_first_ends_the_command_all_the_same():
+    command = _start("computing")
+    _, said = command.communicate()
+    assert (command.returncode, said) == (130, ONE_LINE)
+
+
+def test_command_that_does_not_heed_ends_after_the_grace():
+    command = _start("deaf", grace_s=0.5)
+    assert command.stdout.readline() == "begun\n"
+    command.send_signal(signal.SIGINT)
+    _, said = command.communicate()
+    assert (command.returncode, said) == (130, ONE_LINE)
+
+
+def test_second_interrupt_ends_the_command_and_what_it_started_at_once():
+    command = _start("parent")
+    child = psutil.Process(int(command.stdout.readline()))
+    assert command.stdout.readline() == "begun\n"
+    command.send_signal(signal.SIGINT)
+    assert command.stdout.readline() == "heard\n"
+    command.send_signal(signal.SIGINT)
+    command.communicate()
+    assert command.returncode == 130
+    psutil.wait_procs([child], timeout=60)
+    assert not child.is_running()
+
+
+def test_command_in_the_background_of_a_script_stays_deaf():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    command = _start("deaf", grace_s=0.0)
+    assert command.stdout.readline() == "begun\n"
+    command.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert command.poll() is None
+    command.kill()
+    command.communicate()
+
+
+@pytest.mark.slow
+def test_ingest_can_be_interrupted_at_any_moment_and_leaves_nothing_behind(tmp_path):
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
+    for folder in ("videos", "events"):
+        (tmp_path / "landing" / folder).mkdir(parents=True)
+    (tmp_path / "landing" / "videos" / "a.csv").write_text("video_id,title\nv1,One\n")
+    (tmp_path / "landing" / "events" / "a.csv").write_text(
+        "user_id,video_id,timestamp,event\nanna,v1,2025-12-30T10:00:00Z,like\n"
+    )
+
+    def ingest():
+        return subprocess.Popen(
+            [sys.executable, "-m", "kinoloop.cli", "ingest"], cwd=tmp_path, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    state, data = tmp_path / ".kinoloop", tmp_path / "data"
+    moments = {
+        "the server starts": state / "logs" / "prefect-of-command.log",
+        "the flow runs": tmp_path / ".data.ingest" / "lock",
+        "the batch is committed": data / "events" / "_delta_log" / "00000000000000000000.json",
+    }
+    for name, sign in moments.items():
+        command = ingest()
+        while not sign.exists():
+            assert command.poll() is None, command.communicate()
+            time.sleep(0.01)
+        started = psutil.Process(command.pid).children(recursive=True)
+        os.killpg(command.pid, signal.SIGINT)  # as a terminal does: all of its group
+        said = command.communicate()[1]
+        assert command.returncode == 130, (name, said)
+        assert said.endswith(ONE_LINE), (name, said)
+        assert "Traceback" not in said, name
+        assert not psutil.wait_procs(started, timeout=120)[1], name
+    command = ingest()
+    out, said = command.communicate()
+    assert command.returncode == 0, (out, said)
+    assert pl.read_delta(str(data / "events")).height == 1
