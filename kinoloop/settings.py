@@ -53,12 +53,21 @@ class NumbersConfig(Config):
     @field_validator("*", mode="before")
     @classmethod
     def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool):
-            annotation = cls.model_fields[info.field_name or ""].annotation
-            kinds = get_args(annotation) or (annotation,)
-            if bool not in kinds and (int in kinds or float in kinds):
-                raise PydanticCustomError("number_expected", "Input should be a number")
+        if _true_for_a_number(cls, info.field_name or "", value):
+            raise PydanticCustomError("number_expected", NO_NUMBER)
         return value
+
+
+NO_NUMBER = "Input should be a number"
+
+
+def _true_for_a_number(config: type[Config], name: str, value: object) -> bool:
+    """Whether a setting that is a number is given as true or false, which pydantic takes as 1."""
+    if not isinstance(value, bool) or name not in config.model_fields:
+        return False
+    annotation = config.model_fields[name].annotation
+    kinds = get_args(annotation) or (annotation,)
+    return bool not in kinds and (int in kinds or float in kinds)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -77,11 +86,14 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or names a section or key that does not
-            exist.
+            exist, or a number is true or false.
     """
-    document = _read(path)
+    section = _read(path).get(name, {})
+    for key, value in section.items() if isinstance(section, dict) else ():
+        if _true_for_a_number(config_type, key, value):
+            raise ConfigError(f"{path}: {name}.{key}: {NO_NUMBER}, got {value}")
     try:
-        return config_type.model_validate(document.get(name, {}))
+        return config_type.model_validate(section)
     except ValidationError as err:
         raise ConfigError(f"{path}: {first_fault(err, name)}") from err
 

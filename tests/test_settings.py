@@ -125,7 +125,10 @@ def test_no_setting_is_infinite_or_not_a_number(number):
         build_candidate({"kind": "ease", "regularization": float(number)}, seed=0)
 
 
-def test_true_is_no_number():
+def test_true_is_no_number(tmp_path):
+    path = _write(tmp_path, "[ingest]\nmax_rows = true")
+    with pytest.raises(ConfigError, match=r"ingest\.max_rows: Input should be a number, got True"):
+        read_section("ingest", _Ingest, path)
     for kind in RECOMMENDERS.names():
         fields = RECOMMENDERS.get(kind).Config.model_fields
         numbers = [name for name, field in fields.items() if field.annotation in (int, float)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
-from kinoloop.errors import DataError
+from kinoloop.errors import DataError, KinoloopError
 from kinoloop.evaluation.metrics.auc import rank_auc
 from kinoloop.evaluation.metrics.base import ACCURACY, Metric, metrics_of
 from kinoloop.evaluation.metrics.coverage import coverage
@@ -116,7 +116,14 @@ def _accuracy(ranks: Ranks, *, ks: Sequence[int], metrics: Mapping[str, Metric])
     rows, values = len(ranks.offsets) - 1, {}
     for name, metric in metrics.items():
         for k in ks:
-            value = metric(ranks, k=k)
+            try:
+                value = metric(ranks, k=k)
+            except KinoloopError:
+                raise
+            except Exception as err:  # that of a plug-in may raise anything
+                raise DataError(
+                    f"metric {name!r} failed at k = {k} with {type(err).__name__}: {err}"
+                ) from err
             if np.shape(value) != (rows,):
                 raise DataError(
                     f"metric {name!r}: got {type(value).__name__} of shape {np.shape(value)}, "

@@ -1,8 +1,10 @@
 """Several models on one test set: a table, with what is chance and what is not."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from kinoloop.errors import ConfigError, DataError, NotFittedError
@@ -12,6 +14,7 @@ from kinoloop.evaluation.evaluate import evaluate as measure
 from kinoloop.evaluation.leaderboard import leaderboard, per_user
 from kinoloop.evaluation.metrics.base import ACCURACY
 from kinoloop.evaluation.ranks import UNKNOWN
+from kinoloop.evaluation.split import Holdout
 from kinoloop.library.expected import expect, listed, whole
 from kinoloop.library.model import Model
 from kinoloop.library.test_set import TestSet
@@ -166,8 +169,27 @@ def _measured(
             f"{name} has none of the {len(targets):,} videos to find: its ids are others; measure "
             "it on a part of the data that it was fitted with"
         )
+    if seen := _learned(model, holdout):
+        warnings.warn(
+            f"{name} was fitted on {seen:,} of the {len(targets):,} videos to find: what it knows "
+            "by heart is no forecast; fit it on the first part of the split",
+            stacklevel=3,
+        )
     ranked = model.as_it_answers(holdout)
     return measure(ranked, holdout, train=model.trained_on, ks=ks, metrics=metrics)
+
+
+def _learned(model: Model, holdout: Holdout) -> int:
+    """How many of the videos to find `fit` was shown as their user's."""
+    train, targets, users = model.trained_on, holdout.targets, holdout.histories.user_ids
+    if train is None or not users:
+        return 0
+    row_of = {user: row for row, user in enumerate(train.user_ids)}
+    rows = np.array([row_of.get(user, -1) for user in users], dtype=np.int64)[targets.row_of]
+    width = len(model.recommender.catalogue)
+    known = (rows >= 0) & (targets.videos != UNKNOWN)
+    shown = train.row_of.astype(np.int64) * width + train.videos
+    return int(np.isin(rows[known] * width + targets.videos[known], shown).sum())
 
 
 def _text(column: str, form: str) -> pl.Expr:

@@ -163,24 +163,36 @@ class Dataset:
         return _EPOCH + oldest, _EPOCH + newest
 
     def split(
-        self, how: Literal["temporal", "leave_one_out"] = "temporal", *, test_days: float = 4.0
+        self,
+        how: Literal["temporal", "leave_one_out"] = "temporal",
+        *,
+        test_days: float | None = None,
     ) -> tuple["Dataset", TestSet]:
         """Cut into what may be learned from and what must be found; cut again for validation.
 
         Args:
             how: `temporal` is one cut in time for everybody, the honest one; `leave_one_out` holds
                 out the last video of each user, to compare with papers.
-            test_days: Days on which something happened that are held out; temporal only.
+            test_days: Days on which something happened that are held out; temporal only, and 4
+                there unless told.
 
         Returns:
             What is known before, and what came next.
 
         Raises:
-            ConfigError: There is no such split, or `test_days` is no positive number.
+            ConfigError: There is no such split, or `test_days` is no positive number, or
+                belongs to another one.
             DataError: A part would be empty.
         """
         if how == "temporal":
-            train, holdout = temporal_holdout(self.histories, days=_days(test_days))
+            train, holdout = temporal_holdout(
+                self.histories, days=_days(4.0 if test_days is None else test_days)
+            )
+        elif how == "leave_one_out" and test_days is not None:
+            raise ConfigError(
+                f"test_days is {test_days!r}, but leave_one_out holds out a video per user, not "
+                "days; leave test_days away, or split 'temporal'"
+            )
         elif how == "leave_one_out":
             train, holdout = last_out(self.histories)
         else:

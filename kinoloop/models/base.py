@@ -21,8 +21,8 @@ from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
 from kinoloop.models.prior import popularity_prior
 from kinoloop.models.reasons import Explains
-from kinoloop.models.shape import in_shape
 from kinoloop.models.state import read_state
+from kinoloop.models.usable import all_numbers, in_shape
 from kinoloop.models.validation import Validation as Validation  # plug-ins import it from here
 from kinoloop.plugins import Plugins
 from kinoloop.settings import NumbersConfig, fault_of
@@ -153,7 +153,7 @@ class Recommender(Explains, ABC):
 
         Raises:
             DataError: A history names a video that the catalogue does not have, or `_score` gave
-                another shape.
+                another shape or NaN.
         """
         prior = self.prior
         histories.check(len(prior))
@@ -161,6 +161,7 @@ class Recommender(Explains, ABC):
         empty = histories.lengths == 0
         if empty.any():
             scores[empty] = prior
+        all_numbers(scores, self.catalogue.ids.ids, self.config.kind)
         return scores
 
     def _break_ties(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:

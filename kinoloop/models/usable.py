@@ -1,4 +1,6 @@
-"""Whether scores have the shape that everything after them relies on."""
+"""Whether scores are what everything after them relies on: of the right shape, and numbers."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +30,22 @@ def in_shape(
             f"{expected}: a row per history, a column per video of the catalogue"
         )
     return scores
+
+
+def all_numbers(scores: NDArray[np.float32], videos: Sequence[str], kind: str) -> None:
+    """Refuse a NaN: it orders nothing, so that a slate would be empty without a word.
+
+    Args:
+        scores: (n_rows, n_videos).
+        videos: Ids, in the order of the columns.
+        kind: Of the recommender.
+
+    Raises:
+        DataError: One is NaN; names the recommender, the row and the video.
+    """
+    if scores.size and np.isnan(scores.min()):  # NaN carries through a minimum, without a copy
+        row, column = np.argwhere(np.isnan(scores))[0].tolist()
+        raise DataError(
+            f"recommender {kind!r}: _score gave NaN for video {videos[column]!r} in row {row}, "
+            "expected numbers; a video that must not be recommended scores -inf"
+        )

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock
-
 from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.locks import held
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "kinoloop"
+DOWNLOAD_WAIT_S = 3600.0  # for another process that fetches the same release
 Alias = Literal["champion", "challenger", "previous"]
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "previous")
 _BUNDLE_IN_MODEL = "model/artifacts/bundle"
@@ -202,12 +201,14 @@ class ModelRegistry:
 
         Raises:
             BundleError: What was downloaded is not what was registered, or nobody trusted signed.
-            RegistryError: MLflow is away or refuses.
+            RegistryError: MLflow is away or refuses, or another process has been downloading it
+                for `DOWNLOAD_WAIT_S`.
         """
         digest = check_digest(version.digest, f"version {version.version} in the registry")
         target = cache_dir / digest
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f".{digest}.lock"):
+        lock, what = cache_dir / f".{digest}.lock", f"download of version {version.version}"
+        with held(lock, what, wait_s=DOWNLOAD_WAIT_S, error=RegistryError):
             if target.exists():
                 try:
                     _verify(target, version, trust)

@@ -102,6 +102,20 @@ def test_a_metric_that_gives_no_value_per_user_is_named(models, monkeypatch, val
         kl.evaluate(models, TEST, metrics=("odd",))
 
 
+def test_a_metric_that_raises_is_named(models, monkeypatch):
+    monkeypatch.setitem(METRICS._found, "odd", lambda _ranks, *, k: 1 / (k - k))
+    with pytest.raises(kl.DataError, match=r"metric 'odd' failed at k = 10 with ZeroDivisionErr"):
+        kl.evaluate(models, TEST, metrics=("odd",))
+
+
+def test_a_model_that_was_shown_what_it_must_find_is_told_of():
+    everything = kl.Dataset.from_frames(toy.events(), toy.videos())
+    cheat = kl.build("popularity").fit(everything)
+    count = len(TEST.holdout.targets.videos)
+    with pytest.warns(UserWarning, match=rf"cheat was fitted on {count} of the {count} videos"):
+        kl.evaluate({"cheat": cheat}, TEST)
+
+
 def test_cut_offs_may_be_numbers_of_numpy_and_come_one_by_one(models):
     found = kl.evaluate(models, TEST, ks=np.array([3, 5]), metrics=(m for m in ["ndcg"]))
     assert {"ndcg@3", "ndcg@5"} <= set(found.frame.columns)

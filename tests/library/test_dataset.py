@@ -236,6 +236,7 @@ def test_leave_one_out_holds_out_the_last_of_each_and_can_be_split_again():
         ("temporal", "10", "test_days is '10'"),
         ("temporal", True, "test_days is True"),
         ("temporal", 10**400, "test_days is 1000"),
+        ("leave_one_out", 3, "test_days is 3, but leave_one_out holds out a video per user"),
         ("temporal", 400, "the training part is empty; the histories span 32.0 days"),
     ],
 )

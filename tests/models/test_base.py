@@ -48,6 +48,17 @@ def test_histories_of_another_catalogue_are_not_scored(catalogue):
         model.score(Histories.from_rows([[Interaction(3)]]))
 
 
+def test_scores_that_are_no_numbers_are_refused_by_name(catalogue, monkeypatch):
+    model = build({"kind": "popularity"}).fit(Histories.from_rows([[Interaction(2)]]), catalogue)
+    scores = np.array([[0, 1, -np.inf], [0, np.nan, 1]], dtype=np.float32)
+    monkeypatch.setattr(type(model), "_score", lambda _self, _histories: scores.copy())
+    message = "recommender 'popularity': _score gave NaN for video 'b' in row 1"
+    with pytest.raises(DataError, match=message):
+        model.score(Histories.from_rows([[Interaction(0)], [Interaction(1)]]))
+    one_is_new = Histories.from_rows([[Interaction(0)], []])  # the prior answers for it
+    assert not np.isnan(model.score(one_is_new)).any()
+
+
 def test_the_videos_that_one_speaks_for_are_those_that_it_is_watched_with(catalogue):
     together = [[Interaction(0), Interaction(1)]] * 5 + [[Interaction(2)]]
     model = build({"kind": "item_knn"}).fit(Histories.from_rows(together), catalogue)

@@ -89,6 +89,16 @@ def test_many_workers_download_once(registry, version, tmp_path):
     assert len(paths) == 1
 
 
+def test_waiting_for_the_download_of_another_process_is_told(registry, version, tmp_path, caplog):
+    taken = FileLock(tmp_path / f".{version.digest}.lock")
+    with ThreadPoolExecutor() as pool, taken:
+        waiting = pool.submit(registry.download, version, tmp_path, trust=tiny.TRUST)
+        while "another download of version 1 runs; waiting for it" not in caplog.text:
+            assert not waiting.done(), waiting.result()
+            time.sleep(0.05)
+    assert waiting.result().name == version.digest
+
+
 def test_a_changed_artifact_never_reaches_the_cache(registry, version, tmp_path):
     (stored,) = tmp_path.glob("state/mlartifacts/**/vectors/text.npy")
     damaged = bytearray(stored.read_bytes())
