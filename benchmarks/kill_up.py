@@ -1,11 +1,15 @@
 """Kill `kinoloop up` at random moments of every flow, and see that the next one works.
 
     python -m benchmarks.kill_up --kills 20 --seed 0
+    python -m benchmarks.kill_up --kills 20 --flows ingest extract retrain promote --lean --check 5
 
-Each round starts `up`, asks for a run of every deployment at once, waits a random time, and kills:
-`up` alone (SIGKILL), everything at once (as a power cut does), or with SIGTERM. The next `up` must
-come up, every deployment must complete a run that was asked for after the kill, no place may stay
-taken and no process of the killed `up` may live. It takes minutes per round: `up` starts twice.
+Each round asks for a run of every deployment of which none is under way, waits until a random one
+of them runs and then a random time, and kills: `up` alone (SIGKILL), everything at once (as a power
+cut does), or with SIGTERM. The next `up` runs again what was interrupted, which the next round may
+kill again. After `--check` kills every deployment must complete a run that was asked for after the
+last kill, no run may be left under way, no place may stay taken, no process of a killed `up` may
+live, and the tables must hold each event of the landing zone once. `--lean` leaves out MLflow's
+server and the service, which no flow needs: the same janitor, worker and Prefect server, for less.
 """
 
 import argparse
@@ -26,11 +30,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 import psutil
 
+from kinoloop.ownership import orphans
+
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 FLOWS = ("ingest", "extract", "drift", "retrain", "promote", "loop")
 UP = "Ctrl-C stops everything"
+RIGHT = "wrong: nothing, places taken: 0, 0 orphans, 0 events lost, 0 twice"
 SETTINGS = """
 [extract]
 encoders = [{ kind = "minilm" }]
@@ -50,10 +57,10 @@ tests = [{ kind = "mix", column = "event" }]
 class Lab:
     """A world of its own, with servers on free ports."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, lean: bool) -> None:
         from kinoloop.testing.drifting import make_world, write_landing
 
-        self.home = home
+        self.home, self.lean = home, lean
         (home / "kinoloop.toml").write_text(SETTINGS)
         write_landing(make_world(1, users=60, drift_from=28), home / "landing")
         self.events = pl.read_parquet(next((home / "landing" / "events").rglob("*.parquet")))
@@ -73,14 +80,16 @@ class Lab:
             "KINOLOOP_SERVICE_PORT": str(ports[2]),
             "OMP_NUM_THREADS": "1",
         }
+        if lean:
+            os.environ["KINOLOOP_MLFLOW_URI"] = f"sqlite:///{home / 'state' / 'mlflow.db'}"
         self.output = home / "up.txt"
 
     def up(self) -> subprocess.Popen[bytes]:
         """Start `up` and wait until it says that it is."""
+        lean = ["-c", "from benchmarks.kill_up import lean_up; lean_up()"]
+        command = lean if self.lean else ["-m", "kinoloop.cli", "up"]
         with self.output.open("wb") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "kinoloop.cli", "up"], stdout=said, stderr=said
-            )
+            process = subprocess.Popen([sys.executable, *command], stdout=said, stderr=said)
         while UP not in self.output.read_text():
             if process.poll() is not None:
                 raise RuntimeError(f"up ended:\n{self.output.read_text()}")
@@ -95,6 +104,48 @@ class Lab:
         later = pl.col("timestamp") + pl.duration(milliseconds=round_ + 1)
         fresh = fresh.with_columns(later.alias("timestamp"))
         fresh.write_parquet(self.home / "landing" / "events" / f"round-{round_}.parquet")
+
+    def lost(self) -> str:
+        """Count what the events table has too few or too many of."""
+        landed = sum(
+            pl.scan_parquet(file).select(pl.len()).collect().item()
+            for file in (self.home / "landing" / "events").rglob("*.parquet")
+        )
+        events = pl.read_delta(str(self.home / "data" / "events"))
+        twice = events.height - events["event_id"].n_unique()
+        return f"{landed - events.height} events lost, {twice} twice"
+
+
+def lean_up() -> None:
+    """Do what `up` does, without MLflow's server and the service."""
+    from rich.console import Console
+
+    from kinoloop.cli import stack
+    from kinoloop.cli.access import client_variables
+    from kinoloop.cli.backends import LOGS, leave_note, server_variables
+    from kinoloop.cli.servers import Servers
+    from kinoloop.environment import Environment
+
+    environment, console = Environment(), Console()
+    deployed = environment.state_dir / "deployed"
+    with Servers(environment.state_dir / LOGS) as servers:
+        console.print(f"ended {servers.clear()} processes")
+        servers.start(stack.prefect_server(environment))
+        servers.wait("prefect")
+        leave_note(environment)
+        os.environ.update(server_variables(environment) | client_variables(environment))
+        if not deployed.exists():
+            stack.deploy(environment)
+            deployed.touch()
+        from kinoloop.cli.janitor import Janitor
+
+        janitor = Janitor()
+        for line in janitor.clear_up():
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        servers.start(stack.prefect_worker(environment))
+        console.print(UP)
+        janitor.start()
+        stack.hold(servers, console)
 
 
 @contextmanager
@@ -123,9 +174,16 @@ def ask(client: "SyncPrefectClient", flows: Sequence[str], tag: str) -> dict[str
     return asked
 
 
-def moment(client: "SyncPrefectClient", asked: dict[str, str]) -> dict[str, str]:
-    """In which state each run is."""
-    return {name: client.read_flow_run(run).state.name for name, run in asked.items()}
+def under_way(client: "SyncPrefectClient", flows: Sequence[str]) -> dict[str, str]:
+    """State of the unfinished run of each flow that has one, the furthest of several."""
+    found: dict[str, str] = {}
+    names = {client.read_deployment_by_name(f"{name}/{name}").id: name for name in flows}
+    for run in client.read_flow_runs(limit=200):
+        name = names.get(run.deployment_id)
+        due = not (run.auto_scheduled and run.state.is_scheduled())
+        if name and due and not run.state.is_final() and found.get(name) != "Running":
+            found[name] = run.state.name
+    return found
 
 
 def kill(up: subprocess.Popen[bytes], how: str) -> None:
@@ -168,26 +226,51 @@ def places_without_a_run(client: "SyncPrefectClient") -> int:
     return int(taken)
 
 
+def check(lab: Lab, flows: Sequence[str], tag: str) -> str:
+    """Let everything end, and say what is wrong."""
+    with prefect_client() as client:
+        wrong = completed(client, ask(client, flows, tag))
+        while waiting := under_way(client, flows):  # what was interrupted and runs again
+            if set(waiting.values()) == {"Scheduled"}:  # no run holds them back: they are stuck
+                time.sleep(60.0)
+                if under_way(client, flows) == waiting:
+                    wrong |= waiting
+                    break
+            time.sleep(1.0)
+        taken = places_without_a_run(client)
+    left = len(orphans(lab.home / "state" / "logs"))
+    return f"wrong: {wrong or 'nothing'}, places taken: {taken}, {left} orphans, {lab.lost()}"
+
+
 def main() -> None:
-    """Print a line per round, and the counts."""
+    """Print a line per kill and per check, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flows", nargs="+", choices=FLOWS, default=FLOWS)
-    parser.add_argument("--within", type=float, default=60.0, help="Seconds after asking.")
+    parser.add_argument("--within", type=float, default=20.0, help="Seconds after a run began.")
+    parser.add_argument("--check", type=int, default=1, help="Kills between two checks.")
+    parser.add_argument("--lean", action="store_true", help="Without MLflow and the service.")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     states: dict[str, Counter[str]] = {name: Counter() for name in options.flows}
-    stuck: list[str] = []
+    bad: list[str] = []
     with tempfile.TemporaryDirectory(prefix="kill-up-") as home:
-        lab = Lab(Path(home))
+        lab = Lab(Path(home), lean=options.lean)
         up = lab.up()
         for round_ in range(options.kills):
             lab.land(round_)
             with prefect_client() as client:
-                asked = ask(client, options.flows, f"before-{round_}")
+                busy = under_way(client, options.flows)
+                idle = [name for name in options.flows if name not in busy]
+                ask(client, idle, f"before-{round_}")
+                aimed = chance.choice(options.flows)
+                while (state := under_way(client, options.flows).get(aimed)) != "Running":
+                    if state is None:  # it ended between two looks
+                        ask(client, [aimed], f"again-{round_}")
+                    time.sleep(1.0)
                 time.sleep(chance.uniform(0.0, options.within))
-                seen = moment(client, asked)
+                seen = under_way(client, options.flows)
             how = chance.choice(("killed", "power cut", "terminated"))
             kill(up, how)
             for name, state in seen.items():
@@ -196,22 +279,19 @@ def main() -> None:
             up = lab.up()
             seconds = time.monotonic() - began
             again = lab.output.read_text().count("was interrupted")
-            with prefect_client() as client:
-                wrong = completed(client, ask(client, options.flows, f"after-{round_}"))
-                taken = places_without_a_run(client)
-            if wrong or taken:
-                stuck.append(f"round {round_}: {wrong}, {taken} places taken")
-            print(
-                f"round {round_}: {how}, {seen}; up again in {seconds:.0f} s, "
-                f"{again} interrupted, wrong: {wrong or 'nothing'}, places taken: {taken}, "
-                f"load {os.getloadavg()[0]:.1f}",
-                flush=True,
-            )
+            said = f"kill {round_}: {how}, aimed at {aimed}, {seen}; up again in {seconds:.0f} s"
+            said += f", {again} interrupted"
+            if (round_ + 1) % options.check == 0 or round_ + 1 == options.kills:
+                result = check(lab, options.flows, f"after-{round_}")
+                said += f"; {result}"
+                if result != RIGHT:
+                    bad.append(said)
+            print(f"{said}, load {os.getloadavg()[0]:.1f}", flush=True)
         up.send_signal(signal.SIGTERM)
         up.wait()
     for name, counts in states.items():
         print(f"{name}: killed {sum(counts.values())} times, in {dict(counts)}")
-    print(f"stuck: {len(stuck)}", *stuck, sep="\n")
+    print(f"stuck or lost: {len(bad)}", *bad, sep="\n")
 
 
 if __name__ == "__main__":
