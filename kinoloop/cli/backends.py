@@ -1,10 +1,10 @@
 """Which Prefect and which MLflow a command uses, said through the variables that they read.
 
 While `kinoloop up` or `kinoloop demo` runs, it leaves a note in the state folder and every other
-command joins its servers. Without one, a Prefect server runs for the length of a verb (`own_prefect.py`),
-and MLflow is a SQLite file. The homes of Prefect and BentoML are inside the state folder either way, so that
-what the user keeps in theirs is never read or written; variables that the user has set win. The
-token goes to our own Prefect servers only, see `access.py`.
+command joins its servers. Without one, a Prefect server runs for the length of a verb
+(`own_prefect.py`), and MLflow is a SQLite file. The homes of Prefect and BentoML are inside the
+state folder either way, so that what the user keeps in theirs is never read or written; variables
+that the user has set win. The token goes to our own Prefect servers only, see `access.py`.
 """
 
 import json
