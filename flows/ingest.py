@@ -52,7 +52,7 @@ def ingest(*, any_volume: bool = False) -> IngestSummary:
             environment, arrivals, config, any_volume=any_volume, standing=standing
         )
         if staged.files:
-            commit_batch(environment, staged)
+            commit_batch(environment, staged, config)
             version = version_data(environment)
         news = report_set_aside(environment, staged, config, standing=standing)
         if not staged.files:

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-EVENT_KINDS: Final = (
+BEHAVIOUR_KINDS: Final = (
     "impression",
     "view",
     "like",
@@ -20,10 +20,16 @@ EVENT_KINDS: Final = (
     "skip",
     "rating",
 )
+"""Kinds that recommenders read; their number is part of the shape of fitted models."""
+
+EVENT_KINDS: Final = (*BEHAVIOUR_KINDS, "undo", "not_interested", "identify")
 """Allowed values of `events.event`; the position is the internal code of a kind."""
 
 TIME: Final = pl.Datetime("us", "UTC")
 DAY_US: Final = 86_400_000_000
+
+VIDEOLESS_KINDS: Final = ("search", "undo", "not_interested", "identify")
+"""Kinds that may name no video."""
 
 MAX_ID_CHARACTERS: Final = 2048
 """Longest id of a user or a video that ingestion and the service take: URLs and S3 keys are ids."""
@@ -57,6 +63,28 @@ LANDING_EVENTS: Final[Schema] = {
     "device": pl.String,
     "event_id": pl.String,
 }
+EVENT_CONTEXT: Final[Schema] = {
+    "request_id": pl.String,  # of the answer that the event follows
+    "position": pl.Int64,  # of the video in that answer, from 0
+    "undoes": pl.String,  # of an undo: the kind, with a video; else the id of the event
+    "creator_id": pl.String,  # of not_interested: no more of this creator
+    "label": pl.String,  # of not_interested: no more that is about this
+    "person_id": pl.String,  # of identify: whose id user_id is; a pseudonym in tables
+}
+"""Further columns of landing events that whoever sends feedback may fill."""
+
+ANSWER_COLUMNS: Final[Schema] = {
+    "score": pl.Float64,
+    "propensity": pl.Float64,  # chance that the policy shows this video at this position
+    "policy": pl.String,
+    "arm": pl.String,  # of an experiment
+    "model_version": pl.String,
+    "catalogue_version": pl.String,
+    "reason": pl.String,
+    "context": pl.String,  # of the request, as JSON
+}
+"""Further columns of impressions, which only the service knows."""
+
 REQUIRED_EVENT_COLUMNS: Final = ("user_id", "video_id", "timestamp", "event")
 
 EVENT_CHECKS: Final[Schema] = {
@@ -64,6 +92,7 @@ EVENT_CHECKS: Final[Schema] = {
     "logged_date": pl.Date,  # the calendar day that the log states, local time
     "logged_hour": pl.Float64,  # the hour that the log states, local time
     "utc_offset_h": pl.Float64,  # of that local time
+    "pseudonym": pl.String,  # in place of user_id, from a source that never had a raw one
 }
 """Optional columns of landing events that validation reads and tables do not keep."""
 
@@ -78,6 +107,8 @@ EVENTS: Final[Schema] = {
     **LANDING_EVENTS,  # user_id is the pseudonym; event_id is always filled
     "date": pl.Date,  # partition: UTC day of `timestamp`
     "batch_id": pl.String,
+    **EVENT_CONTEXT,
+    **ANSWER_COLUMNS,
 }
 """Delta table `events`, one row per event_id, partitioned by `date`."""
 
@@ -102,6 +133,7 @@ BATCHES: Final[Schema] = {
     "quarantined": pl.Int64,
     "duplicates": pl.Int64,
     "committed_at": TIME,
+    "held": pl.Int64,  # of the accepted, rows whose video was unknown
 }
 """Delta table `batches`: the ledger of files that were ingested, one row per file."""
 

@@ -41,6 +41,23 @@ class ServingConfig(Config):
     export_rows: int = Field(
         20_000, ge=1, le=1_000_000, description="Feedback events in one landing file at most."
     )
+    impressions: bool = Field(
+        default=True, description="Whether what was shown is recorded for the landing zone."
+    )
+    impressions_s: float = Field(
+        60.0, gt=0, description="How often it moves on to the landing zone, seconds."
+    )
+    impressions_rows: int = Field(
+        200_000, ge=1, le=10_000_000, description="Places in one landing file, about."
+    )
+    impressions_queue: int = Field(
+        10_000,
+        ge=1,
+        description="Answers that a worker keeps for a second; more are lost.",
+    )
+    impressions_mb: int = Field(
+        512, ge=1, description="Bound on what waits on disk; more is counted as lost, megabytes."
+    )
     max_body_kb: int = Field(
         1024, ge=1, description="A larger request body is refused with 413, kilobytes."
     )

@@ -8,7 +8,6 @@ One event costs some milliseconds and a thousand little more: requests that wait
 checked together (serving/feedback.py).
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,11 +24,21 @@ from kinoloop.ingestion.event_rules import DURATION, RAW_USER
 from kinoloop.ingestion.json_lines import as_texts
 from kinoloop.ingestion.rule import IngestConfig, Limits
 from kinoloop.ingestion.rules import RULES, judged
-from kinoloop.schema import DAY_US, EVENT_CHECKS, EVENT_KINDS, LANDING_EVENTS, MAX_ID_CHARACTERS
-from serving.state import LiveEvent, Parcel
+from kinoloop.schema import (
+    EVENT_CHECKS,
+    EVENT_CONTEXT,
+    EVENT_KINDS,
+    LANDING_EVENTS,
+    MAX_ID_CHARACTERS,
+)
+from serving.live_event import LiveEvent, Parcel
+from serving.sayings import hashed, live_id
 
-FIELDS = (*LANDING_EVENTS, *EVENT_CHECKS)
-BOUNDED = ("video_id", "event", "event_id", "surface", "device", "timestamp")
+FIELDS = (*LANDING_EVENTS, *EVENT_CONTEXT, *(c for c in EVENT_CHECKS if c != "pseudonym"))
+BOUNDED = (
+    *("video_id", "event", "event_id", "surface", "device", "timestamp"),
+    *("request_id", "undoes", "creator_id", "label"),
+)
 MAX_ECHO = 120
 
 _COLUMN_OF = {rule.name: rule.column for rule in RULES}
@@ -42,6 +51,8 @@ _NEEDED = (
     "event_timestamp_unreadable",
     "event_kind_missing",
     "event_kind_unknown",
+    "event_undo_of_nothing",
+    "event_identify_without_person",
 )  # live state cannot do without them, whatever `[ingest] rules` says
 
 
@@ -70,12 +81,16 @@ class Checked(NamedTuple):
         parcels: What else the landing zone gets of each.
         positions: Where each was.
         rejections: What was not taken.
+        held: Which positions name a video that nobody knows yet.
+        persons: Pseudonym of each raw `person_id`.
     """
 
     events: list[LiveEvent]
     parcels: list[Parcel]
     positions: list[int]
     rejections: list[Rejection]
+    held: list[int]
+    persons: dict[str, str]
 
 
 class Videos(NamedTuple):
@@ -128,16 +143,19 @@ class EventCheck:
             else:
                 rejections.append(fault)
         if not rows:
-            return Checked([], [], [], rejections)
+            return Checked([], [], [], rejections, [], {})
         frame = conform(as_texts(list(rows.values())), kind="events", file="feedback")
         frame = judged(_with_known(frame, videos), "events", Limits(self._config, now))
         positions: list[int] = []
-        for position, reasons in zip(rows, frame["reasons"].to_list(), strict=True):
-            if reasons:
+        held: list[int] = []
+        waits = frame.select(pl.col("video_id").is_not_null() & ~pl.col("known")).to_series()
+        for position, reasons, unknown in zip(rows, frame["reasons"], waits, strict=True):
+            if len(reasons):
                 field = _COLUMN_OF[reasons[0]]
                 rejections.append(Rejection(position, field, reasons[0], self._expected[field]))
             else:
                 positions.append(position)
+                held += [position] if unknown else []
         good = frame.filter(pl.col("reasons").list.len() == 0)
         taken = [self._take(row) for row in good.select(_TAKEN).iter_rows(named=True)]
         return Checked(
@@ -145,6 +163,8 @@ class EventCheck:
             [parcel for _, parcel in taken],
             positions,
             sorted(rejections),
+            held,
+            {name: self._pseudonym(name) for name in good["person_id"].drop_nulls().unique()},
         )
 
     def _take(self, row: dict[str, Any]) -> tuple[LiveEvent, Parcel]:
@@ -158,16 +178,18 @@ class EventCheck:
             row["timestamp"],
         )
         told = (row["text"], row["surface"], row["device"])
-        given = row["event_id"]
+        given, more = row["event_id"], [row[name] for name in EVENT_CONTEXT]
         # As ingestion has it: a name counts for one day, and without one all that is said does.
-        identity = (*what, *told) if given is None else (given, row["timestamp"] // DAY_US)
-        event_id = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
+        filled = [pair for pair in zip(EVENT_CONTEXT, more, strict=True) if pair[1] is not None]
+        event_id = hashed(*what, *told, *filled) if given is None else live_id(given, what[-1])
         duration = None if row["watch_s"] is None else row["checked_against"]
-        return what._replace(event_id=event_id), Parcel(row["user_id"], given, *told, duration)
+        parcel = Parcel(row["user_id"], given, *told, duration, *more)
+        return what._replace(event_id=event_id), parcel
 
 
 _TAKEN = [
     *(name for name in LANDING_EVENTS if name != "timestamp"),
+    *EVENT_CONTEXT,
     pl.col("timestamp").to_physical(),
     DURATION.fill_nan(math.inf).alias("checked_against"),
 ]
@@ -221,7 +243,14 @@ def _expected(config: IngestConfig) -> dict[str, str]:
     """Say what is right, field by field."""
     return {
         "user_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters on one line, not all invisible",
-        "video_id": "a video of the dataset in service; only a search may lack it",
+        "video_id": "a video; only a search, an identify, an undo by event_id and a not_interested "
+        "with creator_id or label may lack it",
+        "undoes": "the event_id of what is taken back or, with a video_id, its kind",
+        "person_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters: whom user_id is",
+        "pseudonym": "nothing; it is not taken here",
+        "position": "the place in the answer, a whole number from 0",
+        "score": "nothing; it is not taken here",
+        "propensity": "nothing; it is not taken here",
         "event": f"one of {', '.join(EVENT_KINDS)}",
         "timestamp": f"{times.EXPECTED}; not ahead",
         "watch_s": f"seconds watched, 0 to {config.max_watch_s:g}, and no more than "

@@ -28,10 +28,12 @@ class Receipt(NamedTuple):
     Attributes:
         accepted: How many are on the disk.
         rejections: Of the others.
+        held: Of the accepted, how many name a video that nobody knows yet.
     """
 
     accepted: int
     rejections: list[Rejection]
+    held: int = 0
 
 
 class FeedbackWriter:
@@ -89,7 +91,7 @@ class FeedbackWriter:
         try:
             checked = self._check.sort_out(events, requests[0].videos)
             if checked.events:
-                self._state.record(checked.events, checked.parcels)
+                self._state.record(checked.events, checked.parcels, checked.persons)
         except sqlite3.Error as error:
             logger.exception("%d feedback requests could not be written", len(requests))
             for request in requests:
@@ -125,7 +127,8 @@ def _give_out(requests: "Sequence[_Waiting]", checked: Checked) -> None:
         accepted = bisect_left(checked.positions, stop) - bisect_left(checked.positions, start)
         wrong = checked.rejections[bisect_left(wrong_at, start) : bisect_left(wrong_at, stop)]
         mine = [one._replace(position=one.position - start) for one in wrong]
-        _settle(request, Receipt(accepted, mine))
+        held = bisect_left(checked.held, stop) - bisect_left(checked.held, start)
+        _settle(request, Receipt(accepted, mine, held))
         start = stop
 
 

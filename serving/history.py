@@ -18,7 +18,10 @@ from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interest import CODES, Events, InterestConfig, of_one_user
 from kinoloop.data.ties import oldest_first
-from serving.state import LiveEvent, LiveState
+from kinoloop.schema import EVENT_KINDS
+from serving.live_event import LiveEvent
+from serving.sayings import Said, in_force
+from serving.state import LiveState
 
 if TYPE_CHECKING:
     from serving.in_service import InService
@@ -39,7 +42,9 @@ class Past(NamedTuple):
 def past_of(
     user: str, current: "InService", state: LiveState, config: InterestConfig, *, limit: int
 ) -> Past:
-    """Collect what is known of a user.
+    """Collect what is known of the person that a user is.
+
+    All ids that are linked to the person count as one, and what was taken back does not count.
 
     Args:
         user: Pseudonym.
@@ -51,24 +56,92 @@ def past_of(
     Returns:
         The window, and all that was met.
     """
-    release = current.release
-    ids, stored = release.catalogue.ids, release.history_of(user)
-    events = state.events_of(user, at_most=limit)
-    if events is None:  # then what is older than the window is read for its videos only
-        since = state.videos_of(user)
-        met, firsts = ids.indices(since), np.fromiter(since.values(), dtype=np.int64)
-        met, firsts = met[met >= 0], firsts[met >= 0]
-        newest = met[oldest_first(user, ids.keys[met], firsts)[-limit:]]
-        events = state.events_with(user, ids.externals(newest))
-    else:
-        met = ids.indices(event.video_id for event in events)
-        met = met[met >= 0]
-    if not len(met):
-        return Past(stored[-limit:], release.seen_by(user))
+    release, users = current.release, state.ids_of(user)
+    ids, person = release.catalogue.ids, users[0]
+    said = state.said_by(users)
+    undone = [one for one in said if one.event == "undo"]
     config = config.on_scale(release.info.rating_liked_from)
+    stored, seen = _stored(current, users, undone, config)
+    met, events = [seen], []
+    for one in users:
+        videos, newest = _since(one, ids, state, undone=undone, limit=limit)
+        met.append(videos)
+        events += newest
+    hidden = np.concatenate([*met, current.refusals.of(in_force(said))])
+    if not events:
+        return Past(stored[-limit:], hidden)
     fresh = live(events, ids, current.durations, config)
-    both = merged(stored, fresh, user=user, ids=ids)[-limit:]
-    return Past(both, np.concatenate([release.seen_by(user), met]))
+    return Past(merged(stored, fresh, user=person, ids=ids)[-limit:], hidden)
+
+
+def _stored(
+    current: "InService", users: Sequence[str], undone: Sequence[Said], config: InterestConfig
+) -> tuple[list[Interaction], NDArray[np.int32]]:
+    """Read what the release knows of a person: the history, oldest first, and all that was met."""
+    release = current.release
+    ids, history = release.catalogue.ids, release.history_of(users[0])
+    seen = [release.seen_by(user) for user in users]
+    for other in users[1:]:
+        theirs = release.history_of(other)
+        if theirs:
+            history = merged(theirs, history, user=users[0], ids=ids)
+    kinds = {(ids.index(one.video_id), one.undoes or ""): one for one in undone if one.video_id}
+    if not kinds:
+        return history, np.concatenate(seen)
+    left, gone = [], set()
+    for event in history:
+        said = kinds.get((event.video, EVENT_KINDS[event.kind]))
+        if said is None or event.timestamp > said.timestamp:
+            left.append(event)
+        elif event.kind == CODES["view"]:
+            gone.add(event.video)  # as if it had never been watched
+        elif not np.isnan(event.watch_share):
+            left.append(_as_view(event, config))
+    met = np.concatenate(seen)
+    return left, met[~np.isin(met, list(gone))]
+
+
+def _as_view(event: Interaction, config: InterestConfig) -> Interaction:
+    """Return what is left of an interaction without the word that was taken back."""
+    share = event.watch_share
+    weight = config.skip if share < config.min_watch_share else config.view * (0.5 + 0.5 * share)
+    return event._replace(kind=CODES["view"], weight=weight)
+
+
+def _since(
+    user: str, ids: IdMap, state: LiveState, *, undone: Sequence[Said], limit: int
+) -> tuple[NDArray[np.int32], list[LiveEvent]]:
+    """Read the live events of one id: videos that were met, and events of the newest of them."""
+    events = state.events_of(user, at_most=limit)
+    if events is not None:
+        events = _standing(events, undone)
+        met = ids.indices(event.video_id for event in events)
+        return met[met >= 0].astype(np.int32), events
+    # then what is older than the window is read for its videos only
+    since = state.videos_of(user)
+    named = [one.video_id for one in undone if one.video_id in since]
+    if named:
+        some = {event.video_id for event in _standing(state.events_with(user, named), undone)}
+        since = {v: first for v, first in since.items() if v not in named or v in some}
+    met, firsts = ids.indices(since), np.fromiter(since.values(), dtype=np.int64)
+    met, firsts = met[met >= 0], firsts[met >= 0]
+    newest = met[oldest_first(user, ids.keys[met], firsts)[-limit:]]
+    events = _standing(state.events_with(user, ids.externals(newest)), undone)
+    return met.astype(np.int32), events
+
+
+def _standing(events: Sequence[LiveEvent], undone: Sequence[Said]) -> list[LiveEvent]:
+    """Leave out what was taken back."""
+    if not undone:
+        return list(events)
+    return [
+        event
+        for event in events
+        if not any(
+            one.takes_back(event.event_id, event.event, event.video_id, event.timestamp)
+            for one in undone
+        )
+    ]
 
 
 def past_of_videos(video_ids: Iterable[str], ids: IdMap) -> Past:

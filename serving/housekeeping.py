@@ -9,6 +9,7 @@ import time
 
 from serving import metrics
 from serving.config import ServingConfig
+from serving.impressions import Impressions
 from serving.lineage import Lineage
 from serving.outbox import Outbox
 from serving.state import LiveState
@@ -27,13 +28,22 @@ class Housekeeping:
         state: Live events.
         outbox: Of `state`.
         lineage: Of this worker.
+        impressions: Of this worker.
     """
 
     def __init__(
-        self, config: ServingConfig, *, state: LiveState, outbox: Outbox, lineage: Lineage
+        self,
+        config: ServingConfig,
+        *,
+        state: LiveState,
+        outbox: Outbox,
+        lineage: Lineage,
+        impressions: Impressions,
     ) -> None:
         self._config, self._state, self._outbox, self._lineage = config, state, outbox, lineage
+        self._impressions = impressions
         self._next_export = self._next_forget = 0.0
+        self._next_impressions = time.monotonic() + config.impressions_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._thread.start()
@@ -46,13 +56,19 @@ class Housekeeping:
     def _run(self) -> None:
         while not self._stop.wait(SYNC_S):
             self._lineage.sync()
+            self._impressions.flush()
             if time.monotonic() >= self._next_export:
                 self._export()
                 self._next_export = time.monotonic() + self._config.export_s
+            if time.monotonic() >= self._next_impressions:
+                self._export_impressions()
+                self._next_impressions = time.monotonic() + self._config.impressions_s
             if time.monotonic() >= self._next_forget:
                 self._forget()
                 self._next_forget = time.monotonic() + FORGET_S
         self._export()
+        self._impressions.flush()
+        self._export_impressions()
         self._lineage.close()
         self._state.close()
 
@@ -63,6 +79,12 @@ class Housekeeping:
             metrics.PENDING.set(self._outbox.pending())
         except Exception:
             logger.exception("feedback could not be exported; it stays in the outbox")
+
+    def _export_impressions(self) -> None:
+        try:
+            self._impressions.export()
+        except Exception:
+            logger.exception("impressions could not be exported; they stay in the spool")
 
     def _forget(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """A release that passed its check, with what each answer from it needs to know."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust
 from serving import metrics
+from serving.refusals import Refusals
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,24 @@ class InService:
         """Dataset that it was trained on."""
         return self.release.info.dataset_version
 
-    @property
+    @cached_property
+    def catalogue_version(self) -> str:
+        """Of the catalogue that is served; the model's own."""
+        return self.release.info.digest[:20]
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """Videos by what people can be not interested in."""
+        return Refusals(self.release.catalogue)
+
+    @cached_property
     def versions(self) -> dict[str, str | None]:
         """What lineage remembers."""
         return {
             "model_version": self.model_version,
             "dataset_version": self.dataset_version,
             "run_id": self.run_id,
+            "catalogue_version": self.catalogue_version,
         }
 
 
@@ -62,4 +75,6 @@ def load(
         else np.full(len(release.catalogue), np.nan)
     )
     version = model_version or f"bundle-{release.info.digest[:12]}"
-    return InService(release, version, run_id, durations)
+    current = InService(release, version, run_id, durations)
+    current.refusals.of([])  # made before the first request waits for it
+    return current

@@ -13,12 +13,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
+    StrictBool,
+    StrictInt,
     StringConstraints,
     WithJsonSchema,
 )
 from starlette.requests import Request
 
 from kinoloop.schema import MAX_ID_CHARACTERS
+from serving.feedback_event import EVENTS
 
 PARSED = "kinoloop.body"
 
@@ -71,6 +75,23 @@ class Body(bentoml.IODescriptor):
         return parsed
 
 
+MAX_CONTEXT, MAX_CONTEXT_CHARACTERS = 20, 200
+
+Place = Annotated[str | None, Field(max_length=MAX_CONTEXT_CHARACTERS)]
+Surface = Annotated[Place, Field(None, description="Where it is shown.", examples=["home"])]
+Device = Annotated[Place, Field(None, description="On what it is shown.", examples=["tv"])]
+Word = Annotated[str, Field(strict=True, max_length=MAX_CONTEXT_CHARACTERS)]
+Context = Annotated[
+    dict[Word, Word | StrictBool | StrictInt | FiniteFloat] | None,
+    Field(
+        None,
+        max_length=MAX_CONTEXT,
+        description="What else is known of the moment: names and plain values.",
+        examples=[{"network": "wifi"}],
+    ),
+]
+
+
 class RecommendRequest(Body):
     """Whom to recommend to, and how many."""
 
@@ -88,6 +109,9 @@ class RecommendRequest(Body):
     include_seen: bool = Field(
         default=False, strict=True, description="Whether watched videos may appear again."
     )
+    surface: Surface
+    device: Device
+    context: Context
 
 
 class SimilarRequest(Body):
@@ -95,6 +119,10 @@ class SimilarRequest(Body):
 
     video_id: VideoId
     top_k: TopK = 10
+    user_id: UserId | None = None
+    surface: Surface
+    device: Device
+    context: Context
 
 
 class SearchRequest(Body):
@@ -102,55 +130,16 @@ class SearchRequest(Body):
 
     query: str = Field(min_length=1, max_length=1000, examples=["calm rain at night"])
     top_k: TopK = 10
-
-
-class FeedbackEvent(BaseModel):
-    """One event; documentation only, serving/event_check.py checks each event by itself."""
-
-    user_id: str
-    video_id: str | None = Field(None, description="Only a search may lack it.")
-    event: str = Field(description="impression, view, like, dislike, comment, share, save, …")
-    watch_s: float | None = Field(None, description="Seconds watched.")
-    value: float | None = Field(None, description="Stars of a rating.")
-    timestamp: str | float | None = Field(
-        None, description="ISO 8601 (UTC where no zone is given) or seconds since 1970; now."
-    )
-    text: str | None = Field(None, description="What was searched or written.")
-    surface: str | None = Field(None, description="Where; service where it is not said.")
-    device: str | None = Field(None, description="On what.")
-    event_id: str | None = Field(
-        None, description="Names the event: again on the same day, it is the same event."
-    )
-    duration_s: float | None = Field(
-        None, description="Of the video as the client knows it, seconds: checked, not kept."
-    )
-    logged_date: str | None = Field(None, description="Of the client: checked, not kept.")
-    logged_hour: float | None = Field(None, description="Of the client: checked, not kept.")
-    utc_offset_h: float | None = Field(None, description="Of the client: checked, not kept.")
-
-
-_EVENTS = {
-    "type": "array",
-    "minItems": 1,
-    "items": {
-        "description": "Each is judged by itself: what is not an event is named under `reasons`.",
-        "anyOf": [
-            {
-                "type": "object",
-                "required": ["user_id", "event"],
-                "properties": FeedbackEvent.model_json_schema()["properties"],
-            },
-            {},
-        ],
-    },
-    "example": [{"user_id": "u1", "video_id": "v1", "event": "like"}],
-}
+    user_id: UserId | None = None
+    surface: Surface
+    device: Device
+    context: Context
 
 
 class FeedbackRequest(Body):
     """What users did; a wrong event does not hold up the others."""
 
-    events: Annotated[list[Any], WithJsonSchema(_EVENTS)] = Field(min_length=1)
+    events: Annotated[list[Any], WithJsonSchema(EVENTS)] = Field(min_length=1)
 
 
 class NoopRequest(Body):
@@ -193,6 +182,9 @@ class FeedbackReceipt(bentoml.IODescriptor):
     """What became of the events; the accepted ones are on the disk."""
 
     accepted: int
+    held: int = Field(
+        0, description="Of the accepted, those of a video that is not known yet: kept until it is."
+    )
     rejected: int
     reasons: list[RejectedEvent]
 
@@ -210,6 +202,7 @@ class LineageRecord(BaseModel):
     model_version: str
     dataset_version: str
     run_id: str | None = Field(description="MLflow run that trained the model.")
+    catalogue_version: str | None = Field(None, description="Of the catalogue in service.")
     videos: list[str]
 
 

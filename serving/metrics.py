@@ -41,6 +41,11 @@ PENDING = Gauge(
     "Feedback events that wait for export.",
     multiprocess_mode="mostrecent",
 )
+IMPRESSIONS = Counter(
+    "kinoloop_impressions",
+    "Places shown by outcome: recorded, exported; not recorded: queue_full, spool_full, disk.",
+    ["outcome"],
+)
 SWAPS = Counter("kinoloop_release_swaps", "Releases by outcome: taken or refused.", ["outcome"])
 RERANKED = Counter(
     "kinoloop_reranked_slates",

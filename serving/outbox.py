@@ -68,7 +68,8 @@ class Outbox:
             return 0
         found = self.state.connection.execute(
             "SELECT user_id, video_id, timestamp, event, watch_s, value, text, surface, device,"
-            " coalesce(given_id, event_id) AS event_id, duration_s"
+            " coalesce(given_id, event_id) AS event_id, duration_s, request_id, position, undoes,"
+            " creator_id, label, person_id"
             " FROM outbox JOIN live USING (event_id) WHERE batch = ? ORDER BY seq",
             (batch,),
         )

@@ -6,7 +6,6 @@ event loop: an answer takes a millisecond or two, less than handing it to a thre
 cost under load.
 """
 
-import json
 import math
 import os
 
@@ -25,6 +24,7 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
+from serving.answers import Answers, Asker
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
@@ -32,6 +32,7 @@ from serving.event_check import EventCheck, Videos
 from serving.feedback import FeedbackWriter
 from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
+from serving.impressions import Impressions
 from serving.lineage import Lineage
 from serving.observe import Observe
 from serving.outbox import Outbox
@@ -42,7 +43,6 @@ from serving.site import build_site, paths
 from serving.state import LiveState
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
-    from kinoloop.release.slate import Slate
     from serving.in_service import InService
 
 environment = Environment()
@@ -83,9 +83,21 @@ class Kinoloop:
         self._lineage = Lineage(
             folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
         )
+        self._impressions = Impressions(
+            folder / "impressions",
+            environment.landing,
+            max_answers=config.impressions_queue,
+            max_bytes=config.impressions_mb * 2**20,
+            max_rows=config.impressions_rows,
+        )
+        self._answers = Answers(self._lineage, self._impressions if config.impressions else None)
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
-            config, state=self._state, outbox=outbox, lineage=self._lineage
+            config,
+            state=self._state,
+            outbox=outbox,
+            lineage=self._lineage,
+            impressions=self._impressions,
         )
         self._champion = startup.watch_champion(environment, config, self._pseudonyms.key_id)
         site.state.served = self
@@ -133,13 +145,17 @@ class Kinoloop:
         history: list[str] | None,
         exclude: list[str],
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
+        surface: str | None,
+        device: str | None,
+        context: dict[str, Any] | None,
     ) -> Response:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required()
+        user = self._pseudonyms.of(user_id)
         if history is not None:
             past = past_of_videos(history, current.release.catalogue.ids)
         else:
-            user, limit = self._pseudonyms.of(user_id), config.history_length
+            limit = config.history_length
             past = past_of(user, current, self._state, self._interest, limit=limit)
         slate = current.release.recommend(
             past.history,
@@ -148,23 +164,44 @@ class Kinoloop:
             seen=() if include_seen else past.seen,
             budget_ms=config.budget_ms or math.inf,
         )
-        return self._answer("recommend", current, slate)
+        asker = Asker(user, surface, device, context)
+        return self._answers.give("recommend", current, slate, asker)
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
     @answered
-    async def similar(self, video_id: str, top_k: int) -> Response:
+    async def similar(
+        self,
+        video_id: str,
+        top_k: int,
+        user_id: str | None,
+        surface: str | None,
+        device: str | None,
+        context: dict[str, Any] | None,
+    ) -> Response:
         """Find videos that look, sound and read like one video."""
         current = self._required()
         if video_id not in current.release.catalogue.ids:
             raise unknown_video(video_id, current.dataset_version)
-        return self._answer("similar", current, current.release.similar(video_id, top_k=top_k))
+        slate = current.release.similar(video_id, top_k=top_k)
+        asker = Asker(self._known_as(user_id), surface, device, context)
+        return self._answers.give("similar", current, slate, asker)
 
     @bentoml.api(input_spec=messages.SearchRequest, output_spec=messages.Slate)
     @answered
-    async def search(self, query: str, top_k: int) -> Response:
+    async def search(
+        self,
+        query: str,
+        top_k: int,
+        user_id: str | None,
+        surface: str | None,
+        device: str | None,
+        context: dict[str, Any] | None,
+    ) -> Response:
         """Find videos by a text: by its meaning and by its words."""
         current = self._required()
-        return self._answer("search", current, current.release.search(query, top_k=top_k))
+        slate = current.release.search(query, top_k=top_k)
+        asker = Asker(self._known_as(user_id), surface, device, context)
+        return self._answers.give("search", current, slate, asker)
 
     @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)
     @answered
@@ -174,12 +211,13 @@ class Kinoloop:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
         videos = Videos(current.release.catalogue.ids, current.durations) if current else None
-        accepted, rejections = await self._writer.take(events, videos)
-        for outcome, count in (("accepted", accepted), ("rejected", len(rejections))):
+        accepted, rejections, held = await self._writer.take(events, videos)
+        outcomes = {"accepted": accepted, "rejected": len(rejections), "held": held}
+        for outcome, count in outcomes.items():
             metrics.FEEDBACK.labels(outcome).inc(count)
         reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
         return messages.FeedbackReceipt(
-            accepted=accepted, rejected=len(rejections), reasons=reasons
+            accepted=accepted, held=held, rejected=len(rejections), reasons=reasons
         )
 
     @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)
@@ -193,17 +231,8 @@ class Kinoloop:
             raise no_release(self.waiting)
         return current
 
-    def _answer(self, endpoint: str, current: "InService", slate: "Slate") -> Response:
-        videos = [place.video_id for place in slate]
-        body = {
-            "request_id": self._lineage.record(endpoint, videos, current.versions),
-            "model_version": current.model_version,
-            "dataset_version": current.dataset_version,
-            "slate": [place._asdict() for place in slate],
-            **({} if slate.reranked is None else {"reranked": slate.reranked}),
-        }  # what messages.Slate describes, without the price of making and dumping its models
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-        return Response(text, media_type="application/json")
+    def _known_as(self, user_id: str | None) -> str | None:
+        return None if user_id is None else self._pseudonyms.of(user_id)
 
 
 _BODIES = {

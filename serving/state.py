@@ -14,19 +14,20 @@ zone once, and never read as history. An index over the rest answers "which vide
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock
 
 from kinoloop.data.interest import NO_INTERACTION
+from serving import sayings
+from serving.live_event import LiveEvent, Parcel
 
 BUSY_TIMEOUT_S = 20.0  # four workers with one fsync per commit on a busy disk waited over 5 s
 
 _INTERACTION = f"event NOT IN ({', '.join(repr(kind) for kind in NO_INTERACTION)})"
-_HISTORY = f"live INDEXED BY live_interactions WHERE user = ? AND {_INTERACTION}"
+_HISTORY = f"live INDEXED BY live_met WHERE user = ? AND {_INTERACTION}"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS live (
   event_id TEXT PRIMARY KEY,
@@ -38,7 +39,8 @@ CREATE TABLE IF NOT EXISTS live (
   timestamp INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS live_by_user ON live (user, timestamp);
-CREATE INDEX IF NOT EXISTS live_interactions ON live (user, video_id, timestamp, event)
+DROP INDEX IF EXISTS live_interactions;
+CREATE INDEX IF NOT EXISTS live_met ON live (user, video_id, timestamp, event)
   WHERE {_INTERACTION};
 CREATE INDEX IF NOT EXISTS live_by_time ON live (timestamp);
 CREATE TABLE IF NOT EXISTS outbox (
@@ -49,52 +51,20 @@ CREATE TABLE IF NOT EXISTS outbox (
   batch TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_by_batch ON outbox (batch);
-"""
+{sayings.SCHEMA}"""
 _LATER_COLUMNS = {"given_id": "TEXT", "text": "TEXT", "surface": "TEXT", "device": "TEXT",
-                  "duration_s": "REAL"}  # fmt: skip
+                  "duration_s": "REAL", "request_id": "TEXT", "position": "INTEGER",
+                  "undoes": "TEXT", "creator_id": "TEXT", "label": "TEXT",
+                  "person_id": "TEXT"}  # fmt: skip
 _MODE, _FOLDER_MODE = 0o600, 0o700
 
 
-class LiveEvent(NamedTuple):
-    """One accepted event.
-
-    Attributes:
-        event_id: Names the event here; the same event twice is one event.
-        user: Pseudonym.
-        video_id: External id; empty for a search that names none.
-        event: One of `schema.EVENT_KINDS`.
-        watch_s: Seconds watched, None where unknown.
-        value: Stars of a rating, None elsewhere.
-        timestamp: µs since the epoch, UTC.
-    """
-
-    event_id: str
-    user: str
-    video_id: str
-    event: str
-    watch_s: float | None
-    value: float | None
-    timestamp: int
-
-
-class Parcel(NamedTuple):
-    """What the landing zone gets of an event beyond what counts here.
-
-    Attributes:
-        user_id: Raw.
-        given_id: The `event_id` that the client gave; None where it gave none.
-        text: What was written or searched.
-        surface: Where.
-        device: On what.
-        duration_s: Of the video, as it was known when the watch time was checked.
-    """
-
-    user_id: str
-    given_id: str | None = None
-    text: str | None = None
-    surface: str | None = None
-    device: str | None = None
-    duration_s: float | None = None
+_OUTBOX = ("event_id", "user", *Parcel._fields)
+_TO_OUTBOX = (
+    f"INSERT OR IGNORE INTO outbox ({', '.join(_OUTBOX)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(_OUTBOX))})"
+)
+_NOBODY: Mapping[str, str] = {}
 
 
 class LiveState:
@@ -145,30 +115,51 @@ class LiveState:
             raise
         connection.execute("COMMIT")
 
-    def record(self, events: Sequence[LiveEvent], parcels: Sequence[Parcel]) -> int:
+    def record(
+        self,
+        events: Sequence[LiveEvent],
+        parcels: Sequence[Parcel],
+        persons: Mapping[str, str] = _NOBODY,
+    ) -> int:
         """Keep events and put them in the outbox, in one durable commit.
 
         Args:
             events: What happened.
             parcels: What else the landing zone gets of each.
+            persons: Pseudonym of each raw `person_id`.
 
         Returns:
             How many were new; an event that is known already is kept once.
         """
         with self.transaction() as connection:
             new = [
-                (event.event_id, event.user, *parcel)
+                (event, parcel)
                 for event, parcel in zip(events, parcels, strict=True)
                 if connection.execute(
                     "INSERT OR IGNORE INTO live VALUES (?, ?, ?, ?, ?, ?, ?)", event
                 ).rowcount
             ]
+            for event, parcel in new:
+                if event.event in sayings.SAYINGS:
+                    about = (parcel.undoes, parcel.creator_id, parcel.label)
+                    who, at = (event.event_id, event.user), event.timestamp
+                    said = sayings.Said(*who, event.event, event.video_id, at, *about)
+                    sayings.keep(connection, said)
+                elif event.event == "identify":
+                    person = persons[parcel.person_id or ""]
+                    sayings.link(connection, event.user, person, event.timestamp)
             connection.executemany(
-                "INSERT OR IGNORE INTO outbox (event_id, user, user_id, given_id, text, surface,"
-                " device, duration_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                new,
+                _TO_OUTBOX, [(event.event_id, event.user, *parcel) for event, parcel in new]
             )
         return len(new)
+
+    def ids_of(self, user: str) -> list[str]:
+        """All pseudonyms of the person that a pseudonym is: the person's own first."""
+        return sayings.ids_of(self.connection, user)
+
+    def said_by(self, users: Sequence[str]) -> list[sayings.Said]:
+        """List what the ids of a person took back and are not interested in, in no order."""
+        return sayings.said_by(self.connection, users)
 
     def videos_of(self, user: str) -> dict[str, int]:
         """Every video that a pseudonym did something with, and when first (µs), in no order."""
@@ -208,6 +199,7 @@ class LiveState:
         """Erase a pseudonym, exported or not; how many events."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE user = ?", (user,))
+            sayings.forget(connection, user)
             erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
         self.wipe()
         return erased

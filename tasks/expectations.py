@@ -121,7 +121,7 @@ class ValidationReport:
         about: dict[str, Any] = {
             "meta": {"rule": rule.name},
             "notes": f"{rule.name} ({severity}): {rule.reason}",
-            "severity": "warning" if severity == "warn" else "critical",
+            "severity": "warning" if severity in {"warn", "hold"} else "critical",
         }
         column, expectation = rule.checked
         name = "".join(part.title() for part in expectation.type.split("_"))

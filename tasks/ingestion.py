@@ -1,7 +1,7 @@
 """Tasks of the ingest flow: collect what arrived, validate it, commit it, say what happened."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect import task
@@ -11,6 +11,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.ingestion import commit
 from kinoloop.ingestion.batch import Staged, batch_id_of
+from kinoloop.ingestion.held import expire
 from kinoloop.ingestion.landing import Arrivals, look, open_landing
 from kinoloop.ingestion.rule import IngestConfig, Limits
 from kinoloop.ingestion.rules import RULES
@@ -86,9 +87,11 @@ def validate_batch(
 
 
 @task(name="commit batch", timeout_seconds=6 * 3600)
-def commit_batch(environment: Environment, staged: Staged) -> None:
-    """Publish the staged batch: whole or not at all."""
-    commit.commit(staged, Tables(environment.data_dir), now=datetime.now(UTC))
+def commit_batch(environment: Environment, staged: Staged, config: IngestConfig) -> None:
+    """Publish the staged batch, whole or not at all; give up events that waited too long."""
+    tables, now = Tables(environment.data_dir), datetime.now(UTC)
+    commit.commit(staged, tables, now=now)
+    expire(tables, older_than=now - timedelta(days=config.hold_days), now=now)
 
 
 @task(name="report what was set aside")
@@ -206,7 +209,13 @@ def _docs_line(environment: Environment) -> str:
 
 def _explained(findings: dict[str, int], staged: Staged) -> list[list[object]]:
     rules = {rule.name: rule for rule in RULES}
-    severity = {"quarantine": "quarantined", "warn": "accepted, warned", "off": "", "refuse": ""}
+    severity = {
+        "quarantine": "quarantined",
+        "hold": "held until the video is known",
+        "warn": "accepted, warned",
+        "off": "",
+        "refuse": "",
+    }
     rows: list[list[object]] = []
     for name, count in findings.items():
         rule = rules.get(name)

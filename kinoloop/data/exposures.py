@@ -1,9 +1,9 @@
 """What was shown to whom, and what came of it: the data that a ranker learns from.
 
 An exposure is one user with one video on one day (UTC): the impression, and all events that
-followed. An impression without a view is a row like any other: it is the negative that no
-sampling can replace. Where a source records no impressions, an event stands for its own exposure
-and `shown` is False.
+followed; those that name the request of the answer belong to its day, whenever they came. An
+impression without a view is a row like any other: it is the negative that no sampling can replace.
+Where a source records no impressions, an event stands for its own exposure and `shown` is False.
 """
 
 import logging
@@ -14,11 +14,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.checksums import check
+from kinoloop.data.evidence import evidence
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS
 
 logger = logging.getLogger(__name__)
+
+_NO_EXPOSURE = ("search", "undo", "identify")
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,10 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
     event, shown = pl.col("event"), pl.col("event") == "impression"
     kind = event.replace_strict(EVENT_KINDS, range(len(EVENT_KINDS)), return_dtype=pl.Int64)
     frame = (
-        tables.scan("events")
-        .filter(event != "search")
+        _answered(evidence(tables).filter(~event.is_in(_NO_EXPOSURE)))
+        .filter(pl.col("user_id").is_not_null())
         .join(index, on="video_id")
-        .group_by("user_id", "video", pl.col("timestamp").dt.date().alias("day"))
+        .group_by("user_id", "video", pl.col("shown_at").dt.date().alias("day"))
         .agg(
             pl.col("timestamp").min(),
             shown.any().alias("shown"),
@@ -121,6 +124,27 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
         surfaces=_codes(frame["surface"], surfaces).astype(np.int16),
         user_ids=user_ids,
         surface_names=surfaces,
+    )
+
+
+def _answered(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Join what followed an answer with what that answer showed, by `request_id`.
+
+    Adds `shown_at`: of an event that names its request the time of the impression, however late
+    the event is; else its own. An impression without a user is that of whoever answers it.
+    """
+    own = pl.col("timestamp")
+    named = events.filter(pl.col("request_id").is_not_null())
+    if named.select("request_id").head(1).collect().is_empty():
+        return events.with_columns(own.alias("shown_at"))
+    shown = named.filter(pl.col("event") == "impression")
+    shown = shown.group_by("request_id", "video_id").agg(own.min().alias("shown_at"))
+    owners = named.group_by("request_id").agg(pl.col("user_id").min().alias("owner"))
+    return (
+        events.join(shown, on=("request_id", "video_id"), how="left")
+        .join(owners, on="request_id", how="left")
+        .with_columns(pl.coalesce("user_id", "owner").alias("user_id"))
+        .with_columns(pl.coalesce("shown_at", own).alias("shown_at"))
     )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from kinoloop.data.checksums import check
 from kinoloop.data.durations import with_durations
+from kinoloop.data.evidence import evidence
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interest import (
@@ -57,7 +58,7 @@ def load_histories(
     check(tables, ("events", "videos", "media"))
     config = config.on_scale(found_in(tables.scan("events")))
     durations = with_durations(tables.scan("videos").select("video_id", "duration_s"), tables)
-    return histories_of(_between(tables.scan("events"), since, until), durations, ids, config)
+    return histories_of(_between(evidence(tables), since, until), durations, ids, config)
 
 
 def histories_of(

@@ -22,13 +22,17 @@ from kinoloop.data.rating_scale import USUAL
 from kinoloop.schema import EVENT_KINDS
 from kinoloop.settings import Config
 
-NO_INTERACTION: Final = ("impression", "search")
+NO_INTERACTION: Final = ("impression", "search", "undo", "identify")
 INTERACTIONS: Final = tuple(kind for kind in EVENT_KINDS if kind not in NO_INTERACTION)
 """Who sends one of these has met the video."""
 
 EXPLICIT: Final = ("like", "dislike", "share", "save", "rating")
 
-CODES: Final[Mapping[str, int]] = {kind: code for code, kind in enumerate(EVENT_KINDS)}
+CODES: Final[Mapping[str, int]] = {
+    **{kind: code for code, kind in enumerate(EVENT_KINDS)},
+    "not_interested": EVENT_KINDS.index("dislike"),
+}
+"""Internal code by kind; whoever is not interested in a video dislikes it."""
 
 Numbers = NDArray[Any]
 Column = TypeVar("Column", pl.Expr, Numbers)

@@ -18,6 +18,7 @@ import polars as pl
 from pydantic import Field
 
 from kinoloop.data.durations import with_durations
+from kinoloop.data.evidence import evidence
 from kinoloop.data.interest import IN_QUERY, Expressions, InterestConfig, weigh
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
@@ -202,7 +203,7 @@ def _events(
     max_users, seed = panel
     first, last = periods[0].start.date(), periods[-1].end.date()
     events = (
-        tables.scan("events")
+        evidence(tables)
         .filter(pl.col("date").is_between(first, last))
         .with_columns(period=number_of("timestamp", periods))
         .filter(pl.col("period").is_not_null())

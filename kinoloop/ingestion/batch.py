@@ -23,6 +23,7 @@ class FileCounts(BaseModel):
         unreadable: Text values by the column whose type they do not have.
         first_unreadable: What is wrong with the first of them, by column.
         filled: Values that are not null, by column, for the share of `unreadable`.
+        held: Of the accepted, rows whose video nobody knows yet, before duplicates are found.
         promised: Rows of videos that stand in a file that is set aside.
         ignored_columns: Columns that the landing format does not know and tables do not keep.
     """
@@ -38,6 +39,7 @@ class FileCounts(BaseModel):
     unreadable: dict[str, int] = {}
     first_unreadable: dict[str, str] = {}
     filled: dict[str, int] = {}
+    held: int = 0
     promised: int = 0
     ignored_columns: list[str] = []
 
@@ -139,7 +141,8 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
                 "each is written.",
             )
     large = counts.rows >= config.quarantined_share_min_rows
-    if large and counts.quarantined > counts.rows * config.max_quarantined_share:
+    lost = counts.quarantined + counts.held
+    if large and lost > counts.rows * config.max_quarantined_share:
         name, count = _worst(counts, config)
         rule = next((rule for rule in RULES if rule.name == name), None)
         raise BatchError(
@@ -147,19 +150,19 @@ def check_file(counts: FileCounts, config: IngestConfig) -> None:
             column=rule.column if rule else "",
             check=name,
             count=count,
-            hint=f"{counts.quarantined} of {counts.rows} rows would be quarantined, most since "
+            hint=f"{lost} of {counts.rows} rows would be quarantined or held, most since "
             f"{rule.reason if rule else 'the line is not a row'}. Correct the file, land what it "
             "refers to, or raise max_quarantined_share in [ingest].",
         )
 
 
 def _worst(counts: FileCounts, config: IngestConfig) -> tuple[str, int]:
-    """Find the quarantining rule that most rows break."""
+    """Find the rule that keeps most rows from counting."""
     quarantining = {
         name: count
         for name, count in counts.findings.items()
         if name == "malformed_row"
-        or any(r.name == name and config.severity(r) == "quarantine" for r in RULES)
+        or any(r.name == name and config.severity(r) in {"quarantine", "hold"} for r in RULES)
     }
     found = quarantining or counts.findings
     return max(found.items(), key=lambda item: item[1])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from kinoloop.schema import EVENT_CHECKS, LANDING_EVENTS, LANDING_VIDEOS
+from kinoloop.ingestion.conform import EXPECTED
 
-_KNOWN = {*LANDING_VIDEOS, *LANDING_EVENTS, *EVENT_CHECKS}
+_KNOWN = {name for columns in EXPECTED.values() for name in columns}
 _NAME = re.compile(r"(?!(?:.*\d){3})[A-Za-z_][\w .-]{0,40}")  # with more digits it may be an id
 
 

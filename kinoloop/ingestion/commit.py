@@ -147,6 +147,7 @@ def _ledger(staged: Staged, now: datetime) -> pl.DataFrame:
                         "accepted",
                         "quarantined",
                         "duplicates",
+                        "held",
                     }
                 ),
             }
@@ -172,13 +173,21 @@ def _add_action(path: Path, relative: str) -> AddAction:
 
 
 def _create(tables: Tables, name: str) -> None:
-    """Create an empty table where there is none, so that every commit has a version before it."""
+    """Create an empty table where there is none, so that every commit has a version before it.
+
+    A table of an older version gets the columns that came later.
+    """
+    schema = deltalake.Schema.from_arrow(pl.DataFrame(schema=TABLES[name]).to_arrow().schema)
     if tables.exists(name):
+        table = deltalake.DeltaTable(str(tables.path(name)))
+        there = {field.name for field in table.schema().fields}
+        later = [field for field in schema.fields if field.name not in there]
+        if later:
+            table.alter.add_columns(later)
         return
-    schema = pl.DataFrame(schema=TABLES[name]).to_arrow().schema
     deltalake.DeltaTable.create(
         str(tables.path(name)),
-        schema=deltalake.Schema.from_arrow(schema),
+        schema=schema,
         partition_by=PARTITIONS.get(name),
         mode="ignore",
     )

@@ -14,7 +14,9 @@ from kinoloop.data.times import read_times
 from kinoloop.errors import BatchError
 from kinoloop.ingestion.row_text import as_json
 from kinoloop.schema import (
+    ANSWER_COLUMNS,
     EVENT_CHECKS,
+    EVENT_CONTEXT,
     LANDING_EVENTS,
     LANDING_VIDEOS,
     REQUIRED_EVENT_COLUMNS,
@@ -25,10 +27,10 @@ from kinoloop.schema import (
 
 EXPECTED: dict[str, Schema] = {
     "videos": LANDING_VIDEOS,
-    "events": {**LANDING_EVENTS, **EVENT_CHECKS},
+    "events": {**LANDING_EVENTS, **EVENT_CONTEXT, **ANSWER_COLUMNS, **EVENT_CHECKS},
 }
 REQUIRED = {"videos": REQUIRED_VIDEO_COLUMNS, "events": REQUIRED_EVENT_COLUMNS}
-IDS = ("user_id", "video_id", "event", "event_id")
+IDS = ("user_id", "video_id", "event", "event_id", "request_id", "undoes", "pseudonym", "person_id")
 TAG_SEPARATOR = "|"
 _DECIMAL = r"^[0-9]+\.0+$"
 _EXACT = 2**53  # floats hold every whole number up to that
@@ -123,6 +125,8 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
         return _word(source) if have == pl.String or have.is_integer() else None
     if dtype == pl.Float64:
         return _number(source)
+    if dtype == pl.Int64:
+        return _counted(source)
     if dtype == TIME:
         return read_times(source)
     if dtype == pl.Date:
@@ -152,6 +156,15 @@ def _number(source: pl.Series) -> pl.Series | None:
     if source.dtype == pl.String:
         return source.str.strip_chars().cast(pl.Float64, strict=False)
     return source.cast(pl.Float64) if source.dtype.is_numeric() else None
+
+
+def _counted(source: pl.Series) -> pl.Series | None:
+    """Whole numbers; what has a fraction cannot be read as one."""
+    number = _number(source)
+    if number is None:
+        return None
+    whole = number.cast(pl.Int64, strict=False)
+    return whole.set(whole.cast(pl.Float64) != number, None)
 
 
 def _date(source: pl.Series) -> pl.Series | None:
@@ -218,5 +231,11 @@ def _wrong_type(source: pl.Series, dtype: pl.DataType | type[pl.DataType], file:
 
 
 def _name(dtype: pl.DataType | type[pl.DataType]) -> str:
-    names = {pl.String: "text", pl.Float64: "a number", pl.Date: "a date", TIME: "a time"}
+    names = {
+        pl.String: "text",
+        pl.Float64: "a number",
+        pl.Int64: "a whole number",
+        pl.Date: "a date",
+        TIME: "a time",
+    }
     return next((name for known, name in names.items() if known == dtype), "a list of text")

@@ -13,7 +13,9 @@ from kinoloop.ingestion.rule_kinds import (
     outside,
     unreadable,
 )
-from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS
+from kinoloop.schema import EVENT_KINDS, MAX_ID_CHARACTERS, VIDEOLESS_KINDS
+
+UNKNOWN_VIDEO = "event_video_unknown"
 
 _positive = pl.col("duration_s") > 0
 DURATION = pl.when(_positive).then("duration_s").otherwise("known_duration_s")
@@ -22,18 +24,36 @@ _offset = pl.when(pl.col("utc_offset_h").is_between(-24, 24)).then("utc_offset_h
 _local = pl.col("timestamp") + pl.duration(minutes=(_offset * 60).cast(pl.Int64))
 
 RAW_USER = (
-    (pl.col("user_id").str.len_chars() > MAX_ID_CHARACTERS).alias("long_user_id"),
-    is_unprintable("user_id").alias("unprintable_user_id"),
+    pl.max_horizontal(
+        pl.col(name).str.len_chars() > MAX_ID_CHARACTERS for name in ("user_id", "person_id")
+    ).alias("long_user_id"),
+    pl.max_horizontal(map(is_unprintable, ("user_id", "person_id"))).alias("unprintable_user_id"),
 )
-"""What the rules ask of a raw user id; taken before it becomes a pseudonym."""
+"""What the rules ask of raw ids of people; taken before they become pseudonyms."""
+
+_kind = pl.col("event")
+_answered = (_kind == "impression") & pl.col("request_id").is_not_null()
+_refused_without_video = (_kind == "not_interested") & (
+    pl.col("creator_id").is_not_null() | pl.col("label").is_not_null()
+)
+_may_lack_video = _kind.is_in([k for k in VIDEOLESS_KINDS if k != "not_interested"])
 
 EVENT_RULES: tuple[Rule, ...] = (
-    missing("event_user_missing", "events", "user_id"),
+    Rule(
+        name="event_user_missing",
+        kind="events",
+        column="user_id",
+        reason="user_id is empty (only an impression with a request_id may lack it)",
+        severity="quarantine",
+        breaks=lambda _: (
+            pl.coalesce("user_id", "pseudonym").is_null() & ~_answered.fill_null(value=False)
+        ),
+    ),
     Rule(
         name="event_user_too_long",
         kind="events",
         column="user_id",
-        reason=f"user_id has more than {MAX_ID_CHARACTERS} characters",
+        reason=f"user_id or person_id has more than {MAX_ID_CHARACTERS} characters",
         severity="quarantine",
         breaks=lambda _: pl.col("long_user_id"),
     ),
@@ -41,7 +61,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         name="event_user_unprintable",
         kind="events",
         column="user_id",
-        reason=f"user_id {UNPRINTABLE_WHY}",
+        reason=f"user_id or person_id {UNPRINTABLE_WHY}",
         severity="quarantine",
         breaks=lambda _: pl.col("unprintable_user_id"),
     ),
@@ -49,9 +69,59 @@ EVENT_RULES: tuple[Rule, ...] = (
         name="event_video_missing",
         kind="events",
         column="video_id",
-        reason="video_id is empty (only a search may lack it)",
+        reason="video_id is empty (only a search, an undo by event_id, an identify and a "
+        "not_interested with creator_id or label may lack it)",
         severity="quarantine",
-        breaks=lambda _: pl.col("video_id").is_null() & pl.col("event").ne_missing("search"),
+        breaks=lambda _: (
+            pl.col("video_id").is_null()
+            & ~(_may_lack_video | _refused_without_video).fill_null(value=False)
+        ),
+    ),
+    Rule(
+        name="event_undo_of_nothing",
+        kind="events",
+        column="undoes",
+        reason="an undo names neither an event_id nor, with a video_id, the kind of an event",
+        severity="quarantine",
+        breaks=lambda _: (
+            (_kind == "undo")
+            & (
+                pl.col("undoes").is_null()
+                | (pl.col("video_id").is_not_null() & ~pl.col("undoes").is_in(EVENT_KINDS))
+            )
+        ),
+    ),
+    Rule(
+        name="event_identify_without_person",
+        kind="events",
+        column="person_id",
+        reason="an identify has no person_id",
+        severity="quarantine",
+        breaks=lambda _: (_kind == "identify") & pl.col("person_id").is_null(),
+    ),
+    Rule(
+        name="event_pseudonym_malformed",
+        kind="events",
+        column="pseudonym",
+        reason="pseudonym is no pseudonym, 32 hex digits",
+        severity="quarantine",
+        breaks=lambda _: ~pl.col("pseudonym").str.contains("^[0-9a-f]{32}$"),
+    ),
+    Rule(
+        name="event_position_negative",
+        kind="events",
+        column="position",
+        reason="position is negative; the first place is 0",
+        severity="quarantine",
+        breaks=lambda _: pl.col("position") < 0,
+    ),
+    Rule(
+        name="event_propensity_out_of_range",
+        kind="events",
+        column="propensity",
+        reason="propensity is no chance: not more than 0 and at most 1",
+        severity="quarantine",
+        breaks=lambda _: ~((pl.col("propensity") > 0) & (pl.col("propensity") <= 1)),
     ),
     missing("event_timestamp_missing", "events", "timestamp"),
     missing("event_kind_missing", "events", "event"),
@@ -68,11 +138,11 @@ EVENT_RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        name="event_video_unknown",
+        name=UNKNOWN_VIDEO,
         kind="events",
         column="video_id",
         reason="no video of this video_id is in the tables or in this batch",
-        severity="quarantine",
+        severity="hold",
         breaks=lambda _: pl.col("video_id").is_not_null() & ~pl.col("known"),
     ),
     before_epoch("event_before_epoch", "events", "timestamp", "quarantine"),

@@ -5,12 +5,15 @@ import hashlib
 import polars as pl
 
 from kinoloop.privacy.addresses import redact
-from kinoloop.schema import LANDING_EVENTS, VIDEOS
+from kinoloop.schema import ANSWER_COLUMNS, EVENT_CONTEXT, LANDING_EVENTS, VIDEOS
 
 EVENT_ID_BYTES = 16
 _SEPARATOR, _NULL = "\x1f", "\x00"
 
 EVENT_IDENTITY = tuple(name for name in LANDING_EVENTS if name != "event_id")
+LATER_IDENTITY = (*EVENT_CONTEXT, *ANSWER_COLUMNS)
+"""Count in the hash where they are filled: an event that has none keeps the id it always had."""
+
 VIDEO_IDENTITY = tuple(name for name in VIDEOS if name != "batch_id")
 
 
@@ -27,7 +30,14 @@ def event_ids(events: pl.DataFrame) -> pl.Series:
     without = given.is_null()
     if not without.any():
         return given
-    texts = events.filter(without).select(row_text(EVENT_IDENTITY).alias("text"))["text"]
+    later = [
+        pl.when(pl.col(name).is_not_null())
+        .then(pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), pl.col(name).cast(pl.String)))
+        .otherwise(pl.lit(""))
+        for name in LATER_IDENTITY
+    ]
+    text = pl.concat_str([row_text(EVENT_IDENTITY), *later]).alias("text")
+    texts = events.filter(without).select(text)["text"]
     hashes = [
         hashlib.blake2b(text.encode(), digest_size=EVENT_ID_BYTES).hexdigest() for text in texts
     ]

@@ -11,7 +11,7 @@ from pydantic import Field
 from kinoloop.settings import Config
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Severity = Literal["quarantine", "warn", "refuse", "off"]
+Severity = Literal["quarantine", "hold", "warn", "refuse", "off"]
 
 
 class IngestConfig(Config):
@@ -48,10 +48,16 @@ class IngestConfig(Config):
         (), description="Sources (folders or patterns) of which all new files commit, or none."
     )
     row_by_row: tuple[str, ...] = Field(
-        ("events/feedback",), description="Sources that no share of bad rows or volume holds up."
+        ("events/feedback", "events/impressions"),
+        description="Sources that no share of bad rows or volume holds up.",
+    )
+    hold_days: float = Field(
+        30.0, gt=0, description="Events of a video that stays unknown are quarantined then, days."
     )
     rules: dict[str, Severity] = Field(
-        default_factory=dict, description="Other severity of single rules: quarantine, warn or off."
+        default_factory=dict,
+        description="Other severity of single rules: quarantine, warn or off; hold for unknown "
+        "videos.",
     )
 
     def severity(self, rule: "Rule") -> Severity:
@@ -89,7 +95,8 @@ class Rule:
         kind: `videos`, `events` or `volume` (one row per folder).
         column: The column that it is about.
         reason: What is wrong with a row that breaks it, for people.
-        severity: `quarantine`, `warn`, or `refuse` (the files of a folder); settings may differ.
+        severity: `quarantine`, `warn`, `hold` (in the tables until the video is known, see
+            `kinoloop.ingestion.held`) or `refuse` (the files of a folder); settings may differ.
         breaks: Mask of the rows that break it; null counts as False.
         expectation: What checks it in Great Expectations; None: the mask itself.
     """

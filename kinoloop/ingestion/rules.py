@@ -9,7 +9,7 @@ column is handed to it as its mask, `breaks_<rule>`, which must be False in ever
 import polars as pl
 
 from kinoloop.errors import ConfigError
-from kinoloop.ingestion.event_rules import EVENT_RULES
+from kinoloop.ingestion.event_rules import EVENT_RULES, UNKNOWN_VIDEO
 from kinoloop.ingestion.rule import Expectation, IngestConfig, Limits, Rule
 from kinoloop.ingestion.video_rules import VIDEO_RULES
 
@@ -25,6 +25,12 @@ def rules_of(kind: str, config: IngestConfig) -> list[Rule]:
         if name not in known:
             raise ConfigError(
                 f"[ingest] rules: no rule is called {name!r}; there are {', '.join(known)}"
+            )
+    for name, severity in config.rules.items():
+        if severity == "hold" and name != UNKNOWN_VIDEO:
+            raise ConfigError(
+                f"[ingest] rules: {name} cannot hold a row; only {UNKNOWN_VIDEO} can, until the "
+                "video is known; take quarantine, warn or off"
             )
     return [rule for rule in RULES if rule.kind == kind and config.severity(rule) != "off"]
 

@@ -19,7 +19,9 @@ from kinoloop.ingestion.rules import judged, rules_of
 from kinoloop.ingestion.video_rules import ADDRESSES, with_credentials
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.schema import (
+    ANSWER_COLUMNS,
     EVENT_CHECKS,
+    EVENT_CONTEXT,
     LANDING_EVENTS,
     QUARANTINE,
     TIME,
@@ -34,6 +36,8 @@ STORED = (
     *(pl.when(~with_credentials(name)).then(pl.col(name)) for name in ADDRESSES),
 )
 """Columns of a video of which some values are stored as unknown, see `video_rules`."""
+
+_KEPT = (*LANDING_EVENTS, *EVENT_CONTEXT, *ANSWER_COLUMNS)
 
 Observe = Callable[[str, pl.DataFrame], None]
 """Receives (kind, checked chunk): typed columns, pseudonyms, one `breaks_…` column per rule."""
@@ -104,7 +108,10 @@ def stage_videos(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
 def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) -> None:
     """Stage one chunk of an event file; arguments as `stage_videos`."""
     frame = conform(chunk.frame, kind="events", file=counts.file)
-    frame = frame.with_columns(_pseudonymised(frame["user_id"], stage.pseudonyms), *RAW_USER)
+    frame = frame.with_columns(
+        *(_pseudonymised(frame[name], stage.pseudonyms) for name in ("user_id", "person_id")),
+        *RAW_USER,
+    ).with_columns(pl.coalesce("user_id", "pseudonym"))
     frame = frame.join(
         stage.known.with_columns(known=pl.lit(value=True)),
         on="video_id",
@@ -113,11 +120,14 @@ def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
     ).with_columns(pl.col("known").fill_null(value=False))
     frame = judged(frame, "events", stage.limits)
     if len(stage.promised):
-        lost = frame.filter(pl.col("reasons").list.contains("event_video_unknown"))["video_id"]
+        lost = frame.filter(~pl.col("known"))["video_id"]
         counts.promised += int(lost.is_in(stage.promised.implode()).sum())
     _account(stage, chunk, frame, kind="events", counts=counts)
-    _quarantine(stage, _shown(chunk.frame, frame["user_id"]), frame, kind="events", counts=counts)
-    good = frame.filter(pl.col("reasons").list.len() == 0).select(*LANDING_EVENTS)
+    people = [frame[name] for name in ("user_id", "person_id")]
+    _quarantine(stage, _shown(chunk.frame, people), frame, kind="events", counts=counts)
+    good = frame.filter(pl.col("reasons").list.len() == 0)
+    counts.held += good.filter(pl.col("video_id").is_not_null() & ~pl.col("known")).height
+    good = good.select(*_KEPT)
     good = good.with_columns(
         event_ids(good),
         date=pl.col("timestamp").dt.date(),
@@ -213,10 +223,10 @@ def quarantine_malformed(stage: Stage, chunk: Chunk, *, kind: str, counts: FileC
     stage.write("publish/quarantine", quarantine_rows(rows, kind=kind, counts=counts, stage=stage))
 
 
-def _shown(raw: pl.DataFrame, user_ids: pl.Series) -> pl.DataFrame:
-    """Select what the quarantine shows of raw events: known columns, users as pseudonyms."""
-    names = [name for name in (*LANDING_EVENTS, *EVENT_CHECKS) if name in raw.columns]
-    return raw.select(names).with_columns(user_ids)
+def _shown(raw: pl.DataFrame, people: list[pl.Series]) -> pl.DataFrame:
+    """Select what the quarantine shows of raw events: known columns, people as pseudonyms."""
+    names = [name for name in (*_KEPT, *EVENT_CHECKS) if name in raw.columns]
+    return raw.select(names).with_columns(one for one in people if one.name in names)
 
 
 def _pseudonymised(user_ids: pl.Series, pseudonyms: Pseudonyms) -> pl.Series:

@@ -14,7 +14,7 @@ import polars as pl
 from kinoloop.data.times import why_unreadable
 from kinoloop.errors import BatchError, ConfigError, DataError
 from kinoloop.ingestion.conform import REQUIRED, conform
-from kinoloop.ingestion.event_rules import RAW_USER
+from kinoloop.ingestion.event_rules import RAW_USER, UNKNOWN_VIDEO
 from kinoloop.ingestion.row_text import VIDEO_IDENTITY, row_text
 from kinoloop.ingestion.rule import IngestConfig, Limits, Rule
 from kinoloop.ingestion.rules import RULES, judged
@@ -45,6 +45,10 @@ _REASONS = {  # where the words of ingestion speak of tables and files
 }
 
 
+_CONFIG = IngestConfig(rules={UNKNOWN_VIDEO: "quarantine"})
+"""Nothing comes later here that an event could wait for."""
+
+
 class RowCheck:
     """Judges the rows of frames.
 
@@ -59,7 +63,7 @@ class RowCheck:
         if errors not in ("raise", "quarantine"):
             raise ConfigError(f'errors is {errors!r}, expected "raise" or "quarantine"')
         self._errors = errors
-        self._limits = Limits(IngestConfig(), datetime.now(UTC))
+        self._limits = Limits(_CONFIG, datetime.now(UTC))
         self._refused: list[pl.DataFrame] = []
 
     @property

@@ -19,7 +19,8 @@ class LabelConfig(Config):
         ("like", "save", "share", "comment"), description="Any of these events: yes."
     )
     negative: tuple[str, ...] = Field(
-        ("dislike", "skip"), description="Any of these events: no, whatever else happened."
+        ("dislike", "skip", "not_interested"),
+        description="Any of these events: no, whatever else happened.",
     )
     watch: Literal["view", "share", "quantile"] = Field(
         "quantile",

@@ -47,7 +47,16 @@ def test_a_good_event_breaks_no_rule(zone):
         ({"timestamp": None}, "event_timestamp_missing"),
         ({"event": None}, "event_kind_missing"),
         ({"event": "stare"}, "event_kind_unknown"),
-        ({"video_id": "v9"}, "event_video_unknown"),
+        ({"event": "undo", "video_id": None}, "event_undo_of_nothing"),
+        ({"event": "undo", "undoes": "stare"}, "event_undo_of_nothing"),
+        ({"event": "not_interested", "video_id": None}, "event_video_missing"),
+        ({"event": "identify", "video_id": None}, "event_identify_without_person"),
+        ({"event": "identify", "person_id": "a\nb"}, "event_user_unprintable"),
+        ({"user_id": None, "pseudonym": "anna"}, "event_pseudonym_malformed"),
+        ({"position": "-1"}, "event_position_negative"),
+        ({"position": "1.5"}, "event_position_unreadable"),
+        ({"propensity": "0"}, "event_propensity_out_of_range"),
+        ({"propensity": "nan"}, "event_propensity_out_of_range"),
         ({"timestamp": "1969-12-31T23:59:59Z"}, "event_before_epoch"),
         ({"timestamp": (NOW + timedelta(hours=2)).isoformat()}, "event_in_future"),
         ({"timestamp": "yesterday"}, "event_timestamp_unreadable"),
@@ -112,6 +121,27 @@ def test_an_absurd_offset_is_not_compared(zone):
 
 def test_a_search_may_name_no_video(zone):
     assert findings(zone, event="search", video_id=None, watch_s=None) == (set(), True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event": "impression", "user_id": None, "request_id": "r", "position": "0"},
+        {"user_id": None, "pseudonym": "0" * 32},
+        {"event": "undo", "video_id": None, "undoes": "e1", "watch_s": None},
+        {"event": "undo", "undoes": "like", "watch_s": None},
+        {"event": "not_interested", "video_id": None, "creator_id": "c", "watch_s": None},
+        {"event": "not_interested", "video_id": None, "label": "topic: war", "watch_s": None},
+        {"event": "identify", "video_id": None, "person_id": "anna@home", "watch_s": None},
+    ],
+)
+def test_what_needs_no_video_or_no_user_is_accepted_without_them(zone, changes):
+    assert findings(zone, **changes) == (set(), True)
+
+
+def test_only_unknown_videos_can_hold_a_row(filled):
+    with pytest.raises(ConfigError, match="event_kind_unknown cannot hold a row"):
+        filled.ingest(IngestConfig(rules={"event_kind_unknown": "hold"}))
 
 
 def test_settings_change_the_severity_of_a_rule(zone):

@@ -36,8 +36,9 @@ def check(*events, config=None, clock_skew_s=60.0, videos=VIDEOS, pseudonym=None
 
 
 def test_a_good_event_keeps_the_pseudonym_and_hands_on_all_that_was_said():
-    said = {"text": "wow", "surface": "tv", "device": "remote", "event_id": "e-7", "duration_s": 12}
-    events, parcels, positions, rejections = check(
+    said = {"text": "wow", "surface": "tv", "device": "remote", "event_id": "e-7", "duration_s": 12,
+            "request_id": "r", "position": 2}  # fmt: skip
+    events, parcels, positions, rejections, *_ = check(
         {**GOOD, "watch_s": 3, "timestamp": 1_790_000_000, **said}
     )
     assert (positions, rejections) == ([0], [])
@@ -45,18 +46,29 @@ def test_a_good_event_keeps_the_pseudonym_and_hands_on_all_that_was_said():
     assert (event.user, event.video_id, event.event, event.watch_s) == ("p-u", "v1", "view", 3.0)
     assert event.timestamp == 1_790_000_000_000_000
     assert len(event.event_id) == 32
-    assert parcel == ("u", "e-7", "wow", "tv", "remote", 12.0)
+    assert parcel[:6] == ("u", "e-7", "wow", "tv", "remote", 12.0)
+    assert parcel[6:] == ("r", 2, None, None, None, None)
+
+
+def test_an_event_of_a_video_that_nobody_knows_yet_is_taken_and_named():
+    checked = check(GOOD, {**GOOD, "video_id": "gone"}, {"user_id": "u", "event": "search"})
+    assert (len(checked.events), checked.held, checked.rejections) == (3, [1], [])
+
+
+def test_whoever_somebody_is_said_to_be_gets_a_pseudonym():
+    checked = check({"user_id": "tv", "event": "identify", "person_id": "anna"})
+    assert (checked.parcels[0].person_id, checked.persons) == ("anna", {"anna": "p-anna"})
 
 
 def test_spaces_around_ids_make_no_other_user_or_video():
     padded = {"user_id": " u\t", "video_id": " v 3 ", "event": "view", "timestamp": 1_790_000_000}
-    (one, other), _, _, _ = check(padded, {**padded, "user_id": "u", "video_id": "v 3"})
+    (one, other), *_ = check(padded, {**padded, "user_id": "u", "video_id": "v 3"})
     assert one == other
 
 
 def test_a_search_needs_no_video_and_everything_else_does():
     search = {"user_id": "u", "event": "search", "text": "soup"}
-    events, parcels, _, rejections = check(search, {"user_id": "u", "event": "view"})
+    events, parcels, _, rejections, *_ = check(search, {"user_id": "u", "event": "view"})
     assert [(e.event, e.video_id) for e in events] == [("search", "")]
     assert parcels[0].text == "soup"
     assert [(r.position, r.reason) for r in rejections] == [(1, "event_video_missing")]
@@ -124,9 +136,13 @@ def test_a_clock_may_run_ahead_as_far_as_both_settings_allow():
         ({**GOOD, "surface": "u" * 2049}, "surface", "too_long"),
         ({**GOOD, "user_id": "\ud800"}, "user_id", "not_unicode"),
         ({**GOOD, "video_id": None}, "video_id", "event_video_missing"),
-        ({**GOOD, "video_id": "gone"}, "video_id", "event_video_unknown"),
-        ({"user_id": "u", "event": "search", "video_id": "gone"}, "video_id",
-         "event_video_unknown"),
+        ({"user_id": "u", "event": "undo"}, "undoes", "event_undo_of_nothing"),
+        ({"user_id": "u", "event": "identify"}, "person_id", "event_identify_without_person"),
+        ({"user_id": "u", "event": "not_interested"}, "video_id", "event_video_missing"),
+        ({**GOOD, "position": 1.5}, "position", "event_position_unreadable"),
+        ({**GOOD, "position": -1}, "position", "event_position_negative"),
+        ({**GOOD, "pseudonym": "0" * 32}, "pseudonym", "unknown_field"),
+        ({**GOOD, "propensity": 0.5}, "propensity", "unknown_field"),
         ({**GOOD, "event": "clap"}, "event", "event_kind_unknown"),
         ({**GOOD, "event": ["view"]}, "event", "not_text_or_number"),
         ({**GOOD, "event": None}, "event", "event_kind_missing"),
@@ -224,6 +240,12 @@ some_events = st.fixed_dictionaries(
         "logged_hour": numbers,
         "logged_date": words,
         "utc_offset_h": numbers,
+        "request_id": words,
+        "position": numbers,
+        "undoes": st.one_of(words, st.sampled_from(EVENT_KINDS)),
+        "creator_id": words,
+        "label": words,
+        "person_id": words,
     },
 )
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interactions import load_histories
@@ -15,6 +16,8 @@ from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
 from serving.history import live, merged, past_of, past_of_videos
+from serving.refusals import Refusals
+from serving.sayings import live_id
 from serving.state import LiveEvent, LiveState, Parcel
 
 IDS = IdMap(["a", "b", "c"])
@@ -122,6 +125,26 @@ def test_of_a_video_that_both_know_the_live_state_wins():
 MANY = IdMap([f"v{n:04d}" for n in range(1200)])
 
 
+REFUSALS = Refusals(
+    Catalogue(
+        MANY,
+        np.zeros(len(MANY), dtype=np.int64),
+        pl.DataFrame(
+            {
+                "video_id": MANY.ids,
+                "creator_id": ["Cara" if n < 3 else None for n in range(len(MANY))],
+                "category": ["war" if n == 5 else None for n in range(len(MANY))],
+                "labels": [
+                    [{"facet": "topic", "label": "War", "score": 0.9, "evidence": ""}] * (n == 7)
+                    for n in range(len(MANY))
+                ],
+            }
+        ),
+        {},
+    )
+)
+
+
 class Stored(NamedTuple):
     """The part of a release that histories come from."""
 
@@ -139,7 +162,9 @@ class Stored(NamedTuple):
 
 def ask(state, *, history=(), seen=(), user="p", limit=200):
     release = Stored(SimpleNamespace(ids=MANY), list(history), list(seen))
-    current = SimpleNamespace(release=release, durations=np.full(len(MANY), np.nan))
+    current = SimpleNamespace(
+        release=release, durations=np.full(len(MANY), np.nan), refusals=REFUSALS
+    )
     return past_of(user, current, state, InterestConfig(), limit=limit)
 
 
@@ -200,3 +225,78 @@ def test_a_history_in_a_request_is_oldest_first_and_passes_over_unknown_ids():
     assert [i.video for i in history] == [1, 0]
     assert history[0].timestamp < history[1].timestamp
     assert all(i.weight == pytest.approx(1.0) and i.kind == VIEW for i in history)
+
+
+def say(state, kind, at, video="", *, user="p", person=None, **about):
+    named = Parcel("raw", person_id=person, **about)
+    state.record([event(video, kind, at, user=user)], [named], {person: person} if person else {})
+
+
+def test_what_is_undone_does_not_count_and_may_come_again(state):
+    record(state, [event("v0001", "view", 1), event("v0002", "view", 2), event("v0002", "like", 3)])
+    say(state, "undo", 10, "v0001", undoes="view")
+    say(state, "undo", 11, "v0002", undoes="like")
+    past = ask(state)
+    assert [(one.video, one.kind) for one in past.history] == [(2, VIEW)]
+    assert past.seen.tolist() == [2]
+    record(state, [event("v0001", "view", 20)])
+    assert sorted(ask(state).seen) == [1, 2]
+
+
+def test_an_undo_by_the_id_of_an_event_takes_back_that_one(state):
+    view = event("v0001", "view", 1)._replace(event_id=live_id("mine", 1))
+    record(state, [view, event("v0002", "view", 2)])
+    say(state, "undo", 10, undoes="mine")
+    assert [one.video for one in ask(state).history] == [2]
+    say(state, "undo", 11, user="other", undoes=event("v0002", "view", 2).event_id)
+    assert [one.video for one in ask(state).history] == [2]
+
+
+def test_what_the_release_stores_can_be_undone_too(state):
+    stored = [Interaction(3, 2.0, 1, LIKE, 0.5), Interaction(4, 1.0, 2, VIEW, 1.0)]
+    say(state, "undo", 10, "v0003", undoes="like")
+    say(state, "undo", 11, "v0004", undoes="view")
+    past = ask(state, history=stored, seen=[3, 4])
+    assert past.history == [Interaction(3, 0.75, 1, VIEW, 0.5)]
+    assert past.seen.tolist() == [3]
+
+
+def test_an_undo_holds_for_a_user_with_more_events_than_are_read(state):
+    record(state, [event(f"v{i:04d}", "view", i) for i in range(300)])
+    say(state, "undo", 1000, "v0005", undoes="view")
+    say(state, "undo", 1000, "v0299", undoes="view")
+    past = ask(state)
+    assert [one.video for one in past.history] == list(range(99, 299))
+    assert set(range(300)) - set(past.seen.tolist()) == {5, 299}
+
+
+def test_not_interested_hides_a_video_a_creator_and_a_label_until_it_is_undone(state):
+    say(state, "not_interested", 1, "v0009")
+    past = ask(state)
+    assert past.seen.tolist() == [9]
+    assert past.history[0].weight == InterestConfig().dislike
+    say(state, "not_interested", 2, creator_id="cara")
+    say(state, "not_interested", 3, label="war")
+    say(state, "not_interested", 4, label="Topic:War")
+    assert set(ask(state).seen.tolist()) == {0, 1, 2, 5, 7, 9}
+    say(state, "undo", 5, creator_id="cara", undoes="not_interested")
+    say(state, "undo", 6, label="war", undoes="not_interested")
+    assert set(ask(state).seen.tolist()) == {7, 9}
+    state.forget_before(10**18)
+    record(state, [])
+    assert 7 in ask(state).seen
+
+
+def test_linked_ids_share_one_history(state):
+    record(state, [event("v0001", "view", 1, user="tv"), event("v0002", "view", 2, user="p")])
+    assert [one.video for one in ask(state, user="tv").history] == [1]
+    say(state, "identify", 3, user="tv", person="p")
+    for user in ("p", "tv"):
+        past = ask(state, history=[Interaction(7, 1.0, 0)], seen=[7], user=user)
+        assert [one.video for one in past.history] == [7, 1, 2]
+        assert sorted(past.seen) == [1, 2, 7]
+    assert state.ids_of("tv") == state.ids_of("p") == ["p", "tv"]
+    say(state, "identify", 4, user="p", person="tv")
+    assert state.ids_of("tv") == ["p", "tv"]
+    state.forget_user("tv")
+    assert state.ids_of("p") == ["p"]

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from filelock import FileLock
 
-from kinoloop.schema import LANDING_EVENTS
+from kinoloop.schema import EVENT_CONTEXT, LANDING_EVENTS
 from serving.outbox import Outbox
 from serving.state import LiveEvent, LiveState, Parcel
 from tests.ingestion.landing_zone import KEY, Zone
@@ -49,7 +49,7 @@ def test_rows_are_what_the_landing_zone_expects(state, tmp_path):
     ((name, (row,)),) = landed(tmp_path).items()
     assert name.startswith("feedback-")
     assert name.endswith(".jsonl")
-    assert set(row) == {*LANDING_EVENTS, "duration_s"}
+    assert set(row) == {*LANDING_EVENTS, *EVENT_CONTEXT, "duration_s"}
     assert row["surface"] == "service"
     assert row["user_id"] == "raw-user"
     assert (row["video_id"], row["event"], row["watch_s"]) == ("v0", "view", 1.5)
@@ -64,7 +64,7 @@ def test_all_that_was_said_travels_and_a_file_of_searches_has_every_column(state
     state.record([search], [parcel])
     outbox(state, tmp_path).export()
     ((_, (row,)),) = landed(tmp_path).items()
-    assert set(row) == {*LANDING_EVENTS, "duration_s"}
+    assert set(row) == {*LANDING_EVENTS, *EVENT_CONTEXT, "duration_s"}
     assert row["video_id"] is None
     assert (row["event_id"], row["text"], row["surface"], row["device"], row["duration_s"]) == (
         ("given", "soup", "tv", "remote", "inf")

@@ -78,7 +78,7 @@ def test_feedback_counts_in_the_very_next_request_at_any_worker(service):
         assert before[0]["reason"] == "Popular right now"
         event = {"user_id": user, "video_id": "v003", "event": "like"}
         receipt = service.ask("/feedback", {"events": [event]})
-        assert receipt.body == {"accepted": 1, "rejected": 0, "reasons": []}
+        assert receipt.body == {"accepted": 1, "held": 0, "rejected": 0, "reasons": []}
         after = service.ask("/recommend", {"user_id": user, "top_k": 3}).body["slate"]
         assert "football" in after[0]["title"]
         assert after[0]["reason"].startswith("Because you watched")
@@ -101,7 +101,7 @@ def test_feedback_says_what_is_wrong_with_each_event(service):
     good = {"user_id": "u", "video_id": "v001", "event": "view", "watch_s": 12.5}
     wrong = [
         {**good, "event": "clap"},
-        {**good, "video_id": "v999"},
+        {**good, "position": -1},
         {**good, "watch_s": -1},
         {**good, "timestamp": "2999-01-01T00:00:00Z"},
         {**good, "timestamp": "yesterday"},
@@ -114,7 +114,7 @@ def test_feedback_says_what_is_wrong_with_each_event(service):
     assert (body["accepted"], body["rejected"]) == (1, 9)
     assert [(r["position"], r["field"], r["reason"]) for r in body["reasons"]] == [
         (1, "event", "event_kind_unknown"),
-        (2, "video_id", "event_video_unknown"),
+        (2, "position", "event_position_negative"),
         (3, "watch_s", "event_watch_out_of_range"),
         (4, "timestamp", "event_in_future"),
         (5, "timestamp", "event_timestamp_unreadable"),
@@ -123,6 +123,12 @@ def test_feedback_says_what_is_wrong_with_each_event(service):
         (8, "watch_s", "event_watch_out_of_range"),
         (9, "liked", "unknown_field"),
     ]
+
+
+def test_feedback_on_a_video_that_comes_later_is_kept(service):
+    later = {"user_id": "u", "video_id": "v999", "event": "view", "request_id": "r", "position": 0}
+    body = service.ask("/feedback", {"events": [later, {**later, "video_id": "v001"}]}).body
+    assert (body["accepted"], body["held"], body["rejected"]) == (2, 1, 0)
 
 
 def test_impressions_and_searches_leave_a_history_as_it_is(service):

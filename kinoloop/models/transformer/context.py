@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.schema import EVENT_KINDS
+from kinoloop.schema import BEHAVIOUR_KINDS
 
 HOUR_US = 3_600_000_000
-KINDS: Final = len(EVENT_KINDS)
+KINDS: Final = len(BEHAVIOUR_KINDS)
 SHARES: Final = 6  # unknown, and five equal parts
 GAPS: Final = 16  # first of the row, then doubling: below 1/16 h, …, above 2^10 h
 WIDTH: Final = 3  # classes per event

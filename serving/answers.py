@@ -1,0 +1,88 @@
+"""From a slate to an answer: its request id, its lineage, its impressions, its JSON."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.responses import Response
+
+from serving.impressions import Answer, Impressions
+from serving.lineage import Lineage
+
+if TYPE_CHECKING:
+    from kinoloop.release.slate import Slate
+    from serving.in_service import InService
+
+POLICY = "best_first"
+"""The rule that puts the best places first: it leaves nothing to chance."""
+
+CERTAIN = 1.0
+
+
+class Asker(NamedTuple):
+    """Who asked, and from where.
+
+    Attributes:
+        pseudonym: None where nobody was named.
+        surface: None where it was not said.
+        device: None where it was not said.
+        context: What else the client said of the moment.
+    """
+
+    pseudonym: str | None = None
+    surface: str | None = None
+    device: str | None = None
+    context: Mapping[str, Any] | None = None
+
+
+class Answers:
+    """Gives answers and remembers them.
+
+    Args:
+        lineage: Where they come from.
+        impressions: What they showed; None records nothing.
+    """
+
+    def __init__(self, lineage: Lineage, impressions: Impressions | None) -> None:
+        self._lineage, self._impressions = lineage, impressions
+
+    def give(self, endpoint: str, current: "InService", slate: "Slate", asker: Asker) -> Response:
+        """Answer with a slate.
+
+        Args:
+            endpoint: Such as `recommend`; the surface where the asker names none.
+            current: The release that made it.
+            slate: What is shown.
+            asker: Who asked.
+        """
+        videos = [place.video_id for place in slate]
+        request_id = self._lineage.record(endpoint, videos, current.versions)
+        if self._impressions is not None and videos:
+            self._impressions.record(
+                Answer(
+                    request_id,
+                    asker.pseudonym,
+                    time.time_ns() // 1000,
+                    endpoint if asker.surface is None else asker.surface,
+                    asker.device,
+                    json.dumps(asker.context) if asker.context else None,
+                    current.model_version,
+                    current.catalogue_version,
+                    POLICY,
+                    None,
+                    videos,
+                    [place.score for place in slate],
+                    [CERTAIN] * len(videos),
+                    [place.reason for place in slate],
+                )
+            )
+        body = {
+            "request_id": request_id,
+            "model_version": current.model_version,
+            "dataset_version": current.dataset_version,
+            "slate": [place._asdict() for place in slate],
+            **({} if slate.reranked is None else {"reranked": slate.reranked}),
+        }  # what messages.Slate describes, without the price of making and dumping its models
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        return Response(text, media_type="application/json")

@@ -1,0 +1,155 @@
+"""What people said about events and themselves: taken back, not interested, that was me.
+
+Kept beside the live events (serving/state.py), in the same file and the same transaction, and not
+forgotten with them: who wanted no more of a creator has said so for good, until it is undone.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from kinoloop.data.evidence import root_of
+from kinoloop.schema import DAY_US
+
+SAYINGS = ("undo", "not_interested")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS said (
+  event_id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  event TEXT NOT NULL,
+  video_id TEXT NOT NULL,
+  timestamp INTEGER NOT NULL,
+  undoes TEXT,
+  creator_id TEXT,
+  label TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS said_by_user ON said (user);
+CREATE TABLE IF NOT EXISTS links (
+  user TEXT PRIMARY KEY,
+  person TEXT NOT NULL,
+  timestamp INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS links_by_person ON links (person);
+"""
+MAX_LINKS = 100
+"""Ids of one person that are followed; a chain is never longer."""
+
+
+class Said(NamedTuple):
+    """One thing that somebody said.
+
+    Attributes:
+        event_id: Of the saying.
+        user: Pseudonym.
+        event: `undo` or `not_interested`.
+        video_id: External id; empty where it names none.
+        timestamp: µs since the epoch, UTC.
+        undoes: Kind (with a video, creator or label) or id of what an undo takes back.
+        creator_id: Whom it is about.
+        label: What it is about.
+    """
+
+    event_id: str
+    user: str
+    event: str
+    video_id: str
+    timestamp: int
+    undoes: str | None = None
+    creator_id: str | None = None
+    label: str | None = None
+
+    def takes_back(self, event_id: str, event: str, video_id: str, timestamp: int) -> bool:
+        """Whether this is an undo of an event of the same user.
+
+        Args:
+            event_id: As live state names it: the client's own, with the day, as a hash.
+            event: Its kind.
+            video_id: External id.
+            timestamp: µs.
+        """
+        if self.event != "undo" or timestamp > self.timestamp:
+            return False
+        if self.video_id:
+            return (video_id, event) == (self.video_id, self.undoes)
+        return event_id in {self.undoes, live_id(self.undoes or "", timestamp)}
+
+    def takes_back_saying(self, other: "Said") -> bool:
+        """Whether this is an undo of another saying of the same person."""
+        if self.event == "undo" and (self.creator_id or self.label):
+            return (
+                other.timestamp <= self.timestamp
+                and (other.event, other.creator_id, other.label)
+                == (self.undoes, self.creator_id, self.label)
+            )  # fmt: skip
+        return self.takes_back(other.event_id, other.event, other.video_id, other.timestamp)
+
+
+def live_id(given: str, timestamp: int) -> str:
+    """Name an event here that its client gave an id; the id counts for one day."""
+    return hashed(given, timestamp // DAY_US)
+
+
+def hashed(*identity: object) -> str:
+    """Name an event by what makes it the same one."""
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
+
+
+def keep(connection: sqlite3.Connection, said: Said) -> None:
+    """Remember a saying, once."""
+    connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?)", said)
+
+
+def said_by(connection: sqlite3.Connection, users: Sequence[str]) -> list[Said]:
+    """All that the ids of a person said, in no order."""
+    marks = ", ".join("?" * len(users))
+    rows = connection.execute(f"SELECT * FROM said WHERE user IN ({marks})", tuple(users))  # noqa: S608
+    return [Said(*row) for row in rows]
+
+
+def link(connection: sqlite3.Connection, user: str, person: str, timestamp: int) -> None:
+    """Say that an id is a person; the newest word counts, and nobody is linked to themselves."""
+    if user == person:
+        return
+    connection.execute(
+        "INSERT INTO links VALUES (?, ?, ?) ON CONFLICT (user) DO UPDATE SET"
+        " person = excluded.person, timestamp = excluded.timestamp"
+        " WHERE excluded.timestamp >= timestamp",
+        (user, person, timestamp),
+    )
+
+
+def ids_of(connection: sqlite3.Connection, user: str) -> list[str]:
+    """All pseudonyms of the person that a pseudonym is: the person's own first."""
+
+    def person_of(one: str) -> str | None:
+        row = connection.execute("SELECT person FROM links WHERE user = ?", (one,)).fetchone()
+        return None if row is None else str(row[0])
+
+    person = root_of(user, person_of)
+    found, left = [person], [person]
+    while left and len(found) < MAX_LINKS:
+        rows = connection.execute(
+            "SELECT user FROM links WHERE person = ? ORDER BY timestamp DESC", (left.pop(),)
+        ).fetchall()
+        fresh = [row[0] for row in rows if row[0] not in found]
+        found.extend(fresh)
+        left.extend(fresh)
+    return found[:MAX_LINKS]
+
+
+def forget(connection: sqlite3.Connection, user: str) -> None:
+    """Erase what a pseudonym said and was said to be."""
+    connection.execute("DELETE FROM said WHERE user = ?", (user,))
+    connection.execute("DELETE FROM links WHERE user = ? OR person = ?", (user, user))
+
+
+def in_force(said: Collection[Said]) -> list[Said]:
+    """Every `not_interested` that no undo takes back."""
+    undone = [one for one in said if one.event == "undo"]
+    return [
+        one
+        for one in said
+        if one.event == "not_interested" and not any(u.takes_back_saying(one) for u in undone)
+    ]
