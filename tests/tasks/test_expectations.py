@@ -37,13 +37,17 @@ def odd_events(rng, rows):
                 "2030-01-01",
                 "9999-01-01",
             ),
-            "event": some(lambda i: EVENT_KINDS[i % 10], None, "stare"),
+            "event": some(lambda i: EVENT_KINDS[i % 10], None, "stare", "undo", "identify"),
             "watch_s": some(lambda i: str(i % 9), "-1", "nan", "inf", "1e9", "x", None, "0"),
             "value": some(lambda i: "3", "nan", "x", None, None, None, None),
             "duration_s": some(lambda i: "5", "0", "-1", "nan", "inf", "x", None),
             "logged_date": some(lambda i: "2025-12-29", "2024-01-01", "x", None),
             "logged_hour": some(lambda i: "8", "3", "x", None),
             "utc_offset_h": some(lambda i: "8", "x", None),
+            "position": some(lambda i: str(i % 9), "-1", "x", "0.5", None),
+            "score": some(lambda i: "0.5", "x", None),
+            "propensity": some(lambda i: "1", "0", "1.5", "x", None),
+            "pseudonym": some(lambda i: None, "anna"),
         }
     )
 
