@@ -8,7 +8,7 @@ probabilities in which a channel that finds nothing to say counts little:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.joint_text import JointText
 from kinoloop.semantics.label_file import Facet
-from kinoloop.semantics.zero_shot import (
-    TEMPERATURE,
-    Z_MANY,
-    Prototypes,
-    Scale,
-    prototypes,
-    words_scale,
-)
+from kinoloop.semantics.taught import taught_prototypes
+from kinoloop.semantics.zero_shot import Prototypes, Scale, prototypes
 
 Floats = NDArray[np.float32]
 
@@ -32,7 +26,7 @@ NAMES = {"text": "words", "visual": "picture", "audio": "sound"}
 TEMPLATES = {"text": "{}", "visual": "a picture of {}", "audio": "the sound of {}"}
 LEAST_SAY = 0.1
 MIN_NAMED = 0.15
-"""A channel that gives a label less than this is not named as its evidence."""
+"""A channel that gives a label less than this is not named beside one that gives it more."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +44,7 @@ class Channel:
 
 def words_channel(facets: Sequence[Facet], encoder: TextEncoder) -> Channel:
     """Words, through the encoder that made the text vectors."""
-    scale = words_scale(facets, encoder.encode_text)
-    strict = replace(scale, floor=Z_MANY / TEMPERATURE)
-    return Channel(
-        "text",
-        {f.name: prototypes(f, encoder.encode_text, strict if f.many else scale) for f in facets},
-    )
+    return Channel("text", taught_prototypes(facets, encoder.encode_text))
 
 
 def joint_channel(facets: Sequence[Facet], modality: str, text: JointText) -> Channel:
@@ -98,11 +87,12 @@ def combine(
         weights[:, 0] += weight
         said.append((NAMES[channel.modality], found))
     scores: Floats = np.divide(total, weights, out=np.zeros_like(total), where=weights > 0)
-    evidence = [
-        [
-            ", ".join(f"{name} {p[i, j]:.2f}" for name, p in said if p[i, j] >= MIN_NAMED)
-            for j in range(scores.shape[1])
-        ]
-        for i in range(n)
-    ]
+    evidence = [[_evidence(said, i, j) for j in range(scores.shape[1])] for i in range(n)]
     return scores, evidence
+
+
+def _evidence(said: Sequence[tuple[str, Floats]], i: int, j: int) -> str:
+    """Say what speaks for a label, the surest channel at least."""
+    surest = max((p[i, j] for _, p in said), default=0.0)
+    least = min(MIN_NAMED, surest)
+    return ", ".join(f"{name} {p[i, j]:.2f}" for name, p in said if p[i, j] >= least)

@@ -26,7 +26,7 @@ class SemanticsConfig(Config):
         default="", description="Label file; empty: kinoloop/semantics/labels.toml."
     )
     min_score: float = Field(
-        default=0.35, ge=0, le=1, description="Labels below this probability are not given."
+        default=0.4, ge=0, le=1, description="Labels below this probability are not given."
     )
     free_tags: int = Field(default=6, ge=0, le=30, description="Free tags per video at most.")
     heads: bool = Field(

@@ -29,7 +29,7 @@ from kinoloop.semantics.heads import (
     learn_category,
     learn_tags,
 )
-from kinoloop.semantics.inputs import read_vectors
+from kinoloop.semantics.inputs import read_vectors, without_empty_words
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ def _learn(
     ids = taught["video_id"].to_list()
     vectors = read_vectors(tables, ids, fingerprints)
     if text is not None:
-        vectors["text"] = text.encode_documents(texts_of(taught, OWN))
+        own = texts_of(taught, OWN)
+        vectors = without_empty_words({**vectors, "text": text.encode_documents(own)}, own)
     modalities = {name: matrix.shape[1] for name, matrix in sorted(vectors.items())}
     joined = fuse(vectors, modalities, len(ids))
     category = learn_category(ids, joined, taught["category"].to_list(), **settings)

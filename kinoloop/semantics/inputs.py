@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.tables import Tables
+from kinoloop.semantics.nothing import says_nothing
 
 SEEN = ("video_id", "title", "description", "category", "tags", "words", "content_hash")
 
@@ -77,6 +78,21 @@ def read_vectors(
         vectors[rows["row"].to_numpy()] = flat
         found[modality] = vectors
     return found
+
+
+def without_empty_words(
+    vectors: Mapping[str, NDArray[np.float32]], texts: Sequence[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Take away the text vectors of texts that say nothing: a zero row, as if there were none.
+
+    Args:
+        vectors: (n, dim) by modality.
+        texts: That the text vectors were made of.
+    """
+    if "text" not in vectors:
+        return dict(vectors)
+    says = np.array([not says_nothing(text) for text in texts], dtype=np.float32)
+    return {**vectors, "text": vectors["text"] * says[:, None]}
 
 
 def read_thumbnails(tables: Tables, video_ids: Sequence[str]) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ from kinoloop.semantics.words import rarity, vocabulary
 
 logger = logging.getLogger(__name__)
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 BATCH = 2048
 RARITY_VIDEOS = 20_000
 """Videos that the rarity of words is counted on, evenly spread."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.data.video_text import OWN, compose
+from kinoloop.data.video_text import OWN, READ, compose
 from kinoloop.encoders import classical_audio, classical_visual
 from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.schema import SHOWS
@@ -16,6 +16,7 @@ from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.describe import describe
 from kinoloop.semantics.generative import PictureDescriber
 from kinoloop.semantics.head_store import Heads
+from kinoloop.semantics.inputs import without_empty_words
 from kinoloop.semantics.label_file import Facet
 from kinoloop.semantics.measured import RULES
 from kinoloop.semantics.shown import shown
@@ -79,6 +80,9 @@ class Labeller:
             `video_id`, `labels`, `free_tags`, `summary` and `summary_by` of each.
         """
         given: list[Given] = [{} for _ in videos]
+        vectors = without_empty_words(
+            vectors, [compose(video[part] for part in READ) for video in videos]
+        )
         self._zero_shot(given, vectors)
         self._measured(given, vectors)
         self._shown(given, vectors)
@@ -103,7 +107,8 @@ class Labeller:
         channels = [channel for channel in self.channels if channel.modality in vectors]
         for facet in self.facets if channels else ():
             scores, evidence = combine(facet, channels, vectors)
-            for i, j in zip(*np.nonzero(scores >= self.config.min_score), strict=True):
+            sure = (scores >= self.config.min_score) & (scores > 0)
+            for i, j in zip(*np.nonzero(sure), strict=True):
                 _give(given[i], facet.name, list(facet.labels)[j], scores[i, j], evidence[i][j])
 
     def _measured(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:

@@ -6,7 +6,7 @@ names gets much by chance, so a word is given from
 
     1 − (1 − min_score) · (1 − chance)
 
-on, with chance the share of the names that it covers: .35 for one name, .61 for "animal".
+on, with chance the share of the names that it covers: .40 for one name, .64 for "animal".
 """
 
 from collections.abc import Iterator

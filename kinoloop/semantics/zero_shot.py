@@ -11,7 +11,9 @@ its weights.
     z_none = max(z of the `none` prototype, Z_NONE)
 
 so what is like no label keeps its probability to itself, and where several can hold, each is asked
-against `none` alone but not given where another is far likelier.
+against `none` alone but not given where another is far likelier. Words have more than this: what
+their distances mean is learned from titles of which the labels are known
+(`kinoloop.semantics.calibration`).
 
 Source: prompt ensembles and the learned scale, Radford et al. (2021), section 3.1.4; sigmoid
 scores, Zhai et al. (2023).
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.encoders.pretrained import normalise
+from kinoloop.semantics.calibration import Calibration
 from kinoloop.semantics.label_file import Facet
 
 Floats = NDArray[np.float32]
@@ -31,18 +34,12 @@ Encode = Callable[[Sequence[str]], Floats]
 
 TEMPERATURE = 0.45
 Z_NONE = 0.0
-"""Both chosen on the 155 titles of benchmarks/topic_titles.toml for the lowest log loss."""
-
-Z_MANY = 1.0
-"""Least z of none where several labels can hold: each is asked alone, and a wrong one is not
-crowded out by a right one. On the sample's four styles, from 0 to 1: precision .49-.90 to .61-1.00,
-recall .72-.92 to .61-.86."""
+"""Both chosen on the 155 titles of benchmarks/topic_titles.toml for the lowest log loss, before
+probabilities of words were learned."""
 
 RIVAL = 1.0
-"""By how many logits the best label may be ahead before another one loses by it. Some phrases lie
-near every text ("time-lapse" near all that is about time). On the sample's four styles, from no
-rival to 1: precision .54-.97 to .69-1.00, recall .83-.89 to .81-.86, labels per video 2.1 to
-1.4."""
+"""By how many logits the best label may be ahead before another one loses by it, where several can
+hold and their probabilities are the model's own."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class Prototypes:
         none: (dim,), unit length.
         scale: How cosines become logits.
         many: Whether several labels can hold at once.
+        calibration: What distances mean; None: the scale says it.
     """
 
     labels: tuple[str, ...]
@@ -71,6 +69,15 @@ class Prototypes:
     none: Floats
     scale: Scale
     many: bool
+    calibration: Calibration | None = None
+
+    def logits(self, vectors: Floats) -> tuple[Floats, Floats]:
+        """How near vectors (n, dim) lie to the labels, (n, n_labels), and to none of them, (n,)."""
+        near = (vectors @ self.vectors.T - self.scale.shift) * self.scale.factor
+        none = (vectors @ self.none - self.scale.shift) * self.scale.factor
+        if self.scale.floor is not None:
+            none = np.maximum(none, self.scale.floor)
+        return near, none
 
     def score(self, vectors: Floats) -> Floats:
         """Probability of each label.
@@ -81,10 +88,10 @@ class Prototypes:
         Returns:
             (n, n_labels) float32; rows sum to at most 1 unless `many`.
         """
-        logits = (vectors @ self.vectors.T - self.scale.shift) * self.scale.factor
-        none = (vectors @ self.none - self.scale.shift) * self.scale.factor
-        if self.scale.floor is not None:
-            none = np.maximum(none, self.scale.floor)
+        logits, none = self.logits(vectors)
+        if self.calibration is not None:
+            likely = self.calibration.score(logits, none)
+            return likely if self.many else likely / np.maximum(likely.sum(1, keepdims=True), 1)
         if self.many:
             behind = logits - logits.max(axis=1, keepdims=True) + RIVAL
             each = 1 / (1 + np.exp(np.clip(none[:, None] - logits, -60, 60)))
@@ -119,11 +126,9 @@ def prototypes(facet: Facet, encode: Encode, scale: Scale, *, template: str = "{
         scale: How cosines become logits.
         template: What a phrase is put into, such as `a picture of {}`.
     """
-
-    def mean(phrases: Sequence[str]) -> Floats:
-        encoded = encode([template.format(phrase) for phrase in phrases])
-        unit: Floats = normalise(encoded.mean(axis=0, keepdims=True))[0]
-        return unit
-
-    vectors = np.stack([mean(phrases) for phrases in facet.labels.values()])
-    return Prototypes(tuple(facet.labels), vectors, mean(facet.none), scale, facet.many)
+    means = [
+        encode([template.format(phrase) for phrase in phrases]).mean(axis=0)
+        for phrases in (*facet.labels.values(), facet.none)
+    ]
+    units = normalise(np.stack(means))
+    return Prototypes(tuple(facet.labels), units[:-1], units[-1], scale, facet.many)

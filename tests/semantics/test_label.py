@@ -243,3 +243,22 @@ def test_a_missing_label_file_is_named(world):
 
 def test_an_empty_catalogue_is_fine(world):
     assert world.label().done == 0
+
+
+@pytest.mark.parametrize(
+    "title", ["Track 12", "IMG_2041", "untitled", "Sin título", "無題 3", "42"]
+)
+def test_a_title_of_nothing_gets_no_label_however_low_the_threshold(world, title):
+    world.put("v", title)
+    world.put("fox", "a red fox")
+    world.label(min_score=0.0)
+    rows = world.rows()
+    assert rows["v"]["labels"] == []
+    assert rows["fox"]["labels"] != []
+    assert all(one["evidence"] for one in rows["fox"]["labels"])
+
+
+def test_words_beside_a_title_of_nothing_still_give_labels(world):
+    world.put("v", "Track 12", description="an evening of jazz")
+    world.label(min_score=0.0)
+    assert given(world.rows()["v"])
