@@ -7,7 +7,7 @@ modality. Memory is bounded by the chunk of scores, whatever the number of rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -57,11 +57,14 @@ class Evaluation:
         slices: The accuracy metrics of each slice that has targets, by name of the slice.
         per_user: One row per holdout row: `row`, `user_id` (null where anonymous), `history_length`
             and the accuracy metrics.
+        parts: The accuracy metrics of each part that was asked for, one value per row that has a
+            target in it.
     """
 
     metrics: dict[str, float]
     slices: dict[str, dict[str, float]]
     per_user: pl.DataFrame
+    parts: dict[str, Values] = field(default_factory=dict)
 
 
 def evaluate(
@@ -71,6 +74,7 @@ def evaluate(
     train: Histories | None = None,
     ks: Sequence[int] = (10, 20),
     metrics: Sequence[str] = ACCURACY,
+    parts: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Evaluation:
     """Rank all videos for every row and measure.
 
@@ -81,6 +85,7 @@ def evaluate(
             new videos; without it, they are left out.
         ks: Cut-offs.
         metrics: Names of the accuracy metrics, see `kinoloop.evaluation.metrics.base`.
+        parts: (n_targets,) marks by name: targets that are measured by themselves, too.
 
     Raises:
         DataError: A score is not a number, a metric gives no value per row, or the holdout is not
@@ -109,6 +114,11 @@ def evaluate(
         metrics=means,
         slices=_slices(recommender, holdout, ranks, counts, measure),
         per_user=_per_user(holdout, accuracy),
+        parts={
+            name: measure(_subset(ranks, mask))
+            for name, mask in (parts or {}).items()
+            if mask.any()
+        },
     )
 
 

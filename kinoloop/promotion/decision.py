@@ -3,11 +3,13 @@
 Both are read from their bundles, so that what is measured is what serves. The window is the
 challenger's test window, cut again from the current tables; the champion stands in it through its
 own catalogue, and misses what it does not know. Per user, the difference of NDCG@10 is paired
-and bootstrapped; an interval above `min_gain` beats.
+and bootstrapped; an interval above `min_gain` beats. A challenger that was trained on newer data
+may also pass as not worse, in all and on each slice.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +28,14 @@ from kinoloop.promotion.gates import (
     PromoteConfig,
     bundle_gate,
     coverage_gate,
+    fresher_gate,
     gain_gate,
     latency_gates,
     latency_warnings,
     users_gate,
 )
 from kinoloop.promotion.latency import measure_latency
+from kinoloop.promotion.slices import Masks, SliceGain, gains, masks
 from kinoloop.ranking.rerank import Reranked
 from kinoloop.release.info import BundleInfo
 from kinoloop.release.release import Release
@@ -51,7 +55,11 @@ class MeasuredRelease(FrozenRecord):
 
 
 class Decision(FrozenRecord):
-    """The record of one promotion, granted or refused."""
+    """The record of one promotion, granted or refused.
+
+    `way` says how the challenger proved itself: as the first release, better, or fresher and not
+    worse; "" where it did not.
+    """
 
     decided_at: datetime
     promoted: bool
@@ -61,6 +69,8 @@ class Decision(FrozenRecord):
     window_until: datetime | None
     users: int
     gain: Gain | None
+    way: Literal["", "first", "better", "fresher"] = ""
+    slices: tuple[SliceGain, ...] = ()
     gates: list[Gate]
     competed: dict[str, dict[str, float]]
     notes: list[str]
@@ -101,14 +111,26 @@ def decide(
         The decision; nothing has been changed.
     """
     users = len(holdout)
-    new = measure(challenger, holdout, ids)
-    old = None if champion is None else measure(champion, holdout, ids)
+    parts = (
+        None
+        if champion is None
+        else masks(holdout, ids, challenger.catalogue, (champion.catalogue.ids, champion.info))
+    )
+    new = measure(challenger, holdout, ids, parts=parts)
+    old = None if champion is None else measure(champion, holdout, ids, parts=parts)
     gain = None if old is None or not users else _gain(new, old, config)
+    slices: list[SliceGain] = []
+    proof = gain_gate(gain, config, has_champion=champion is not None)
+    way: Literal["", "first", "better", "fresher"] = "first" if gain is None else "better"
+    if gain is not None and old is not None and champion is not None:
+        slices = gains(new, old, metric=COMPARED_BY, seed=config.seed, confidence=config.confidence)
+        if not proof.passed and _is_fresher(challenger.info, champion.info):
+            proof, way = fresher_gate(gain, slices, old.metrics[COMPARED_BY], config), "fresher"
     latency = measure_latency(challenger, champion, holdout.histories, ids=ids)
     gates = [
         bundle_gate(challenger),
         users_gate(users, config),
-        gain_gate(gain, config, has_champion=champion is not None),
+        proof,
         coverage_gate(new.metrics.get("coverage@10", 0.0), config),
         *latency_gates(latency, config),
     ]
@@ -123,6 +145,8 @@ def decide(
         window_until=_moment(holdout.targets.timestamps, np.max),
         users=users,
         gain=gain,
+        way=way if proof.passed else "",
+        slices=tuple(slices),
         gates=gates,
         competed=challenger.info.competed,
         notes=[
@@ -134,7 +158,12 @@ def decide(
 
 
 def measure(
-    release: Release, holdout: Holdout, ids: IdMap, *, metrics: Sequence[str] = ACCURACY
+    release: Release,
+    holdout: Holdout,
+    ids: IdMap,
+    *,
+    metrics: Sequence[str] = ACCURACY,
+    parts: Masks | None = None,
 ) -> Evaluation:
     """Measure a release on a window as it serves, re-ranking included.
 
@@ -143,14 +172,21 @@ def measure(
         holdout: In the indices of `ids`.
         ids: Of the catalogue that the window was loaded with.
         metrics: Names of the accuracy metrics.
+        parts: Targets that are measured by themselves, too, by name.
     """
     window = translate_holdout(holdout, ids, release.catalogue.ids)
     if release.reranking is None:
-        return evaluate(release.recommender, window, metrics=metrics)
+        return evaluate(release.recommender, window, metrics=metrics, parts=parts)
     moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
     ranker = release.reranking.ranker
     reranked = Reranked(release.recommender, ranker, moment=moment)
-    return evaluate(reranked, window, metrics=metrics)
+    return evaluate(reranked, window, metrics=metrics, parts=parts)
+
+
+def _is_fresher(challenger: BundleInfo, champion: BundleInfo) -> bool:
+    """Whether the challenger was trained on newer data."""
+    mine, theirs = challenger.trained_until, champion.trained_until
+    return mine is not None and theirs is not None and mine > theirs
 
 
 def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:

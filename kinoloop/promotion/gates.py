@@ -4,10 +4,13 @@ None decides by the milliseconds of one machine: what an answer costs is compare
 `latency.py`), and an absolute limit is a warning unless the settings make it a gate.
 """
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from kinoloop.errors import BundleError
 from kinoloop.promotion.latency import Latency
+from kinoloop.promotion.slices import SliceGain
 from kinoloop.release.release import Release
 from kinoloop.settings import Config, FrozenRecord
 
@@ -19,6 +22,13 @@ class PromoteConfig(Config):
 
     min_gain: float = Field(
         0.0, description="The interval of the NDCG@10 difference must lie above this."
+    )
+    margin: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="Trained on newer data, a challenger passes that is not proven worse by more "
+        "than this share of the champion, in all and on each slice.",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of that interval.")
     min_users: int = Field(
@@ -128,6 +138,42 @@ def gain_gate(gain: Gain | None, config: PromoteConfig, *, has_champion: bool) -
         required=f"{COMPARED_BY} interval above {config.min_gain:g}",
         next_step="nothing, the champion stays; retrain on newer data, or let an equal in with a "
         "negative [promote] min_gain",
+    )
+
+
+def fresher_gate(
+    gain: Gain, slices: Sequence[SliceGain], champion: float, config: PromoteConfig
+) -> Gate:
+    """Whether a challenger that was trained on newer data is not worse, anywhere.
+
+    Args:
+        gain: Over all users.
+        slices: Parts of the window; those with fewer than `min_users` users prove nothing.
+        champion: The champion's value over all users.
+        config: The margin.
+    """
+    whole = SliceGain(
+        name="all",
+        users=gain.users,
+        champion=champion,
+        mean=gain.mean,
+        low=gain.low,
+        high=gain.high,
+    )
+    judged = [whole, *(one for one in slices if one.users >= config.min_users)]
+    worse = [one for one in judged if one.low < -config.margin * one.champion]
+    shown = worse or [whole]
+    measured = "; ".join(
+        f"{one.name} {one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}] of {one.champion:.4f}"
+        for one in shown
+    )
+    return Gate(
+        name="fresher and not worse",
+        passed=not worse,
+        measured=f"{measured} ({len(judged) - len(worse)} of {len(judged)} groups not worse)",
+        required=f"each interval above −{config.margin:.0%} of the champion",
+        next_step="nothing, the champion stays; more users in the window ([retrain] test_days) "
+        "narrow the intervals, or allow more with [promote] margin",
     )
 
 

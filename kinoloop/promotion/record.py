@@ -18,6 +18,7 @@ def to_markdown(decision: Decision) -> str:
         f"{_day(decision.window_from)} to {_day(decision.window_until)} · {decision.users} users",
         "",
         _gain_line(decision),
+        *_WAYS[decision.way],
         "",
         *_table(["gate", "passed", "measured", "required"], map(_gate_row, decision.gates)),
         "",
@@ -25,6 +26,21 @@ def to_markdown(decision: Decision) -> str:
         *([""] if decision.refusals else []),
         *_sides(decision),
     ]
+    if decision.slices:
+        lines += ["", f"## Slices, {COMPARED_BY} of challenger − champion", ""]
+        lines += _table(
+            ["slice", "users", "champion", "difference", "interval"],
+            (
+                [
+                    one.name,
+                    str(one.users),
+                    f"{one.champion:.4f}",
+                    f"{one.mean:+.4f}",
+                    f"[{one.low:+.4f}, {one.high:+.4f}]",
+                ]
+                for one in decision.slices
+            ),
+        )
     if decision.competed:
         lines += ["", "## Who competed for challenger", ""]
         rows = sorted(decision.competed.items(), key=lambda item: -item[1]["validation"])
@@ -35,6 +51,14 @@ def to_markdown(decision: Decision) -> str:
     if decision.notes:
         lines += ["", *(f"- {note}" for note in decision.notes)]
     return "\n".join(lines) + "\n"
+
+
+_WAYS = {
+    "": (),
+    "first": (),
+    "better": ("It is better.",),
+    "fresher": ("It is fresher and not worse.",),
+}
 
 
 def _gain_line(decision: Decision) -> str:

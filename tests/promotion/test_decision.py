@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from kinoloop.data.histories import Histories
+from kinoloop.data.ids import IdMap
 from kinoloop.models.base import build
 from kinoloop.promotion.decision import Decision, Sides, decide
-from kinoloop.promotion.gates import PromoteConfig
+from kinoloop.promotion.gates import Gain, PromoteConfig, fresher_gate
 from kinoloop.promotion.record import to_markdown
+from kinoloop.promotion.slices import SliceGain, masks
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
@@ -29,14 +31,18 @@ def world():
 def make(world, tmp_path_factory):
     catalogue, split = world
 
-    def write(kind, catalogue=catalogue, train=split.train):
+    def write(kind, catalogue=catalogue, train=split.train, until=None):
         directory = tmp_path_factory.mktemp(kind) / "bundle"
         write_bundle(
             directory,
             recommender=build({"kind": kind}).fit(train, catalogue),
             catalogue=catalogue,
             histories=train,
-            provenance=Provenance(name=kind, competed={kind: {"validation": 0.2, "test": 0.1}}),
+            provenance=Provenance(
+                name=kind,
+                competed={kind: {"validation": 0.2, "test": 0.1}},
+                trained_until=until,
+            ),
         )
         return Release.open(directory)
 
@@ -138,3 +144,54 @@ def test_the_record_of_a_first_champion_has_no_other_side(world, releases):
     page = to_markdown(_decide(world, releases[0], None))
     assert "There is no champion to compare with." in page
     assert "| recommender | item_knn |\n" in page
+
+
+OLD, NEW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def aged(make):
+    """The same model twice, of two ages, and a worse one that is newer."""
+    return make("item_knn", until=OLD), make("item_knn", until=NEW), make("popularity", until=NEW)
+
+
+def test_an_equal_that_is_fresher_is_promoted_and_the_record_says_by_which_way(world, aged):
+    champion, fresher, _ = aged
+    decision = _decide(world, fresher, champion)
+    assert (decision.promoted, decision.way) == (True, "fresher")
+    assert "fresher and not worse" in to_markdown(decision)
+    assert {one.name for one in decision.slices} >= {"new_videos"}
+    assert all((one.low, one.high) == (0, 0) for one in decision.slices)
+    backwards = _decide(world, champion, fresher)
+    assert (backwards.promoted, backwards.way) == (False, "")
+
+
+def test_what_is_fresher_and_worse_is_refused_by_the_group_that_loses(world, aged):
+    champion, _, worse = aged
+    decision = _decide(world, worse, champion)
+    assert not decision.promoted
+    (refusal,) = [one for one in decision.refusals if "not worse" in one]
+    assert "all -0." in refusal
+    assert _decide(world, champion, worse).way == "better"
+
+
+def test_a_loss_on_one_slice_refuses_whatever_the_mean_says():
+    gain = Gain(mean=0.1, low=-0.001, high=0.2, users=500, confidence=0.95)
+    slices = [
+        SliceGain(name="new_users", users=30, champion=0.2, mean=-0.1, low=-0.2, high=0.0),
+        SliceGain(name="few", users=3, champion=0.2, mean=-0.1, low=-0.2, high=0.0),
+    ]
+    gate = fresher_gate(gain, slices, 0.2, PromoteConfig())
+    assert (gate.passed, gate.measured.startswith("new_users")) == (False, True)
+    assert fresher_gate(gain, slices[1:], 0.2, PromoteConfig()).passed
+    assert not fresher_gate(gain, [], 0.2, PromoteConfig(margin=0.0)).passed
+
+
+def test_slices_are_cut_by_what_the_champion_knew(world, aged):
+    catalogue, split = world
+    info = aged[0].info.model_copy(update={"trained_until": None})
+    few = IdMap(catalogue.ids.ids[:10])
+    found = masks(split.test, catalogue.ids, catalogue, (few, info))
+    videos = split.test.targets.videos
+    assert found["new_videos"].tolist() == (videos >= 10).tolist()
+    assert set(found) >= {"new_users", "sparse_users", "without_text"} or not catalogue.modalities
