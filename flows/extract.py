@@ -1,4 +1,4 @@
-"""Understand what is new: decode, encode, label, find duplicates, version."""
+"""Understand what is new: decode, encode, label, find duplicates, screen for harm, version."""
 
 from collections import deque
 from typing import Any
@@ -10,7 +10,7 @@ from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made
-from tasks.content import find_duplicates, label_videos
+from tasks.content import find_duplicates, label_videos, screen_videos
 from tasks.due import extraction_input, note_extraction
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
 from tasks.failures import explain_failure
@@ -21,12 +21,12 @@ from tasks.versioning import dataset_version, is_versioned, version_data
 
 @flow(
     name="extract",
-    description="Decode, encode and label new videos, and find those that show the same.",
+    description="Decode, encode and label new videos, find those that show the same, and harm.",
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )
 def extract(*, retry: bool = False) -> ExtractSummary:
-    """Bring media, features, labels and duplicates up to date with the catalogue.
+    """Bring media, features, labels, duplicates and safety up to date with the catalogue.
 
     Args:
         retry: Decode again what timed out, ran out of memory or crashed its decoder.
@@ -36,14 +36,20 @@ def extract(*, retry: bool = False) -> ExtractSummary:
     on_ray = runs_on_ray(environment)
     report = (extract_on_ray if on_ray else extract_features)(environment, retry=retry)
     labels, duplicates = label_videos(environment), find_duplicates(environment)
-    changed = report.done + labels.done + duplicates.compared > 0
+    safety = screen_videos(environment)
+    done_now = report.done + labels.done + duplicates.compared + safety.scored
+    changed = done_now + sum(safety.changed.values()) > 0
     with exclusive(Tables(environment.data_dir)):
         known = not changed and is_versioned(environment)
         version = dataset_version(environment) if known else version_data(environment)
     if not report.left_out:
         note_extraction(environment, seen)
     done = ExtractSummary(
-        extraction=report, labels=labels, duplicates=duplicates, dataset_version=version
+        extraction=report,
+        labels=labels,
+        duplicates=duplicates,
+        safety=safety,
+        dataset_version=version,
     )
     show_extraction(done)
     return done

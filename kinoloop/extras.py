@@ -15,7 +15,8 @@ EXTRAS = {
         "torch", "transformers",
     ),
     "media": (
-        "PIL", "av", "defusedxml", "httpcore", "httpx", "psutil", "py3langid", "pysubs2", "webvtt",
+        "PIL", "av", "defusedxml", "httpcore", "httpx", "onnxruntime", "psutil", "py3langid",
+        "pysubs2", "webvtt",
     ),
     "platform": (
         "bentoml", "dvc", "fastapi", "great_expectations", "httptools", "matplotlib", "mlflow",

@@ -224,6 +224,43 @@ DUPLICATES: Final[Schema] = {
 }
 """Delta table `duplicates`, one row per video with pictures: which others show the same."""
 
+PICTURE_HARM: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,
+    "fingerprint": pl.String,  # of the model and of what is decoded for it
+    "times_s": pl.List(pl.Float64),  # of the pictures that were looked at; none without pictures
+    "scores": pl.List(pl.Float32),  # how likely each of them is sexual
+    "extracted_at": TIME,
+}
+"""Delta table `picture_harm`, one row a (video_id, fingerprint): that of the newest content."""
+
+HARM: Final[Schema] = {
+    "kind": pl.String,  # of harm, such as "hate"; "" where none
+    "score": pl.Float32,  # probability
+    "source": pl.String,  # title, description, speech, comments, picture, twin
+    "evidence": pl.String,  # what the score rests on
+    "start_s": pl.Float64,  # when it is said or shown, null where it has no time
+}
+
+SAFETY: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # of the words, comments and pictures that were scored
+    "fingerprint": pl.String,  # of the way of scoring
+    "scores": pl.List(pl.Struct(HARM)),  # the highest of each kind and source
+    "scored_at": TIME,
+}
+"""Delta table `safety`, one row per video: how likely it is harmful."""
+
+MODERATION: Final[Schema] = {
+    "video_id": pl.String,
+    "at": TIME,
+    "outcome": pl.String,  # shown, marked, waiting, hidden; undone: no decision any more
+    "by": pl.String,  # who decided; "" where the scores did
+    "why": pl.String,  # in the words of who decided
+    **HARM,  # the score that led there
+}
+"""Delta table `moderation`: a log of what scores led to and people decided; rows are only added."""
+
 ENCODERS: Final[Schema] = {
     "fingerprint": pl.String,
     "modality": pl.String,
@@ -242,6 +279,9 @@ TABLES: Final[dict[str, Schema]] = {
     "encoders": ENCODERS,
     "labels": LABELS,
     "duplicates": DUPLICATES,
+    "picture_harm": PICTURE_HARM,
+    "safety": SAFETY,
+    "moderation": MODERATION,
 }
 
 MODALITIES: Final = ("text", "visual", "audio")

@@ -1,4 +1,4 @@
-"""Tasks after encoding: label what videos are about, and find those that show the same."""
+"""Tasks after encoding: label what videos are about, find those that show the same, and harm."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ from prefect import task
 from kinoloop.data.tables import Tables
 from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 from kinoloop.environment import Environment
+from kinoloop.safety.screen import SafetyReport
 from kinoloop.semantics.label import LabelReport, VectorSpace, label
 from kinoloop.settings import read_section
 
@@ -49,6 +50,20 @@ def find_duplicates(environment: Environment) -> DuplicatesReport:
     return update_duplicates(
         Tables(environment.data_dir), config, visual=visual[0] if visual else None
     )
+
+
+@task(name="screen videos", retries=1, retry_delay_seconds=10)
+def screen_videos(environment: Environment) -> SafetyReport:
+    """Bring the tables `safety` and `moderation` up to date.
+
+    Returns:
+        What was done; zeros where `[safety] enabled` is false.
+    """
+    from kinoloop.safety.config import SafetyConfig
+    from kinoloop.safety.screen import screen
+
+    config = read_section("safety", SafetyConfig, environment.settings_file)
+    return screen(Tables(environment.data_dir), config) if config.enabled else SafetyReport()
 
 
 def _spaces(environment: Environment) -> list["VectorProduct"]:

@@ -7,6 +7,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.duplicates.update import DuplicatesReport
 from kinoloop.environment import Environment
 from kinoloop.extraction.report import ExtractReport
+from kinoloop.safety.screen import SafetyReport
 from kinoloop.semantics.label import LabelReport
 from kinoloop.settings import read_section
 from tasks.results import ExtractSummary
@@ -69,6 +70,17 @@ def as_markdown(done: ExtractSummary) -> str:
         f"| what could not be read | videos |\n|---|---|\n{reasons}\n"
         "| modality | encoder | fingerprint | rows written | of them missing |\n"
         f"|---|---|---|---|---|\n{spaces}\n{_content(done.labels, done.duplicates)}"
+        f"\n{_safety(done.safety)}"
+    )
+
+
+def _safety(safety: SafetyReport) -> str:
+    """Report what is withheld, and what changed."""
+    return (
+        f"{safety.scored} of {safety.videos} videos were scored for harm in {safety.seconds} s; "
+        f"{safety.decided} stand as a person decided (`kinoloop review log`).\n\n"
+        f"| harm | videos |\n|---|---|\n{_rows(safety.standing)}\n"
+        f"| changed now to | videos |\n|---|---|\n{_rows(safety.changed)}"
     )
 
 

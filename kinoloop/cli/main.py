@@ -22,6 +22,7 @@ from kinoloop.cli import (
     everything,
     media,
     models,
+    review,
     sample,
     serve,
     tune,
@@ -60,7 +61,20 @@ def options(
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request of Prefect's client
 
 
-VERBS = (data, doctor, drift, evaluate, everything, media, models, sample, serve, tune, verify)
+VERBS = (
+    data,
+    doctor,
+    drift,
+    evaluate,
+    everything,
+    media,
+    models,
+    review,
+    sample,
+    serve,
+    tune,
+    verify,
+)
 for verbs in VERBS:
     verbs.register(app)
 

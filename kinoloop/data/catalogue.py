@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kinoloop.data.checksums import check
 from kinoloop.data.durations import with_durations
 from kinoloop.data.ids import IdMap
+from kinoloop.data.moderation import WITHHELD, withheld
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
 
@@ -29,7 +30,7 @@ SHOWN = (
 )
 """Columns of `schema.VIDEOS` that a catalogue keeps."""
 
-CONTENT = ("labels", "free_tags", "summary", "group_id")
+CONTENT = ("labels", "free_tags", "summary", "group_id", WITHHELD)
 """What extraction found out of each video; null where it was not looked at."""
 
 BATCH_ROWS = 50_000
@@ -104,7 +105,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
             length, are zero or not finite; or a file of the tables is damaged.
     """
-    check(tables, ("videos", "labels", "duplicates", "media"))
+    check(tables, ("videos", "labels", "duplicates", "media", "moderation"))
     if fingerprints is None or fingerprints:
         check(tables, ("features",))
     videos = _read_videos(tables)
@@ -125,6 +126,7 @@ def _read_videos(tables: Tables) -> pl.DataFrame:
     return (
         videos.join(labels, on="video_id", how="left")
         .join(groups, on="video_id", how="left")
+        .join(withheld(tables), on="video_id", how="left")
         .sort(_MICROSECONDS, "video_id")
         .collect()
     )

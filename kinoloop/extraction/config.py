@@ -72,6 +72,9 @@ class ExtractConfig(Config):
     encoders: tuple[dict[str, Any], ...] = Field(
         default=DEFAULT_ENCODERS, description="One per modality; `kind` names the class."
     )
+    harm_frames: int = Field(
+        default=4, ge=0, le=64, description="Pictures of a video scored for harm; 0: none."
+    )
     decode: DecodeConfig = Field(default=DecodeConfig(), description="What is taken from a file.")
     ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')
     speech: SpeechConfig = Field(

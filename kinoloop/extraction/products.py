@@ -152,7 +152,20 @@ def make_products(config: ExtractConfig) -> list[Product]:
     twice = sorted({m for m in modalities if modalities.count(m) > 1})
     if twice:
         raise ConfigError(f"[extract] names two encoders for {twice[0]}; keep one per modality")
-    return list(spaces)
+    return [*spaces, *_harm(config, decode)]
+
+
+def _harm(config: ExtractConfig, decode: DecodeConfig) -> list[Product]:
+    """Score pictures for harm, where the settings and the packages are for it."""
+    from kinoloop.extraction.picture_harm import PictureHarm  # a product itself
+
+    if not config.harm_frames:
+        return []
+    try:
+        return [PictureHarm(config.harm_frames, decode)]
+    except MissingPackageError as err:
+        logger.warning("no pictures are scored for harm: %s", err)
+        return []
 
 
 def decoding_for(config: ExtractConfig) -> DecodeConfig:

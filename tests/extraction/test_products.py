@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from kinoloop.data.video_text import COMPOSITION
-from kinoloop.encoders import efficientnet_lite
+from kinoloop.encoders import efficientnet_lite, open_nsfw
 from kinoloop.encoders.base import identify
 from kinoloop.encoders.classical_visual import ClassicalVisual, ClassicalVisualConfig
 from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.products import VectorProduct, decoding_for, make_products, make_safely
+from kinoloop.media.content import VideoContent
 from kinoloop.media.decode import decode_media
 from kinoloop.media.decoded import DecodeConfig
 from kinoloop.media.sampling import KeyFrames, Uniform
@@ -90,7 +91,7 @@ def test_encoder_whose_package_is_missing_is_left_out(monkeypatch, caplog):
     missing = replace(efficientnet_lite.WEIGHTS, package="no_such_package")
     monkeypatch.setattr(efficientnet_lite, "WEIGHTS", missing)
     kinds = ({"kind": "minilm"}, {"kind": "efficientnet_lite"}, {"kind": "classical_audio"})
-    made = make_products(ExtractConfig(encoders=kinds))
+    made = make_products(ExtractConfig(encoders=kinds, harm_frames=0))
     assert [product.name for product in made] == ["text", "audio"]
     assert "'efficientnet_lite' is left out: package 'no_such_package'" in caplog.text
 
@@ -131,9 +132,9 @@ def test_frames_and_sound_are_decoded_as_the_checkpoints_take_them(tmp_path):
 
 def test_vectors_are_named_after_what_their_checkpoint_takes(tmp_path):
     pictures = image_model(tiny_models.vit(tmp_path, side=48))
-    (small,) = make_products(ExtractConfig(encoders=(pictures,)))
+    (small,) = make_products(ExtractConfig(encoders=(pictures,), harm_frames=0))
     asked = DecodeConfig(frame_side=100)  # no matter where the checkpoint says it
-    (again,) = make_products(ExtractConfig(encoders=(pictures,), decode=asked))
+    (again,) = make_products(ExtractConfig(encoders=(pictures,), decode=asked, harm_frames=0))
     assert small.fingerprint == again.fingerprint
     assert small.fingerprint == VectorProduct(pictures, DecodeConfig(frame_side=48)).fingerprint
 
@@ -159,3 +160,24 @@ def test_a_video_model_gets_as_many_frames_as_it_looks_at_and_never_fewer_than_s
 def test_sizes_are_kept_within_what_decoding_gives(tmp_path):
     config = ExtractConfig(encoders=(image_model(tiny_models.vit(tmp_path, side=16)),))
     assert decoding_for(config).frame_side == 32
+
+
+def test_pictures_are_scored_for_harm_where_the_model_is_there(monkeypatch, caplog):
+    config = ExtractConfig(encoders=())
+    harm = make_products(config)[0]
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
+    silent = VideoContent.of_text("words")
+    seen = replace(silent, frames=frames, frame_times_s=np.arange(9.0))
+    rows = harm.make([seen, silent, seen])
+    assert [row["times_s"] for row in rows] == [[0.0, 2.0, 5.0, 8.0], [], [0.0, 2.0, 5.0, 8.0]]
+    assert all(0 <= score < 0.5 for score in rows[0]["scores"])
+    assert rows[1] == harm.blank()
+    assert (
+        harm.fingerprint
+        != make_products(config.model_copy(update={"harm_frames": 5}))[0].fingerprint
+    )
+    missing = replace(open_nsfw.WEIGHTS, package="no_such_package")
+    monkeypatch.setattr(open_nsfw, "WEIGHTS", missing)
+    assert make_products(config) == []
+    assert "no pictures are scored for harm" in caplog.text
