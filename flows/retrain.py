@@ -6,7 +6,8 @@ from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError, RegistryError
-from kinoloop.training.model_selection import Outcome, build_candidate, candidate_name, choose
+from kinoloop.training.model_selection import build_candidate, candidate_name
+from kinoloop.training.outcome import Outcome, choose
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.promotion import refusals_of
@@ -15,6 +16,7 @@ from tasks.ranker import train_ranker
 from tasks.results import RetrainSummary
 from tasks.retrain_plan import RetrainPlan, alone, plan_retrain
 from tasks.training import find_finished_after_replay, load_data, release_winner, train_candidate
+from tasks.warm_start import Start, choose_start, trainings_of
 
 
 @flow(
@@ -50,13 +52,14 @@ def retrain(*, force: bool = False) -> RetrainSummary:
                 refused_by=refused_by,
             )
         load_data(plan)
-        outcomes, failed = _train_all(plan)
+        start = choose_start(plan, away=away)
+        outcomes, failed = _train_all(plan, start)
         if not outcomes:
             reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
             raise KinoloopError(f"every candidate failed: {reasons}")
         if plan.ranker.enabled:
             train_ranker(plan, choose(outcomes))
-        kept = release_winner(plan, outcomes, failed)
+        kept = release_winner(plan, outcomes, failed, start)
         try:
             version = publish(plan.environment, plan.work_dir).version
         except RegistryError as err:
@@ -65,12 +68,12 @@ def retrain(*, force: bool = False) -> RetrainSummary:
     return replace(kept, outcome="trained", version=version)
 
 
-def _train_all(plan: RetrainPlan) -> tuple[list[Outcome], dict[str, str]]:
+def _train_all(plan: RetrainPlan, start: Start) -> tuple[list[Outcome], dict[str, str]]:
     """One candidate that fails is reported and does not stop the others."""
     outcomes, failed = [], {}
-    for candidate in plan.config.candidates:
+    for candidate, anew in trainings_of(plan, start):
         name = candidate_name(candidate)
-        state = train_candidate(plan, candidate, name, return_state=True)
+        state = train_candidate(plan, candidate, name, start=start, anew=anew, return_state=True)
         if state.is_completed():
             outcomes.append(state.result())
         else:

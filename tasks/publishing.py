@@ -20,7 +20,7 @@ from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import load_signer
-from kinoloop.training.model_selection import Outcome
+from kinoloop.training.outcome import Outcome
 from tasks.ranker import log_ranker
 from tasks.spool import BUNDLE, FILE, Spool, read_spool, waiting
 from tasks.training_report import plot_candidates, plot_epochs, selection_page
@@ -91,13 +91,24 @@ def _make_challenger(
             registry.set_alias("challenger", version.version)
 
 
+def _start_tags(outcome: Outcome) -> dict[str, str]:
+    """Say of a candidate that can go on from earlier weights what it started from."""
+    if outcome.started_from:
+        return {"started_from": outcome.started_from}
+    return (
+        {"started_from": "scratch", "scratch_because": outcome.scratch_because}
+        if (outcome.scratch_because)
+        else {}
+    )
+
+
 def _log_candidate(runs: Runs, spool: Spool, outcome: Outcome, folder: Path) -> str:
     """Write one candidate to MLflow as one run; returns the run id."""
     run_id = runs.start(
         outcome.name,
         key=f"{spool.key}/{outcome.name}",
         params={**outcome.settings, **spool.params},
-        tags=spool.tags,
+        tags={**spool.tags, **_start_tags(outcome)},
     )
     if runs.is_finished(run_id):
         return run_id
@@ -106,6 +117,7 @@ def _log_candidate(runs: Runs, spool: Spool, outcome: Outcome, folder: Path) -> 
     metrics = [
         *outcome.epochs,
         ("fit_seconds", outcome.fit_seconds, 0),
+        ("fit_cpu_seconds", outcome.cpu_seconds, 0),
         *(
             (f"{window}/{metric}", value, 0)
             for window, metrics in windows.items()

@@ -18,7 +18,7 @@ from kinoloop.evaluation.plots import plot_reliability
 from kinoloop.models import base as models
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.registry.runs import Runs
-from kinoloop.training.model_selection import Outcome
+from kinoloop.training.outcome import Outcome
 from kinoloop.training.ranker import WinnerData, rank_winner
 from tasks.retrain_plan import RetrainPlan
 

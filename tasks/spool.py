@@ -14,7 +14,7 @@ from pydantic import Field
 from kinoloop import durable
 from kinoloop.environment import Environment
 from kinoloop.settings import FrozenRecord
-from kinoloop.training.model_selection import Outcome, choose
+from kinoloop.training.outcome import Outcome, choose
 
 FILE = "spool.json"
 BUNDLE = "bundle"
@@ -30,6 +30,7 @@ class Spool(FrozenRecord):
         outcomes: What each candidate achieved.
         failed: Reason by candidate that failed.
         ranker: What the ranker achieved; empty where there is none.
+        start: Why no candidate could go on from the champion; "" where some could.
         made_at: When the results were complete.
     """
 
@@ -39,6 +40,7 @@ class Spool(FrozenRecord):
     outcomes: list[Outcome]
     failed: dict[str, str] = Field(default_factory=dict)
     ranker: dict[str, float] = Field(default_factory=dict)
+    start: str = ""
     made_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @property

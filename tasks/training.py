@@ -35,19 +35,15 @@ from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
 from kinoloop.training.fit import checkpoints_of
-from kinoloop.training.model_selection import (
-    SELECTION_METRIC,
-    Outcome,
-    SplitConfig,
-    choose,
-    fit_and_evaluate,
-    scores_by_candidate,
-)
+from kinoloop.training.model_selection import SplitConfig, fit_and_evaluate
+from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose, scores_by_candidate
+from kinoloop.training.warm_start import save_trained
 from tasks.publishing import PER_USER, replay, why_away
 from tasks.ranker import load_ranker, ranker_metrics
 from tasks.results import KEPT, RetrainSummary
 from tasks.retrain_plan import RetrainPlan
 from tasks.spool import BUNDLE, Spool, write_spool
+from tasks.warm_start import LEARNED_FILE, Start, learned_files, lineage_of, start_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +100,9 @@ def load_data(plan: RetrainPlan) -> None:
 
 
 @task(name="train", task_run_name="train {name}", cache_policy=NO_CACHE)
-def train_candidate(plan: RetrainPlan, candidate: dict[str, Any], name: str) -> Outcome:
+def train_candidate(
+    plan: RetrainPlan, candidate: dict[str, Any], name: str, *, start: Start, anew: bool
+) -> Outcome:
     """Fit and measure one candidate, or take what an earlier run finished."""
     folder = plan.work_dir / name
     done = folder / "outcome.json"
@@ -115,9 +113,14 @@ def train_candidate(plan: RetrainPlan, candidate: dict[str, Any], name: str) -> 
     logger.info("fitting %s", name)
     checkpoints = checkpoints_of(plan.environment, name)
     recommender, outcome, per_user = fit_and_evaluate(
-        candidate, plan.training_data, seed=plan.config.seed, checkpoints=checkpoints
+        candidate,
+        plan.training_data,
+        seed=plan.config.seed,
+        checkpoints=checkpoints,
+        start=start_of(plan, start, candidate, anew=anew),
     )
     recommender.save(folder / "model")
+    save_trained(folder / LEARNED_FILE, recommender, scratch_cpu_s=outcome.scratch_cpu_seconds)
     per_user.drop("user_id").write_parquet(folder / PER_USER)  # rows pair without naming anybody
     durable.sync_tree(folder)  # the outcome says that all of it is there
     durable.write_text(done, outcome.model_dump_json())
@@ -139,7 +142,7 @@ def _finished(plan: RetrainPlan, folder: Path) -> Outcome | None:
 
 @task(name="release winner", cache_policy=NO_CACHE)
 def release_winner(
-    plan: RetrainPlan, outcomes: Sequence[Outcome], failed: Mapping[str, str]
+    plan: RetrainPlan, outcomes: Sequence[Outcome], failed: Mapping[str, str], start: Start
 ) -> RetrainSummary:
     """Write the winner's bundle, and all that MLflow is to be told, into the working folder.
 
@@ -154,7 +157,8 @@ def release_winner(
             recommender=models.load(plan.work_dir / winner.name / "model", catalogue),
             catalogue=catalogue,
             histories=plan.training_data.histories,
-            provenance=_provenance(plan, winner, outcomes),
+            provenance=_provenance(plan, winner, outcomes, start),
+            learned=learned_files(plan.work_dir, outcomes),
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
             ranker=load_ranker(plan),
         )
@@ -170,6 +174,7 @@ def release_winner(
         outcomes=list(outcomes),
         failed=dict(failed),
         ranker=ranker_metrics(plan.work_dir),
+        start=start.why_not,
     )
     write_spool(plan.work_dir, spool)
     return RetrainSummary(
@@ -181,7 +186,9 @@ def release_winner(
     )
 
 
-def _provenance(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome]) -> Provenance:
+def _provenance(
+    plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome], start: Start
+) -> Provenance:
     split = plan.training_data.split
     trained, known = split.train.timestamps, plan.training_data.histories.timestamps
     return Provenance(
@@ -201,6 +208,7 @@ def _provenance(plan: RetrainPlan, winner: Outcome, outcomes: Sequence[Outcome])
         metrics=winner.test,
         ranker=ranker_metrics(plan.work_dir),
         rating_liked_from=found_in(plan.tables.scan("events")),
+        lineage=lineage_of(plan, start, winner),
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from kinoloop.evaluation.evaluate import HEADLINE
 from kinoloop.registry.client import ModelVersion
-from kinoloop.training.model_selection import SELECTION_METRIC, Outcome, choose
+from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose
+from kinoloop.training.warm_start import SCRATCH
 
 
 def selection_page(
@@ -23,15 +24,43 @@ def selection_page(
         "",
         f"| candidate | validation {SELECTION_METRIC} | "
         + " | ".join(f"test {metric}" for metric in HEADLINE)
-        + " | fit s |",
-        "| --- " * (len(HEADLINE) + 3) + "|",
+        + " | fit s | CPU s | started from |",
+        "| --- " * (len(HEADLINE) + 5) + "|",
     ]
     for outcome in sorted(outcomes, key=lambda o: -o.validation[SELECTION_METRIC]):
         cells = [f"{outcome.test[m]:.4f}" for m in HEADLINE]
         row = [outcome.name, f"{outcome.validation[SELECTION_METRIC]:.4f}", *cells]
-        lines.append("| " + " | ".join([*row, f"{outcome.fit_seconds:.1f}"]) + " |")
+        row += [f"{outcome.fit_seconds:.1f}", f"{outcome.cpu_seconds:.1f}", _origin(outcome)]
+        lines.append("| " + " | ".join(row) + " |")
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
+    lines += ["", *_saved(outcomes)]
     return "\n".join(lines) + "\n"
+
+
+def _origin(outcome: Outcome) -> str:
+    """Tell what a candidate started from; empty where it always starts anew."""
+    why = f"scratch: {outcome.scratch_because}" if outcome.scratch_because else ""
+    return outcome.started_from or why
+
+
+def _saved(outcomes: Sequence[Outcome]) -> list[str]:
+    """Tell what going on from earlier weights has saved, and how it did against scratch."""
+    by_name, lines = {outcome.name: outcome for outcome in outcomes}, []
+    for outcome in outcomes:
+        if not outcome.started_from:
+            continue
+        anew = by_name.get(f"{outcome.name}{SCRATCH}")
+        before = outcome.scratch_cpu_seconds if anew is None else anew.cpu_seconds
+        when = "the newest training from scratch" if anew is None else "from scratch, now"
+        line = (
+            f"- {outcome.name} went on from {outcome.started_from}: {outcome.cpu_seconds:.1f} CPU "
+            f"seconds, {when} {before:.1f} ({outcome.cpu_seconds - before:+.1f})"
+        )
+        if anew is not None:
+            gain = outcome.validation[SELECTION_METRIC] - anew.validation[SELECTION_METRIC]
+            line += f"; validation {SELECTION_METRIC} {gain:+.4f} against scratch"
+        lines.append(f"{line}.")
+    return lines
 
 
 def plot_candidates(outcomes: Sequence[Outcome], folder: Path) -> Path:

@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,16 @@ from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
 from kinoloop.models.prior import popularity_prior
 from kinoloop.models.reasons import Explains
+from kinoloop.models.state import State as State
 from kinoloop.models.state import read_state
 from kinoloop.models.usable import all_numbers, in_shape
 from kinoloop.models.validation import Validation as Validation  # plug-ins import it from here
+from kinoloop.models.warm_start import WarmStart
+from kinoloop.models.watching import Report as Report
+from kinoloop.models.watching import silent as silent
 from kinoloop.plugins import Plugins
 from kinoloop.settings import NumbersConfig, fault_of
 
-State = dict[str, NDArray[Any]]
 Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
 Decay = Annotated[
     float,
@@ -68,17 +71,6 @@ class RecommenderConfig(NumbersConfig):
         return settings
 
 
-class Report(Protocol):
-    """Receives metrics while a recommender is fitted."""
-
-    def __call__(self, name: str, value: float, step: int) -> None:
-        """Report `value` of metric `name` at `step` (an epoch)."""
-
-
-def silent(name: str, value: float, step: int) -> None:
-    """Drop everything: a `Report` that says nothing."""
-
-
 class Recommender(Explains, ABC):
     """Scores every video of a catalogue for a history.
 
@@ -91,12 +83,16 @@ class Recommender(Explains, ABC):
             from; None keeps none.
         trained: Where it was extended, the recommender as it was trained.
         extension: What it knows of videos that it was not trained on; empty where there are none.
+        goes_on: Whether it can go on from an earlier training; what has a closed form cannot.
+        warm: The earlier training that `fit` goes on from; None starts anew.
     """
 
     Config: ClassVar[type[RecommenderConfig]]
+    goes_on: ClassVar[bool] = False
     checkpoints: Path | None = None
     trained: "Recommender | None" = None
     extension: State = {}  # noqa: RUF012 (replaced, never changed)
+    warm: WarmStart | None = None
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
         self.config = config
@@ -147,6 +143,10 @@ class Recommender(Explains, ABC):
         with explained(f"fitting {self.config.kind}"):
             self._fit(histories, validation, report)
         return self
+
+    def learned(self) -> State:
+        """Return what a later training can go on from; empty unless it was fitted here."""
+        return {}
 
     def score(self, histories: Histories) -> NDArray[np.float32]:
         """Score every video for every row, (n_rows, n_videos) float32; the prior if empty.

@@ -16,6 +16,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
     Recommender,
+    RecommenderConfig,
     Report,
     State,
     Validation,
@@ -33,25 +34,34 @@ class ConcatMatch(Recommender):
 
     Config = ConcatMatchConfig
     config: ConcatMatchConfig
+    goes_on = True
     _weights: State
 
+    def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
+        super().__init__(config, seed=seed)
+        self._learned: State = {}
+
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
-        from kinoloop.models.matching.training import train_matcher
+        from kinoloop.models.matching.training import Watching, train_matcher
 
         def quality(weights: State) -> float:
             assert validation is not None
             self._restore(weights)
             return validation.ndcg(self.score, max_rows=VALIDATION_ROWS)
 
-        weights = train_matcher(
+        fitted = train_matcher(
             self.config,
             histories,
             self.catalogue,
             seed=self.seed,
-            quality=None if validation is None else quality,
-            report=report,
+            watching=Watching(None if validation is None else quality, report, self.warm),
         )
-        self._restore(weights)
+        self._learned = fitted.learned
+        self._restore(fitted.arrays)
+
+    def learned(self) -> State:
+        """Return every parameter of the network; none belongs to a video."""
+        return self._learned
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         profiles = self._profiles(histories)

@@ -23,12 +23,13 @@ from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
     Recommender,
+    RecommenderConfig,
     Report,
     State,
     Validation,
 )
 from kinoloop.models.cosine import cosines
-from kinoloop.models.lexical import tfidf
+from kinoloop.models.lexical import tfidf_terms
 from kinoloop.models.neighbours import Neighbours, recent_weights
 from kinoloop.models.new_videos import Places
 from kinoloop.models.transformer.config import SequenceConfig
@@ -61,6 +62,7 @@ class Sequence(Recommender):
 
     Config = SequenceConfig
     config: SequenceConfig
+    goes_on = True
     best_epoch: int = 0
     match_weight: float = 0.0
     _items: NDArray[np.float32]  # (n_videos, dim)
@@ -69,13 +71,18 @@ class Sequence(Recommender):
     _match: Neighbours
     _reader: Reads
     _backbone: State
+    _learned: State
+
+    def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
+        super().__init__(config, seed=seed)
+        self._learned = {}
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
         from kinoloop.models.transformer.fitting import Watched, count_videos, fit_network
 
         config = self.config
-        words = tfidf(self.catalogue.videos, most=max(1, config.words))
-        self._match = Neighbours.of(words, top_n=config.match_neighbours)
+        words = tfidf_terms(self.catalogue.videos, most=max(1, config.words))
+        self._match = Neighbours.of(words.matrix, top_n=config.match_neighbours)
         self._new = count_videos(histories, len(self.catalogue)) == 0
 
         def quality(arrays: State) -> float:
@@ -83,19 +90,21 @@ class Sequence(Recommender):
             self._take(arrays)
             return validation.ndcg(self.score)
 
-        arrays, self.best_epoch = fit_network(
+        fitted = fit_network(
             config,
             histories,
             self.catalogue,
-            words if config.words and words.shape[1] else None,
+            words if config.words and words.names else None,
             seed=self.seed,
             training=Watched(
                 quality=None if validation is None else quality,
                 report=report,
                 checkpoints=self.checkpoints,
+                warm=self.warm,
             ),
         )
-        self._take(arrays)
+        self.best_epoch, self._learned = fitted.epoch, fitted.learned
+        self._take(fitted.arrays)
         self.match_weight = self._chosen_weight(validation)
         logger.info(
             "sequence: kept epoch %d of %d; words that match weigh %g",
@@ -103,6 +112,10 @@ class Sequence(Recommender):
             config.epochs,
             self.match_weight,
         )
+
+    def learned(self) -> State:
+        """Return all that was trained of the network, and what it is of."""
+        return self._learned
 
     def _chosen_weight(self, validation: Validation | None) -> float:
         """Return the set weight of matching words, or the best on validation (lowest of ties)."""

@@ -14,6 +14,8 @@ from safetensors import safe_open
 
 from kinoloop.errors import BundleError
 
+State = dict[str, NDArray[Any]]
+
 PIECE = 2**18
 """Numbers that are read at once; the interpreter stands still meanwhile, for about 0.3 ms."""
 
@@ -21,7 +23,7 @@ NOT_LEARNED = frozenset({"prior"})
 """Counted, not learned: it may be all there is, and zero where nobody liked anything."""
 
 
-def read_state(path: Path, *, weights: str = "") -> dict[str, NDArray[Any]]:
+def read_state(path: Path, *, weights: str = "") -> State:
     """Read the arrays of a `state.safetensors`.
 
     Args:

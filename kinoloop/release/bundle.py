@@ -3,6 +3,7 @@
     bundle.json          what it is, where it comes from, SHA-256 of every other file
     bundle.sig           who made it: a signature of bundle.json, once it leaves its machine
     model/               the recommender: config.json + state.safetensors
+    learned/             what a later training goes on from, per candidate; may be missing
     ranker/              what orders its best: config.json + state.safetensors; may be missing
     videos.parquet       what the API shows and filters on
     published_at.npy     (n_videos,) int64
@@ -16,7 +17,8 @@ Arrays are `.npy`, read memory-mapped. No file is a pickle. The directory appear
 """
 
 import logging
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +42,9 @@ logger = logging.getLogger(__name__)
 WRITTEN = (*SHOWN, *CONTENT)
 """Columns of `videos.parquet`; paths of media stay at home."""
 
+LEARNED = "learned"
+"""Folder of what later trainings go on from; a service never reads it."""
+
 SEARCHED = ("title", "tags", "labels", "free_tags", "creator_id", "description", "category")
 """Columns whose words find a video."""
 
@@ -53,6 +58,7 @@ def write_bundle(
     provenance: Provenance | None = None,
     thumbnails: Iterable[tuple[str, bytes | None]] = (),
     ranker: Ranker | None = None,
+    learned: Mapping[str, Path] | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -64,6 +70,7 @@ def write_bundle(
         provenance: Where the release comes from.
         thumbnails: Video ids with their JPEG, in any order, streamed.
         ranker: Fitted on `catalogue`; None for slates as retrieval orders them.
+        learned: Files that later trainings go on from, by the name of the candidate.
 
     Returns:
         What `bundle.json` now holds.
@@ -80,6 +87,9 @@ def write_bundle(
         recommender.save(fresh / "model")
         if ranker is not None:
             ranker.save(fresh / "ranker")
+        for name, path in (learned or {}).items():
+            (fresh / LEARNED).mkdir(exist_ok=True)
+            shutil.copyfile(path, fresh / LEARNED / f"{name}.safetensors")
         _write_catalogue(fresh, catalogue)
         users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)

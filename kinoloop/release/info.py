@@ -21,6 +21,29 @@ FORMAT = 1
 """Raised when an older reader would misread a bundle."""
 
 
+class Lineage(FrozenRecord):
+    """Which weights a release comes from, and what they have seen.
+
+    Attributes:
+        parent_version: Number of the release whose weights were gone on from; "" from scratch.
+        parent_digest: Of that release.
+        chosen_until: Newest event by which anything was chosen: the end of the validation window,
+            or of all that was known where windows are not cut in time.
+        since_scratch: Retrains since a candidate from random weights competed.
+        proven_version: Of a refreshed release, the one whose proof it rests on; else "".
+        proven_digest: Of that release.
+        refresh: Of a refreshed release, what guarded it; else empty.
+    """
+
+    parent_version: str = ""
+    parent_digest: str = ""
+    chosen_until: datetime | None = None
+    since_scratch: int = 0
+    proven_version: str = ""
+    proven_digest: str = ""
+    refresh: dict[str, float] = Field(default_factory=dict)
+
+
 class Provenance(FrozenRecord):
     """Where a release comes from; the caller of `write_bundle` tells it.
 
@@ -41,6 +64,7 @@ class Provenance(FrozenRecord):
         metrics: Of the test window.
         ranker: What the ranker achieved; empty where there is none.
         rating_liked_from: Lowest rating that is a yes on the scale of the data; None: no ratings.
+        lineage: Where the weights come from; None of releases that did not tell.
     """
 
     name: str = ""
@@ -59,6 +83,7 @@ class Provenance(FrozenRecord):
     metrics: dict[str, float] = Field(default_factory=dict)
     ranker: dict[str, float] = Field(default_factory=dict)
     rating_liked_from: float | None = None
+    lineage: Lineage | None = None
 
 
 class BundleInfo(Provenance):
@@ -87,7 +112,10 @@ class BundleInfo(Provenance):
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the content: the same data, settings and seed give the same digest."""
-        return _sha256(self.model_dump(mode="json", exclude={"created_at"}))
+        content = self.model_dump(mode="json", exclude={"created_at"})
+        if self.lineage is None:  # as releases from before there was any are registered
+            del content["lineage"]
+        return _sha256(content)
 
 
 def write_info(directory: Path, info: BundleInfo) -> None:

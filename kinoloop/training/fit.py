@@ -26,6 +26,10 @@ from kinoloop.training.model_selection import (
 logger = logging.getLogger(__name__)
 
 
+FROM_SCRATCH = "from-scratch"
+"""Beside checkpoints: they are of this program, which knows of no champion to go on from."""
+
+
 def checkpoints_of(environment: Environment, name: str) -> Path:
     """Where the training of a candidate keeps its checkpoints."""
     return environment.state_dir / "checkpoints" / name
@@ -48,6 +52,8 @@ def fit_candidate(environment: Environment, name: str) -> None:
     data = load_training_data(Tables(environment.data_dir), config, interest)
     recommender = build_candidate(candidates[name], seed=config.seed)
     recommender.checkpoints = checkpoints_of(environment, name)
+    recommender.checkpoints.mkdir(parents=True, exist_ok=True)
+    (recommender.checkpoints / FROM_SCRATCH).touch()
     recommender.fit(data.split.train, data.catalogue, validation=data.split.validation)
 
 

@@ -11,12 +11,10 @@ import json
 import logging
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import polars as pl
 from pydantic import Field, model_validator
 from threadpoolctl import threadpool_limits
 
@@ -26,16 +24,16 @@ from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.sampling import evenly_spaced
 from kinoloop.data.tables import Tables
-from kinoloop.errors import ConfigError, DataError
+from kinoloop.errors import BundleError, ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
-from kinoloop.settings import Config, FrozenRecord
+from kinoloop.settings import Config
+from kinoloop.training.outcome import Outcome, TrainedCandidate
+from kinoloop.training.warm_start import Parent, WarmStartConfig
 
 logger = logging.getLogger(__name__)
-
-SELECTION_METRIC = "ndcg@10"
 
 CANDIDATES: tuple[dict[str, Any], ...] = (
     {"kind": "popularity"},
@@ -62,7 +60,7 @@ class SplitConfig(Config):
     )
 
 
-class RetrainConfig(SplitConfig):
+class RetrainConfig(SplitConfig, WarmStartConfig):
     """Section `[retrain]`: the candidates, and what they are compared on."""
 
     min_interactions: int = Field(
@@ -120,42 +118,6 @@ class TrainingData:
     histories: Histories
     split: Split
     metrics: tuple[str, ...] = ACCURACY
-
-
-class Outcome(FrozenRecord):
-    """What one candidate achieved, as JSON.
-
-    Attributes:
-        name: Of the candidate.
-        settings: Of its recommender, defaults filled in.
-        fit_seconds: Wall time of fitting.
-        epochs: (metric, value, epoch) as they were reported while fitting.
-        validation: Means over the validation window; the winner is chosen by `ndcg@10`.
-        test: Means over the test window.
-        slices: Of the test window.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    fit_seconds: float
-    epochs: list[tuple[str, float, int]]
-    validation: dict[str, float]
-    test: dict[str, float]
-    slices: dict[str, dict[str, float]]
-
-
-class TrainedCandidate(NamedTuple):
-    """One candidate, fitted and measured.
-
-    Attributes:
-        recommender: Fitted.
-        outcome: What it achieved.
-        per_user: The same of every user of the test window, in the order of the window.
-    """
-
-    recommender: Recommender
-    outcome: Outcome
-    per_user: pl.DataFrame
 
 
 def candidate_name(settings: dict[str, Any]) -> str:
@@ -225,7 +187,12 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
 
 
 def fit_and_evaluate(
-    candidate: dict[str, Any], data: TrainingData, *, seed: int, checkpoints: Path | None = None
+    candidate: dict[str, Any],
+    data: TrainingData,
+    *,
+    seed: int,
+    checkpoints: Path | None = None,
+    start: Parent | str = "",
 ) -> TrainedCandidate:
     """Fit one candidate and measure it on both windows.
 
@@ -237,56 +204,72 @@ def fit_and_evaluate(
         data: What all candidates get.
         seed: Of everything random.
         checkpoints: Where a long training keeps its checkpoints and goes on from.
+        start: The earlier training that it goes on from, or why there is none; one of another
+            network is not gone on from, and the outcome says why.
     """
     recommender = build_candidate(candidate, seed=seed)
-    recommender.checkpoints = checkpoints
+    given: dict[str, Any] = {"data": data, "checkpoints": checkpoints}
     with threadpool_limits(limits=1):
-        outcome, per_user = _fit_and_evaluate(recommender, candidate, data)
-    return TrainedCandidate(recommender, outcome, per_user)
+        try:
+            return _fit_and_evaluate(recommender, candidate, **given, start=start)
+        except BundleError as err:
+            if not isinstance(start, Parent):
+                raise
+            logger.warning("%s starts from scratch: %s", candidate_name(candidate), err)
+            anew = build_candidate(candidate, seed=seed)
+            return _fit_and_evaluate(anew, candidate, **given, start=str(err))
 
 
 def _fit_and_evaluate(
-    recommender: Recommender, candidate: dict[str, Any], data: TrainingData
-) -> tuple[Outcome, pl.DataFrame]:
+    recommender: Recommender,
+    candidate: dict[str, Any],
+    *,
+    data: TrainingData,
+    start: Parent | str,
+    checkpoints: Path | None,
+) -> TrainedCandidate:
     epochs: list[tuple[str, float, int]] = []
 
     def report(name: str, value: float, step: int) -> None:
         epochs.append((name, float(value), step))
         logger.info("%s, epoch %d: %s %.4f", candidate_name(candidate), step, name, value)
 
-    split, started = data.split, time.perf_counter()
+    recommender.checkpoints = checkpoints
+    recommender.warm = start.warm if isinstance(start, Parent) else None
+    split, started, cpu = data.split, time.perf_counter(), time.process_time()
     recommender.fit(
         split.train,
         data.catalogue,
         validation=split.validation,
         report=report,
     )
-    fit_seconds = time.perf_counter() - started
+    fit_seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     validation = evaluate(recommender, split.validation, train=split.train, metrics=data.metrics)
     test = evaluate(recommender, split.test, train=split.train, metrics=data.metrics)
     outcome = Outcome(
         name=candidate_name(candidate),
         settings=recommender.config.model_dump(mode="json"),
         fit_seconds=fit_seconds,
+        cpu_seconds=cpu_seconds,
+        **_origin(recommender, start, cpu_seconds),
         epochs=epochs,
         validation=validation.metrics,
         test=test.metrics,
         slices=test.slices,
     )
-    return outcome, test.per_user
+    return TrainedCandidate(recommender, outcome, test.per_user)
 
 
-def choose(outcomes: Sequence[Outcome]) -> Outcome:
-    """Choose the best on validation; of equals the one that is named first."""
-    return max(outcomes, key=lambda outcome: outcome.validation[SELECTION_METRIC])
-
-
-def scores_by_candidate(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
-    """Return the deciding metric of each candidate on both windows, for the record."""
-    return {
-        o.name: {"validation": o.validation[SELECTION_METRIC], "test": o.test[SELECTION_METRIC]}
-        for o in outcomes
-    }
+def _origin(recommender: Recommender, start: Parent | str, cpu_seconds: float) -> dict[str, Any]:
+    """Say where the weights come from; nothing of what always starts anew."""
+    if not recommender.goes_on:
+        return {}
+    if isinstance(start, Parent):
+        return {
+            "started_from": start.label,
+            "scratch_cpu_seconds": start.trained.scratch_cpu_s,
+        }
+    return {"scratch_because": start, "scratch_cpu_seconds": cpu_seconds}
 
 
 def _at_most(window: Holdout, users: int) -> Holdout:

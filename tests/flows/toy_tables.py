@@ -12,8 +12,10 @@ from kinoloop.testing.toy import toy_catalogue, toy_histories
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def write_toy_tables(data_dir: Path, *, users: int = 60, seed: int = 0, videos: int = 40) -> None:
-    """Append users (and, beyond what is there, videos)."""
+def write_toy_tables(
+    data_dir: Path, *, users: int = 60, seed: int = 0, videos: int = 40, later_days: int = 0
+) -> None:
+    """Append users (and, beyond what is there, videos), whose events may come later."""
     catalogue = toy_catalogue(videos)
     known = set(Tables(data_dir).scan("videos").collect()["video_id"])
     histories = toy_histories(catalogue, users, seed=seed)
@@ -26,7 +28,8 @@ def write_toy_tables(data_dir: Path, *, users: int = 60, seed: int = 0, videos: 
     for row, name in enumerate(histories.user_ids):
         user_id = f"{name}-{seed}"
         for at in range(int(histories.offsets[row]), int(histories.offsets[row + 1])):
-            moment = EPOCH + timedelta(microseconds=int(histories.timestamps[at]))
+            since = int(histories.timestamps[at])
+            moment = EPOCH + timedelta(days=later_days, microseconds=since)
             share = float(histories.watch_shares[at])
             events.append(
                 {

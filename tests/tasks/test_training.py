@@ -10,7 +10,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
 from kinoloop.registry.client import ModelVersion
 from kinoloop.schema import ENCODERS
-from kinoloop.training.model_selection import Outcome
+from kinoloop.training.outcome import Outcome
 from tasks.retrain_plan import alone, plan_retrain
 from tasks.training import text_encoder, train_candidate
 from tasks.training_report import plot_candidates, plot_epochs, selection_page

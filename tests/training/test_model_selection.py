@@ -7,15 +7,13 @@ from kinoloop.evaluation.metrics.base import METRICS
 from kinoloop.settings import read_section
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import (
-    Outcome,
     RetrainConfig,
     TrainingData,
     build_candidate,
-    choose,
     cut,
     fit_and_evaluate,
-    scores_by_candidate,
 )
+from kinoloop.training.outcome import Outcome, choose, scores_by_candidate
 
 CONFIG = RetrainConfig(validation_days=4, test_days=6)
 

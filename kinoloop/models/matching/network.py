@@ -4,12 +4,20 @@ Shapes: B positions, L history, V videos, D embedding, H hidden, S negatives.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from kinoloop.data.catalogue import Modality
 from kinoloop.models.base import State
+
+
+class Matched(NamedTuple):
+    """A network at one moment: arrays to score with, and what a later training goes on from."""
+
+    arrays: State
+    learned: State
 
 
 class Matcher(nn.Module):
@@ -60,6 +68,11 @@ class Matcher(nn.Module):
         offered_BVH = nn.functional.linear(fused_BVD, video_HD)
         answer_BVD = self.second(torch.relu(asked_BH[:, None] + offered_BVH))
         return (nn.functional.normalize(answer_BVD, dim=2) * profile_BD[:, None]).sum(dim=2)
+
+    def kept(self) -> Matched:
+        """Return what scoring needs, and every parameter by name for a later training."""
+        learned = {n: p.detach().float().cpu().numpy().copy() for n, p in self.named_parameters()}
+        return Matched(self.arrays(), learned)
 
     def arrays(self) -> State:
         """Return what scoring needs, in numpy: f of each video, and M (first layer in halves)."""

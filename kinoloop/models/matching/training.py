@@ -5,6 +5,7 @@ negatives that the whole step shares; a negative that is the positive is taken o
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from kinoloop.data.histories import Histories
 from kinoloop.devices import place
 from kinoloop.models.base import Report, State
 from kinoloop.models.matching.config import ConcatMatchConfig
-from kinoloop.models.matching.network import Matcher
+from kinoloop.models.matching.network import Matched, Matcher
+from kinoloop.models.warm_start import WarmStart
 
 
 class Positions(NamedTuple):
@@ -28,15 +30,29 @@ class Positions(NamedTuple):
     targets: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Watching:
+    """Who watches a training.
+
+    Attributes:
+        quality: Validation NDCG@10 of some arrays; None trains all epochs.
+        report: Receives `loss` and `validation_ndcg@10` per epoch.
+        warm: The earlier training that this one goes on from; None starts anew.
+    """
+
+    quality: Callable[[State], float] | None
+    report: Report
+    warm: WarmStart | None = None
+
+
 def train_matcher(
     config: ConcatMatchConfig,
     histories: Histories,
     catalogue: Catalogue,
     *,
     seed: int,
-    quality: Callable[[State], float] | None,
-    report: Report,
-) -> State:
+    watching: Watching,
+) -> Matched:
     """Train and give the arrays to score with, those of the best epoch where `quality` tells.
 
     Args:
@@ -44,9 +60,12 @@ def train_matcher(
         histories: What users did.
         catalogue: All videos, with their vectors.
         seed: Of initial weights, order and negatives.
-        quality: Validation NDCG@10 of some arrays; None trains all epochs.
-        report: Receives `loss` and `validation_ndcg@10` per epoch.
+        watching: Who watches it.
+
+    Raises:
+        BundleError: The earlier training was of another network.
     """
+    quality, report, warm = watching.quality, watching.report, watching.warm
     device, rng = place()[0], np.random.default_rng(seed)
     counts = np.bincount(histories.videos, minlength=len(catalogue)).astype(np.float64)
     chances = np.cumsum(np.where(counts > 0, counts**config.negative_popularity, 0.0))
@@ -55,13 +74,22 @@ def train_matcher(
         network = Matcher(
             catalogue.modalities, len(catalogue), dim=config.dim, hidden=config.hidden
         ).to(device)
+        if warm is not None:
+            for name, parameter in network.named_parameters():
+                value = torch.from_numpy(warm.array(name, tuple(parameter.shape)))
+                parameter.data.copy_(value)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            network.parameters(),
+            lr=config.learning_rate * (1.0 if warm is None else warm.rate),
+            weight_decay=config.weight_decay,
         )
-        best, kept, waited = -1.0, network.arrays(), 0
-        for epoch in range(1, config.epochs + 1):
+        best, kept, waited = -1.0, network.kept(), 0
+        if warm is not None and quality is not None:
+            best = quality(kept.arrays)
+            report("validation_ndcg@10", best, 0)
+        for epoch in range(1, (config.epochs if warm is None else warm.fewer(config.epochs)) + 1):
             losses = []
-            for batch in _epoch(histories, config, rng):
+            for batch in _epoch(histories, config, rng, warm):
                 drawn = np.searchsorted(chances, rng.random(config.negatives) * chances[-1])
                 loss = _loss(network, batch, drawn, config.temperature)
                 optimizer.zero_grad(set_to_none=True)
@@ -73,18 +101,23 @@ def train_matcher(
             if quality is not None:
                 report("validation_ndcg@10", now, epoch)
             if now > best:
-                best, kept, waited = now, network.arrays(), 0
+                best, kept, waited = now, network.kept(), 0
             elif (waited := waited + 1) >= config.patience:
                 break
     return kept
 
 
 def _epoch(
-    histories: Histories, config: ConcatMatchConfig, rng: np.random.Generator
+    histories: Histories,
+    config: ConcatMatchConfig,
+    rng: np.random.Generator,
+    warm: WarmStart | None,
 ) -> Iterator[Positions]:
     """Batches of positions in random order: liked videos that have something before them."""
     after_first = np.arange(len(histories.videos)) > histories.offsets[:-1][histories.row_of]
     positions = np.flatnonzero(after_first & (histories.weights > 0))
+    if warm is not None:
+        positions = positions[warm.replayed(histories.timestamps[positions], rng)]
     picked = rng.permutation(positions)[: config.max_positions]
     begins = histories.offsets[:-1][histories.row_of]
     steps = np.arange(1, config.length + 1)

@@ -13,7 +13,7 @@ others read a window again and learn nothing from it: every process takes part i
 Source: Krell et al., 2021 (packing without cross-contamination).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
 from kinoloop.models.transformer.context import context_classes
+
+Learn = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,17 @@ class Batches:
         histories: Rows shorter than two events teach nothing and are left out.
         length: Longest input; longer rows are cut into windows, so every target is learned once.
         positions: Positions per step, about.
+        learn: Picks the windows that are learned, by the time of their newest target; None: all.
     """
 
-    def __init__(self, histories: Histories, *, length: int, positions: int) -> None:
+    def __init__(
+        self, histories: Histories, *, length: int, positions: int, learn: Learn | None = None
+    ) -> None:
         self._histories, self._positions = histories, positions
         self._starts, self._ends = _windows(histories, length)
+        if learn is not None:
+            picked = learn(histories.timestamps[self._ends])
+            self._starts, self._ends = self._starts[picked], self._ends[picked]
 
     @property
     def steps(self) -> int:

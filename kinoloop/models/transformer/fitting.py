@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from kinoloop import __version__
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Report, State
+from kinoloop.models.lexical import Terms
 from kinoloop.models.transformer.backbone import Backbone, Shape
 from kinoloop.models.transformer.batches import Batches
 from kinoloop.models.transformer.checkpoints import Checkpoints
@@ -22,10 +23,8 @@ from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.negatives import Negatives
 from kinoloop.models.transformer.network import Network
 from kinoloop.models.transformer.training import Training, TrainingOptions
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
-
+from kinoloop.models.transformer.warming import go_on, learned_of
+from kinoloop.models.warm_start import WarmStart
 
 STEPS_PER_EPOCH = 64  # at least, where there are enough positions
 SMALLEST_BATCH = 32
@@ -40,43 +39,67 @@ class Watched:
         quality: Validation NDCG@10 of the arrays that would be served, for early stopping.
         report: Receives metrics per epoch.
         checkpoints: Where to go on from and to write to.
+        warm: The earlier training that this one goes on from; None starts anew.
     """
 
     quality: Callable[[State], float] | None
     report: Report
     checkpoints: Path | None
+    warm: WarmStart | None = None
+
+
+class FittedNetwork(NamedTuple):
+    """A network after its training.
+
+    Attributes:
+        arrays: To serve with.
+        epoch: That they are of; 0 where no epoch improved on the earlier training.
+        learned: What a later training goes on from.
+    """
+
+    arrays: State
+    epoch: int
+    learned: State
 
 
 def fit_network(
     config: SequenceConfig,
     histories: Histories,
     catalogue: Catalogue,
-    tfidf: "sp.csr_matrix | None",
+    words: Terms | None,
     *,
     seed: int,
-    training: "Watched",
-) -> tuple[State, int]:
+    training: Watched,
+) -> FittedNetwork:
     """Train a network: in this process, or as one of those that `torchrun` started.
 
     Args:
         config: Hyper-parameters.
         histories: What users did; may be memory-mapped.
         catalogue: All videos, with their vectors.
-        tfidf: Their words, (n_videos, n_words) sparse; None: without.
+        words: Their words; None: without.
         seed: Of initial weights, order, dropout and negatives.
         training: Who watches it.
 
-    Returns:
-        The arrays to serve with, and the epoch that they are of.
+    Raises:
+        BundleError: The earlier training was of another network.
     """
     from accelerate import Accelerator
 
-    cuda, quality = torch.cuda.is_available(), training.quality
+    cuda, quality, warm = torch.cuda.is_available(), training.quality, training.warm
     accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda else "no")
     device = accelerator.device
     counts = count_videos(histories, len(catalogue))
     known = torch.from_numpy((counts > 0) & (config.id_dropout < 1)).to(device)
-    batches = Batches(histories, length=config.length, positions=_positions(config, histories))
+    batches = Batches(
+        histories,
+        length=config.length,
+        positions=_positions(config, histories),
+        learn=None
+        if warm is None
+        else lambda times: warm.replayed(times, np.random.default_rng(seed)),
+    )
+    options = _options(config, seed, warm)
     everything = config.loss == "softmax"
     negatives = Negatives(
         counts,
@@ -88,18 +111,23 @@ def fit_network(
     with forked, _threads(config.cpu_threads):
         torch.manual_seed(seed)
         shape = _shape(config, catalogue)
-        backbone = Backbone(shape, config.backbone, steps=batches.steps * config.epochs)
+        backbone = Backbone(shape, config.backbone, steps=batches.steps * options.epochs)
+        tfidf = None if words is None else words.matrix
         network = Network(shape, catalogue.modalities, tfidf, backbone=backbone).to(device)
-        epoch = Training(
-            network, batches, negatives, options=_options(config, seed), accelerator=accelerator
-        ).run(
+        names = [] if words is None else words.names
+        if warm is not None:
+            go_on(network, warm, ids=catalogue.ids, words=names)
+        epoch = Training(network, batches, negatives, options=options, accelerator=accelerator).run(
             quality=None if quality is None else lambda now: quality(_arrays(now, known)),
             report=training.report,
             checkpoints=None
             if training.checkpoints is None
-            else Checkpoints(training.checkpoints, _digest(config, seed, histories, catalogue)),
+            else Checkpoints(
+                training.checkpoints, _digest(config, seed, histories, catalogue, warm)
+            ),
+            first_look=warm is not None,
         )
-    return _arrays(network, known), epoch
+    return FittedNetwork(_arrays(network, known), epoch, learned_of(network, known, names))
 
 
 def count_videos(histories: Histories, n_videos: int) -> NDArray[np.int64]:
@@ -142,12 +170,13 @@ def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:
     )
 
 
-def _options(config: SequenceConfig, seed: int) -> TrainingOptions:
+def _options(config: SequenceConfig, seed: int, warm: WarmStart | None) -> TrainingOptions:
+    rate = 1.0 if warm is None else warm.rate
     return TrainingOptions(
-        epochs=config.epochs,
+        epochs=config.epochs if warm is None else warm.fewer(config.epochs),
         patience=config.patience,
-        learning_rate=config.learning_rate,
-        backbone_learning_rate=config.backbone.learning_rate,
+        learning_rate=rate * config.learning_rate,
+        backbone_learning_rate=rate * config.backbone.learning_rate,
         warmup_share=config.warmup_share,
         weight_decay=config.weight_decay,
         id_dropout=config.id_dropout,
@@ -166,11 +195,19 @@ def _arrays(network: Network, known: torch.Tensor) -> State:
     return {"items": items, "context": context, **network.backbone.arrays()}
 
 
-def _digest(config: SequenceConfig, seed: int, histories: Histories, catalogue: Catalogue) -> str:
+def _digest(
+    config: SequenceConfig,
+    seed: int,
+    histories: Histories,
+    catalogue: Catalogue,
+    warm: WarmStart | None,
+) -> str:
     """Of all that a training depends on, so that no checkpoint of another is taken up."""
     settings = (
         f"{__version__} {config.model_dump_json()} {seed} {len(catalogue)} {catalogue.fingerprints}"
     )
+    if warm is not None:
+        settings += f" {warm.identity} {warm.replay} {warm.rate} {warm.epochs}"
     found = hashlib.blake2b(settings.encode(), digest_size=16)
     found.update("\n".join(catalogue.videos["title"].fill_null("")).encode())
     for array in (histories.offsets, histories.videos, histories.weights, histories.timestamps):

@@ -98,6 +98,7 @@ class Training:
         quality: Callable[[Network], float] | None,
         report: Report,
         checkpoints: Checkpoints | None,
+        first_look: bool = False,
     ) -> int:
         """Train; with `quality`, the weights of the best epoch are kept.
 
@@ -105,11 +106,16 @@ class Training:
             quality: Validation NDCG@10 of the network as it is; None trains all epochs.
             report: Receives `loss` and `validation_ndcg@10` per epoch.
             checkpoints: Where to go on from and to write to.
+            first_look: Measure the network as it comes, too: an earlier training may be best.
 
         Returns:
-            The epoch whose weights were kept, from 1.
+            The epoch whose weights were kept, from 1; 0 where they are those that came.
         """
         progress, best = self._resume(report, checkpoints)
+        if first_look and quality is not None and progress.epoch == 0:
+            best = self._look_first(progress, quality, report)
+            if checkpoints is not None and self._accelerator.is_main_process:
+                checkpoints.save(progress, self._arrays())
         while progress.epoch < self._options.epochs:
             if (
                 quality is not None
@@ -135,6 +141,16 @@ class Training:
             self._take(best)
         self._network.eval()
         return progress.best_epoch
+
+    def _look_first(
+        self, progress: Progress, quality: Callable[[Network], float], report: Report
+    ) -> dict[str, Tensor]:
+        """Measure what came, as epoch 0; returns its weights."""
+        self._network.eval()
+        progress.best = self._same(lambda: quality(self._network))
+        progress.curve.append(("validation_ndcg@10", progress.best, 0))
+        report("validation_ndcg@10", progress.best, 0)
+        return {n: p.detach().clone() for n, p in self._trained()}
 
     def _epoch(self, epoch: int) -> float:
         """One pass; the mean loss of a step."""
