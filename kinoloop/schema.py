@@ -8,25 +8,11 @@ from typing import Final
 
 import polars as pl
 
-BEHAVIOUR_KINDS: Final = (
-    "impression",
-    "view",
-    "like",
-    "dislike",
-    "comment",
-    "share",
-    "save",
-    "search",
-    "skip",
-    "rating",
-)
-"""Kinds that recommenders read; their number is part of the shape of fitted models."""
-
-EVENT_KINDS: Final = (*BEHAVIOUR_KINDS, "undo", "not_interested", "identify")
-"""Allowed values of `events.event`; the position is the internal code of a kind."""
+from kinoloop.kinds import BEHAVIOUR_KINDS as BEHAVIOUR_KINDS
+from kinoloop.kinds import DAY_US as DAY_US
+from kinoloop.kinds import EVENT_KINDS as EVENT_KINDS
 
 TIME: Final = pl.Datetime("us", "UTC")
-DAY_US: Final = 86_400_000_000
 
 VIDEOLESS_KINDS: Final = ("search", "undo", "not_interested", "identify")
 """Kinds that may name no video."""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kinoloop.errors import DataError
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 class Interaction(NamedTuple):
@@ -125,8 +127,10 @@ class Histories:
         """Keep the newest n events of each row."""
         return self if self.lengths.max(initial=0) <= n else self.select(self.ages < n)
 
-    def matrix(self, n_videos: int) -> sp.csr_matrix:
+    def matrix(self, n_videos: int) -> "sp.csr_matrix":
         """Weights as a sparse matrix of its own, (n_rows, n_videos) float32."""
+        import scipy.sparse as sp
+
         parts, shape = (self.weights, self.videos, self.offsets), (len(self), n_videos)
         # SciPy would share the arrays, and change them where it sorts or drops zeros.
         return sp.csr_matrix(parts, shape=shape, dtype=np.float32, copy=True)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.devices import place
-from kinoloop.encoders.checkpoint import weight_files
 from kinoloop.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,6 +100,8 @@ def load(
             or a package that the model needs is.
     """
     import transformers
+
+    from kinoloop.encoders.checkpoint import weight_files  # reads of the tables, too
 
     weight_files(directory)
     device, dtype = place()[0], dtype or place()[1]

@@ -8,14 +8,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from safetensors.numpy import save_file
 
-from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
@@ -30,6 +29,9 @@ from kinoloop.models.watching import Report as Report
 from kinoloop.models.watching import silent as silent
 from kinoloop.plugins import Plugins
 from kinoloop.settings import NumbersConfig, fault_of
+
+if TYPE_CHECKING:
+    from kinoloop.data.catalogue import Catalogue
 
 Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
 Decay = Annotated[
@@ -101,7 +103,7 @@ class Recommender(Explains, ABC):
         self._prior: NDArray[np.float32] | None = None
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> "Catalogue":
         """The catalogue that was fitted or loaded with.
 
         Raises:
@@ -121,7 +123,7 @@ class Recommender(Explains, ABC):
     def fit(
         self,
         histories: Histories,
-        catalogue: Catalogue,
+        catalogue: "Catalogue",
         *,
         validation: Validation | None = None,
         report: Report = silent,
@@ -170,7 +172,7 @@ class Recommender(Explains, ABC):
         return scores
 
     def extended(
-        self, catalogue: Catalogue, *, changed: NDArray[np.integer] = UNCHANGED
+        self, catalogue: "Catalogue", *, changed: NDArray[np.integer] = UNCHANGED
     ) -> "Recommender":
         """Return this recommender over a catalogue that has grown since it was trained.
 
@@ -192,14 +194,14 @@ class Recommender(Explains, ABC):
         return base._extended_by(catalogue, extension)
 
     def _extension(
-        self, catalogue: Catalogue, before: State, changed: NDArray[np.integer]
+        self, catalogue: "Catalogue", before: State, changed: NDArray[np.integer]
     ) -> State:
         """Find what to know of new and changed videos; `before` is of an earlier extension."""
         from kinoloop.models.extended import anchors_of
 
         return anchors_of(self, catalogue, before, changed)
 
-    def _extended_by(self, catalogue: Catalogue, extension: State) -> "Recommender":
+    def _extended_by(self, catalogue: "Catalogue", extension: State) -> "Recommender":
         """Return this recommender with what `_extension` gave, also after it was saved."""
         from kinoloop.models.extended import Extended
 
@@ -219,7 +221,7 @@ class Recommender(Explains, ABC):
         save_file(contiguous, directory / "state.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, catalogue: Catalogue) -> Self:
+    def load(cls, directory: Path, catalogue: "Catalogue") -> Self:
         """Read what `save` wrote.
 
         Args:
@@ -281,7 +283,7 @@ def build(settings: Mapping[str, Any], *, seed: int = 0) -> Recommender:
     return recommender(config, seed=seed)
 
 
-def load(directory: Path, catalogue: Catalogue) -> Recommender:
+def load(directory: Path, catalogue: "Catalogue") -> Recommender:
     """Load a saved recommender of any kind, extended where it was.
 
     Raises:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.schema import DAY_US
+from kinoloop.kinds import DAY_US
 
 COUNTED_AT_A_TIME = 2**20  # events; histories may be memory-mapped
 

@@ -1,12 +1,15 @@
 """Why a video is recommended: the watched one that speaks most for it."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+
+if TYPE_CHECKING:
+    from kinoloop.data.catalogue import Catalogue
 
 REASONS_FROM = 50  # newest liked videos that may be named as a reason
 
@@ -16,7 +19,7 @@ class Explains(ABC):
 
     @property
     @abstractmethod
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> "Catalogue":
         """The videos."""
 
     def explain(self, histories: Histories, videos: NDArray[np.integer]) -> list[int | None]:

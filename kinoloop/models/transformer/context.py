@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.schema import BEHAVIOUR_KINDS
+from kinoloop.kinds import BEHAVIOUR_KINDS
 
 HOUR_US = 3_600_000_000
 KINDS: Final = len(BEHAVIOUR_KINDS)

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinoloop.data.catalogue import Modality
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.backbone import INITIAL_STD, Backbone, Shape
 from kinoloop.models.transformer.context import GAPS, KINDS, SHARES
@@ -28,6 +27,8 @@ from kinoloop.models.transformer.words import Words
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+
+    from kinoloop.data.catalogue import Modality
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Network(nn.Module):
     def __init__(
         self,
         shape: Shape,
-        modalities: Mapping[str, Modality],
+        modalities: "Mapping[str, Modality]",
         tfidf: "sp.csr_matrix | None",
         *,
         backbone: Backbone,
@@ -122,7 +123,7 @@ class Network(nn.Module):
 
 
 def _has_content(
-    shape: Shape, modalities: Mapping[str, Modality], tfidf: "sp.csr_matrix | None"
+    shape: Shape, modalities: "Mapping[str, Modality]", tfidf: "sp.csr_matrix | None"
 ) -> Tensor:
     present = np.zeros(shape.n_videos, dtype=bool)
     if tfidf is not None:
