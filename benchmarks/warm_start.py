@@ -33,7 +33,7 @@ from kinoloop.training.model_selection import TrainedCandidate, TrainingData, fi
 from kinoloop.training.warm_start import Parent, WarmStartConfig, read_parent, save_trained
 
 METRIC = "ndcg@10"
-TRIED = [(r, e, a) for r, e in itertools.product((0.0, 1.0, 3.0), (0.25,)) for a in (0.5, 1.0)]
+REPLAYS, RATES = (0.0, 1.0, 3.0), (0.5, 1.0)
 
 
 def main() -> None:
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=4, help="retrains after the first")
     parser.add_argument("--days", type=float, default=7.0, help="between two retrains")
     parser.add_argument("--windows", nargs=2, type=float, default=(3.0, 4.0))
+    parser.add_argument("--epochs", nargs="*", type=float, default=[0.25, 0.5], help="tried")
     parser.add_argument("--tune", action="store_true", help="by validation, in the second week")
     given = parser.parse_args()
     for kind, seed in itertools.product(given.kinds, given.seeds):
@@ -89,7 +90,7 @@ def tune(settings: dict[str, object], given: argparse.Namespace, seed: int) -> N
     scratch = fit_and_evaluate(settings, second, seed=seed)
     kind = settings["kind"]
     print(f"{kind}, seed {seed}: scratch {_told(scratch, window='validation')}", flush=True)
-    for replay, epochs, rate in TRIED:
+    for epochs, replay, rate in itertools.product(given.epochs, REPLAYS, RATES):
         config = WarmStartConfig(replay=replay, warm_epochs=epochs, warm_rate=rate)
         parent = as_parent(start, config, first)
         found = fit_and_evaluate(settings, second, seed=seed, start=parent)
@@ -116,14 +117,13 @@ def as_parent(fitted: TrainedCandidate, config: WarmStartConfig, data: TrainingD
     """Pass a training on as a release does: through its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "learned.safetensors"
-        save_trained(path, fitted.recommender, scratch_cpu_s=fitted.outcome.cpu_seconds)
-        return read_parent(
+        save_trained(
             path,
-            config,
-            videos=data.catalogue.ids,
+            fitted.recommender,
             trained_until=int(data.split.train.timestamps.max()),
-            label="last week",
+            scratch_cpu_s=fitted.outcome.cpu_seconds,
         )
+        return read_parent(path, config, label="last week")
 
 
 def _told(fitted: TrainedCandidate, *, window: str = "test") -> str:

@@ -13,6 +13,7 @@ from tasks.promotion import (
     weigh,
 )
 from tasks.pruning import prune_releases
+from tasks.refresh import refresh_champion
 from tasks.results import PromoteSummary
 
 
@@ -40,13 +41,20 @@ def promote(*, force: bool = False) -> PromoteSummary:
             return PromoteSummary(outcome="nothing to do", version=version, refused_by=known)
         decision = weigh(challenge)
         record_decision(challenge, decision)  # first: no champion is without its record
+        refreshed = None
         if decision.promoted:
             move_champion(challenge)
+            refreshed = refresh_champion(challenge, decision)
         prune_releases(environment)
     outcome = "promoted" if decision.promoted else "refused"
     logger.info("version %s is %s", version, outcome)
     for refusal in decision.refusals:
         logger.warning("version %s was refused by %s", version, refusal)
     return PromoteSummary(
-        outcome=outcome, version=version, decision=decision, refused_by=decision.refusals
+        outcome=outcome,
+        version=version,
+        decision=decision,
+        refused_by=decision.refusals,
+        refreshed=refreshed.version if refreshed else "",
+        refresh=refreshed.told if refreshed else "",
     )

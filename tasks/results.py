@@ -118,10 +118,14 @@ class PromoteSummary:
         version: Of the challenger; None where none waits.
         decision: Its record; None where nothing was weighed.
         refused_by: A sentence for each gate that refuses, also where it did so before.
+        refreshed: Version that was taught the newest window, too, and serves; "" without.
+        refresh: How well that went, or why it was refused; "" where it is not wanted.
     """
 
     outcome: str
     version: str | None = None
+    refreshed: str = ""
+    refresh: str = ""
     decision: Decision | None = None
     refused_by: list[str] = field(default_factory=list)
 

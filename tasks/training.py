@@ -120,7 +120,12 @@ def train_candidate(
         start=start_of(plan, start, candidate, anew=anew),
     )
     recommender.save(folder / "model")
-    save_trained(folder / LEARNED_FILE, recommender, scratch_cpu_s=outcome.scratch_cpu_seconds)
+    save_trained(
+        folder / LEARNED_FILE,
+        recommender,
+        trained_until=int(plan.training_data.split.train.timestamps.max()),
+        scratch_cpu_s=outcome.scratch_cpu_seconds,
+    )
     per_user.drop("user_id").write_parquet(folder / PER_USER)  # rows pair without naming anybody
     durable.sync_tree(folder)  # the outcome says that all of it is there
     durable.write_text(done, outcome.model_dump_json())

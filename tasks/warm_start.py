@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
-from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelVersion
 from kinoloop.release.bundle import LEARNED
@@ -49,7 +47,6 @@ class Start(FrozenRecord):
     Attributes:
         version: Number of the release that is gone on from; "" where all start from scratch.
         digest: Of that release.
-        trained_until: Newest event that it has learned, µs.
         why_not: Why there is none; "" where there is one.
         since_scratch: Retrains since candidates from random weights competed, this one included.
         beside: Whether such candidates compete beside those that go on.
@@ -57,7 +54,6 @@ class Start(FrozenRecord):
 
     version: str = ""
     digest: str = ""
-    trained_until: int = 0
     why_not: str = ""
     since_scratch: int = 0
     beside: bool = False
@@ -108,7 +104,6 @@ def _look_for_start(plan: RetrainPlan, away: str) -> Start:
                 return Start(
                     version=version.version,
                     digest=version.digest,
-                    trained_until=seen.trained_until,
                     since_scratch=0 if beside else since,
                     beside=beside,
                 )
@@ -173,16 +168,13 @@ def start_of(
     try:
         recommender = build_candidate(dict(candidate), seed=plan.config.seed)
         fingerprints = plan.training_data.catalogue.fingerprints
-        videos = pl.read_parquet(folder / "videos.parquet", columns=["video_id"])
         differs = what_differs(read_trained(path), recommender, fingerprints)
         return differs or read_parent(
             path,
             plan.config,
-            videos=IdMap(videos["video_id"]),
-            trained_until=start.trained_until,
             label=f"{label} ({start.digest[:12]})",
         )
-    except (BundleError, OSError, pl.exceptions.PolarsError) as err:
+    except (BundleError, OSError) as err:
         return f"the weights of {label} cannot be read: {err}"
 
 

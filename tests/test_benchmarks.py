@@ -39,3 +39,17 @@ def test_no_test_imports_a_benchmark():
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "benchmarks"
     ]
     assert imported == []
+
+
+def test_the_gpu_benchmark_runs_where_six_packages_and_what_they_need_are_all_there_is():
+    packages = "torch,transformers,peft,safetensors,numpy,pydantic"
+    command = [
+        sys.executable, "-m", "tests.bare_machine", packages, "benchmarks.gpu", "--small",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = done.stdout.splitlines()
+    for section, lines in (("pictures", 3), ("sequence", 2), ("language", 2)):
+        assert sum(line.startswith(f"{section}: ") for line in told) == lines
+    assert "fed by decoding: left out, PyAV is not installed" in done.stdout
+    assert "weights trained in torch.float32" in done.stdout

@@ -69,7 +69,6 @@ class BiasedMf(Recommender):
 
     Config = BiasedMfConfig
     config: BiasedMfConfig
-    goes_on = True
     _mean: float
     _videos: NDArray[np.float64]  # (n_videos, 1 + factors): b_i, q_i
     _columns: NDArray[np.float32]  # (n_videos, factors + 2): q_i, 1, b_i
@@ -83,23 +82,13 @@ class BiasedMf(Recommender):
         self._mean = float((by_user.weights * by_user.targets).sum() / max(total, 1e-12))
         self._videos = rng.normal(0, 0.1 / np.sqrt(self.config.factors), (n_videos, self._width))
         self._videos[:, 0] = 0
-        sweeps = self.config.iterations
-        if self.warm is not None:
-            sweeps = self.warm.fewer(sweeps)
-            rows = self.warm.places(self.catalogue.ids)
-            known = self.warm.array("videos", (len(self.warm.videos), self._width))
-            self._videos[rows >= 0] = known[rows[rows >= 0]]
-        for sweep in range(sweeps):
+        for sweep in range(self.config.iterations):
             users = self._against(self._videos).solve(by_user)
             before = self._videos
             self._videos = self._against(users).solve(by_video)
             report("change", float(np.abs(self._videos - before).mean()), sweep)
         self._prepare()
         logger.info("biased_mf: %d sweeps over %d events", sweep + 1, len(by_user.weights))
-
-    def learned(self) -> State:
-        """Return bias and factors of each video: fewer sweeps are needed from there."""
-        return {"videos": self._videos.astype(np.float32)}
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         observed = self._observed(histories, decay=self.config.decay)

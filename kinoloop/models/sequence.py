@@ -39,6 +39,7 @@ from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 logger = logging.getLogger(__name__)
 
 MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
+MATCHED = "match_weight"
 MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results/sequence.md was measured with
 
 
@@ -114,13 +115,17 @@ class Sequence(Recommender):
         )
 
     def learned(self) -> State:
-        """Return all that was trained of the network, and what it is of."""
-        return self._learned
+        """Return all that was trained of the network, what it is of, and what was chosen."""
+        if not self._learned:
+            return {}
+        return {**self._learned, MATCHED: np.array([self.match_weight], dtype=np.float32)}
 
     def _chosen_weight(self, validation: Validation | None) -> float:
         """Return the set weight of matching words, or the best on validation (lowest of ties)."""
         if self.config.match_weight is not None:
             return self.config.match_weight
+        if validation is None and self.warm is not None:
+            return float(self.warm.array(MATCHED, (1,))[0])
         if validation is None or not self._match.similarity.nnz:
             return MATCH_WEIGHT if self._match.similarity.nnz else 0.0
         found = []

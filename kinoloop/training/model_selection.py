@@ -31,6 +31,7 @@ from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_sp
 from kinoloop.models.base import Recommender, build
 from kinoloop.settings import Config
 from kinoloop.training.outcome import Outcome, TrainedCandidate
+from kinoloop.training.refresh import RefreshConfig
 from kinoloop.training.warm_start import Parent, WarmStartConfig
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class SplitConfig(Config):
     )
 
 
-class RetrainConfig(SplitConfig, WarmStartConfig):
+class RetrainConfig(SplitConfig, WarmStartConfig, RefreshConfig):
     """Section `[retrain]`: the candidates, and what they are compared on."""
 
     min_interactions: int = Field(
@@ -96,9 +97,9 @@ class RetrainConfig(SplitConfig, WarmStartConfig):
     def digest(self, *others: Config) -> str:
         """Hex digest of these settings and others, for telling finished work from new work.
 
-        How long a run waits for another does not change what it makes.
+        How long a run waits for another does not change what it makes, nor what comes after it.
         """
-        mine = self.model_dump(mode="json", exclude={"lock_wait_s"})
+        mine = self.model_dump(mode="json", exclude={"lock_wait_s", *RefreshConfig.model_fields})
         settings = [mine, *(config.model_dump(mode="json") for config in others)]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 

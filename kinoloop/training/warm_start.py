@@ -29,6 +29,7 @@ from kinoloop.models.state import read_state
 from kinoloop.models.warm_start import WarmStart
 from kinoloop.settings import Config, FrozenRecord
 
+VIDEOS = "video_ids"
 SCRATCH = "-scratch"  # behind the name of a candidate that competes from random weights
 
 
@@ -68,11 +69,13 @@ class Trained(FrozenRecord):
     Attributes:
         settings: Of the recommender.
         fingerprints: Of the encoders of the vectors that it read.
+        trained_until: Newest event that was learned, µs.
         scratch_cpu_s: CPU seconds of the newest training from scratch of this candidate.
     """
 
     settings: dict[str, Any]
     fingerprints: dict[str, str]
+    trained_until: int
     scratch_cpu_s: float
 
 
@@ -136,7 +139,9 @@ def what_differs(trained: Trained, recommender: Recommender, fingerprints: dict[
     return ""
 
 
-def save_trained(path: Path, recommender: Recommender, *, scratch_cpu_s: float) -> bool:
+def save_trained(
+    path: Path, recommender: Recommender, *, trained_until: int, scratch_cpu_s: float
+) -> bool:
     """Write what a later training goes on from; returns whether there is anything."""
     weights = recommender.learned()
     if not weights:
@@ -144,9 +149,12 @@ def save_trained(path: Path, recommender: Recommender, *, scratch_cpu_s: float) 
     trained = Trained(
         settings=recommender.config.model_dump(mode="json"),
         fingerprints=recommender.catalogue.fingerprints,
+        trained_until=trained_until,
         scratch_cpu_s=scratch_cpu_s,
     )
     arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    listed = json.dumps(recommender.catalogue.ids.ids).encode()  # rows are theirs for good
+    arrays[VIDEOS] = np.frombuffer(listed, dtype=np.uint8)
     save_file(arrays, path, metadata={"trained": trained.model_dump_json()})
     return True
 
@@ -164,26 +172,26 @@ def read_trained(path: Path) -> Trained:
         raise BundleError(f"{path} holds no training: {err}; train from scratch") from err
 
 
-def read_parent(
-    path: Path, config: WarmStartConfig, *, videos: IdMap, trained_until: int, label: str
-) -> Parent:
+def read_parent(path: Path, config: WarmStartConfig, *, label: str) -> Parent:
     """Read an earlier training of one candidate.
 
     Args:
         path: What `save_trained` wrote.
         config: How to go on from it.
-        videos: Of the catalogue that it was fitted with.
-        trained_until: Newest event that it has learned, µs.
         label: Its release, for people; of the same weights the same.
 
     Raises:
         BundleError: The file is damaged, or its numbers are not finite.
     """
-    trained = read_trained(path)
+    trained, weights = read_trained(path), read_state(path)
+    try:
+        videos = IdMap(json.loads(weights.pop(VIDEOS).tobytes()))
+    except (KeyError, ValueError) as err:
+        raise BundleError(f"{path} names no videos: {err}; train from scratch") from err
     warm = WarmStart(
-        weights=read_state(path),
+        weights=weights,
         videos=videos,
-        trained_until=trained_until,
+        trained_until=trained.trained_until,
         replay=config.replay,
         rate=config.warm_rate,
         epochs=config.warm_epochs,

@@ -27,7 +27,7 @@ from kinoloop.training.warm_start import (
 
 SEQUENCE = {"kind": "sequence", "dim": 16, "layers": 1, "length": 8, "epochs": 4}
 MATCH = {"kind": "concat_match", "dim": 8, "hidden": 8, "epochs": 4, "negatives": 16}
-KINDS = (SEQUENCE, MATCH, {"kind": "biased_mf", "factors": 4})
+KINDS = (SEQUENCE, MATCH)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,8 @@ def grown(catalogue):
 
 def parent_of(model, tmp_path, until, **settings):
     path = tmp_path / "learned.safetensors"
-    assert save_trained(path, model, scratch_cpu_s=9.0)
-    return read_parent(
-        path,
-        WarmStartConfig(**settings),
-        videos=model.catalogue.ids,
-        trained_until=until,
-        label="version 7",
-    )
+    assert save_trained(path, model, trained_until=until, scratch_cpu_s=9.0)
+    return read_parent(path, WarmStartConfig(**settings), label="version 7")
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=lambda s: s["kind"])
@@ -218,7 +212,7 @@ def test_leave_one_out_holds_out_what_was_learned_and_starts_from_scratch():
 
 def test_other_settings_or_vectors_are_named(world, tmp_path):
     model = build(MATCH).fit(world.split.train, world.catalogue)
-    save_trained(tmp_path / "t.safetensors", model, scratch_cpu_s=1)
+    save_trained(tmp_path / "t.safetensors", model, trained_until=0, scratch_cpu_s=1)
     trained = read_trained(tmp_path / "t.safetensors")
     same = world.catalogue.fingerprints
     assert what_differs(trained, build(MATCH), same) == ""
