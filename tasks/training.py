@@ -22,6 +22,7 @@ from kinoloop import __version__, durable
 from kinoloop.data.catalogue import load_thumbnails
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
+from kinoloop.data.search_log import load_search_log
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import composition_of
@@ -31,6 +32,7 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.client import ModelVersion
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
+from kinoloop.release.search_training import MOST_PAIRS
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
 from kinoloop.settings import read_section
@@ -164,6 +166,7 @@ def release_winner(
             histories=plan.training_data.histories,
             provenance=_provenance(plan, winner, outcomes, start),
             learned=learned_files(plan.work_dir, outcomes),
+            searches=load_search_log(plan.tables, catalogue.ids, most=MOST_PAIRS),
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
             ranker=load_ranker(plan),
         )

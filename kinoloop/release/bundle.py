@@ -25,6 +25,7 @@ from pathlib import Path
 from kinoloop import durable
 from kinoloop.data.catalogue import CONTENT, SHOWN, Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.search_log import SearchLog
 from kinoloop.data.video_text import texts_of
 from kinoloop.errors import BundleError
 from kinoloop.models.base import Recommender
@@ -33,6 +34,8 @@ from kinoloop.release.files import digests, write_array
 from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
 from kinoloop.release.release import Release
+from kinoloop.release.search import Search
+from kinoloop.release.search_training import learn_weights
 from kinoloop.release.similarity import write_centres
 from kinoloop.release.thumbnails import write_thumbnails
 from kinoloop.release.user_histories import HISTORY_LIMIT, write_histories
@@ -59,6 +62,7 @@ def write_bundle(
     thumbnails: Iterable[tuple[str, bytes | None]] = (),
     ranker: Ranker | None = None,
     learned: Mapping[str, Path] | None = None,
+    searches: SearchLog | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -70,6 +74,7 @@ def write_bundle(
         provenance: Where the release comes from.
         thumbnails: Video ids with their JPEG, in any order, streamed.
         ranker: Fitted on `catalogue`; None for slates as retrieval orders them.
+        searches: What the shares of a search are learned from; None leaves them as they are.
         learned: Files that later trainings go on from, by the name of the candidate.
 
     Returns:
@@ -104,6 +109,9 @@ def write_bundle(
             files={},
         )
         write_info(fresh, info)
+        if searches is not None:
+            weights = learn_weights(Search(fresh, info, catalogue), searches)
+            info = info.model_copy(update={"search": weights})
         Release.read(fresh, info).write_golden()
         info = info.model_copy(update={"files": digests(fresh)})
         write_info(fresh, info)

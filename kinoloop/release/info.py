@@ -44,6 +44,20 @@ class Lineage(FrozenRecord):
     refresh: dict[str, float] = Field(default_factory=dict)
 
 
+class SearchWeights(FrozenRecord):
+    """Shares of the parts of a search.
+
+    Attributes:
+        semantic: Of meaning; the rest is lexical: meaning leads, exact words break near-ties.
+        label: What labels can add.
+        measured: Of learned ones, how they did on held-out pairs of the search log.
+    """
+
+    semantic: float = 0.6
+    label: float = 0.2
+    measured: dict[str, float] = Field(default_factory=dict)
+
+
 class Provenance(FrozenRecord):
     """Where a release comes from; the caller of `write_bundle` tells it.
 
@@ -65,6 +79,7 @@ class Provenance(FrozenRecord):
         ranker: What the ranker achieved; empty where there is none.
         rating_liked_from: Lowest rating that is a yes on the scale of the data; None: no ratings.
         lineage: Where the weights come from; None of releases that did not tell.
+        search: Learned from the search log; None for the shares that come with Kinoloop.
     """
 
     name: str = ""
@@ -84,6 +99,7 @@ class Provenance(FrozenRecord):
     ranker: dict[str, float] = Field(default_factory=dict)
     rating_liked_from: float | None = None
     lineage: Lineage | None = None
+    search: SearchWeights | None = None
 
 
 class BundleInfo(Provenance):
@@ -113,8 +129,9 @@ class BundleInfo(Provenance):
     def digest(self) -> str:
         """Hex SHA-256 of the content: the same data, settings and seed give the same digest."""
         content = self.model_dump(mode="json", exclude={"created_at"})
-        if self.lineage is None:  # as releases from before there was any are registered
-            del content["lineage"]
+        for later in ("lineage", "search"):  # as releases from before are registered
+            if content[later] is None:
+                del content[later]
         return _sha256(content)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,32 @@ from kinoloop.data.video_text import COMPOSITION
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.errors import ConfigError
-from kinoloop.release.info import BundleInfo
+from kinoloop.release.info import BundleInfo, SearchWeights
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.lexical import LexicalIndex
 
 logger = logging.getLogger(__name__)
 
-SEMANTIC_SHARE = 0.6
-"""Of the search score; the rest is lexical. Meaning leads, exact words break near-ties."""
 
-LABEL_SHARE = 0.2
-"""What labels can add to a search score."""
+class Parts(NamedTuple):
+    """How well each video answers a text, by part: (n_videos,) float32 each.
+
+    Attributes:
+        meaning: Cosine with its text, or with what it shows.
+        lexical: By words.
+        labels: By its labels.
+    """
+
+    meaning: NDArray[np.float32]
+    lexical: NDArray[np.float32]
+    labels: NDArray[np.float32]
+
+    def mixed(self, weights: SearchWeights) -> NDArray[np.float32]:
+        """One score of all."""
+        semantic = np.float32(weights.semantic)
+        scores = semantic * self.meaning + (np.float32(1) - semantic) * self.lexical
+        scores += np.float32(weights.label) * self.labels
+        return scores
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -59,17 +75,27 @@ class Search:
 
         Where the release has no text vectors, or the encoder here is another, both are the same.
         """
-        lexical = self.by_words(query)
-        encoder = None if self._text is None else self._text_encoder()
-        if self._text is None or encoder is None:
+        if not self.by_meaning:
+            lexical = self.by_words(query)
             return lexical, lexical
+        parts = self.parts(query)
+        return parts.mixed(self._info.search or SearchWeights()), parts.lexical
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether texts are understood: there are text vectors, and their encoder is here."""
+        return self._text is not None and self._text_encoder() is not None
+
+    def parts(self, query: str) -> Parts:
+        """Score by each part; needs `by_meaning`."""
+        encoder = self._text_encoder()
+        assert self._text is not None
+        assert encoder is not None
         encode = partial(_encode, encoder)
         asked = encode([query])[0]
         shown = self._labels.nearest_shown(asked, encode)
         meaning = np.maximum(self._text.vectors @ asked, shown)
-        scores = np.float32(SEMANTIC_SHARE) * meaning + np.float32(1 - SEMANTIC_SHARE) * lexical
-        scores += np.float32(LABEL_SHARE) * self._labels.score(asked, encode)
-        return scores, lexical
+        return Parts(meaning, self.by_words(query), self._labels.score(asked, encode))
 
     def _text_encoder(self) -> encoders.TextEncoder | None:
         """Return the encoder of the text vectors, loaded on the first search; None without."""
