@@ -35,8 +35,8 @@ class WarmStart:
     videos: IdMap
     trained_until: int
     replay: float = 1.0
-    rate: float = 0.5
-    epochs: float = 0.25
+    rate: float = 1.0
+    epochs: float = 0.5
     identity: str = ""
 
     def places(self, ids: IdMap) -> NDArray[np.int32]:

@@ -46,9 +46,11 @@ class WarmStartConfig(Config):
         1.0, ge=0, description="Old examples learned again, per new one; by validation."
     )
     warm_rate: float = Field(
-        0.5, gt=0, le=1, description="Of the learning rate from scratch; by validation."
+        1.0, gt=0, le=1, description="Of the learning rate from scratch; by validation."
     )
-    warm_epochs: float = Field(0.25, gt=0, le=1, description="Of the epochs from scratch.")
+    warm_epochs: float = Field(
+        0.5, gt=0, le=1, description="Of the epochs from scratch; by validation."
+    )
 
 
 class Seen(FrozenRecord):

@@ -14,6 +14,7 @@ from kinoloop.training.outcome import Outcome
 from tasks.retrain_plan import alone, plan_retrain
 from tasks.training import text_encoder, train_candidate
 from tasks.training_report import plot_candidates, plot_epochs, selection_page
+from tasks.warm_start import Start
 from tests.flows.toy_tables import write_toy_tables
 
 
@@ -73,12 +74,16 @@ def test_damaged_work_of_an_earlier_run_is_made_anew_with_a_warning(plan, name, 
     settings.write_text(settings.read_text().replace("min_users = 50", "min_users = 5"))
     write_toy_tables(plan.environment.data_dir, users=60)
     plan = plan_retrain(plan.environment, force=False)
-    first = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
-    again = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
+    first = train_candidate.fn(
+        plan, {"kind": "popularity"}, "popularity", start=Start(), anew=False
+    )
+    again = train_candidate.fn(
+        plan, {"kind": "popularity"}, "popularity", start=Start(), anew=False
+    )
     assert again.fit_seconds == first.fit_seconds  # taken from the folder
     damaged = plan.work_dir / "popularity" / name
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    anew = train_candidate.fn(plan, {"kind": "popularity"}, "popularity")
+    anew = train_candidate.fn(plan, {"kind": "popularity"}, "popularity", start=Start(), anew=False)
     assert anew.test == first.test
     assert "holds damaged work of an earlier run, it is made again" in caplog.text
     assert Outcome.model_validate_json((plan.work_dir / "popularity/outcome.json").read_bytes())
@@ -127,6 +132,20 @@ def test_the_page_names_winner_losers_and_failures():
     assert page.startswith("# b won: version 7 is registered")
     assert page.index("| b | 0.2000 |") < page.index("| a | 0.1000 |")
     assert "| c | failed: out of memory |" in page
+
+
+def test_the_page_tells_what_a_warm_start_saved_and_how_it_did_against_scratch():
+    version = ModelVersion("7", "d", "r", None, {"dataset_version": "data-1"})
+    warm = {"started_from": "version 6 (abc)", "cpu_seconds": 3.0, "scratch_cpu_seconds": 12.0}
+    went_on = _outcome("a", 0.3).model_copy(update=warm)
+    anew = {"scratch_because": "its turn has come", "cpu_seconds": 13.0}
+    page = selection_page([went_on], {}, version)
+    assert "3.0 CPU seconds, the newest training from scratch 12.0 (-9.0)." in page
+    beside = _outcome("a-scratch", 0.2).model_copy(update=anew)
+    page = selection_page([went_on, beside], {}, version)
+    assert "| scratch: its turn has come |" in page
+    assert "3.0 CPU seconds, from scratch, now 13.0 (-10.0)" in page
+    assert "validation ndcg@10 +0.1000 against scratch." in page
 
 
 def test_plots_are_drawn(tmp_path):
