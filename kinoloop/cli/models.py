@@ -109,6 +109,9 @@ def promote(
     _print_refusals(console, done.version, done.refused_by)
     verdict = "is champion" if decision.promoted else "stays challenger"
     console.print(f"version {done.version} ({decision.challenger.name}) {verdict}")
+    if done.refresh:
+        stays = "" if done.refreshed else "; the proven version serves on"
+        console.print(f"refresh: {escape(done.refresh)}{stays}", soft_wrap=True)
 
 
 def _print_refusals(console: Console, version: str | None, refusals: list[str]) -> None:

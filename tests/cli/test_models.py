@@ -94,6 +94,30 @@ def test_promote_shows_every_gate(monkeypatch):
     assert "mind this" in said
     assert f"version 4 refused by {WHY}" in said
     assert "version 4 (knn) stays challenger" in said
+    assert "refresh" not in said
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "told", "said"),
+    [
+        ("5", "version 5: good", "refresh: version 5: good\n"),
+        ("", "refused: bad", "refresh: refused: bad; the proven version serves on"),
+    ],
+)
+def test_promote_says_what_became_of_a_refresh(monkeypatch, refreshed, told, said):
+    side = {
+        "version": "4", "digest": "d", "name": "knn", "kind": "item_knn", "dataset_version": "x",
+        "trained_until": None, "metrics": {},
+    }  # fmt: skip
+    decision = Decision.model_validate({
+        "decided_at": "2026-01-01T00:00:00Z", "promoted": True, "challenger": side,
+        "champion": None, "window_from": None, "window_until": None, "users": 3, "gain": None,
+        "gates": [], "competed": {}, "notes": [],
+    })  # fmt: skip
+    _say(monkeypatch, "promote", PromoteSummary(
+        outcome="promoted", version="4", decision=decision, refreshed=refreshed, refresh=told
+    ))  # fmt: skip
+    assert said in RUN.invoke(app, ["promote"]).output
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
