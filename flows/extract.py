@@ -10,6 +10,7 @@ from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made
+from tasks.announce import announce_completion
 from tasks.content import find_duplicates, label_videos, screen_videos
 from tasks.due import extraction_input, note_extraction
 from tasks.extraction import extract_features, runs_on_ray, show_extraction
@@ -22,6 +23,7 @@ from tasks.versioning import dataset_version, is_versioned, version_data
 @flow(
     name="extract",
     description="Decode, encode and label new videos, find those that show the same, and harm.",
+    on_completion=[announce_completion],
     on_failure=[explain_failure],
     on_crashed=[explain_failure],
 )

@@ -6,6 +6,7 @@ from flows.drift import drift
 from flows.extract import extract
 from flows.ingest import ingest
 from flows.promote import promote
+from flows.publish import publish
 from flows.retrain import retrain
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError
@@ -16,7 +17,7 @@ from tasks.results import LoopSummary, RetrainSummary
 
 @flow(name="loop", on_failure=[explain_failure], on_crashed=[explain_failure])
 def loop(*, always_retrain: bool = False) -> LoopSummary:
-    """Ingest, extract, look for drift, retrain where it is due, promote what proves better.
+    """Ingest, extract, publish, look for drift, retrain where due, promote what proves better.
 
     Each step does only what is missing, so that a loop over nothing new changes nothing.
 
@@ -30,7 +31,7 @@ def loop(*, always_retrain: bool = False) -> LoopSummary:
         RegistryError: MLflow is away.
     """
     environment, logger = Environment(), get_run_logger()
-    ingested, extracted, drifted = ingest(), extract(), drift(trigger=False)
+    ingested, extracted, published, drifted = ingest(), extract(), publish(), drift(trigger=False)
     reason = reason_to_retrain(environment, drift_fired=drifted.fired)
     if always_retrain:
         reason = "it was asked for"
@@ -38,6 +39,7 @@ def loop(*, always_retrain: bool = False) -> LoopSummary:
     done = LoopSummary(
         ingest=ingested,
         extract=extracted,
+        publish=published,
         drift=drifted,
         retrain=_retrain(must=reason == NO_CHAMPION) if reason else None,
         promote=promote(),

@@ -3,6 +3,7 @@
 from prefect import flow, get_run_logger
 
 from kinoloop.environment import Environment
+from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.promotion import (
     find_challenge,
@@ -17,7 +18,12 @@ from tasks.refresh import refresh_champion
 from tasks.results import PromoteSummary
 
 
-@flow(name="promote", on_failure=[explain_failure], on_crashed=[explain_failure])
+@flow(
+    name="promote",
+    on_completion=[announce_completion],
+    on_failure=[explain_failure],
+    on_crashed=[explain_failure],
+)
 def promote(*, force: bool = False) -> PromoteSummary:
     """Weigh the challenger against the champion and promote or refuse it.
 

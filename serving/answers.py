@@ -80,6 +80,7 @@ class Answers:
         body = {
             "request_id": request_id,
             "model_version": current.model_version,
+            "catalogue_version": current.catalogue_version,
             "dataset_version": current.dataset_version,
             "slate": [place._asdict() for place in slate],
             **({} if slate.reranked is None else {"reranked": slate.reranked}),

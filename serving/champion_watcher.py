@@ -1,11 +1,12 @@
 """The release in service: every worker follows the registry's `champion` without a restart.
 
-A background thread asks the registry, with jitter so that workers do not ask together. Another
-version is fetched into the local cache (by content, so once for all workers), opened beside the
-one in service, checked against its signature, digests and golden requests, warmed up, and only
-then one reference is swapped. A release that fails is refused and the old one stays; a registry
-that is away changes nothing. A worker that starts and cannot take the champion within a few
-seconds, for whatever reason, takes what was in service last and goes on trying.
+A release is the champion with the newest catalogue version that was published for it. A background
+thread asks the registry, with jitter so that workers do not ask together. Another one is fetched
+into the local cache (by content, so once for all workers), opened beside the one in service,
+checked against its signature, digests and golden requests, warmed up, and only then one reference
+is swapped. A release that fails is refused and the old one stays; a registry that is away changes
+nothing. A worker that starts and cannot take the champion within a few seconds, for whatever
+reason, takes what was in service last and goes on trying.
 
 So that no request feels it: the thread runs at low priority, the interpreter changes threads every
 half millisecond (serving/startup.py), and the old release is let go a moment after the last
@@ -15,6 +16,7 @@ request that may hold it.
 import gc
 import logging
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from kinoloop.errors import RegistryError
+from kinoloop.registry.catalogues import fetch_catalogue
 from kinoloop.registry.client import ModelRegistry, ModelVersion
 from kinoloop.registry.copies import ServedRelease, remember, remembered
 from kinoloop.release.signature import Trust
@@ -35,6 +38,14 @@ JITTER = 0.3
 RELEASE_AFTER_S = 2.0
 REFUSED_AGAIN_S = 600.0
 """When a release that was refused is looked at again: its files may have been repaired."""
+
+
+Key = tuple[str, str]
+"""Of a release: the number of the model's version, and the digest of the catalogue or ""."""
+
+
+def _key(version: ModelVersion) -> Key:
+    return version.version, version.catalogue
 
 
 class ChampionWatcher:
@@ -70,8 +81,8 @@ class ChampionWatcher:
         self._registry: ModelRegistry | None = None
         self._cache_dir, self._trust, self._swapped = cache_dir, trust, swapped
         self._poll_s, self._patience_s = poll_s, patience_s
-        self._refused: dict[str, float] = {}
-        self._arriving: tuple[str, Future[Path]] | None = None
+        self._refused: dict[Key, float] = {}
+        self._arriving: tuple[Key, Future[Path]] | None = None
         self._trouble = ""
         self._taking = threading.Lock()
         self._asked, self._stop = threading.Event(), threading.Event()
@@ -99,12 +110,24 @@ class ChampionWatcher:
         if champion is None:
             self._wait_for(Waiting("no_release"))
             return
-        if champion.version == self._version:
-            self._wait_for(None)
-            return
-        again = self._refused.get(champion.version)
-        if again is None or time.monotonic() > again:
-            self._switch_to(registry, champion)
+        for wanted in self._choices(champion):
+            if _key(wanted) == self._key:
+                self._wait_for(None)
+                return
+            again = self._refused.get(_key(wanted))
+            if again is None or time.monotonic() > again:
+                self._switch_to(registry, wanted)
+                return
+
+    def _choices(self, champion: ModelVersion) -> list[ModelVersion]:
+        """List the champion with its catalogue, and a model that does not serve yet without."""
+        if not champion.catalogue or self._version == champion.version:
+            return [champion]
+        return [champion, champion.with_own_catalogue()]
+
+    @property
+    def _key(self) -> "Key | None":
+        return (self.current.model_version, self.current.catalogue) if self.current else None
 
     @property
     def _version(self) -> str | None:
@@ -123,12 +146,12 @@ class ChampionWatcher:
 
     def _switch_to(self, registry: ModelRegistry, champion: ModelVersion) -> None:
         """Fetch and take a champion; one whose files take long goes on arriving meanwhile."""
-        version = champion.version
-        if self._arriving is None or self._arriving[0] != version:
+        version, key = champion.version, _key(champion)
+        if self._arriving is None or self._arriving[0] != key:
             fetch = in_background(
-                lambda: registry.download(champion, self._cache_dir, trust=self._trust())
+                lambda: fetch_catalogue(registry, champion, self._cache_dir, trust=self._trust())
             )
-            self._arriving = (version, fetch)
+            self._arriving = (key, fetch)
         try:
             bundle = self._arriving[1].result(self._patience_s)
         except TimeoutError:
@@ -140,30 +163,30 @@ class ChampionWatcher:
             return
         except Exception as err:  # noqa: BLE001 (what cannot be fetched whole must not serve)
             self._arriving = None
-            self._refuse(version, err)
+            self._refuse(key, err)
             return
         self._arriving = None
-        if self._take(bundle, version, champion.run_id):
-            remember(self._cache_dir, ServedRelease(champion.digest, version, champion.run_id))
+        if self._take(bundle, key, champion.run_id):
+            served = ServedRelease(champion.catalogue or champion.digest, version, champion.run_id)
+            remember(self._cache_dir, served)
             self._wait_for(None)
 
-    def _take(
-        self, bundle: Path, version: str, run_id: str, *, unless_served: bool = False
-    ) -> bool:
+    def _take(self, bundle: Path, key: Key, run_id: str, *, unless_served: bool = False) -> bool:
         started = time.perf_counter()
         with self._taking:
             if unless_served and self.current is not None:
                 return True
             try:
-                fresh = load(bundle, self._trust(), model_version=version, run_id=run_id)
+                fresh = load(bundle, self._trust(), model_version=key[0], run_id=run_id)
             except Exception as err:  # noqa: BLE001 (what cannot be loaded must not serve)
-                self._refuse(version, err)
+                self._refuse(key, err)
                 return False
             previous, self.current = self.current, fresh
-        self._refused.clear()
+        self._refused = {one: at for one, at in self._refused.items() if one[0] == key[0]}
         logger.info(
-            "model version %s is in service after %s, loaded in %.1f s",
+            "model version %s with catalogue version %d is in service after %s, loaded in %.1f s",
             fresh.model_version,
+            fresh.catalogue_number,
             previous.model_version if previous else "none",
             time.perf_counter() - started,
         )
@@ -172,13 +195,20 @@ class ChampionWatcher:
             settle_memory()
             return True
         self._stop.wait(RELEASE_AFTER_S)  # requests under way may hold it
+        self._forget(previous)
         del previous
         gc.collect()  # of what came after `settle_memory`: a release and little else
         return True
 
-    def _refuse(self, version: str, err: Exception) -> None:
-        self._refused[version] = time.monotonic() + REFUSED_AGAIN_S
-        self._wait_for(Waiting("release_refused", version, str(err)), level=logging.ERROR)
+    def _forget(self, replaced: InService) -> None:
+        """Remove the copy of a catalogue version that neither serves nor is recalled: many come."""
+        digest = replaced.catalogue
+        if digest and digest not in {one.digest for one in remembered(self._cache_dir)}:
+            shutil.rmtree(self._cache_dir / digest, ignore_errors=True)
+
+    def _refuse(self, key: Key, err: Exception) -> None:
+        self._refused[key] = time.monotonic() + REFUSED_AGAIN_S
+        self._wait_for(Waiting("release_refused", key[0], str(err)), level=logging.ERROR)
         self._swapped(None)
 
     def _wait_for(self, waiting: Waiting | None, *, level: int = logging.WARNING) -> None:
@@ -199,8 +229,8 @@ class ChampionWatcher:
         """Take what was in service last; where that is damaged, what was before it."""
         served = remembered(self._cache_dir)
         for one in served:
-            bundle = self._cache_dir / one.digest
-            if self._take(bundle, one.model_version, one.run_id, unless_served=True):
+            bundle, key = self._cache_dir / one.digest, (one.model_version, one.digest)
+            if self._take(bundle, key, one.run_id, unless_served=True):
                 logger.warning(
                     "version %s, in service here before, is in service again until the champion "
                     "can be taken",

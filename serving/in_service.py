@@ -34,10 +34,20 @@ class InService:
         """Dataset that it was trained on."""
         return self.release.info.dataset_version
 
+    @property
+    def catalogue(self) -> str:
+        """Digest of its catalogue version; "" where it serves with the one it was trained on."""
+        return self.release.info.digest if self.release.info.catalogue else ""
+
     @cached_property
     def catalogue_version(self) -> str:
-        """Of the catalogue that is served; the model's own."""
+        """Of the catalogue that is served, the model's own or one that was published for it."""
         return self.release.info.digest[:20]
+
+    @property
+    def catalogue_number(self) -> int:
+        """Of the catalogue versions of its model; 0 is the one that it was trained on."""
+        return self.release.info.catalogue.number if self.release.info.catalogue else 0
 
     @cached_property
     def refusals(self) -> Refusals:

@@ -51,7 +51,7 @@ class Lineage:
         Args:
             endpoint: Such as `recommend`.
             videos: External ids, in the order of the slate.
-            versions: `model_version`, `dataset_version` and `run_id`.
+            versions: `model_version`, `catalogue_version`, `dataset_version` and `run_id`.
 
         Returns:
             The request id. It is given even where the disk is full: the answer matters more, and

@@ -146,6 +146,9 @@ class NoopRequest(Body):
     """Nothing."""
 
 
+CATALOGUE_VERSION = "Of the catalogue in service."
+
+
 class SlateVideo(BaseModel):
     """One video of a slate."""
 
@@ -160,6 +163,7 @@ class Slate(bentoml.IODescriptor):
 
     request_id: str = Field(description="Resolves at /lineage/{request_id}.")
     model_version: str
+    catalogue_version: str = Field(description=CATALOGUE_VERSION)
     dataset_version: str
     slate: list[SlateVideo]
     reranked: bool | None = Field(
@@ -245,6 +249,10 @@ class ReleaseFacts(BaseModel):
     """The release in service."""
 
     model_version: str
+    catalogue_version: str = Field(description=CATALOGUE_VERSION)
+    catalogue_number: int = Field(
+        description="Of the catalogue versions of this model; 0: as it was trained."
+    )
     dataset_version: str
     kind: str = Field(description="Of the recommender.")
     videos: int

@@ -58,6 +58,11 @@ RELEASE = Gauge(
     ["model_version", "dataset_version"],
     multiprocess_mode="livemax",
 )
+CATALOGUE = Gauge(
+    "kinoloop_catalogue_version",
+    "Number of the catalogue version in service; 0 is the one that the model was trained on.",
+    multiprocess_mode="livemax",
+)
 READY = Gauge("kinoloop_ready_workers", "Workers with a release.", multiprocess_mode="livesum")
 
 

@@ -142,7 +142,12 @@ async def about(request: Request) -> About:
     facts = None
     if current is not None:
         info = current.release.info.model_dump(include=set(ReleaseFacts.model_fields))
-        facts = ReleaseFacts(**{**info, "model_version": current.model_version})
+        versions = {
+            "model_version": current.model_version,
+            "catalogue_version": current.catalogue_version,
+            "catalogue_number": current.catalogue_number,
+        }
+        facts = ReleaseFacts(**{**info, **versions})
     return About(release=facts, example_users=request.app.state.example_users)
 
 

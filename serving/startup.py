@@ -93,6 +93,7 @@ def watch_champion(
             return
         metrics.SWAPS.labels("taken").inc()
         metrics.READY.set(1)
+        metrics.CATALOGUE.set(current.catalogue_number)
         while labels:
             metrics.RELEASE.labels(*labels.pop()).set(0)
         labels.append((current.model_version, current.dataset_version))
@@ -137,6 +138,7 @@ def open_champion(environment: Environment) -> "InService":
         BundleError: The release is damaged.
     """
     from kinoloop.errors import RegistryError
+    from kinoloop.registry.catalogues import fetch_catalogue
     from kinoloop.registry.client import ModelRegistry
     from kinoloop.release.signature import load_trust
     from serving.in_service import load
@@ -150,5 +152,5 @@ def open_champion(environment: Environment) -> "InService":
             "no release has been promoted yet; run `kinoloop retrain`, then `kinoloop promote`"
         )
     trust = load_trust(environment)
-    bundle = registry.download(champion, environment.releases, trust=trust)
+    bundle = fetch_catalogue(registry, champion, environment.releases, trust=trust)
     return load(bundle, trust, model_version=champion.version, run_id=champion.run_id)

@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 import kinoloop
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.registry.catalogues import fetch_catalogue
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.release.signature import TRUSTED_FILE, load_trust, signed_by
 
@@ -45,9 +46,9 @@ def build_bento(environment: Environment) -> Path:
     if champion is None:
         raise RegistryError("there is no champion to build a Bento from; `kinoloop promote` first")
     trust = load_trust(environment)
-    bundle = registry.download(champion, environment.releases, trust=trust)
+    bundle = fetch_catalogue(registry, champion, environment.releases, trust=trust)
     home = environment.state_dir.resolve() / "bentoml"
-    version = f"v{champion.version}-{champion.digest[:12]}"
+    version = f"v{champion.version}-{(champion.catalogue or champion.digest)[:12]}"
     target = home / "bentos" / "kinoloop" / version
     if not (target / "bento.yaml").exists():
         home.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,8 @@ def prune_releases(environment: Environment) -> int:
     Raises:
         RegistryError: MLflow is away: what is in use is not known, nothing was removed.
     """
-    removed = copies.prune(environment.releases, {one.digest for one in _aliased(environment)})
+    used = {digest for one in _aliased(environment) for digest in (one.digest, one.catalogue)}
+    removed = copies.prune(environment.releases, used)
     shutil.rmtree(environment.state_dir / FORMER_CACHE, ignore_errors=True)
     return removed
 

@@ -131,12 +131,51 @@ class PromoteSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedCatalogue:
+    """A catalogue version that was made.
+
+    Attributes:
+        model_version: Of the model that it is for.
+        number: 1, 2, … of this model.
+        digest: Of its content.
+        videos: In it.
+        new: Of them.
+        changed: Of them.
+        withdrawn: That have left.
+        seconds: It took to make and store.
+    """
+
+    model_version: str
+    number: int
+    digest: str
+    videos: int
+    new: int
+    changed: int
+    withdrawn: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishSummary:
+    """What was published.
+
+    Attributes:
+        outcome: `published`, `nothing new`, or `no model` where nothing was trained yet.
+        published: Per model.
+    """
+
+    outcome: str
+    published: list[PublishedCatalogue] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoopSummary:
     """What each flow returned.
 
     Attributes:
         ingest: The batch.
         extract: What was understood of it.
+        publish: What of it the champion serves with from now on.
         drift: Whether today looks like what the champion was trained on.
         retrain: None where none was due.
         promote: What became of the challenger.
@@ -144,6 +183,7 @@ class LoopSummary:
 
     ingest: IngestSummary
     extract: ExtractSummary
+    publish: PublishSummary
     drift: DriftSummary
     retrain: RetrainSummary | None
     promote: PromoteSummary

@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("retrain")(retrain)
     app.command("promote")(promote)
+    app.command("publish")(publish)
     app.command("rollback")(rollback)
     app.command("bento")(bento)
 
@@ -117,6 +118,26 @@ def promote(
 def _print_refusals(console: Console, version: str | None, refusals: list[str]) -> None:
     for refusal in refusals:
         console.print(f"version {version} refused by [red]{escape(refusal)}[/red]", soft_wrap=True)
+
+
+def publish() -> None:
+    """Bring new, corrected and withdrawn videos into service, without a retrain."""
+    from kinoloop.cli.backends import connect
+
+    connect()
+    from flows import publish as flow
+
+    done, console = flow.publish(), Console(highlight=False)
+    if done.outcome == "no model":
+        console.print("There is no model to publish for; next: kinoloop retrain")
+    elif not done.published:
+        console.print("Nothing to publish: the model in service knows the catalogue as it is.")
+    for one in done.published:
+        console.print(
+            f"catalogue version {one.number} of model version {one.model_version}: {one.videos:,} "
+            f"videos, {one.new:,} new, {one.changed:,} changed, {one.withdrawn:,} withdrawn "
+            f"({one.seconds:.1f} s)"
+        )
 
 
 def rollback() -> None:

@@ -3,7 +3,7 @@
 `load_catalogue` reads the tables once, in columns: no row becomes a Python object but its id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,7 +108,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
     check(tables, ("videos", "labels", "duplicates", "media", "moderation"))
     if fingerprints is None or fingerprints:
         check(tables, ("features",))
-    videos = _read_videos(tables)
+    videos = read_videos(tables)
     ids = IdMap(videos["video_id"])
     published_at = videos.select(_MICROSECONDS).to_series().to_numpy()
     chosen = chosen_fingerprints(tables) if fingerprints is None else fingerprints
@@ -119,7 +119,8 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
     return Catalogue(ids=ids, published_at=published_at, videos=videos, modalities=modalities)
 
 
-def _read_videos(tables: Tables) -> pl.DataFrame:
+def read_videos(tables: Tables) -> pl.DataFrame:
+    """Read what a catalogue keeps of every video, and what was found out of it, oldest first."""
     labels = tables.scan("labels").select("video_id", "labels", "free_tags", "summary")
     groups = tables.scan("duplicates").select("video_id", "group_id")
     videos = with_durations(tables.scan("videos").select(SHOWN), tables)
@@ -132,12 +133,20 @@ def _read_videos(tables: Tables) -> pl.DataFrame:
     )
 
 
-def load_thumbnails(tables: Tables) -> pl.DataFrame:
-    """Read the thumbnails of all videos that have one: columns `video_id`, `thumbnail` (JPEG)."""
+def load_thumbnails(tables: Tables, *, of: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read thumbnails: columns `video_id`, `thumbnail` (JPEG).
+
+    Args:
+        tables: Where to read.
+        of: Of these videos; None: of all that have one.
+    """
     check(tables, ("media",))
+    wanted = pl.col("thumbnail").is_not_null()
+    if of is not None:
+        wanted &= pl.col("video_id").is_in(list(of))
     return (
         tables.scan("media")
-        .filter(pl.col("thumbnail").is_not_null())
+        .filter(wanted)
         .sort("extracted_at")
         .unique("video_id", keep="last", maintain_order=True)
         .select("video_id", "thumbnail")

@@ -92,8 +92,15 @@ def centre(modality: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]
     mean: NDArray[np.float32] = np.zeros(dim, dtype=np.float32)
     if present.any():
         mean = modality.vectors[present].mean(axis=0).astype(np.float32)
-    lengths = np.einsum("ij,ij->i", modality.vectors, modality.vectors)
-    squares = lengths - 2 * (modality.vectors @ mean) + mean @ mean  # ‖v − μ‖², no copy of v
+    return mean, scales_of(modality.vectors, present, mean)
+
+
+def scales_of(
+    vectors: NDArray[np.float32], present: NDArray[np.bool_], mean: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """One over the length of each centred vector, (n,); 0 where there is none."""
+    lengths = np.einsum("ij,ij->i", vectors, vectors)
+    squares = lengths - 2 * (vectors @ mean) + mean @ mean  # ‖v − μ‖², no copy of v
     scales = np.zeros(len(squares), dtype=np.float32)
     np.divide(1.0, np.sqrt(squares.clip(1e-6)), out=scales, where=present & (squares > 1e-6))
-    return mean, scales
+    return scales

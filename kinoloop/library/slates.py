@@ -10,8 +10,8 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
 from kinoloop.models.top_k import best
-from kinoloop.release.near_duplicates import NearDuplicates
-from kinoloop.release.premieres import Premieres, now
+from kinoloop.release.availability import now
+from kinoloop.release.shown import Shown
 
 if TYPE_CHECKING:
     from kinoloop.release.reranking import Reranking
@@ -32,9 +32,7 @@ class Slates:
     def __init__(self, recommender: Recommender, reranking: "Reranking | None") -> None:
         self._recommender, self._reranking = recommender, reranking
         catalogue: Catalogue = recommender.catalogue
-        self._premieres = Premieres(catalogue.published_at)
-        groups = catalogue.videos.get_column("group_id", default=None)
-        self._near_duplicates = NearDuplicates([] if groups is None else groups.to_list())
+        self._shown = Shown(catalogue)
 
     def of(
         self,
@@ -53,8 +51,7 @@ class Slates:
             k: How many at most.
         """
         moment = now()
-        allowed = allowed.copy()
-        allowed[self._premieres.ahead(moment)] = False
+        closed = self._shown.availability.closed(moment)
         found: list[Top] = []
         step = max(1, SCORES_AT_A_TIME // max(1, len(allowed)))
         for start in range(0, len(histories), step):
@@ -63,20 +60,15 @@ class Slates:
             scores[:, ~allowed] = -np.inf
             for row, given in enumerate(scores):
                 met = hidden[start + row]
-                given[met] = given[self._near_duplicates.of(met)] = -np.inf
-                self._near_duplicates.keep_best(given)
+                self._shown.hide(given, met, closed)
                 found.append(self._top(part, row, given, k=k, moment=moment))
         return found
 
     def similar(self, video: int, allowed: NDArray[np.bool_], *, k: int) -> Top:
         """Return the videos that one speaks most for; none where it speaks for none."""
         scores = self._recommender.similar(video)
-        allowed = allowed & (scores > 0)
-        allowed[self._premieres.ahead(now())] = False
-        allowed[video] = False
-        scores[~allowed] = -np.inf
-        scores[self._near_duplicates.of(np.array([video]))] = -np.inf
-        self._near_duplicates.keep_best(scores)
+        scores[~(allowed & (scores > 0))] = -np.inf
+        self._shown.hide(scores, np.array([video]), self._shown.availability.closed(now()))
         top = best(scores, k)
         return top, scores[top]
 

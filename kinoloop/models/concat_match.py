@@ -12,6 +12,7 @@ Training uses torch; scoring is numpy with the video's half of the first layer c
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
@@ -22,6 +23,7 @@ from kinoloop.models.base import (
     Validation,
 )
 from kinoloop.models.cosine import cosines
+from kinoloop.models.extended import over, read_anew
 from kinoloop.models.matching.config import ConcatMatchConfig
 
 VALIDATION_ROWS = 1000  # looked at after each epoch: a row costs more than in other recommenders
@@ -96,3 +98,17 @@ class ConcatMatch(Recommender):
     def _restore(self, state: State) -> None:
         self._weights = state
         self._offered = np.asarray(state["videos"] @ state["first_video"].T, dtype=np.float32)
+
+    def _extended_by(self, catalogue: Catalogue, extension: State) -> Recommender:
+        """Extend by f of what is new: it is scored like any other."""
+        if "unseen" not in self._weights:  # an older release has no projections
+            return super()._extended_by(catalogue, extension)
+        grown, asked = over(self, catalogue, extension), read_anew(extension, catalogue)
+        fused = np.tile(self._weights["unseen"], (len(asked), 1))
+        for name, modality in catalogue.modalities.items():
+            fused += modality.vectors[asked] @ self._weights[f"project.{name}"].T
+        videos = np.zeros((len(catalogue), self.config.dim), dtype=np.float32)
+        videos[: len(self.prior)] = self._weights["videos"]
+        videos[asked] = fused
+        grown._restore({**self._weights, "videos": videos})
+        return grown

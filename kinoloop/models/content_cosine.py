@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.data.catalogue import Modality
+from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
@@ -26,7 +26,8 @@ from kinoloop.models.base import (
     State,
     Validation,
 )
-from kinoloop.models.lexical import tfidf
+from kinoloop.models.extended import over, read_anew
+from kinoloop.models.lexical import Lexicon
 from kinoloop.models.neighbours import Neighbours, recent_weights
 
 
@@ -50,10 +51,12 @@ class ContentCosine(Recommender):
     Config = ContentCosineConfig
     config: ContentCosineConfig
     _lexical: Neighbours
+    _lexicon: Lexicon
+    _trained_on: int | None = None  # first videos whose mean and spread count; None: all
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (nothing is learned)
-        words = tfidf(self.catalogue.videos)
-        self._lexical = Neighbours.of(words, top_n=self.config.lexical_neighbours)
+        self._lexicon = Lexicon.of(self.catalogue.videos)
+        self._lexical = Neighbours.of(self._lexicon.matrix, top_n=self.config.lexical_neighbours)
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         scores = self._lexical.score(histories, decay=self.config.decay)
@@ -62,7 +65,7 @@ class ContentCosine(Recommender):
         scores *= np.float32(self.config.lexical_weight) / np.maximum(total, np.float32(1e-12))
         for name, weight in self.config.modality_weights.items():
             if weight and name in self.catalogue.modalities:
-                channel = _standardised(history, self.catalogue.modalities[name])
+                channel = _standardised(history, self.catalogue.modalities[name], self._trained_on)
                 scores += np.float32(weight) * channel
         return self._break_ties(scores)
 
@@ -77,18 +80,30 @@ class ContentCosine(Recommender):
         return np.asarray(total, dtype=np.float32)
 
     def _state(self) -> State:
-        return self._lexical.state()
+        return {**self._lexical.state(), **self._lexicon.state()}
 
     def _restore(self, state: State) -> None:
         self._lexical = Neighbours.from_state(state)
+        self._lexicon = Lexicon.from_state(state, self.catalogue.videos)
+
+    def _extended_by(self, catalogue: Catalogue, extension: State) -> "ContentCosine":
+        """Extend by what a new video looks, sounds and reads like: it is scored like any other."""
+        grown, asked = over(self, catalogue, extension), read_anew(extension, catalogue)
+        words, top_n = self._lexicon.grown(catalogue.videos, asked), self.config.lexical_neighbours
+        grown._lexical = self._lexical.grown(words, asked, top_n=top_n)
+        grown._trained_on = len(self.prior)
+        return grown
 
 
-def _standardised(history: sp.csr_matrix, modality: Modality) -> NDArray[np.float32]:
-    """Cosine with the profile, mean 0 and deviation 1 over the videos that have vectors."""
+def _standardised(
+    history: sp.csr_matrix, modality: Modality, first: int | None
+) -> NDArray[np.float32]:
+    """Cosine with the profile, mean 0 and deviation 1 over the first videos that have vectors."""
     profiles = np.asarray(history @ modality.vectors)
     cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
-    if modality.present.any():
-        known = cosines if modality.present.all() else cosines[:, modality.present]
+    present = modality.present[:first]
+    if present.any():
+        known = cosines[:, :first] if present.all() else cosines[:, :first][:, present]
         cosines -= known.mean(axis=1, keepdims=True)
         cosines /= np.maximum(known.std(axis=1, keepdims=True), np.float32(1e-9))
     cosines[:, ~modality.present] = 0

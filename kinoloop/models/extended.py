@@ -5,7 +5,8 @@ grown catalogue. Of the others it says what their anchors (`anchors.py`) tell. T
 recommender; one that scores content itself says so by a better `_extend`.
 """
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from kinoloop.models.base import Recommender, State
 if TYPE_CHECKING:
     from kinoloop.models.base import Report
     from kinoloop.models.validation import Validation
+
+
+Kind = TypeVar("Kind", bound=Recommender)
 
 
 class Extended(Recommender):
@@ -70,6 +74,8 @@ def anchors_of(
 ) -> State:
     """Find the anchors of all videos that are not trained on; those known before stay.
 
+    Beside them stands `changed`: which trained videos have other content than in training.
+
     Args:
         trained: As it was trained.
         catalogue: Its videos first, then new ones.
@@ -85,14 +91,32 @@ def anchors_of(
     watched = trained.prior > 0
     eligible = watched if watched.any() else ~watched
     found = find_anchors(catalogue, asked, eligible=eligible).state()
+    trained_on = np.asarray(changed, dtype=np.int64)[changed < n_trained]
+    since = before.get("changed", np.empty(0, dtype=np.int64))
+    made: dict[str, NDArray[Any]] = {"changed": np.union1d(since, trained_on)}
     if not known:
-        return dict(found)
-    made: dict[str, NDArray[Any]] = {}
+        return {**made, **found}
     for name, values in found.items():
         both = np.concatenate([before[name], values[len(again) :]])
         both[again - n_trained] = values[: len(again)]
         made[name] = both
     return made
+
+
+def over(trained: Kind, catalogue: Catalogue, extension: State) -> Kind:
+    """Copy a recommender for a grown catalogue; what it scores with is still to be extended."""
+    grown = copy.copy(trained)
+    grown._catalogue = catalogue
+    grown._prior = Anchors.from_state(extension).prior(trained.prior)
+    grown.trained, grown.extension = trained, extension
+    return grown
+
+
+def read_anew(extension: State, catalogue: Catalogue) -> NDArray[np.intp]:
+    """Positions whose content a model has not seen: changed ones, then new ones, ascending."""
+    n_new = len(extension["anchor_trust"])
+    new = np.arange(len(catalogue) - n_new, len(catalogue))
+    return np.concatenate([extension["changed"], new]).astype(np.intp)
 
 
 def check_grown(trained: Catalogue, catalogue: Catalogue) -> None:

@@ -101,6 +101,38 @@ class Neighbours:
             ends - starts,
         )
 
+    def over(self, n_videos: int) -> "Neighbours":
+        """Return the same table for more videos; new ones have no neighbours."""
+        table = self.similarity
+        more = np.full(n_videos - table.shape[0], table.indptr[-1], dtype=table.indptr.dtype)
+        parts = (table.data, table.indices, np.concatenate([table.indptr, more]))
+        return Neighbours(sp.csr_matrix(parts, shape=(n_videos, n_videos)))
+
+    def grown(self, rows: sp.csr_matrix, asked: NDArray[np.integer], *, top_n: int) -> "Neighbours":
+        """Return the table for more videos; similarities among the others stay.
+
+        Args:
+            rows: (n_videos, n_features) of the grown catalogue, of length 1 or 0.
+            asked: Positions of videos that are new, or have other features.
+            top_n: Neighbours kept of each of them, and those that it is added to.
+        """
+        cosines = (rows[asked] @ rows.T).tocsr()
+        at = np.repeat(np.asarray(asked), np.diff(cosines.indptr))
+        cosines.data[cosines.indices == at] = 0
+        found = strongest(cosines, top_n).tocoo()
+        n_videos = rows.shape[0]
+        own = np.zeros(n_videos, dtype=np.bool_)
+        own[asked] = True
+        table = self.over(n_videos).similarity.tocoo()
+        kept = ~(own[table.row] | own[table.col])
+        back = ~own[found.col]  # a video that is asked has its neighbours from its own row
+        row, column = np.asarray(asked)[found.row], found.col
+        rows_of = np.concatenate([table.row[kept], row, column[back]])
+        columns = np.concatenate([table.col[kept], column, row[back]])
+        values = np.concatenate([table.data[kept], found.data, found.data[back]])
+        shape = (n_videos, n_videos)
+        return Neighbours(compact(sp.csr_matrix((values, (rows_of, columns)), shape=shape)))
+
     def state(self) -> State:
         """Arrays to save."""
         return {

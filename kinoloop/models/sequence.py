@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
@@ -29,10 +30,12 @@ from kinoloop.models.base import (
     Validation,
 )
 from kinoloop.models.cosine import cosines
-from kinoloop.models.lexical import tfidf_terms
+from kinoloop.models.extended import over, read_anew
+from kinoloop.models.lexical import Lexicon
 from kinoloop.models.neighbours import Neighbours, recent_weights
 from kinoloop.models.new_videos import Places
 from kinoloop.models.transformer.config import SequenceConfig
+from kinoloop.models.transformer.content import PREFIX, content_vectors, has_content
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
 
@@ -68,11 +71,13 @@ class Sequence(Recommender):
     match_weight: float = 0.0
     _items: NDArray[np.float32]  # (n_videos, dim)
     _context: NDArray[np.float32]  # (n_classes, dim)
-    _new: NDArray[np.bool_]  # (n_videos,) videos without events
+    _new: NDArray[np.bool_]  # (n_trained,) videos without events
     _match: Neighbours
     _reader: Reads
     _backbone: State
     _learned: State
+    _content: State
+    _lexicon: Lexicon
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
         super().__init__(config, seed=seed)
@@ -82,7 +87,7 @@ class Sequence(Recommender):
         from kinoloop.models.transformer.fitting import Watched, count_videos, fit_network
 
         config = self.config
-        words = tfidf_terms(self.catalogue.videos, most=max(1, config.words))
+        words = self._lexicon = Lexicon.of(self.catalogue.videos, most=max(1, config.words))
         self._match = Neighbours.of(words.matrix, top_n=config.match_neighbours)
         self._new = count_videos(histories, len(self.catalogue)) == 0
 
@@ -147,8 +152,17 @@ class Sequence(Recommender):
         if self.match_weight:
             self._add_matches(scores, recent)
         if self.config.new_video_places:
-            Places(self._new, self.config.new_video_places).give(scores, histories)
+            self._give_places(scores, histories)
         return scores
+
+    def _give_places(self, scores: NDArray[np.float32], histories: Histories) -> None:
+        """Give new videos their places; those after training by themselves: no other one moves."""
+        trained, number = len(self._new), self.config.new_video_places
+        known = histories.select(histories.videos < trained)
+        Places(self._new, number).give(scores[:, :trained], known)
+        if scores.shape[1] > trained:
+            later = np.arange(scores.shape[1]) >= trained
+            Places(later, number).give(scores, histories)
 
     def _add_matches(self, scores: NDArray[np.float32], recent: Histories) -> None:
         """Add match_weight · Σ_h decay^age_h · cos(words of h, words of v), in place."""
@@ -183,17 +197,38 @@ class Sequence(Recommender):
             "new": self._new,
             "match_weight": np.array([self.match_weight], dtype=np.float32),
             **self._match.state(),
+            **self._lexicon.state(),
             **self._backbone,
+            **self._content,
         }
 
     def _restore(self, state: State) -> None:
         self._new, self.match_weight = state["new"], float(state["match_weight"][0])
         self._match = Neighbours.from_state(state)
+        self._lexicon = Lexicon.from_state(state, self.catalogue.videos[:0])
         self._take(state)
+
+    def _extended_by(self, catalogue: Catalogue, extension: State) -> Recommender:
+        """Extend by the content of what is new, in the space that was learned."""
+        if not has_content(self._content):
+            return super()._extended_by(catalogue, extension)
+        grown, asked = over(self, catalogue, extension), read_anew(extension, catalogue)
+        words = self._lexicon.grown(catalogue.videos, asked)
+        vectors = content_vectors(self._content, catalogue, asked, words[asked])
+        changed = asked[asked < len(self.prior)]
+        had = self._lexicon.matrix[changed]
+        vectors[: len(changed)] -= content_vectors(self._content, self.catalogue, changed, had)
+        items = np.zeros((len(catalogue), self.config.dim), dtype=np.float32)
+        items[: len(self.prior)] = self._items
+        items[asked] += vectors
+        grown._items = items
+        grown._match = self._match.grown(words, asked, top_n=self.config.match_neighbours)
+        return grown
 
     def _take(self, arrays: State) -> None:
         """Take over what was trained; other arrays are passed over."""
         self._items, self._context = arrays["items"], arrays["context"]
+        self._content = {name: value for name, value in arrays.items() if name.startswith(PREFIX)}
         self._backbone = {
             name: value
             for name, value in arrays.items()

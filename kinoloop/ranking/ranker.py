@@ -9,7 +9,6 @@ that an answer costs a millisecond or two and a release needs no language model.
 import json
 import logging
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +18,8 @@ from safetensors.numpy import save_file
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError
-from kinoloop.models.base import State
+from kinoloop.models.anchors import Anchors
+from kinoloop.models.base import EXTENSION, LEARNED_NOWHERE, State
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.models.state import read_state
 from kinoloop.ranking.calibrate import calibrate
@@ -39,7 +39,14 @@ class Ranker:
         knowledge: What features are computed from.
         state: Arrays of the head, standardisation, calibration and blend; `text` where words are
             read.
+
+    Attributes:
+        trained: Where it was extended, the ranker as it was trained.
+        extension: What it knows of videos that it was not trained on.
     """
+
+    trained: "Ranker | None" = None
+    extension: State = {}  # noqa: RUF012 (replaced, never changed)
 
     def __init__(self, config: RankerConfig, knowledge: Knowledge, state: State) -> None:
         self.config, self.knowledge, self._state = config, knowledge, state
@@ -121,8 +128,43 @@ class Ranker:
         cosine /= self._length[pairs.videos]
         return np.hstack([asked * self._video[pairs.videos], cosine[:, None]])
 
+    def extended(self, catalogue: Catalogue, anchors: Anchors) -> "Ranker":
+        """Return this ranker over a catalogue that has grown since it was trained.
+
+        A new video has the popularity and the words that its anchors have, so far as they are like
+        it; its own counts and neighbours come with the next training.
+
+        Args:
+            catalogue: The videos of its own catalogue first, in the same order, then new ones.
+            anchors: Of the new ones.
+        """
+        base, prior = self.trained or self, (self.trained or self).knowledge.prior
+        extension = {"prior": anchors.prior(prior)[len(prior) :]}
+        if base._text is not None:
+            extension["text"] = anchors.rows(base._text)
+        return base._extended_by(catalogue, extension)
+
+    def _extended_by(self, catalogue: Catalogue, extension: State) -> "Ranker":
+        knowledge = Knowledge(
+            catalogue=catalogue,
+            prior=np.concatenate([self.knowledge.prior, extension["prior"]]),
+            counts=self.knowledge.counts,
+            neighbours=self.knowledge.neighbours.over(len(catalogue)),
+            decay=self.knowledge.decay,
+        )
+        state = dict(self._state)
+        if self._text is not None:
+            state["text"] = np.concatenate([self._text, extension["text"]])
+        grown = Ranker(self.config, knowledge, state)
+        grown.trained, grown.extension = self, extension
+        return grown
+
     def save(self, directory: Path) -> None:
         """Write `config.json` and `state.safetensors`: no pickle."""
+        if self.trained is not None:
+            self.trained.save(directory)
+            save_file(self.extension, directory / EXTENSION)
+            return
         directory.mkdir(parents=True, exist_ok=True)
         document = self.config.model_dump(mode="json")
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
@@ -132,12 +174,21 @@ class Ranker:
         )
 
     @classmethod
-    def load(cls, directory: Path, catalogue: Catalogue) -> Self:
+    def load(cls, directory: Path, catalogue: Catalogue) -> "Ranker":
         """Read what `save` wrote.
 
         Raises:
             BundleError: It was fitted on another catalogue, is not finite, or is all zero.
         """
+        more = directory / EXTENSION
+        if more.exists():
+            extension = read_state(more, weights=LEARNED_NOWHERE)
+            trained = catalogue.first(len(catalogue) - len(extension["prior"]))
+            return cls._load(directory, trained)._extended_by(catalogue, extension)
+        return cls._load(directory, catalogue)
+
+    @classmethod
+    def _load(cls, directory: Path, catalogue: Catalogue) -> "Ranker":
         document = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         config = RankerConfig.model_validate(document)
         state = read_state(directory / "state.safetensors", weights="head.")

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +33,8 @@ NAME = "kinoloop"
 DOWNLOAD_WAIT_S = 3600.0  # for another process that fetches the same release
 Alias = Literal["champion", "challenger", "previous"]
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "previous")
+CATALOGUE = "catalogue"
+"""Tag of a version: digest of the newest catalogue version that was made for it."""
 _BUNDLE_IN_MODEL = "model/artifacts/bundle"
 
 
@@ -59,6 +61,15 @@ class ModelVersion:
         """Public key that its bundle says it is signed with; "" of a release without."""
         return self.tags.get("signed_by", "")
 
+    @property
+    def catalogue(self) -> str:
+        """Digest of its newest catalogue version; "" where it has none but its own."""
+        return self.tags.get(CATALOGUE, "")
+
+    def with_own_catalogue(self) -> "ModelVersion":
+        """Return the same version with the catalogue that it was trained on."""
+        return replace(self, tags={**self.tags, CATALOGUE: ""})
+
 
 class ModelRegistry:
     """The registry.
@@ -70,6 +81,11 @@ class ModelRegistry:
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
         self._connection = Connection(tracking_uri)
+
+    @property
+    def connection(self) -> Connection:
+        """For what else lives in MLflow beside versions and aliases."""
+        return self._connection
 
     def ask(self) -> None:
         """Find out within seconds whether MLflow is there.

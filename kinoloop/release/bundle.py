@@ -20,6 +20,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from kinoloop import durable
@@ -30,7 +31,9 @@ from kinoloop.data.video_text import texts_of
 from kinoloop.errors import BundleError
 from kinoloop.models.base import Recommender
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.release.asking import ask
 from kinoloop.release.files import digests, write_array
+from kinoloop.release.golden import write_golden
 from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
 from kinoloop.release.release import Release
@@ -112,7 +115,8 @@ def write_bundle(
         if searches is not None:
             weights = learn_weights(Search(fresh, info, catalogue), searches)
             info = info.model_copy(update={"search": weights})
-        Release.read(fresh, info).write_golden()
+        release = Release.read(fresh, info)
+        write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
         info = info.model_copy(update={"files": digests(fresh)})
         write_info(fresh, info)
     logger.info("wrote %s: %s, %d videos, %d users", directory, info.kind, info.videos, users)

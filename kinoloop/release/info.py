@@ -102,6 +102,26 @@ class Provenance(FrozenRecord):
     search: SearchWeights | None = None
 
 
+class CatalogueVersion(FrozenRecord):
+    """Which catalogue a model serves with; a bundle without serves with the one it was trained on.
+
+    Attributes:
+        number: Of the catalogue versions of one model: 1, 2, …
+        model: Digest of the model's bundle.
+        trained: The model was trained on so many videos, the first ones.
+        dataset_version: Hash in `data.dvc` of what it was made of.
+        table_versions: Delta version of each table that was read.
+        extracted_until: Newest feature that was read, µs since the epoch.
+    """
+
+    number: int = Field(ge=1)
+    model: str
+    trained: int = Field(ge=0)
+    dataset_version: str
+    table_versions: dict[str, int]
+    extracted_until: int = 0
+
+
 class BundleInfo(Provenance):
     """What `bundle.json` holds.
 
@@ -114,6 +134,7 @@ class BundleInfo(Provenance):
         users: How many have a stored history.
         created_at: When it was written.
         files: SHA-256 by path inside the bundle; every file but `bundle.json` itself.
+        catalogue: Its catalogue version; None in the bundle of a model, as it was trained.
     """
 
     format: int = Field(FORMAT, ge=1, le=FORMAT)
@@ -124,20 +145,29 @@ class BundleInfo(Provenance):
     users: int
     created_at: datetime
     files: dict[str, str]
+    catalogue: CatalogueVersion | None = None
 
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the content: the same data, settings and seed give the same digest."""
-        content = self.model_dump(mode="json", exclude={"created_at"})
-        for later in ("lineage", "search"):  # as releases from before are registered
-            if content[later] is None:
-                del content[later]
-        return _sha256(content)
+        return _sha256(self._content(without={"created_at", *self._absent("lineage", "search")}))
+
+    def document(self) -> dict[str, Any]:
+        """Return what `bundle.json` holds of it."""
+        return self._content(without=set())
+
+    def _content(self, *, without: set[str]) -> dict[str, Any]:
+        """All facts; one that a bundle does not have leaves no trace, so that digests hold."""
+        return self.model_dump(mode="json", exclude=without | self._absent("catalogue"))
+
+    def _absent(self, *later: str) -> set[str]:
+        """Of the facts that came with later versions, those that this bundle does not have."""
+        return {name for name in later if getattr(self, name) is None}
 
 
 def write_info(directory: Path, info: BundleInfo) -> None:
     """Write `bundle.json`, with a checksum of itself."""
-    content = info.model_dump(mode="json")
+    content = info.document()
     document = {**content, "checksum": _sha256(content)}
     (directory / "bundle.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
 

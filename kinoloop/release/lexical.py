@@ -66,19 +66,63 @@ _PARTS = ("idf", "indptr", "indices", "data")
 
 def write_index(directory: Path, documents: Sequence[str]) -> None:
     """Index documents, in order, and write the arrays into `directory`."""
-    counts = _vectorizer().transform(document[:TEXT_LIMIT] for document in documents)
-    counts = counts.astype(np.float32)
-    counts.data = 1 + np.log(counts.data)
+    counts = _counts(documents)
     containing = np.bincount(counts.indices, minlength=N_FEATURES)
     idf = (np.log((1 + len(documents)) / (1 + containing)) + 1).astype(np.float32)
-    counts.data *= idf[counts.indices]
-    norms = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
-    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    inverted = (sp.diags_array(scale) @ counts).T.tocsr()
+    inverted = _unit(counts, idf).T.tocsr()
     inverted.sort_indices()
     matrix = (inverted.indptr, inverted.indices.astype(np.int32), inverted.data.astype(np.float32))
     for name, array in zip(_PARTS, (idf, *matrix), strict=True):
         write_array(directory / f"{name}.npy", array)
+
+
+def grow_index(
+    before: Path,
+    directory: Path,
+    *,
+    n_documents: int,
+    changed: NDArray[np.integer],
+    documents: Sequence[str],
+) -> None:
+    """Index new and changed documents beside those of an index; its weights of words stay.
+
+    Args:
+        before: What `write_index` or an earlier call wrote.
+        directory: Where to.
+        n_documents: Of the grown index; those before come first.
+        changed: (n,) positions of the documents that are new or changed.
+        documents: Their texts.
+    """
+    idf, indptr, indices, data = (open_array(before / f"{name}.npy") for name in _PARTS)
+    counts = _unit(_counts(documents), np.asarray(idf)).tocoo()
+    places = (counts.col, np.asarray(changed)[counts.row])
+    added = sp.csr_array((counts.data, places), shape=(N_FEATURES, n_documents))
+    gone = np.zeros(n_documents, dtype=np.bool_)
+    gone[changed] = True
+    kept = sp.csr_array((data, indices, indptr), shape=added.shape, copy=True)
+    kept.data[gone[indices]] = 0
+    both = (kept + added).tocsr()
+    both.eliminate_zeros()
+    both.sort_indices()
+    matrix = (both.indptr, both.indices.astype(np.int32), both.data.astype(np.float32))
+    for name, array in zip(_PARTS, (np.asarray(idf), *matrix), strict=True):
+        write_array(directory / f"{name}.npy", array)
+
+
+def _counts(documents: Sequence[str]) -> sp.csr_matrix:
+    """1 + log of how often each feature occurs, (n_documents, n_features) float32."""
+    counts = _vectorizer().transform(document[:TEXT_LIMIT] for document in documents)
+    counts = counts.astype(np.float32)
+    counts.data = 1 + np.log(counts.data)
+    return counts
+
+
+def _unit(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_array:
+    """Tf-idf of documents, rows of length 1."""
+    counts.data *= idf[counts.indices]
+    norms = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
+    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    return sp.csr_array(sp.diags_array(scale) @ counts)
 
 
 def _vectorizer() -> HashingVectorizer:

@@ -8,6 +8,7 @@ threads at once; what is loaded on first use (text encoder, vectors of labels) i
 
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,20 @@ from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
 from kinoloop.models.top_k import best
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.release.catalogue import column, open_catalogue, titles
-from kinoloop.release.golden import check_golden, golden_requests, history_from_json, write_golden
+from kinoloop.release.asking import ask
+from kinoloop.release.availability import Availability, now
+from kinoloop.release.catalogue import open_catalogue, titles
+from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
-from kinoloop.release.near_duplicates import NearDuplicates
-from kinoloop.release.premieres import ALL_OUT, Premieres, now
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
+from kinoloop.release.shown import Shown
 from kinoloop.release.signature import Trust
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.user_histories import UserHistories
 
-GOLDEN_TOP_K = 10
 NONE = np.empty(0, dtype=np.intp)
 
 
@@ -68,8 +69,12 @@ class Release:
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
-        self._premieres = Premieres(catalogue.published_at)
-        self._near_duplicates = NearDuplicates(column(catalogue, "group_id") or [])
+        self._shown = Shown(catalogue)
+
+    @property
+    def availability(self) -> Availability:
+        """When each video may be shown."""
+        return self._shown.availability
 
     @classmethod
     def open(cls, directory: Path, trust: Trust | None = None) -> "Release":
@@ -115,7 +120,7 @@ class Release:
         Raises:
             BundleError: An answer differs; the release must not serve.
         """
-        check_golden(self.directory / "golden.json", self._ask)
+        check_golden(self.directory / "golden.json", partial(ask, self))
 
     def warm_up(self) -> None:
         """Load what loads lazily and touch every path once: the first user waits for none."""
@@ -159,14 +164,14 @@ class Release:
             Best first; never two videos that show the same.
         """
         started = time.perf_counter()
-        known = self._known(history)
+        known = self.known(history)
         hidden = [event.video for event in known] if seen is None else seen
         excluded = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
         at = now(moment)
-        return self._recommend(
+        return self.slate_of(
             known,
             np.concatenate([excluded, hidden]).astype(np.intp),
-            self._premieres.ahead(at),
+            self.availability.closed(at),
             top_k=top_k,
             moment=at,
             deadline=started + budget_ms / 1e3,
@@ -181,12 +186,16 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         if video < 0:
             raise ConfigError(f"video {video_id!r} is not in this release; check the id")
+        return self.like(video, self.availability.closed(now(moment)), top_k=top_k)
+
+    def like(self, video: int, closed: NDArray[np.integer], *, top_k: int) -> Slate:
+        """Videos like the one at a position, none of those that are `closed`."""
         title = self._titles[video]
         seen = self._similarity.covers(video)
         scores = self._similarity.score(video) if seen else self._search.by_words(title)
         by_words = f"Shares words with “{title}”, whose content was not extracted"
         reason = f"Similar to “{title}”" if seen else by_words
-        self._hide(scores, np.array([video]), self._premieres.ahead(now(moment)))
+        self._shown.hide(scores, np.array([video]), closed)
         top = best(scores, top_k)
         return self._slate(top, scores[top], [reason] * len(top))
 
@@ -199,7 +208,7 @@ class Release:
         """
         scores, lexical = self._search.score(query)
         scores = np.where(scores > 0, scores, np.float32(-np.inf))
-        self._hide(scores, NONE, self._premieres.ahead(now(moment)))
+        self._shown.hide(scores, NONE, self.availability.closed(now(moment)))
         top = best(scores, top_k)
         reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
         return self._slate(top, scores[top], reasons)
@@ -209,48 +218,31 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         return self._thumbnails.of(video) if video >= 0 else None
 
-    def write_golden(self) -> None:
-        """Answer the golden requests for the first time; `write_bundle` calls it."""
-        requests = golden_requests(self._histories, self.catalogue.ids, self._titles)
-        write_golden(self.directory / "golden.json", requests, self._ask)
+    def by_words(self, query: str, closed: NDArray[np.integer], *, top_k: int) -> Slate:
+        """Videos that share words with a text, none of those that are `closed`."""
+        scores = self._search.by_words(query)
+        scores[closed] = -np.inf
+        top = best(scores, top_k)
+        return self._slate(top, scores[top], [""] * len(top))
 
-    def _ask(self, request: dict[str, Any]) -> list[tuple[str, float]]:
-        if request["ask"] == "recommend":
-            history = history_from_json(request["history"], self.catalogue.ids)
-            known = self._known(history)
-            slate = self._recommend(
-                known,
-                np.array([event.video for event in known], dtype=np.intp),
-                NONE,
-                top_k=GOLDEN_TOP_K,
-                moment=self._golden_moment,
-            )
-        elif request["ask"] == "similar":
-            slate = self.similar(request["video_id"], top_k=GOLDEN_TOP_K, moment=ALL_OUT)
-        else:
-            scores = self._search.by_words(request["query"])
-            top = best(scores, GOLDEN_TOP_K)
-            slate = self._slate(top, scores[top], [""] * len(top))
-        return [(place.video_id, place.score) for place in slate]
+    def golden_requests(self) -> list[dict[str, Any]]:
+        """List what to ask this release so that a change would show."""
+        return golden_requests(self._histories, self.catalogue.ids, self._titles)
 
-    @property
-    def _golden_moment(self) -> int:
-        """A moment that is the same wherever the release is opened."""
-        return 0 if self.reranking is None else self.reranking.ranker.knowledge.counts.newest
-
-    def _recommend(
+    def slate_of(
         self,
         known: Sequence[Interaction],
-        hidden: NDArray[np.intp],
-        ahead: NDArray[np.intp],
+        hidden: NDArray[np.integer],
+        closed: NDArray[np.integer],
         *,
         top_k: int,
         moment: int,
         deadline: float = np.inf,
     ) -> Slate:
+        """Recommend as `recommend` does, with the mask that `Shown.hide` takes given."""
         row = Histories.from_rows([known])
         scores = self.recommender.score(row)[0]
-        self._hide(scores, hidden, ahead)
+        self._shown.hide(scores, hidden, closed)
         if self.reranking is None:
             top = best(scores, top_k)
             return self._slate(top, scores[top], self._reasons(row, top))
@@ -259,16 +251,8 @@ class Release:
         reasons = self._reasons(row, found.videos)
         return self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
 
-    def _hide(
-        self, scores: NDArray[np.float32], hidden: NDArray[np.intp], ahead: NDArray[np.intp]
-    ) -> None:
-        """Hide, in place, what was seen or shows the same, lies ahead, or is not a group's best."""
-        scores[hidden] = -np.inf
-        scores[self._near_duplicates.of(hidden)] = -np.inf
-        scores[ahead] = -np.inf  # and not its near-duplicates: what is out already may be shown
-        self._near_duplicates.keep_best(scores)
-
-    def _known(self, history: Sequence[Interaction]) -> list[Interaction]:
+    def known(self, history: Sequence[Interaction]) -> list[Interaction]:
+        """Of a history what the catalogue knows, each video once, as it came last."""
         newest_first: dict[int, Interaction] = {}
         for event in reversed(history):
             if 0 <= event.video < len(self.catalogue):

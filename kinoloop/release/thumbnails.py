@@ -1,12 +1,13 @@
 """Thumbnails of all videos in one packed file, with a table of where each begins and ends."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from kinoloop.data.ids import IdMap
-from kinoloop.release.files import open_array, write_array
+from kinoloop.release.files import link, open_array, write_array
 
 
 class Thumbnails:
@@ -29,6 +30,39 @@ class Thumbnails:
         """Return the JPEG of one video by internal index; None where there is none."""
         start, end = self._spans[video].tolist()
         return self._packed[start:end].tobytes() if end > start else None
+
+
+def grow_thumbnails(
+    before: Path, directory: Path, ids: IdMap, thumbnails: Iterable[tuple[str, bytes | None]]
+) -> set[str]:
+    """Write thumbnails beside those of an earlier table; a video's new one counts.
+
+    Args:
+        before: What `write_thumbnails` or an earlier call wrote.
+        directory: Where to.
+        ids: Of the grown catalogue.
+        thumbnails: New and changed ones.
+
+    Returns:
+        Of the parts of the bundle those that are the same file as before.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    old = open_array(before / "spans.npy")
+    spans = np.zeros((len(ids), 2), dtype=np.int64)
+    spans[: len(old)] = old
+    pictures = [(ids.index(v), picture) for v, picture in thumbnails if picture]
+    pictures = [(video, picture) for video, picture in pictures if video >= 0]
+    packed = directory / "packed.bin"
+    if not pictures:
+        link(before / "packed.bin", packed)
+    else:
+        shutil.copyfile(before / "packed.bin", packed)
+        with packed.open("ab") as file:
+            for video, picture in pictures:
+                start = file.tell()
+                spans[video] = start, start + file.write(picture)
+    write_array(directory / "spans.npy", spans)
+    return set() if pictures else {"thumbnails/packed.bin"}
 
 
 def write_thumbnails(

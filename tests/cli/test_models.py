@@ -12,6 +12,8 @@ from tasks.results import (
     IngestSummary,
     LoopSummary,
     PromoteSummary,
+    PublishedCatalogue,
+    PublishSummary,
     RetrainSummary,
     RollbackSummary,
 )
@@ -139,6 +141,7 @@ def test_loop_names_the_gate_that_refused(monkeypatch):
             extraction=ExtractReport(), labels=LabelReport(), duplicates=DuplicatesReport(),
             dataset_version="v2",
         ),
+        publish=PublishSummary(outcome="nothing new"),
         drift=DriftSummary(fired=False, tests={}, verdict=lack, lacking={}, report="a.html"),
         retrain=None,
         promote=PromoteSummary(outcome="refused", version="4", refused_by=[WHY]),
@@ -146,6 +149,20 @@ def test_loop_names_the_gate_that_refused(monkeypatch):
     said = RUN.invoke(app, ["loop"]).output
     assert f"version 4 refused by {WHY}" in said
     assert lack in said
+
+
+def test_publish_says_what_came_into_service(monkeypatch):
+    made = PublishedCatalogue(
+        model_version="3", number=2, digest="d", videos=1046, new=3, changed=1, withdrawn=0,
+        seconds=0.42,
+    )  # fmt: skip
+    _say(monkeypatch, "publish", PublishSummary(outcome="published", published=[made]))
+    said = RUN.invoke(app, ["publish"]).output
+    assert "catalogue version 2 of model version 3: 1,046 videos, 3 new, 1 changed" in said
+    _say(monkeypatch, "publish", PublishSummary(outcome="nothing new"))
+    assert "Nothing to publish" in RUN.invoke(app, ["publish"]).output
+    _say(monkeypatch, "publish", PublishSummary(outcome="no model"))
+    assert "next: kinoloop retrain" in RUN.invoke(app, ["publish"]).output
 
 
 def test_rollback_and_bento_say_what_they_did(monkeypatch):

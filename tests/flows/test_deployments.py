@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.extract import extract
 from flows.ingest import ingest
+from flows.promote import promote
 from flows.retrain import retrain
 from kinoloop.testing.drifting import make_world, write_landing
 from tasks.announce import announce_completion, announce_videos
 
 REPOSITORY = Path(__file__).parents[2]
-FLOWS = ["ingest", "extract", "drift", "retrain", "promote", "loop"]
+FLOWS = ["ingest", "extract", "publish", "drift", "retrain", "promote", "loop"]
 SETTINGS = """
 [extract]
 encoders = [{ kind = "minilm" }]
@@ -51,12 +53,20 @@ def test_every_flow_has_a_deployment_that_runs_once_at_a_time_and_drops_no_run()
 
 def test_every_trigger_waits_for_an_event_that_a_flow_announces():
     deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    triggers = [trigger for d in deployments for trigger in d.get("triggers", [])]
-    announced = ((ingest, announce_videos), (retrain, announce_completion))
-    for trigger, (flow, hook) in zip(triggers, announced, strict=True):
-        assert trigger["expect"] == [f"kinoloop.{flow.name}.completed"]
-        assert trigger["match"] == {"prefect.resource.id": f"kinoloop.{flow.name}"}
-        assert hook in flow.on_completion_hooks
+    triggers = {d["name"]: trigger for d in deployments for trigger in d.get("triggers", [])}
+    hooks = {
+        ingest: announce_videos,
+        extract: announce_completion,
+        retrain: announce_completion,
+        promote: announce_completion,
+    }
+    awaited = {"extract": [ingest], "publish": [ingest, extract, promote], "promote": [retrain]}
+    assert set(triggers) == set(awaited)
+    for name, flows in awaited.items():
+        assert triggers[name]["expect"] == [f"kinoloop.{flow.name}.completed" for flow in flows]
+        one = f"kinoloop.{flows[0].name}" if len(flows) == 1 else "kinoloop.*"
+        assert triggers[name]["match"] == {"prefect.resource.id": one}
+        assert all(hooks[flow] in flow.on_completion_hooks for flow in flows)
 
 
 def test_prefect_yaml_names_no_machine():

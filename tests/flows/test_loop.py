@@ -20,6 +20,7 @@ from tasks.results import (
     IngestSummary,
     LoopSummary,
     PromoteSummary,
+    PublishSummary,
 )
 from tests.flows.conftest import SETTINGS
 
@@ -52,6 +53,7 @@ DONE = LoopSummary(
         duplicates=DuplicatesReport(),
         dataset_version="v2",
     ),
+    publish=PublishSummary(outcome="nothing new"),
     drift=DriftSummary(fired=False, verdict="No drift.", tests={}, lacking={}, report="a.html"),
     retrain=None,
     promote=PromoteSummary(outcome="refused", refused_by=["coverage: 0.1"]),

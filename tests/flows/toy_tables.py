@@ -50,6 +50,7 @@ def write_toy_tables(
             "fingerprint": modality.fingerprint,
             "present": bool(modality.present[i]),
             "vector": modality.vectors[i].tolist() if modality.present[i] else None,
+            "extracted_at": datetime.now(UTC),
         }
         for name, modality in catalogue.modalities.items()
         for i, video_id in enumerate(catalogue.ids.ids)

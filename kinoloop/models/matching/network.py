@@ -80,12 +80,15 @@ class Matcher(nn.Module):
             device = self.unseen.device
             videos = self.videos(torch.arange(self.n_videos, device=device))
             first_profile, first_video = self.first.weight.chunk(2, dim=1)
-            parts = {
+            parts: dict[str, Tensor] = {
                 "videos": videos,
                 "first_profile": first_profile,
                 "first_video": first_video,
                 "first_bias": self.first.bias,
                 "second": self.second.weight,
                 "second_bias": self.second.bias,
+                "unseen": self.unseen,
             }
+            for name, project in zip(self.names, self.project, strict=True):
+                parts |= {f"project.{name}": values for values in project.parameters()}
             return {name: part.float().cpu().numpy().copy() for name, part in parts.items()}

@@ -15,7 +15,7 @@ from kinoloop import __version__
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Report, State
-from kinoloop.models.lexical import Terms
+from kinoloop.models.lexical import Lexicon
 from kinoloop.models.transformer.backbone import Backbone, Shape
 from kinoloop.models.transformer.batches import Batches
 from kinoloop.models.transformer.checkpoints import Checkpoints
@@ -66,7 +66,7 @@ def fit_network(
     config: SequenceConfig,
     histories: Histories,
     catalogue: Catalogue,
-    words: Terms | None,
+    words: Lexicon | None,
     *,
     seed: int,
     training: Watched,
@@ -192,7 +192,8 @@ def _arrays(network: Network, known: torch.Tensor) -> State:
     """Return what inference needs, in numpy: all video and context vectors, and the backbone."""
     items = network.catalogue_vectors(known).cpu().numpy()
     context = network.context.weight.detach().float().cpu().numpy().copy()
-    return {"items": items, "context": context, **network.backbone.arrays()}
+    content = network.content_arrays()
+    return {"items": items, "context": context, **content, **network.backbone.arrays()}
 
 
 def _digest(

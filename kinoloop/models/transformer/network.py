@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinoloop.models.transformer.attention import Runs
@@ -113,6 +114,17 @@ class Network(nn.Module):
         if self.words is not None:
             fused_VD = fused_VD + self.words(video_V)
         return fused_VD
+
+    @torch.no_grad()
+    def content_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return, in numpy, what makes a vector out of a video's content: see `content.py`."""
+        parts: dict[str, Tensor] = {"content.unknown": self.unknown}
+        for name in self.names:
+            for part, values in self.project[name].named_parameters():
+                parts[f"content.{name}.{part}"] = values
+        if self.words is not None:
+            parts["content.words"] = self.words.vectors.weight
+        return {name: part.detach().float().cpu().numpy().copy() for name, part in parts.items()}
 
     @torch.no_grad()
     def catalogue_vectors(self, known: Tensor, *, chunk: int = 8192) -> Tensor:

@@ -4,9 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Interaction
+from kinoloop.data.ids import IdMap
+from kinoloop.release.availability import Availability, Window
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.premieres import ALL_OUT, Premieres
 from kinoloop.release.release import Release
 from tests.release import tiny
 
@@ -79,8 +81,37 @@ def test_a_near_duplicate_that_is_out_is_shown_while_the_other_is_not(tmp_path):
     assert "v1" in {p.video_id for p in release.recommend([], top_k=8, moment=1)}
 
 
-def test_ahead_are_exactly_the_later_ones_in_any_order():
-    ahead = Premieres(np.array([30, UNKNOWN, 10, BEFORE_1970]))
-    assert ahead.ahead(29).tolist() == [0]
-    assert sorted(ahead.ahead(0)) == [0, 2]
-    assert ahead.ahead(ALL_OUT).tolist() == []
+def availability(published, **columns):
+    ids = [f"v{i}" for i in range(len(published))]
+    videos = pl.DataFrame({"video_id": ids, **columns})
+    return Availability(Catalogue(IdMap(ids), np.array(published), videos))
+
+
+def test_closed_are_exactly_the_later_ones_in_any_order():
+    found = availability([30, UNKNOWN, 10, BEFORE_1970])
+    assert found.closed(29).tolist() == [0]
+    assert sorted(found.closed(0)) == [0, 2]
+
+
+def test_a_video_is_open_in_its_window_and_never_while_hidden_or_withdrawn():
+    found = availability(
+        [5, 5, 5, 5],
+        available_from=pl.Series([10, None, None, None]).cast(pl.Datetime("us", "UTC")),
+        available_until=pl.Series([20, None, None, None]).cast(pl.Datetime("us", "UTC")),
+        hidden=[None, True, False, None],
+        withdrawn=[None, None, True, None],
+    )
+    assert sorted(found.closed(9)) == [0, 1, 2]
+    assert sorted(found.closed(10)) == [1, 2]
+    assert sorted(found.closed(20)) == [0, 1, 2]
+    assert [found.is_open(video, 19) for video in range(4)] == [True, False, False, True]
+
+
+def test_what_operators_say_takes_the_place_of_the_row_but_lifts_no_embargo():
+    found = availability([5, 50], hidden=[True, False])
+    found.overrule({0: Window(), 1: Window(opens=0)})
+    assert found.closed(10).tolist() == [1]
+    found.overrule({0: Window(closes=7)})
+    assert sorted(found.closed(10)) == [0, 1]
+    found.overrule({})
+    assert sorted(found.closed(60)) == [0]

@@ -1,0 +1,173 @@
+"""Writing a catalogue version: what a model serves with when the catalogue has moved on.
+
+It is a bundle like the model's own, with the model, its ranker and the users' histories unchanged
+(hard links of the same files) and everything that depends on the catalogue brought up to date:
+rows, times, vectors, indexes, thumbnails, and what model and ranker know of videos that they were
+not trained on. What is not changed is copied or linked; what is new is computed.
+
+Before it counts, the model must answer its own golden requests as it did, as far as their videos
+are untouched: a catalogue must not change what was proven.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from kinoloop import durable
+from kinoloop.data.fusion import scales_of
+from kinoloop.data.growth import Growth
+from kinoloop.data.video_text import texts_of
+from kinoloop.models.anchors import Anchors
+from kinoloop.models.base import EXTENSION
+from kinoloop.release.asking import ask
+from kinoloop.release.bundle import SEARCHED
+from kinoloop.release.files import digests_of, link, open_array, write_array
+from kinoloop.release.golden import check_golden, write_golden
+from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
+from kinoloop.release.lexical import grow_index
+from kinoloop.release.release import Release
+from kinoloop.release.thumbnails import grow_thumbnails
+
+logger = logging.getLogger(__name__)
+
+
+def write_version(
+    directory: Path,
+    *,
+    model: Release,
+    before: Release,
+    growth: Growth,
+    thumbnails: Iterable[tuple[str, bytes | None]],
+    made_of: Mapping[str, Any],
+) -> BundleInfo:
+    """Write the next catalogue version of a model.
+
+    Args:
+        directory: Must not exist, on the disk of `before`.
+        model: The model's own bundle.
+        before: Its newest catalogue version, or `model`.
+        growth: The catalogue of `before` as it is now.
+        thumbnails: Of new and changed videos.
+        made_of: `dataset_version` and `table_versions` of the tables that were read.
+
+    Returns:
+        What its `bundle.json` holds.
+
+    Raises:
+        BundleError: With this catalogue the model answers otherwise about videos it knew before.
+    """
+    with durable.appearing(directory) as fresh:
+        fresh.mkdir()
+        kept = _link_unchanged(before, fresh)
+        _grow_model(before, growth, fresh)
+        _grow_catalogue(before, growth, fresh)
+        kept |= grow_thumbnails(
+            before.directory / "thumbnails", fresh / "thumbnails", growth.catalogue.ids, thumbnails
+        )
+        number = 1 if before.info.catalogue is None else before.info.catalogue.number + 1
+        info = before.info.model_copy(
+            update={
+                "videos": len(growth.catalogue),
+                "created_at": datetime.now(UTC),
+                "files": {},
+                "catalogue": CatalogueVersion(
+                    number=number,
+                    model=model.info.digest,
+                    trained=model.info.videos,
+                    extracted_until=growth.extracted_until,
+                    **made_of,
+                ),
+            }
+        )
+        write_info(fresh, info)
+        release = Release.read(fresh, info)
+        touched = _touched_since(model, release)
+        check_golden(
+            model.directory / "golden.json",
+            partial(ask, release, without=touched),
+            unless=partial(_names, ids={release.catalogue.ids.ids[v] for v in touched.tolist()}),
+        )
+        write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
+        known = {name: digest for name, digest in before.info.files.items() if name in kept}
+        info = info.model_copy(update={"files": digests_of(fresh, known=known)})
+        write_info(fresh, info)
+    logger.info(
+        "wrote %s: catalogue version %d, %d videos, %d new, %d changed, %d withdrawn",
+        *(directory, number, info.videos, growth.new, len(growth.changed), growth.withdrawn),
+    )
+    return info
+
+
+def _link_unchanged(before: Release, fresh: Path) -> set[str]:
+    """Link what no catalogue changes; returns the names."""
+    kept = {
+        name
+        for name in before.info.files
+        if (name.startswith(("histories/", "model/", "ranker/")) and not name.endswith(EXTENSION))
+        or name.endswith(".mean.npy")
+    }
+    for name in sorted(kept):
+        link(before.directory / name, fresh / name)
+    return kept
+
+
+def _grow_model(before: Release, growth: Growth, fresh: Path) -> None:
+    recommender = before.recommender.extended(growth.catalogue, changed=growth.touched)
+    save_file(recommender.extension, fresh / "model" / EXTENSION)
+    if before.reranking is not None:
+        anchors = Anchors.from_state(recommender.extension)
+        ranker = before.reranking.ranker.extended(growth.catalogue, anchors)
+        save_file(ranker.extension, fresh / "ranker" / EXTENSION)
+
+
+def _grow_catalogue(before: Release, growth: Growth, fresh: Path) -> None:
+    catalogue, touched = growth.catalogue, growth.touched
+    catalogue.videos.write_parquet(fresh / "videos.parquet")
+    write_array(fresh / "published_at.npy", catalogue.published_at)
+    texts = texts_of(catalogue.videos[touched.tolist()], SEARCHED)
+    grow_index(
+        before.directory / "lexical",
+        fresh / "lexical",
+        n_documents=len(catalogue),
+        changed=touched,
+        documents=texts,
+    )
+    for name, modality in catalogue.modalities.items():
+        vectors = fresh / "vectors"
+        write_array(vectors / f"{name}.npy", modality.vectors)
+        write_array(vectors / f"{name}.present.npy", modality.present)
+        mean = open_array(vectors / f"{name}.mean.npy")
+        scales = np.zeros(len(catalogue), dtype=np.float32)
+        old = open_array(before.directory / "vectors" / f"{name}.scales.npy")
+        scales[: len(old)] = old
+        scales[touched] = scales_of(modality.vectors[touched], modality.present[touched], mean)
+        write_array(vectors / f"{name}.scales.npy", scales)
+
+
+def _touched_since(model: Release, release: Release) -> NDArray[np.intp]:
+    """Positions that the model's own bundle does not have, or has otherwise."""
+    known, now = model.catalogue, release.catalogue.first(len(model.catalogue))
+    differs = np.zeros(len(release.catalogue), dtype=np.bool_)
+    differs[len(known) :] = True
+    for column in set(known.videos.columns) & set(now.videos.columns):
+        theirs = known.videos[column].cast(now.videos.schema[column], strict=False)
+        differs[: len(known)] |= theirs.ne_missing(now.videos[column]).to_numpy()
+    if "withdrawn" in now.videos.columns:
+        differs[: len(known)] |= now.videos["withdrawn"].to_numpy()
+    for name, modality in known.modalities.items():
+        differs[: len(known)] |= (modality.vectors != now.modalities[name].vectors).any(axis=1)
+    return np.flatnonzero(differs)
+
+
+def _names(case: Any, *, ids: set[str]) -> bool:  # noqa: ANN401 (JSON)
+    """Whether a golden request or its answer is about one of some videos."""
+    said = json.dumps(case.model_dump(mode="json"))
+    return any(json.dumps(video_id) in said for video_id in ids)

@@ -1,0 +1,146 @@
+"""Tasks of publishing: the champion gets a catalogue version of what the tables hold now.
+
+They hold a lock that dies with its owner. What they write appears whole: killed anywhere, the
+registry points at the old catalogue version or at the new one.
+"""
+
+import logging
+import shutil
+import time
+from contextlib import AbstractContextManager
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from kinoloop import durable
+from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.growth import Growth, grow
+from kinoloop.data.tables import Tables
+from kinoloop.environment import Environment
+from kinoloop.errors import BundleError, RegistryError
+from kinoloop.locks import held
+from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
+from kinoloop.registry.client import Alias, ModelRegistry, ModelVersion
+from kinoloop.registry.copies import keep_copy
+from kinoloop.release.info import read_info
+from kinoloop.release.release import Release
+from kinoloop.release.signature import Trust, load_signer, load_trust
+from kinoloop.release.version import write_version
+from tasks.results import PublishedCatalogue, PublishSummary
+from tasks.versioning import dataset_version
+
+logger = logging.getLogger(__name__)
+
+READ = ("videos", "features", "labels", "duplicates", "media")
+"""Tables that a catalogue is made of."""
+
+WAITS: tuple[Alias, ...] = ("champion", "challenger")
+
+
+def one_publication(environment: Environment) -> AbstractContextManager[None]:
+    """Hold the lock under which catalogue versions are made."""
+    lock, what = environment.private_state() / "publish.lock", "publication"
+    return held(lock, what, wait_s=600, error=RegistryError)
+
+
+@task(name="find who needs a catalogue", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def find_models(environment: Environment) -> list[ModelVersion]:
+    """Return the champion and a challenger that waits; whoever is not trusted here is none.
+
+    Raises:
+        RegistryError: MLflow is away.
+    """
+    registry, trusted = ModelRegistry(environment.tracking_uri), load_trust(environment).keys
+    found = [registry.by_alias(alias) for alias in WAITS]
+    return [one for one in found if one is not None and one.signed_by in trusted]
+
+
+@task(
+    name="publish catalogue", task_run_name="publish for {version.version}", cache_policy=NO_CACHE
+)
+def publish_catalogue(environment: Environment, version: ModelVersion) -> PublishedCatalogue | None:
+    """Make the next catalogue version of a model; call it inside `one_publication`.
+
+    Returns:
+        None where the tables hold nothing that its newest one does not have.
+
+    Raises:
+        BundleError: The model is damaged, or answers otherwise with the new catalogue.
+        DataError: A table is damaged.
+        RegistryError: MLflow is away or refuses.
+    """
+    started, tables = time.monotonic(), Tables(environment.data_dir)
+    registry, trust = ModelRegistry(environment.tracking_uri), load_trust(environment)
+    made_of = {
+        "dataset_version": dataset_version(environment),
+        "table_versions": {name: tables.version(name) for name in READ},
+    }
+    folder = registry.download(version, environment.releases, trust=trust)
+    model = Release.read(folder, read_info(folder))
+    before = _newest(registry, version, environment, trust=trust) or model
+    known = before.info.catalogue
+    if known is not None and known.table_versions == made_of["table_versions"]:
+        return None
+    growth = grow(tables, before.catalogue, since=known.extracted_until if known else 0)
+    if not len(growth.touched):
+        logger.info("version %s knows every video as it is", version.version)
+        return None
+    durable.sweep(environment.releases)
+    bundle = environment.releases / f"publishing-{version.digest}"
+    shutil.rmtree(bundle, ignore_errors=True)  # of a run that was killed
+    info = write_version(
+        bundle,
+        model=model,
+        before=before,
+        growth=growth,
+        thumbnails=load_thumbnails(tables, of=_ids(growth)).iter_rows(),
+        made_of=made_of,
+    )
+    load_signer(environment).sign(bundle)
+    digest = store_catalogue(registry, version, bundle, model=model.info)
+    keep_copy(bundle, environment.releases, digest)
+    return PublishedCatalogue(
+        model_version=version.version,
+        number=info.catalogue.number if info.catalogue else 0,
+        digest=digest,
+        videos=info.videos,
+        new=growth.new,
+        changed=len(growth.changed) - growth.withdrawn,
+        withdrawn=growth.withdrawn,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+@task(name="report publication", cache_policy=NO_CACHE)
+def report_publication(done: PublishSummary) -> None:
+    """Leave what was published as an artifact."""
+    rows = "\n".join(
+        f"| {one.model_version} | {one.number} | {one.videos} | {one.new} | {one.changed} | "
+        f"{one.withdrawn} | {one.seconds:.1f} s |"
+        for one in done.published
+    )
+    head = "| model | catalogue version | videos | new | changed | withdrawn | took |"
+    create_markdown_artifact(
+        key="publish",
+        markdown=f"## Published\n\n{head}\n|---|---|---|---|---|---|---|\n{rows}\n",
+        description="Catalogue versions that were made",
+    )
+
+
+def _newest(
+    registry: ModelRegistry, version: ModelVersion, environment: Environment, *, trust: Trust
+) -> Release | None:
+    """Open the newest catalogue version; None where there is none, or it is damaged."""
+    if not version.catalogue:
+        return None
+    try:
+        folder = fetch_catalogue(registry, version, environment.releases, trust=trust)
+        return Release.read(folder, read_info(folder))
+    except BundleError as err:
+        logger.warning("its catalogue is made anew from the model's own: %s", err)
+        return None
+
+
+def _ids(growth: Growth) -> list[str]:
+    return growth.catalogue.ids.externals(growth.touched)
