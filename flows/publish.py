@@ -11,7 +11,7 @@ from tasks.results import PublishSummary
 
 @flow(name="publish", on_failure=[explain_failure], on_crashed=[explain_failure])
 def publish() -> PublishSummary:
-    """Make a catalogue version for the champion, and for a challenger that waits.
+    """Make a catalogue version for the champion, the challenger, and what a rollback restores.
 
     Raises:
         RegistryError: MLflow is away.

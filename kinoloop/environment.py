@@ -40,6 +40,9 @@ class Environment(BaseSettings):
     state_dir: Path = Field(Path(".kinoloop"), description="Local state: keys, caches, logs.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the user pseudonyms (hex).")
     signing_key: SecretStr | None = Field(None, description="Key that signs releases here (hex).")
+    operator_key: SecretStr | None = Field(
+        None, description="Key that operators' requests to the service carry (hex)."
+    )
     trusted_keys: str = Field("", description="Public keys whose releases are taken, commas.")
     dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
     host: str = Field("127.0.0.1", description="Address that every server binds to.")

@@ -34,6 +34,9 @@ LANDING_VIDEOS: Final[Schema] = {
     "duration_s": pl.Float64,
     "media": pl.String,
     "subtitles": pl.String,
+    "available_from": TIME,  # shown from then on
+    "available_until": TIME,  # and from then on no more
+    "hidden": pl.Boolean,  # not shown at all
 }
 REQUIRED_VIDEO_COLUMNS: Final = ("video_id", "title")
 

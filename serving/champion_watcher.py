@@ -58,7 +58,7 @@ class ChampionWatcher:
             installation makes its key after the service has started.
         poll_s: Seconds between two questions, on average.
         patience_s: How long a start waits for the champion, and a question for its files, seconds.
-        swapped: Is told of each release taken, and None for each refused.
+        swapped: Is told of each release, just before it serves, and None for each refused.
 
     Attributes:
         current: The release in service.
@@ -181,6 +181,7 @@ class ChampionWatcher:
             except Exception as err:  # noqa: BLE001 (what cannot be loaded must not serve)
                 self._refuse(key, err)
                 return False
+            self._swapped(fresh)
             previous, self.current = self.current, fresh
         self._refused = {one: at for one, at in self._refused.items() if one[0] == key[0]}
         logger.info(
@@ -190,7 +191,6 @@ class ChampionWatcher:
             previous.model_version if previous else "none",
             time.perf_counter() - started,
         )
-        self._swapped(fresh)
         if previous is None:
             settle_memory()
             return True

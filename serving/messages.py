@@ -245,6 +245,16 @@ class VideoDetails(BaseModel):
     )
 
 
+class VideoAvailability(BaseModel):
+    """When a video may be shown."""
+
+    video_id: str
+    hidden: bool
+    available_from: datetime | None
+    available_until: datetime | None
+    in_catalogue: bool = Field(description="Whether the release in service knows the video.")
+
+
 class ReleaseFacts(BaseModel):
     """The release in service."""
 

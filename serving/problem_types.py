@@ -30,6 +30,7 @@ _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     "malformed_request": ProblemType(_BAD, "The request is not HTTP/1.1"),
     "malformed_json": ProblemType(_BAD, "The body is not JSON"),
+    "not_an_operator": ProblemType(HTTPStatus.UNAUTHORIZED, "The request is not from an operator"),
     "foreign_host": ProblemType(HTTPStatus.FORBIDDEN, "The request was sent to another host"),
     "foreign_origin": ProblemType(HTTPStatus.FORBIDDEN, "The request comes from another origin"),
     "unknown_path": ProblemType(HTTPStatus.NOT_FOUND, "There is nothing at this path"),

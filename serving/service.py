@@ -20,6 +20,7 @@ from starlette.responses import Response
 from kinoloop.data.interest import InterestConfig
 from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
+from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
@@ -41,6 +42,7 @@ from serving.readiness import Readiness
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
 from serving.state import LiveState
+from serving.takedowns import Takedowns
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
     from serving.in_service import InService
@@ -99,7 +101,13 @@ class Kinoloop:
             lineage=self._lineage,
             impressions=self._impressions,
         )
-        self._champion = startup.watch_champion(environment, config, self._pseudonyms.key_id)
+        self.takedowns = Takedowns(
+            self._state, lambda: self.in_service, token=secret_key(environment, "operator").hex()
+        )
+        self._champion = startup.watch_champion(
+            environment, config, self._pseudonyms.key_id, prepare=self.takedowns.apply
+        )
+        self.takedowns.start()
         site.state.served = self
         drain.watch()
         place.ready()
@@ -132,6 +140,7 @@ class Kinoloop:
     def leave(self) -> None:
         """Leave nothing behind: feedback is on the disk, then in the landing zone."""
         self._champion.close()
+        self.takedowns.close()
         self._writer.close()
         self._housekeeping.close()
         self._state.shut()
@@ -180,7 +189,7 @@ class Kinoloop:
     ) -> Response:
         """Find videos that look, sound and read like one video."""
         current = self._required()
-        if video_id not in current.release.catalogue.ids:
+        if not current.release.shows(video_id):
             raise unknown_video(video_id, current.dataset_version)
         slate = current.release.similar(video_id, top_k=top_k)
         asker = Asker(self._known_as(user_id), surface, device, context)

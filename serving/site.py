@@ -5,6 +5,7 @@ in the service's OpenAPI document. The page and the docs load nothing from other
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,16 +14,28 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from kinoloop.errors import KinoloopError
+from kinoloop.release.availability import NEVER, Window, now
+from kinoloop.schema import MAX_ID_CHARACTERS
 from serving import metrics
-from serving.messages import About, LineageRecord, ProblemTypeFacts, ReleaseFacts, VideoDetails
+from serving.bodies import parse, read
+from serving.messages import (
+    About,
+    LineageRecord,
+    ProblemTypeFacts,
+    ReleaseFacts,
+    VideoAvailability,
+    VideoDetails,
+)
 from serving.openapi import described
 from serving.problem_types import PROBLEM_TYPES, address_of, type_of
 from serving.problems import Problem, Waiting, explain, no_release, unknown_video
+from serving.takedowns import AvailabilityPatch, Takedowns
 
 if TYPE_CHECKING:
     from serving.in_service import InService
 
 PAGE = Path(__file__).parent / "page"
+PATCH_BYTES, PATCH_S = 4096, 5.0
 ASSETS = ("app.js", "style.css", "docs.js")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -160,6 +173,28 @@ async def video(request: Request, video_id: str) -> VideoDetails:
     return VideoDetails.model_validate(known.select(wanted).row(index, named=True))
 
 
+@router.delete("/videos/{video_id:path}", include_in_schema=False)
+async def take_down(request: Request, video_id: str) -> VideoAvailability:
+    """Show a video no more, from now on and at every worker within a second."""
+    takedowns: Takedowns = request.app.state.served.takedowns
+    takedowns.check_operator(request.headers.get("authorization", ""))
+    video_id = checked_id(_named(request, video_id))
+    window = takedowns.say(video_id, lambda before: before._replace(hidden=True))
+    return _availability(request, video_id, window)
+
+
+@router.patch("/videos/{video_id:path}", include_in_schema=False)
+async def change_availability(request: Request, video_id: str) -> VideoAvailability:
+    """Change when a video may be shown, from now on and at every worker within a second."""
+    takedowns: Takedowns = request.app.state.served.takedowns
+    takedowns.check_operator(request.headers.get("authorization", ""))
+    video_id = checked_id(_named(request, video_id))
+    raw = await read(request.scope, request.receive, most=PATCH_BYTES, within_s=PATCH_S)
+    patch = parse(raw, AvailabilityPatch)
+    assert isinstance(patch, AvailabilityPatch)
+    return _availability(request, video_id, takedowns.say(video_id, patch.over))
+
+
 @router.get(
     "/thumbnails/{video_id:path}",
     tags=["Service APIs"],
@@ -182,6 +217,37 @@ async def thumbnail(request: Request, video_id: str) -> Response:
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
+def checked_id(video_id: str) -> str:
+    """Return an id that a video may have.
+
+    Raises:
+        Problem: 422.
+    """
+    if 0 < len(video_id) <= MAX_ID_CHARACTERS and video_id.isprintable():
+        return video_id
+    raise Problem(
+        "invalid_request",
+        "no video can have this id",
+        got=video_id[:80],
+        expected=f"1 to {MAX_ID_CHARACTERS} printable characters",
+    )
+
+
+def _availability(request: Request, video_id: str, window: Window) -> VideoAvailability:
+    current = request.app.state.served.in_service
+    return VideoAvailability(
+        video_id=video_id,
+        hidden=window.hidden,
+        available_from=_moment(window.opens) if window.opens > 0 else None,
+        available_until=_moment(window.closes) if window.closes < NEVER else None,
+        in_catalogue=current is not None and video_id in current.release.catalogue.ids,
+    )
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1e6, UTC)
+
+
 async def _problem(_: Request, error: Exception) -> Response:
     return explain(error).response()
 
@@ -202,6 +268,6 @@ def _find(request: Request, video_id: str) -> "tuple[InService, int]":
     if current is None:
         raise no_release(served.waiting)
     index = current.release.catalogue.ids.index(video_id)
-    if index < 0:
+    if index < 0 or not current.release.availability.is_open(index, now()):
         raise unknown_video(video_id, current.dataset_version)
     return current, index

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,11 @@ def packaged_bundle(folder: Path) -> Path | None:
 
 
 def watch_champion(
-    environment: Environment, config: ServingConfig, key_id: str
+    environment: Environment,
+    config: ServingConfig,
+    key_id: str,
+    *,
+    prepare: "Callable[[InService], None]" = lambda _: None,
 ) -> "ChampionWatcher | Fixed":
     """Serve the bundle that the environment names or the Bento holds, else follow the registry.
 
@@ -77,6 +81,7 @@ def watch_champion(
         environment: Where bundle, registry and cache are.
         config: How often to ask.
         key_id: Of the pseudonym key here; histories under another key would find nobody.
+        prepare: Is called with each release before it serves.
 
     Raises:
         BundleError: The bundle that the environment names must not serve.
@@ -91,6 +96,7 @@ def watch_champion(
         if current is None:
             metrics.SWAPS.labels("refused").inc()
             return
+        prepare(current)
         metrics.SWAPS.labels("taken").inc()
         metrics.READY.set(1)
         metrics.CATALOGUE.set(current.catalogue_number)

@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 READ = ("videos", "features", "labels", "duplicates", "media")
 """Tables that a catalogue is made of."""
 
-WAITS: tuple[Alias, ...] = ("champion", "challenger")
+NEEDS: tuple[Alias, ...] = ("champion", "challenger", "previous")
+"""What serves, what may serve next, and what a rollback restores."""
 
 
 def one_publication(environment: Environment) -> AbstractContextManager[None]:
@@ -46,13 +47,13 @@ def one_publication(environment: Environment) -> AbstractContextManager[None]:
 
 @task(name="find who needs a catalogue", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 def find_models(environment: Environment) -> list[ModelVersion]:
-    """Return the champion and a challenger that waits; whoever is not trusted here is none.
+    """Return what serves, or may serve soon; whoever is not trusted here is none.
 
     Raises:
         RegistryError: MLflow is away.
     """
     registry, trusted = ModelRegistry(environment.tracking_uri), load_trust(environment).keys
-    found = [registry.by_alias(alias) for alias in WAITS]
+    found = [registry.by_alias(alias) for alias in NEEDS]
     return [one for one in found if one is not None and one.signed_by in trusted]
 
 

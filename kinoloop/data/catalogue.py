@@ -27,6 +27,10 @@ SHOWN = (
     "creator_id",
     "published_at",
     "duration_s",
+    "available_from",
+    "available_until",
+    "hidden",
+    "extra",
 )
 """Columns of `schema.VIDEOS` that a catalogue keeps."""
 

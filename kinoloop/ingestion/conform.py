@@ -32,6 +32,7 @@ EXPECTED: dict[str, Schema] = {
 REQUIRED = {"videos": REQUIRED_VIDEO_COLUMNS, "events": REQUIRED_EVENT_COLUMNS}
 IDS = ("user_id", "video_id", "event", "event_id", "request_id", "undoes", "pseudonym", "person_id")
 TAG_SEPARATOR = "|"
+TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _DECIMAL = r"^[0-9]+\.0+$"
 _EXACT = 2**53  # floats hold every whole number up to that
 
@@ -127,6 +128,8 @@ def _read(source: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Serie
         return _number(source)
     if dtype == pl.Int64:
         return _counted(source)
+    if dtype == pl.Boolean:
+        return _truth(source)
     if dtype == TIME:
         return read_times(source)
     if dtype == pl.Date:
@@ -165,6 +168,18 @@ def _counted(source: pl.Series) -> pl.Series | None:
         return None
     whole = number.cast(pl.Int64, strict=False)
     return whole.set(whole.cast(pl.Float64) != number, None)
+
+
+def _truth(source: pl.Series) -> pl.Series | None:
+    """Read truth values; as text they are true, yes or 1, and false, no or 0."""
+    if source.dtype == pl.Boolean:
+        return source
+    if source.dtype.is_integer():
+        source = source.cast(pl.String)
+    if source.dtype != pl.String:
+        return None
+    text = source.str.strip_chars().str.to_lowercase()
+    return text.replace_strict(TRUTHS, default=None, return_dtype=pl.Boolean)
 
 
 def _date(source: pl.Series) -> pl.Series | None:
@@ -235,6 +250,7 @@ def _name(dtype: pl.DataType | type[pl.DataType]) -> str:
         pl.String: "text",
         pl.Float64: "a number",
         pl.Int64: "a whole number",
+        pl.Boolean: "true or false",
         pl.Date: "a date",
         TIME: "a time",
     }

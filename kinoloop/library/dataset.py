@@ -25,7 +25,7 @@ from kinoloop.library.frames import to_polars
 from kinoloop.library.rows import REFUSED, Errors, RowCheck
 from kinoloop.library.test_set import TestSet
 from kinoloop.library.vectors import modalities_of
-from kinoloop.schema import LANDING_VIDEOS, TIME
+from kinoloop.schema import TIME, VIDEOS
 from kinoloop.settings import fault_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -253,9 +253,7 @@ def _why_empty(events: pl.DataFrame, refused: pl.DataFrame) -> str:
 def _catalogue(videos: pl.DataFrame, features: Mapping[str, Any]) -> Catalogue:
     """Oldest first, as `load_catalogue` orders them."""
     absent = [
-        pl.lit(None, LANDING_VIDEOS[name]).alias(name)
-        for name in SHOWN
-        if name not in videos.columns
+        pl.lit(None, VIDEOS[name]).alias(name) for name in SHOWN if name not in videos.columns
     ]
     moments = pl.col("published_at").cast(pl.Int64).fill_null(0)
     shown = videos.with_columns(absent).select(SHOWN).sort(moments, "video_id")

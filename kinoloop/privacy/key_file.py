@@ -10,7 +10,9 @@ from kinoloop.errors import ConfigError
 KEY_BYTES = 32
 
 
-def secret_key(environment: Environment, name: Literal["pseudonym", "signing"]) -> bytes:
+def secret_key(
+    environment: Environment, name: Literal["operator", "pseudonym", "signing"]
+) -> bytes:
     """Take a key from its variable, else from the state folder, else make one there.
 
     Args:
@@ -20,7 +22,11 @@ def secret_key(environment: Environment, name: Literal["pseudonym", "signing"]) 
     Raises:
         ConfigError: The key is not 64 hex digits.
     """
-    keys = {"pseudonym": environment.pseudonym_key, "signing": environment.signing_key}
+    keys = {
+        "operator": environment.operator_key,
+        "pseudonym": environment.pseudonym_key,
+        "signing": environment.signing_key,
+    }
     variable = keys[name]
     if variable is not None:
         return _parse(variable.get_secret_value(), name, "the variable")

@@ -79,10 +79,18 @@ class Availability:
         in_time = self._opens[video] <= moment < self._closes[video]
         return bool(in_time and not self._shut[video])
 
-    def window(self, video: int) -> Window:
-        """When one video may be shown."""
-        closes, shut = int(self._closes[video]), bool(self._shut[video])
-        return Window(int(self._opens[video]), closes, shut)
+    def said(self, video: int) -> Window:
+        """When one video may be shown by its row alone."""
+        opens, closes, shut = self._said
+        return Window(int(opens[video]), int(closes[video]), bool(shut[video]))
+
+    def agrees(self, video: int, window: Window) -> bool:
+        """Whether the row of a video says what a window says; hidden is hidden, whenever."""
+        own = self.said(video)
+        if window.hidden or own.hidden:
+            return window.hidden and own.hidden
+        opens = max(window.opens, int(self._published[video]))
+        return (own.opens, own.closes) == (opens, window.closes)
 
     def overrule(self, windows: Mapping[int, Window]) -> None:
         """Let other windows count for some videos; those of an earlier call count no longer.

@@ -213,6 +213,11 @@ class Release:
         reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
         return self._slate(top, scores[top], reasons)
 
+    def shows(self, video_id: str, *, moment: int | None = None) -> bool:
+        """Whether the release knows a video that may be shown."""
+        video = self.catalogue.ids.index(video_id)
+        return video >= 0 and self.availability.is_open(video, now(moment))
+
     def thumbnail(self, video_id: str) -> bytes | None:
         """JPEG of a video; None where there is none."""
         video = self.catalogue.ids.index(video_id)
@@ -245,10 +250,10 @@ class Release:
         self._shown.hide(scores, hidden, closed)
         if self.reranking is None:
             top = best(scores, top_k)
-            return self._slate(top, scores[top], self._reasons(row, top))
+            return self._slate(top, scores[top], self._reasons(row, top, closed))
         left_ms = 1e3 * (deadline - time.perf_counter())
         found = self.reranking.best(row, scores, top_k, moment=moment, left_ms=left_ms)
-        reasons = self._reasons(row, found.videos)
+        reasons = self._reasons(row, found.videos, closed)
         return self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
 
     def known(self, history: Sequence[Interaction]) -> list[Interaction]:
@@ -259,12 +264,17 @@ class Release:
                 newest_first.setdefault(event.video, event)
         return list(newest_first.values())[::-1]
 
-    def _reasons(self, history: Histories, top: NDArray[np.intp]) -> list[str]:
+    def _reasons(
+        self, history: Histories, top: NDArray[np.intp], closed: NDArray[np.integer]
+    ) -> list[str]:
         if not len(history.videos):
             return ["Popular right now"] * len(top)
         watched = self.recommender.explain(history, top)
+        taken_down = set(closed.tolist())  # their titles are shown to nobody
         return [
-            "Recommended for you" if w is None else f"Because you watched “{self._titles[w]}”"
+            "Recommended for you"
+            if w is None or w in taken_down
+            else f"Because you watched “{self._titles[w]}”"
             for w in watched
         ]
 

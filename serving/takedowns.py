@@ -1,0 +1,189 @@
+"""Takedowns that cannot wait for the landing zone: what operators say of a video's availability.
+
+It is kept in the live state, so it is durable before it is acknowledged and shared by all workers:
+each looks a few times a second whether somebody wrote, and lets what was said overrule the rows of
+its release. Once a catalogue version in service says the same, the landing zone has caught up and
+decides again; until then, what operators said holds for every release.
+"""
+
+import hmac
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, ConfigDict
+
+from kinoloop.release.availability import NEVER, Window
+from serving.background import yield_to_requests
+from serving.messages import Body
+from serving.problems import Problem
+from serving.state import LiveState
+
+if TYPE_CHECKING:
+    from serving.in_service import InService
+
+logger = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS availability (
+  video_id TEXT PRIMARY KEY,
+  opens INTEGER NOT NULL,
+  closes INTEGER NOT NULL,
+  hidden INTEGER NOT NULL,
+  said_at INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class AvailabilityPatch(Body):
+    """What of a video's availability is to change; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    available_from: AwareDatetime | None = None
+    available_until: AwareDatetime | None = None
+    hidden: bool | None = None
+
+    def over(self, window: Window) -> Window:
+        """Return a window with what is named here changed; null lifts a bound."""
+        named = self.model_fields_set
+        opens = _micros(self.available_from, 0) if "available_from" in named else window.opens
+        closes = _micros(self.available_until, NEVER) if "available_until" in named else None
+        hidden = bool(self.hidden) if "hidden" in named else window.hidden
+        return Window(opens, window.closes if closes is None else closes, hidden)
+
+
+class Takedowns:
+    """Keeps what operators said, and every release of this worker in line with it.
+
+    Args:
+        state: Shared by all workers.
+        current: The release in service of this worker.
+        token: What an operator's request carries.
+    """
+
+    def __init__(
+        self, state: LiveState, current: "Callable[[], InService | None]", *, token: str
+    ) -> None:
+        self._state, self._current, self._token = state, current, token
+        with state.transaction() as connection:
+            connection.execute(_SCHEMA)
+        self._said: dict[str, Window] = self._read()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="takedowns", daemon=True)
+
+    def start(self) -> None:
+        """Follow what other workers are told."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Follow no longer."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def check_operator(self, authorization: str) -> None:
+        """Refuse whoever does not carry the operator's key.
+
+        Raises:
+            Problem: 401.
+        """
+        expected = f"Bearer {self._token}".encode()
+        if not hmac.compare_digest(authorization.encode("utf-8", "replace"), expected):
+            raise Problem(
+                "not_an_operator",
+                "only an operator may change what is shown",
+                got="another Authorization header" if authorization else "none",
+                expected="Authorization: Bearer <operator key>",
+                next_step="send the key in operator.key of the state folder, or that of "
+                "KINOLOOP_OPERATOR_KEY",
+            )
+
+    def say(self, video_id: str, change: Callable[[Window], Window]) -> Window:
+        """Change when a video may be shown; it is on the disk and holds here when this returns.
+
+        Args:
+            video_id: External id; it may be one that the release does not know yet.
+            change: Makes the new window out of the one in force.
+        """
+        with self._state.transaction() as connection:
+            row = connection.execute(
+                "SELECT opens, closes, hidden FROM availability WHERE video_id = ?", (video_id,)
+            ).fetchone()
+            before = self._of_row(video_id) if row is None else Window(*row[:2], bool(row[2]))
+            window = change(before)
+            connection.execute(
+                "INSERT OR REPLACE INTO availability VALUES (?, ?, ?, ?, ?)",
+                (video_id, *window[:2], int(window.hidden), time.time_ns() // 1000),
+            )
+        self._said = self._read()
+        current = self._current()
+        if current is not None:
+            self.apply(current)
+        return window
+
+    def apply(self, current: "InService") -> None:
+        """Let what operators said overrule the rows of a release."""
+        release = current.release
+        found = {release.catalogue.ids.index(v): window for v, window in self._said.items()}
+        release.availability.overrule({i: window for i, window in found.items() if i >= 0})
+
+    def agree(self, current: "InService") -> int:
+        """Drop what the catalogue version in service says by itself; how many."""
+        if not current.catalogue:  # a model's own catalogue is older than what operators said
+            return 0
+        release, agreed = current.release, []
+        for video_id, window in self._said.items():
+            index = release.catalogue.ids.index(video_id)
+            if index >= 0 and release.availability.agrees(index, window):
+                agreed.append((video_id, *window[:2], int(window.hidden)))
+        if agreed:
+            with self._state.transaction() as connection:
+                connection.executemany(
+                    "DELETE FROM availability WHERE video_id = ? AND opens = ? AND closes = ?"
+                    " AND hidden = ?",
+                    agreed,
+                )
+            logger.info("the landing zone has caught up with %d takedowns", len(agreed))
+        return len(agreed)
+
+    def _of_row(self, video_id: str) -> Window:
+        current = self._current()
+        index = -1 if current is None else current.release.catalogue.ids.index(video_id)
+        return (
+            Window() if current is None or index < 0 else current.release.availability.said(index)
+        )
+
+    def _read(self) -> dict[str, Window]:
+        rows = self._state.connection.execute(
+            "SELECT video_id, opens, closes, hidden FROM availability"
+        )
+        return {name: Window(opens, closes, bool(hidden)) for name, opens, closes, hidden in rows}
+
+    def _follow(self) -> None:
+        yield_to_requests()
+        seen = settled = -1
+        while not self._stop.wait(LOOK_S):
+            try:
+                (version,) = self._state.connection.execute("PRAGMA data_version").fetchone()
+                current = self._current()
+                if version != seen:
+                    seen, said = version, self._read()
+                    if said != self._said:
+                        self._said = said
+                        if current is not None:
+                            self.apply(current)
+                if current is not None and id(current) != settled:
+                    settled = id(current)
+                    self.agree(current)
+            except Exception:
+                logger.exception("what operators said could not be read; trying again")
+        self._state.close()
+
+
+def _micros(moment: datetime | None, missing: int) -> int:
+    return missing if moment is None else round(moment.astimezone(UTC).timestamp() * 1e6)

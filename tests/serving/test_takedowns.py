@@ -1,0 +1,122 @@
+"""What operators say of a video holds at every worker, and until the landing zone says the same."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from kinoloop.release.availability import NEVER, Window
+from kinoloop.release.release import Release
+from kinoloop.testing.service import running
+from serving.problems import Problem
+from serving.state import LiveState
+from serving.takedowns import AvailabilityPatch, Takedowns
+from tests.serving.conftest import SETTINGS, Service
+
+TOKEN = "ab" * 32
+
+
+@pytest.fixture
+def served(bundle):
+    return SimpleNamespace(release=Release.open(bundle), catalogue="")
+
+
+def takedowns(path, current) -> Takedowns:
+    return Takedowns(LiveState(path), lambda: current, token=TOKEN)
+
+
+def shown(served):
+    return {p.video_id for p in served.release.similar("v002", top_k=60)}
+
+
+def hide(before):
+    return before._replace(hidden=True)
+
+
+def test_a_takedown_holds_at_once_at_every_worker_and_after_a_restart(served, bundle, tmp_path):
+    path = tmp_path / "live.db"
+    here, there = served, SimpleNamespace(release=Release.open(bundle), catalogue="")
+    first, other = takedowns(path, here), takedowns(path, there)
+    other.start()
+    assert "v004" in shown(here) & shown(there)
+    first.say("v004", hide)
+    assert "v004" not in shown(here)
+    end = time.monotonic() + 20
+    while "v004" in shown(there) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert "v004" not in shown(there)
+    other.close()
+    fresh = SimpleNamespace(release=Release.open(bundle), catalogue="")
+    takedowns(path, fresh).apply(fresh)
+    assert "v004" not in shown(fresh)
+    assert not fresh.release.shows("v004")
+
+
+def test_a_patch_changes_what_it_names_and_null_lifts_a_bound():
+    window = Window(5, 50, hidden=True)
+    parse = AvailabilityPatch.model_validate
+    assert parse({"hidden": False}).over(window) == Window(5, 50)
+    assert parse({"available_from": None, "available_until": None}).over(window) == Window(
+        0, NEVER, hidden=True
+    )
+    until = parse({"available_until": "1970-01-01T00:00:01Z"}).over(window)
+    assert until == Window(5, 1_000_000, hidden=True)
+
+
+def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served, tmp_path):
+    kept = takedowns(tmp_path / "live.db", served)
+    kept.say("v004", hide)
+    kept.say("v006", hide)
+    assert kept.agree(served) == 0  # the model's own catalogue is older than the takedown
+    videos = served.release.catalogue.videos
+    hidden = pl.Series("hidden", videos["video_id"] == "v004")
+    release = served.release
+    later = Release(
+        release.directory,
+        info=release.info,
+        catalogue=replace(release.catalogue, videos=videos.with_columns(hidden)),
+        recommender=release.recommender,
+    )
+    published = SimpleNamespace(release=later, catalogue="c" * 64)
+    assert kept.agree(published) == 1
+    assert set(kept._read()) == {"v006"}
+
+
+def test_nobody_without_the_key_changes_anything(served, tmp_path):
+    kept = takedowns(tmp_path / "live.db", served)
+    kept.check_operator(f"Bearer {TOKEN}")
+    for wrong in ("", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer é"):
+        with pytest.raises(Problem, match="only an operator may change"):
+            kept.check_operator(wrong)
+
+
+@pytest.fixture(scope="module")
+def service(bundle, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("takedowns")
+    (folder / "kinoloop.toml").write_text(SETTINGS)
+    settings = {"KINOLOOP_SETTINGS_FILE": str(folder / "kinoloop.toml")}
+    with running(folder, bundle=bundle, KINOLOOP_OPERATOR_KEY=TOKEN, **settings) as url:
+        yield Service(url, folder)
+
+
+def test_over_http_a_takedown_is_in_no_answer_and_a_patch_brings_the_video_back(service):
+    key = {"Authorization": f"Bearer {TOKEN}"}
+    assert service.ask("/videos/v004", method="DELETE").status == 401
+    gone = service.ask("/videos/v004", method="DELETE", headers=key)
+    assert (gone.status, gone.body["hidden"], gone.body["in_catalogue"]) == (200, True, True)
+    time.sleep(1.0)  # the promise
+    for _ in range(10):  # whichever worker answers
+        assert service.ask("/videos/v004").status == 404
+        slate = service.ask("/similar", {"video_id": "v002", "top_k": 60}).body["slate"]
+        assert "v004" not in {place["video_id"] for place in slate}
+    assert service.ask("/similar", {"video_id": "v004"}).status == 404
+    wrong = service.ask("/videos/v004", {"hide": True}, method="PATCH", headers=key)
+    assert wrong.status == 422
+    back = service.ask("/videos/v004", {"hidden": False}, method="PATCH", headers=key)
+    assert back.body["hidden"] is False
+    time.sleep(1.0)
+    assert service.ask("/videos/v004").status == 200
+    early = service.ask("/videos/not-yet-known", method="DELETE", headers=key)
+    assert (early.status, early.body["in_catalogue"]) == (200, False)
