@@ -114,7 +114,7 @@ class Takedowns:
             row = connection.execute(
                 "SELECT opens, closes, hidden FROM availability WHERE video_id = ?", (video_id,)
             ).fetchone()
-            before = self._of_row(video_id) if row is None else Window(*row[:2], bool(row[2]))
+            before = self._of_row(video_id) if row is None else Window(row[0], row[1], bool(row[2]))
             window = change(before)
             connection.execute(
                 "INSERT OR REPLACE INTO availability VALUES (?, ?, ?, ?, ?)",

@@ -1,0 +1,366 @@
+"""What a catalogue version costs to make, and what it costs those who ask meanwhile.
+
+    python -m benchmarks.publish                     # cost at 146, 19,220 and 100,000 videos
+    python -m benchmarks.publish --sizes 100000 --new 1,1000
+    python -m benchmarks.publish --swaps 100         # catalogue swaps and a takedown under load
+    python -m benchmarks.publish --kills 20          # killed at random moments: old or new
+
+Tables are synthetic, of one to three modalities as the sample has them; the registry is a real
+MLflow on SQLite. "made" is the growth of the catalogue and the writing of its version, "stored" the
+way into the registry, "opened" what a worker of the service does before it swaps: fetch, hash every
+byte, load, ask the golden requests. Seconds are of the wall, CPU seconds of the process: on a busy
+machine the second ones compare.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.growth import grow
+from kinoloop.data.histories import Histories
+from kinoloop.data.tables import Tables
+from kinoloop.errors import KinoloopError
+from kinoloop.models.base import build
+from kinoloop.privacy.pseudonyms import Pseudonyms
+from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
+from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.runs import Runs
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.release import Release
+from kinoloop.release.version import write_version
+from kinoloop.schema import FEATURES, VIDEOS, Schema
+from kinoloop.testing.load import Load
+from kinoloop.testing.service import KEY, SIGNER, TRUST, running
+from serving.in_service import load
+
+DIMS = {"text": 384, "visual": 128}
+WORDS = ("river", "city", "night", "goal", "bread", "piano", "robot", "forest", "dance", "train")
+START_US = 1_780_000_000_000_000
+USERS = 5000
+OPERATOR = "ab" * 32
+
+
+class World:
+    """Tables, a registry and a champion of `n` videos.
+
+    Args:
+        root: Everything goes below it.
+        n: Videos that the model is trained on.
+    """
+
+    def __init__(self, root: Path, n: int) -> None:
+        self.root, self.rng = root, np.random.default_rng(0)
+        self.tables = Tables(root / "data")
+        self.releases = root / "releases"
+        self.registry = ModelRegistry(f"sqlite:///{root / 'mlflow.db'}")
+        self.videos = 0
+        self.arrive(n)
+        catalogue = load_catalogue(self.tables)
+        histories = _histories(self.rng, n, min(USERS, 20 * n))
+        bundle = root / "model"
+        write_bundle(
+            bundle,
+            recommender=build({"kind": "item_knn"}).fit(histories, catalogue),
+            catalogue=catalogue,
+            histories=histories,
+        )
+        SIGNER.sign(bundle)
+        run_id = Runs(self.registry.tracking_uri).start("m", key="m", params={}, tags={})
+        self.registry.set_alias(
+            "champion", self.registry.register(bundle, run_id=run_id, tags={}).version
+        )
+        self.model = Release.open(self.registry.download(self.champion, self.releases, trust=TRUST))
+        self.before = self.model
+        self.made = 0
+
+    @property
+    def champion(self) -> ModelVersion:
+        """The version that serves."""
+        found = self.registry.champion()
+        assert found is not None
+        return found
+
+    def arrive(self, count: int) -> None:
+        """Let videos arrive, with their vectors."""
+        at = np.arange(self.videos, self.videos + count)
+        ids = [f"video-{i}" for i in at]
+        titles = [" ".join(row) for row in np.array(WORDS)[self.rng.integers(0, 10, (count, 5))]]
+        published = pl.Series(START_US + at).cast(pl.Datetime("us", "UTC"))
+        rows = pl.DataFrame({"video_id": ids, "title": titles, "published_at": published})
+        _write(self.tables, "videos", rows, VIDEOS)
+        for name, dim in DIMS.items():
+            vectors = self.rng.standard_normal((count, dim)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            features = pl.DataFrame(
+                {
+                    "video_id": ids,
+                    "modality": name,
+                    "fingerprint": f"synthetic-{name}",
+                    "present": True,
+                    "vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, dim)).cast(
+                        pl.List(pl.Float32)
+                    ),
+                    "extracted_at": datetime.now(UTC),
+                }
+            )
+            _write(self.tables, "features", features, FEATURES)
+        self.videos += count
+
+    def make(self) -> Path:
+        """Make the next catalogue version, signed."""
+        known = self.before.info.catalogue
+        growth = grow(
+            self.tables, self.before.catalogue, since=known.extracted_until if known else 0
+        )
+        self.made += 1
+        directory = self.releases / f"made-{self.made}"
+        write_version(
+            directory,
+            model=self.model,
+            before=self.before,
+            growth=growth,
+            thumbnails=(),
+            made_of={"dataset_version": str(self.made), "table_versions": {}},
+        )
+        SIGNER.sign(directory)
+        return directory
+
+    def store(self, directory: Path) -> None:
+        """Let the champion point at a version."""
+        store_catalogue(self.registry, self.champion, directory, model=self.model.info)
+
+    def publish(self) -> None:
+        """Make and store the next version, and go on from it."""
+        directory = self.make()
+        self.store(directory)
+        self.before = Release.open(directory, TRUST)
+
+
+def cost(sizes: list[int], arriving: list[int]) -> None:
+    """Print what a version costs, by size of the catalogue and videos that are new."""
+    print(f"{'videos':>8} {'new':>6} {'made s':>8} {'CPU s':>7} {'stored s':>9} {'opened s':>9}")
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as scratch:
+            world = World(Path(scratch), n)
+            world.arrive(1)
+            world.publish()  # the first version reads all vectors; later ones what is new
+            for count in arriving:
+                world.arrive(count)
+                wall, cpu = time.perf_counter(), time.process_time()
+                directory = world.make()
+                made, used = time.perf_counter() - wall, time.process_time() - cpu
+                wall = time.perf_counter()
+                world.store(directory)
+                stored = time.perf_counter() - wall
+                wall = time.perf_counter()
+                cache = Path(scratch) / f"cache-{count}"
+                world.registry.download(world.champion, cache, trust=TRUST)
+                load(fetch_catalogue(world.registry, world.champion, cache, trust=TRUST), TRUST)
+                opened = time.perf_counter() - wall
+                world.before = Release.open(directory, TRUST)
+                print(
+                    f"{n:>8,} {count:>6,} {made:>8.2f} {used:>7.2f} {stored:>9.2f} {opened:>9.2f}",
+                    flush=True,
+                )
+
+
+def swaps(count: int, clients: int) -> None:
+    """Swap catalogues under load, take one video down meanwhile, count what failed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        world = World(Path(scratch), 146)
+        state = Path(scratch)
+        (state / "kinoloop.toml").write_text("[serving]\nworkers = 2\npoll_s = 0.25\n")
+        world.releases.mkdir(exist_ok=True)
+        settings = {"KINOLOOP_SETTINGS_FILE": str(state / "kinoloop.toml")}
+        settings |= {"KINOLOOP_MLFLOW_URI": world.registry.tracking_uri}
+        with running(state, KINOLOOP_OPERATOR_KEY=OPERATOR, **settings) as url:
+            _under_load(world, url, count, clients)
+
+
+def _under_load(world: World, url: str, count: int, clients: int) -> None:
+    done, held = threading.Event(), list[tuple[float, set[str]]]()
+    good, failed = list[float](), list[int]()
+    threads = [
+        threading.Thread(target=_ask, args=(url, done, held)),
+        threading.Thread(target=_load, args=(url, clients, done, good, failed)),
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in range(count):
+        world.arrive(1)
+        world.publish()
+        _wait(url, world.made)
+    request = urllib.request.Request(
+        f"{url}/videos/video-3", method="DELETE", headers={"Authorization": f"Bearer {OPERATOR}"}
+    )
+    urllib.request.urlopen(request, timeout=30).read()
+    taken_down = time.monotonic()
+    time.sleep(5)
+    done.set()
+    for thread in threads:
+        thread.join()
+    before = sum("video-3" in ids for _, ids in held)
+    last = max((at for at, ids in held if "video-3" in ids), default=taken_down)
+    print(f"{count} catalogue swaps under load: {asdict(Load.of(good, sum(failed), world.made))}")
+    print(f"takedown: in {before} of {len(held)} slates, ", end="")
+    print(f"the last one {max(0.0, last - taken_down):.2f} s after it was acknowledged")
+
+
+def _load(
+    url: str, clients: int, done: threading.Event, good: list[float], failed: list[int]
+) -> None:
+    """Keep the service busy from a process of its own, until all is done."""
+    command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--every"]
+    command += ["--clients", str(clients), "--seconds", "10", "--pause-ms", "10"]
+    while not done.is_set():
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        answers = json.loads(output)
+        good += [latency for _, latency in answers["good"]]
+        failed.append(answers["failed"])
+
+
+def _ask(url: str, done: threading.Event, held: list[tuple[float, set[str]]]) -> None:
+    """Note which videos are shown, from moment to moment."""
+    body = json.dumps({"video_id": "video-4", "top_k": 100}).encode()
+    while not done.is_set():
+        request = urllib.request.Request(
+            f"{url}/similar", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            slate = json.loads(answer.read())["slate"]
+        held.append((time.monotonic(), {place["video_id"] for place in slate}))
+        time.sleep(0.01)
+
+
+def _wait(url: str, number: int) -> None:
+    in_a_row, end = 0, time.monotonic() + 120
+    while in_a_row < 8:
+        with urllib.request.urlopen(f"{url}/about", timeout=30) as answer:
+            now = json.loads(answer.read())["release"]["catalogue_number"]
+        in_a_row = in_a_row + 1 if now == number else 0
+        if time.monotonic() > end:
+            raise TimeoutError(f"catalogue version {number} was not taken up")
+        time.sleep(0.02)
+
+
+def kills(count: int) -> None:
+    """Kill a publisher at random moments; what can be fetched is always a whole version."""
+    rng, halves = random.Random(0), 0
+    with tempfile.TemporaryDirectory() as scratch:
+        world = World(Path(scratch), 2000)
+        world.arrive(1)
+        whole = time.perf_counter()
+        _publisher(scratch).wait()
+        whole = time.perf_counter() - whole
+        seen: list[int] = []
+        for kill in range(count):
+            world.arrive(1)
+            process = _publisher(scratch)
+            time.sleep(rng.uniform(0.3, 1.0) * whole)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            folder = fetch_catalogue(
+                world.registry, world.champion, Path(scratch) / f"cache-{kill}", trust=TRUST
+            )
+            try:
+                release = Release.open(folder, TRUST)
+                release.ask_golden()
+                seen.append(len(release.catalogue))
+            except KinoloopError as err:
+                halves += 1
+                print(f"kill {kill}: {err}")
+        _publisher(scratch).wait()
+        last = Path(scratch) / "at-last"
+        folder = fetch_catalogue(world.registry, world.champion, last, trust=TRUST)
+        final = len(Release.open(folder, TRUST).catalogue)
+    moved = sum(a != b for a, b in pairwise(seen))
+    print(f"{count} kills: {halves} half, {moved} times new, {count - moved - halves} times old")
+    print(f"at last {final} videos, expected {world.videos}")
+    sys.exit(int(halves > 0 or final != world.videos))
+
+
+def _publisher(root: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "benchmarks.publish", "--publisher", root])
+
+
+def publisher(root: Path) -> None:
+    """Publish what the tables of a world hold, as the flow does: the process that is killed."""
+    registry = ModelRegistry(f"sqlite:///{root / 'mlflow.db'}")
+    champion, releases = registry.champion(), root / "releases"
+    assert champion is not None
+    model = Release.open(registry.download(champion, releases, trust=TRUST), TRUST)
+    before = Release.open(fetch_catalogue(registry, champion, releases, trust=TRUST), TRUST)
+    known = before.info.catalogue
+    tables = Tables(root / "data")
+    growth = grow(tables, before.catalogue, since=known.extracted_until if known else 0)
+    directory = releases / f"publishing-{time.time_ns()}"
+    write_version(
+        directory,
+        model=model,
+        before=before,
+        growth=growth,
+        thumbnails=(),
+        made_of={"dataset_version": str(time.time_ns()), "table_versions": {}},
+    )
+    SIGNER.sign(directory)
+    store_catalogue(registry, champion, directory, model=model.info)
+
+
+def _write(tables: Tables, name: str, rows: pl.DataFrame, schema: Schema) -> None:
+    lacking = [pl.lit(None, dtype=t).alias(c) for c, t in schema.items() if c not in rows.columns]
+    rows.with_columns(lacking).select(*schema).write_delta(str(tables.path(name)), mode="append")
+
+
+def _histories(rng: np.random.Generator, videos: int, users: int) -> Histories:
+    rows = np.repeat(np.arange(users), 8)
+    watched = (rng.random(len(rows)) ** 2 * videos).astype(np.int64)
+    unique = np.unique(rows * videos + watched)
+    rows, watched = unique // videos, unique % videos
+    return Histories(
+        offsets=np.searchsorted(rows, np.arange(users + 1)).astype(np.int64),
+        videos=watched.astype(np.int32),
+        weights=np.ones(len(rows), dtype=np.float32),
+        timestamps=START_US + np.arange(len(rows), dtype=np.int64) * 1_000_000,
+        kinds=np.ones(len(rows), dtype=np.uint8),
+        watch_shares=np.full(len(rows), np.nan, dtype=np.float32),
+        user_ids=tuple(Pseudonyms(bytes.fromhex(KEY)).of_all(f"user-{i}" for i in range(users))),
+    )
+
+
+def main() -> None:
+    """Measure what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--sizes", default="146,19220,100000", help="videos, commas")
+    parser.add_argument("--new", default="1,1000", help="videos that arrive, commas")
+    parser.add_argument("--swaps", type=int, default=0, help="catalogue swaps under load")
+    parser.add_argument("--clients", type=int, default=4, help="that ask meanwhile")
+    parser.add_argument("--kills", type=int, default=0, help="of a publisher")
+    parser.add_argument("--publisher", type=Path, help="publish once in this folder")
+    options = parser.parse_args()
+    if options.publisher:
+        publisher(options.publisher)
+    elif options.swaps:
+        swaps(options.swaps, options.clients)
+    elif options.kills:
+        kills(options.kills)
+    else:
+        cost(*([int(n) for n in text.split(",")] for text in (options.sizes, options.new)))
+
+
+if __name__ == "__main__":
+    main()
