@@ -123,6 +123,7 @@ BATCHES: Final[Schema] = {
     "duplicates": pl.Int64,
     "committed_at": TIME,
     "held": pl.Int64,  # of the accepted, rows whose video was unknown
+    "landed_at": TIME,  # when the file was last written, as its filesystem says
 }
 """Delta table `batches`: the ledger of files that were ingested, one row per file."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
+from serving.first_slates import FirstSlates
 from serving.impressions import Answer, Impressions
 from serving.lineage import Lineage
 
@@ -42,10 +43,14 @@ class Answers:
     Args:
         lineage: Where they come from.
         impressions: What they showed; None records nothing.
+        first_slates: Of new videos.
     """
 
-    def __init__(self, lineage: Lineage, impressions: Impressions | None) -> None:
+    def __init__(
+        self, lineage: Lineage, impressions: Impressions | None, first_slates: FirstSlates
+    ) -> None:
         self._lineage, self._impressions = lineage, impressions
+        self._first_slates = first_slates
 
     def give(self, endpoint: str, current: "InService", slate: "Slate", asker: Asker) -> Response:
         """Answer with a slate.
@@ -58,6 +63,7 @@ class Answers:
         """
         videos = [place.video_id for place in slate]
         request_id = self._lineage.record(endpoint, videos, current.versions)
+        self._first_slates.meet(current, videos)
         if self._impressions is not None and videos:
             self._impressions.record(
                 Answer(

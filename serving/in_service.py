@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.arrivals import stamps_of
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust
 from serving import metrics
@@ -48,6 +49,11 @@ class InService:
     def catalogue_number(self) -> int:
         """Of the catalogue versions of its model; 0 is the one that it was trained on."""
         return self.release.info.catalogue.number if self.release.info.catalogue else 0
+
+    @cached_property
+    def arrivals(self) -> dict[str, dict[str, int]]:
+        """When videos that came after training passed each station, µs since the epoch."""
+        return stamps_of(self.release.catalogue.videos)
 
     @cached_property
     def refusals(self) -> Refusals:

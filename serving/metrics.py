@@ -58,6 +58,12 @@ RELEASE = Gauge(
     ["model_version", "dataset_version"],
     multiprocess_mode="livemax",
 )
+UPLOAD_SECONDS = Histogram(
+    "kinoloop_upload_seconds",
+    "From the landing of a new video until each station: ingest, extract, publish, first_slate.",
+    ["until"],
+    buckets=(5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600, 14400, 86400),
+)
 CATALOGUE = Gauge(
     "kinoloop_catalogue_version",
     "Number of the catalogue version in service; 0 is the one that the model was trained on.",

@@ -31,6 +31,7 @@ from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck, Videos
 from serving.feedback import FeedbackWriter
+from serving.first_slates import FirstSlates
 from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
 from serving.impressions import Impressions
@@ -92,7 +93,12 @@ class Kinoloop:
             max_bytes=config.impressions_mb * 2**20,
             max_rows=config.impressions_rows,
         )
-        self._answers = Answers(self._lineage, self._impressions if config.impressions else None)
+        self._first_slates = FirstSlates(self._state)
+        self._answers = Answers(
+            self._lineage,
+            self._impressions if config.impressions else None,
+            self._first_slates,
+        )
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
             config,
@@ -108,6 +114,7 @@ class Kinoloop:
             environment, config, self._pseudonyms.key_id, prepare=self.takedowns.apply
         )
         self.takedowns.start()
+        self._first_slates.start()
         site.state.served = self
         drain.watch()
         place.ready()
@@ -141,6 +148,7 @@ class Kinoloop:
         """Leave nothing behind: feedback is on the disk, then in the landing zone."""
         self._champion.close()
         self.takedowns.close()
+        self._first_slates.close()
         self._writer.close()
         self._housekeeping.close()
         self._state.shut()
@@ -238,6 +246,7 @@ class Kinoloop:
         current = self.in_service
         if current is None:
             raise no_release(self.waiting)
+        self.takedowns.look()
         return current
 
     def _known_as(self, user_id: str | None) -> str | None:

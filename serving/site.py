@@ -268,6 +268,7 @@ def _find(request: Request, video_id: str) -> "tuple[InService, int]":
     if current is None:
         raise no_release(served.waiting)
     index = current.release.catalogue.ids.index(video_id)
+    request.app.state.served.takedowns.look()
     if index < 0 or not current.release.availability.is_open(index, now()):
         raise unknown_video(video_id, current.dataset_version)
     return current, index

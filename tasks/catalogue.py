@@ -8,12 +8,16 @@ import logging
 import shutil
 import time
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
+import numpy as np
+import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
+from kinoloop.data.arrivals import seconds_since_landing
 from kinoloop.data.catalogue import load_thumbnails
 from kinoloop.data.growth import Growth, grow
 from kinoloop.data.tables import Tables
@@ -27,6 +31,7 @@ from kinoloop.release.info import read_info
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust, load_signer, load_trust
 from kinoloop.release.version import write_version
+from kinoloop.schema import TIME
 from tasks.results import PublishedCatalogue, PublishSummary
 from tasks.versioning import dataset_version
 
@@ -110,6 +115,7 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
         changed=len(growth.changed) - growth.withdrawn,
         withdrawn=growth.withdrawn,
         seconds=round(time.monotonic() - started, 3),
+        since_landing=_since_landing(growth),
     )
 
 
@@ -118,13 +124,16 @@ def report_publication(done: PublishSummary) -> None:
     """Leave what was published as an artifact."""
     rows = "\n".join(
         f"| {one.model_version} | {one.number} | {one.videos} | {one.new} | {one.changed} | "
-        f"{one.withdrawn} | {one.seconds:.1f} s |"
+        f"{one.withdrawn} | {one.seconds:.1f} s | {_way(one)} |"
         for one in done.published
     )
-    head = "| model | catalogue version | videos | new | changed | withdrawn | took |"
+    head = (
+        "| model | catalogue version | videos | new | changed | withdrawn | took "
+        "| from landing until here |"
+    )
     create_markdown_artifact(
         key="publish",
-        markdown=f"## Published\n\n{head}\n|---|---|---|---|---|---|---|\n{rows}\n",
+        markdown=f"## Published\n\n{head}\n|---|---|---|---|---|---|---|---|\n{rows}\n",
         description="Catalogue versions that were made",
     )
 
@@ -141,6 +150,24 @@ def _newest(
     except BundleError as err:
         logger.warning("its catalogue is made anew from the model's own: %s", err)
         return None
+
+
+def _since_landing(growth: Growth) -> tuple[float, float] | None:
+    """Median and longest way of new videos from landing until now, seconds."""
+    new = growth.catalogue.videos[len(growth.catalogue) - growth.new :]
+    landed = new.with_columns(now=pl.lit(datetime.now(UTC), TIME))
+    took = seconds_since_landing(landed, "now")
+    if not len(took):
+        return None
+    return round(float(np.median(took)), 1), round(float(took.max()), 1)
+
+
+def _way(one: PublishedCatalogue) -> str:
+    """How long new videos took, in words."""
+    if one.since_landing is None:
+        return ""
+    median, longest = one.since_landing
+    return f"{median:.0f} s, at most {longest:.0f} s"
 
 
 def _ids(growth: Growth) -> list[str]:

@@ -143,6 +143,7 @@ class PublishedCatalogue:
         changed: Of them.
         withdrawn: That have left.
         seconds: It took to make and store.
+        since_landing: Of its new videos, median and longest way from landing until now, seconds.
     """
 
     model_version: str
@@ -153,6 +154,7 @@ class PublishedCatalogue:
     changed: int
     withdrawn: int
     seconds: float
+    since_landing: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

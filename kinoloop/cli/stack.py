@@ -62,7 +62,19 @@ def run_all() -> None:
         console.print(addresses(environment), soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         janitor.start()
+        _watch_landing(environment)
         hold(servers, console)
+
+
+def _watch_landing(environment: Environment) -> None:
+    """Ingest new files of videos as they come, where `[ingest] watch_s` says so."""
+    from kinoloop.cli.landing_watch import LandingWatch
+    from kinoloop.ingestion.rule import IngestConfig
+    from kinoloop.settings import read_section
+
+    every_s = read_section("ingest", IngestConfig, environment.settings_file).watch_s
+    if every_s:
+        LandingWatch(environment, every_s).start()
 
 
 def start_backends(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kinoloop.data.arrivals import with_stamps
 from kinoloop.data.catalogue import Catalogue, Modality, read_videos, unusable
 from kinoloop.data.checksums import check
 from kinoloop.data.ids import IdMap
@@ -74,6 +75,7 @@ def grow(tables: Tables, before: Catalogue, *, since: int = 0) -> Growth:
         modalities[name], newest = grown, max(newest, until)
         moved[differs] = True
     published = rows.select(pl.col("published_at").cast(pl.Int64).fill_null(0)).to_series()
+    rows = with_stamps(rows, before.videos, tables, now=datetime.now(UTC))
     catalogue = Catalogue(ids, published.to_numpy().copy(), rows, modalities)
     return Growth(catalogue, len(ids) - len(before), np.flatnonzero(moved), left, newest)
 
@@ -83,8 +85,7 @@ def _rows(before: Catalogue, now: pl.DataFrame) -> pl.DataFrame:
     old = before.videos.select("video_id")
     here = old.join(now, on="video_id", how="left", maintain_order="left")
     missing = ~before.videos["video_id"].is_in(now["video_id"].implode())
-    kept = before.videos.select(c for c in before.videos.columns if c != WITHDRAWN)
-    kept = _with_columns_of(kept, now)
+    kept = _with_columns_of(before.videos, now)
     places = pl.Series(missing)
     merged = pl.DataFrame(
         [

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ class FileCounts(BaseModel):
     """What became of one file.
 
     Attributes:
+        landed_at: When the file was last written.
         rows: Rows in; always accepted + quarantined + duplicates.
         findings: Rows by the rule that they break, quarantining and warning ones alike.
         unreadable: Text values by the column whose type they do not have.
@@ -31,6 +33,7 @@ class FileCounts(BaseModel):
     file: str
     kind: Kind
     digest: str
+    landed_at: datetime | None = None
     rows: int = 0
     accepted: int = 0
     quarantined: int = 0

@@ -7,6 +7,7 @@ a copy, changes nothing.
 import hashlib
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -36,6 +37,7 @@ class LandingFile(BaseModel):
         kind: `videos` or `events`.
         digest: SHA-256 of the content, hex.
         stamp: Size and time of change; another stamp later means that it was written to.
+        landed_at: Time of change; None where its filesystem does not say.
     """
 
     file: str
@@ -43,6 +45,7 @@ class LandingFile(BaseModel):
     kind: Kind
     digest: str
     stamp: str
+    landed_at: datetime | None = None
 
 
 class Arrivals(BaseModel):
@@ -133,6 +136,7 @@ def look(landing: str, tables: Tables) -> Arrivals:
             arrivals.repeated.append(name)
         else:
             found = LandingFile(file=name, path=path, kind=kind, digest=digest, stamp=stamp)
+            found.landed_at = _landed_at(files, path)
             arrivals.new.append(found)
     shown = without_credentials(landing)
     logger.info("%s: %d new, %d known files", shown, len(arrivals.new), len(arrivals.known))
@@ -147,6 +151,16 @@ def stamp_of(files: fsspec.AbstractFileSystem, path: str) -> str:
         info.get("created", ""),
     )
     return f"{info['size']} {changed}"
+
+
+def _landed_at(files: fsspec.AbstractFileSystem, path: str) -> datetime | None:
+    try:
+        changed = files.modified(path)
+    except (NotImplementedError, OSError, KeyError):
+        return None
+    if not isinstance(changed, datetime):
+        return None
+    return changed.replace(tzinfo=UTC) if changed.tzinfo is None else changed.astimezone(UTC)
 
 
 def _listed(files: fsspec.AbstractFileSystem, root: str) -> Iterator[tuple[Kind, str]]:

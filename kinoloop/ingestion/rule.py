@@ -54,6 +54,9 @@ class IngestConfig(Config):
     hold_days: float = Field(
         30.0, gt=0, description="Events of a video that stays unknown are quarantined then, days."
     )
+    watch_s: float = Field(
+        5.0, ge=0, description="`kinoloop up` looks for new files of videos so often; 0: never, s."
+    )
     rules: dict[str, Severity] = Field(
         default_factory=dict,
         description="Other severity of single rules: quarantine, warn or off; hold for unknown "

@@ -110,7 +110,10 @@ def stage_batch(
                 promised=_promised(files, [*standing, *aside]),
             )
             against = {name: tables.version(name) for name in STAGED_AGAINST}
-            counts = [FileCounts(file=f.file, kind=f.kind, digest=f.digest) for f in left]
+            counts = [
+                FileCounts(file=f.file, kind=f.kind, digest=f.digest, landed_at=f.landed_at)
+                for f in left
+            ]
             broken, warnings = _attempt(stage, files, left, counts, tables, any_volume=any_volume)
             if not broken:
                 break
