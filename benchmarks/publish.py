@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.request
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class World:
         self.releases = root / "releases"
         self.registry = ModelRegistry(f"sqlite:///{root / 'mlflow.db'}")
         self.videos = 0
-        self.arrive(n)
+        self.arrive(n, ago=timedelta(days=1))
         catalogue = load_catalogue(self.tables)
         histories = _histories(self.rng, n, min(USERS, 20 * n))
         bundle = root / "model"
@@ -95,8 +95,8 @@ class World:
         assert found is not None
         return found
 
-    def arrive(self, count: int) -> None:
-        """Let videos arrive, with their vectors."""
+    def arrive(self, count: int, *, ago: timedelta = timedelta(0)) -> None:
+        """Let videos arrive, with their vectors, which were extracted some time ago."""
         at = np.arange(self.videos, self.videos + count)
         ids = [f"video-{i}" for i in at]
         titles = [" ".join(row) for row in np.array(WORDS)[self.rng.integers(0, 10, (count, 5))]]
@@ -115,7 +115,7 @@ class World:
                     "vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, dim)).cast(
                         pl.List(pl.Float32)
                     ),
-                    "extracted_at": datetime.now(UTC),
+                    "extracted_at": datetime.now(UTC) - ago,
                 }
             )
             _write(self.tables, "features", features, FEATURES)
