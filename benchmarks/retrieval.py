@@ -44,7 +44,8 @@ from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.release import Release
 from kinoloop.schema import VIDEOS
 from kinoloop.semantics.config import SemanticsConfig
-from kinoloop.semantics.label import VectorSpace, label
+from kinoloop.semantics.label import label
+from kinoloop.semantics.spaces import VectorSpace
 
 QUERIES = Path(__file__).with_name("clip_queries.toml")
 CONFIG = ExtractConfig()

@@ -190,6 +190,15 @@ LABELS: Final[Schema] = {
 }
 """Delta table `labels`, one row per video: what it is about and how it feels."""
 
+ANSWERS: Final[Schema] = {
+    "video_id": pl.String,
+    "facet": pl.String,
+    "label": pl.String,
+    "holds": pl.Boolean,  # False: the video does not have this label
+    "answered_at": TIME,
+}
+"""Delta table `answers`: what a person said of labels, one row a (video_id, facet, label)."""
+
 SHOWS: Final = "shows"
 """Facet of the labels that name what pictures show."""
 
@@ -268,6 +277,7 @@ TABLES: Final[dict[str, Schema]] = {
     "features": FEATURES,
     "encoders": ENCODERS,
     "labels": LABELS,
+    "answers": ANSWERS,
     "duplicates": DUPLICATES,
     "picture_harm": PICTURE_HARM,
     "safety": SAFETY,

@@ -8,7 +8,8 @@ from kinoloop.data.tables import Tables
 from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 from kinoloop.environment import Environment
 from kinoloop.safety.screen import SafetyReport
-from kinoloop.semantics.label import LabelReport, VectorSpace, label
+from kinoloop.semantics.label import LabelReport, label
+from kinoloop.semantics.spaces import VectorSpace
 from kinoloop.settings import read_section
 
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ def label_videos(environment: Environment) -> LabelReport:
     config = read_section("semantics", SemanticsConfig, environment.settings_file)
     if not config.enabled:
         return LabelReport()
-    spaces: dict[str, VectorSpace] = {
-        space.modality: VectorSpace(space.settings, space.fingerprint)
-        for space in _spaces(environment)
-    }
-    return label(Tables(environment.data_dir), config, spaces)
+    return label(Tables(environment.data_dir), config, vector_spaces(environment))
 
 
 @task(name="find duplicates", retries=1, retry_delay_seconds=10)
@@ -64,6 +61,14 @@ def screen_videos(environment: Environment) -> SafetyReport:
 
     config = read_section("safety", SafetyConfig, environment.settings_file)
     return screen(Tables(environment.data_dir), config) if config.enabled else SafetyReport()
+
+
+def vector_spaces(environment: Environment) -> dict[str, VectorSpace]:
+    """Name the vector spaces of the settings by modality, as labelling wants them."""
+    return {
+        space.modality: VectorSpace(space.settings, space.fingerprint)
+        for space in _spaces(environment)
+    }
 
 
 def _spaces(environment: Environment) -> list["VectorProduct"]:

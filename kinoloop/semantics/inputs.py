@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kinoloop.data.tables import Tables
 from kinoloop.semantics.nothing import says_nothing
 
-SEEN = ("video_id", "title", "description", "category", "tags", "words", "content_hash")
+SEEN = ("video_id", "title", "description", "category", "tags", "words", "content_hash", "answers")
 
 
 def read_videos(tables: Tables) -> pl.DataFrame:
@@ -20,11 +20,18 @@ def read_videos(tables: Tables) -> pl.DataFrame:
     Returns:
         Columns `SEEN` and `seen`, one row per video, sorted by `video_id`.
     """
+    answers = (
+        tables.scan("answers")
+        .sort("facet", "label")
+        .group_by("video_id", maintain_order=True)
+        .agg(answers=pl.struct("facet", "label", "holds"))
+    )
     media = tables.scan("media").select("video_id", "words", "content_hash")
     videos = (
         tables.scan("videos")
         .select("video_id", "title", "description", "category", "tags")
         .join(media, on="video_id", how="left")
+        .join(answers, on="video_id", how="left")
         .select(SEEN)
         .sort("video_id")
         .collect()
@@ -57,7 +64,8 @@ def read_vectors(
         (n, dim) float32 by modality; a zero row where a video lacks it; modalities of which no
         video has a vector are left out.
     """
-    wanted = pl.DataFrame({"video_id": video_ids}).with_row_index("row")
+    wanted = pl.DataFrame({"video_id": video_ids}, schema={"video_id": pl.String})
+    wanted = wanted.with_row_index("row")
     found = {}
     for modality, fingerprint in fingerprints.items():
         rows = (

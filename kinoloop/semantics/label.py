@@ -11,36 +11,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
-from kinoloop.data.video_text import OWN, texts_of
 from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
-from kinoloop.encoders import base as encoders
-from kinoloop.encoders.base import TextEncoder
-from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.encoders.fingerprint import fingerprint
-from kinoloop.encoders.joint_text import JointText, has_text_tower
 from kinoloop.schema import LABELS
 from kinoloop.semantics import generative, inputs
-from kinoloop.semantics.channels import Channel, joint_channel, words_channel
+from kinoloop.semantics.answers import read_answers
+from kinoloop.semantics.assemble import LazyTextEncoder, make_labeller, with_answers
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.head_store import Heads, current_heads
 from kinoloop.semantics.heads import HeadReport
 from kinoloop.semantics.label_file import SHIPPED, LabelFile, read_labels
 from kinoloop.semantics.rows import Labeller
-from kinoloop.semantics.words import rarity, vocabulary
+from kinoloop.semantics.spaces import VectorSpace
 
 logger = logging.getLogger(__name__)
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 BATCH = 2048
-RARITY_VIDEOS = 20_000
-"""Videos that the rarity of words is counted on, evenly spread."""
-
 
 Progress = Callable[[int, int], None]
 
@@ -62,19 +54,6 @@ class LabelReport:
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     heads: list[HeadReport] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class VectorSpace:
-    """One modality of the catalogue.
-
-    Attributes:
-        settings: Of its encoder, such as `{"kind": "minilm"}`.
-        fingerprint: Of its vectors in the table `features`.
-    """
-
-    settings: dict[str, Any]
-    fingerprint: str
 
 
 def label(
@@ -102,15 +81,25 @@ def label(
     labels = read_labels(Path(config.labels) if config.labels else SHIPPED)
     videos = inputs.read_videos(tables)
     report = LabelReport(videos=len(videos))
-    text = _TextEncoder(spaces.get("text"))
+    text = LazyTextEncoder(spaces.get("text"))
     prints = {modality: space.fingerprint for modality, space in spaces.items()}
     heads = current_heads(tables, config, videos, prints, text)
     report.heads = heads.reports
-    identity = _identity(config, labels, spaces, heads)
+    answers = read_answers(tables)
+    if len(answers):
+        plain = make_labeller(config, labels, spaces, heads=heads, videos=videos, text=text)
+        labeller = with_answers(tables, plain, answers, prints)
+        report.heads = [*heads.reports, *labeller.answered.reports]
+        answered = labeller.answered.digest
+    else:
+        labeller = None
+        answered = ""
+    identity = _identity(config, labels, spaces, heads, answered)
     todo = inputs.missing(tables, videos, identity)
     logger.info("%d of %d videos to label", len(todo), len(videos))
     if len(todo):
-        labeller = _labeller(config, labels, spaces, heads=heads, videos=videos, text=text)
+        if labeller is None:
+            labeller = make_labeller(config, labels, spaces, heads=heads, videos=videos, text=text)
         for start in range(0, len(todo), BATCH):
             rows = _rows(tables, labeller, todo[start : start + BATCH], spaces, identity)
             with exclusive(tables, timeout_s=WRITER_WAIT_S):
@@ -123,23 +112,12 @@ def label(
     return report
 
 
-class _TextEncoder:
-    """The text encoder, loaded when it is first needed; None where there are no text vectors."""
-
-    def __init__(self, space: VectorSpace | None) -> None:
-        self._space = space
-        self._loaded: encoders.Encoder | None = None
-
-    def __call__(self) -> TextEncoder | None:
-        if self._space is None:
-            return None
-        if self._loaded is None:
-            self._loaded = encoders.build(dict(self._space.settings))
-        return self._loaded if isinstance(self._loaded, TextEncoder) else None
-
-
 def _identity(
-    config: SemanticsConfig, labels: LabelFile, spaces: Mapping[str, VectorSpace], heads: Heads
+    config: SemanticsConfig,
+    labels: LabelFile,
+    spaces: Mapping[str, VectorSpace],
+    heads: Heads,
+    answered: str,
 ) -> str:
     return fingerprint(
         {
@@ -147,56 +125,12 @@ def _identity(
             "labels": labels.digest,
             "spaces": {modality: space.fingerprint for modality, space in spaces.items()},
             "heads": heads.digest,
+            "answered": answered,
             "min_score": config.min_score,
             "free_tags": config.free_tags,
             "generative": generative.identify(config.generative),
         }
     )
-
-
-def _labeller(
-    config: SemanticsConfig,
-    labels: LabelFile,
-    spaces: Mapping[str, VectorSpace],
-    *,
-    heads: Heads,
-    videos: pl.DataFrame,
-    text: _TextEncoder,
-) -> Labeller:
-    counted = texts_of(videos.gather_every(max(1, len(videos) // RARITY_VIDEOS)), OWN)
-    known_tags = vocabulary(videos["tags"].to_list())
-    encoder = text()
-    return Labeller(
-        config=config,
-        facets=labels.facets,
-        channels=_channels(labels, spaces, encoder),
-        kinds={modality: _kind(spaces, modality) for modality in spaces},
-        heads=heads,
-        rare=rarity(counted),
-        n_videos=len(counted),
-        known_tags=known_tags,
-        tag_vectors=encoder.encode_text(known_tags) if encoder and known_tags else None,
-        describer=generative.PictureDescriber(config.generative)
-        if config.generative.model
-        else None,
-        seen=Words() if _kind(spaces, "visual") == "efficientnet_lite" else None,
-    )
-
-
-def _kind(spaces: Mapping[str, VectorSpace], modality: str) -> str:
-    return str(spaces[modality].settings["kind"]) if modality in spaces else ""
-
-
-def _channels(
-    labels: LabelFile, spaces: Mapping[str, VectorSpace], text: TextEncoder | None
-) -> list[Channel]:
-    channels = [] if text is None else [words_channel(labels.facets, text)]
-    for modality in ("visual", "audio"):
-        settings = spaces[modality].settings if modality in spaces else {}
-        model, revision = settings.get("model"), settings.get("revision")
-        if model and has_text_tower(model, revision):
-            channels.append(joint_channel(labels.facets, modality, JointText(model, revision)))
-    return channels
 
 
 def _rows(

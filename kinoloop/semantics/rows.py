@@ -11,6 +11,7 @@ from kinoloop.data.video_text import OWN, READ, compose
 from kinoloop.encoders import classical_audio, classical_visual
 from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.schema import SHOWS
+from kinoloop.semantics.answered_heads import AnsweredHeads
 from kinoloop.semantics.channels import Channel, combine
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.describe import describe
@@ -32,6 +33,9 @@ MEASURABLE = ("classical_visual", "efficientnet_lite")
 MEASURED_FROM = 0.5
 """Least score of a label that is measured."""
 
+FROM_ANSWERS = "learned from answers"
+SAID = "said by a person"
+
 TAG_COSINE = 0.45
 """A tag of the catalogue this near to a video's words is given to it."""
 
@@ -52,6 +56,7 @@ class Labeller:
         tag_vectors: Of the known tags, (n_tags, dim); None without a text encoder.
         describer: Writes a sentence about a picture; None where no model is set.
         seen: Says in words what visual vectors show; None where their encoder cannot.
+        answered: Learned from a person's answers.
     """
 
     config: SemanticsConfig
@@ -65,6 +70,7 @@ class Labeller:
     tag_vectors: Floats | None
     describer: PictureDescriber | None
     seen: Words | None
+    answered: AnsweredHeads
 
     def label(
         self, videos: Sequence[Row], vectors: Mapping[str, Floats], pictures: Mapping[str, bytes]
@@ -87,6 +93,7 @@ class Labeller:
         self._measured(given, vectors)
         self._shown(given, vectors)
         self._heads(given, videos, vectors)
+        self._answers(given, videos)
         near = self._near_tags(vectors.get("text"), len(videos))
         made = []
         for video, labels, tags in zip(videos, given, near, strict=True):
@@ -103,13 +110,51 @@ class Labeller:
             )
         return made
 
-    def _zero_shot(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
+    def scores(
+        self, facet: Facet, vectors: Mapping[str, Floats], n: int
+    ) -> tuple[Floats, list[list[str]]]:
+        """Probability of each label of a facet for n videos, and what speaks for each.
+
+        A head that learned a label from answers speaks in place of the guess.
+        """
         channels = [channel for channel in self.channels if channel.modality in vectors]
-        for facet in self.facets if channels else ():
+        if channels:
             scores, evidence = combine(facet, channels, vectors)
+        else:
+            scores = np.zeros((n, len(facet.labels)), np.float32)
+            evidence = [[""] * len(facet.labels) for _ in range(n)]
+        learned = self.answered.score(vectors, n)
+        for j, label in enumerate(facet.labels):
+            if (facet.name, label) in learned:
+                scores[:, j] = learned[facet.name, label]
+                for row in evidence:
+                    row[j] = FROM_ANSWERS
+        return scores, evidence
+
+    def _zero_shot(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
+        for facet in self.facets:
+            scores, evidence = self.scores(facet, vectors, len(given))
             sure = (scores >= self.config.min_score) & (scores > 0)
             for i, j in zip(*np.nonzero(sure), strict=True):
                 _give(given[i], facet.name, list(facet.labels)[j], scores[i, j], evidence[i][j])
+        listed = {(facet.name, label) for facet in self.facets for label in facet.labels}
+        for (name, label), column in self.answered.score(vectors, len(given)).items():
+            if (name, label) not in listed:
+                for i in np.flatnonzero(column >= max(self.config.min_score, 0.5)).tolist():
+                    _give(given[i], name, label, column[i], FROM_ANSWERS)
+
+    def _answers(self, given: list[Given], videos: Sequence[Row]) -> None:
+        """Let a person's word stand above all else."""
+        one_of = {facet.name for facet in self.facets if not facet.many} | {"category"}
+        for labels, video in zip(given, videos, strict=True):
+            for answer in video.get("answers") or ():
+                key = (answer["facet"], answer["label"])
+                if answer["holds"] and answer["facet"] in one_of:
+                    for other in [k for k in labels if k[0] == key[0] and labels[k][1] != [SAID]]:
+                        del labels[other]
+                labels.pop(key, None)
+                if answer["holds"]:
+                    labels[key] = (1.0, [SAID])
 
     def _measured(self, given: list[Given], vectors: Mapping[str, Floats]) -> None:
         measures = {}

@@ -12,11 +12,14 @@ from kinoloop.encoders import base
 from kinoloop.encoders.classical_visual import describe
 from kinoloop.encoders.efficientnet_lite import TENSORS, WEIGHTS
 from kinoloop.encoders.embedded import load_tensors
-from kinoloop.errors import ConfigError
+from kinoloop.errors import ConfigError, DataError
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.schema import FEATURES, MEDIA, VIDEOS
+from kinoloop.semantics.answers import give_answer, read_answers, take_back
 from kinoloop.semantics.config import GenerativeConfig, SemanticsConfig
-from kinoloop.semantics.label import VectorSpace, label
+from kinoloop.semantics.label import label
+from kinoloop.semantics.next_videos import uncertain_videos
+from kinoloop.semantics.spaces import VectorSpace
 from tests.encoders import tiny_models
 from tests.encoders.test_joint_text import content, with_words
 from tests.semantics import tiny_describers
@@ -262,3 +265,100 @@ def test_words_beside_a_title_of_nothing_still_give_labels(world):
     world.put("v", "Track 12", description="an evening of jazz")
     world.label(min_score=0.0)
     assert given(world.rows()["v"])
+
+
+def answer(world, video_id, name, *, facet="topic", holds=True):
+    give_answer(world.tables, video_id, name, facet=facet, holds=holds)
+
+
+def test_what_a_person_said_stands_above_every_guess_and_can_be_taken_back(world):
+    world.put("a", "a red fox")
+    world.put("b", "jazz")
+    world.label()
+    before = given(world.rows()["a"])
+    answer(world, "a", "music")
+    answer(world, "a", "cosy", facet="mood", holds=False)
+    answer(world, "a", "my own word", facet="tag")
+    assert world.label().done == 1  # the other video stays as it is
+    labels = given(world.rows()["a"])
+    assert labels["topic", "music"]["score"] == 1.0
+    assert labels["topic", "music"]["evidence"] == "said by a person"
+    assert ("topic", "animals") not in labels  # one topic holds
+    assert ("mood", "cosy") not in labels
+    assert ("tag", "my own word") in labels
+    for name, facet in (("music", "topic"), ("cosy", "mood"), ("my own word", "tag")):
+        assert take_back(world.tables, "a", name, facet=facet)
+    assert not take_back(world.tables, "a", "music", facet="topic")
+    world.label()
+    after = given(world.rows()["a"])
+    assert after.keys() == before.keys()
+    assert all(one["evidence"] == before[key]["evidence"] for key, one in after.items())
+
+
+def test_answers_outlive_a_changed_title_and_other_ways_of_labelling(world):
+    world.put("a", "a red fox")
+    answered = Tables(world.root / "data")
+    world.label()
+    answer(world, "a", "music")
+    world.put("a", "snow")
+    (world.root / "labels.toml").write_text('[topic.labels]\n"music" = ["a"]\n"y" = ["snow"]')
+    world.label()
+    assert given(world.rows()["a"])["topic", "music"]["score"] == 1.0
+    assert len(read_answers(answered)) == 1
+
+
+def test_answers_teach_a_head_that_labels_the_other_videos(world):
+    words = ["red", "fox", "dog", "snow", "bread"]
+    for i in range(30):
+        kind = "jazz evening" if i % 2 else "bake bread"
+        world.put(f"v{i:02}", f"{kind} {words[i % 5]} {words[i % 3]}")
+    world.label()
+    for i in range(20):
+        answer(world, f"v{i:02}", "liked", facet="tag", holds=bool(i % 2))
+    report = world.label(min_score=0.4)
+    (head,) = report.heads
+    assert (head.name, head.videos) == ("tag liked", 20)
+    assert head.used
+    rows = world.rows()
+    learned = [i for i in range(20, 30) if ("tag", "liked") in given(rows[f"v{i:02}"])]
+    assert learned == [21, 23, 25, 27, 29]
+    assert given(rows["v21"])["tag", "liked"]["evidence"] == "learned from answers"
+
+
+@pytest.mark.parametrize(
+    ("video_id", "name", "said"),
+    [
+        ("nobody", "music", "no video has the id 'nobody'"),
+        ("a", " ", "must be 1 to 80 printable characters"),
+        ("a", "x" * 81, "must be 1 to 80 printable characters"),
+        ("a", "two\nlines", "must be 1 to 80 printable characters"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_refused(world, video_id, name, said):
+    world.put("a", "a red fox")
+    world.label()
+    with pytest.raises(DataError, match=said):
+        answer(world, video_id, name)
+    assert read_answers(world.tables).is_empty()
+
+
+def test_the_most_uncertain_videos_come_first_and_answered_ones_never(world):
+    for i, title in enumerate(["a red fox", "dog", "jazz", "an evening of jazz", "fox jazz dog"]):
+        world.put(f"v{i}", title)
+    world.label()
+    config = SemanticsConfig(labels=str(world.root / "labels.toml"))
+
+    def ask(**options):
+        asked = {"facet": "topic", "label": "", "count": 2} | options
+        return uncertain_videos(world.tables, config, world.spaces, **asked)
+
+    found = ask(count=5)
+    assert len({one.video_id for one in found}) == 5
+    assert all(0 <= one.uncertainty <= 1 for one in found)
+    answer(world, found[0].video_id, found[0].label)
+    assert found[0].video_id not in {one.video_id for one in ask(count=5)}
+    assert {one.label for one in ask(label="music")} == {"music"}
+    with pytest.raises(DataError, match="no facet of the label file is called 'colour'"):
+        ask(facet="colour")
+    with pytest.raises(DataError, match="facet 'topic' has no label 'red'"):
+        ask(label="red")
