@@ -159,6 +159,8 @@ def start_of(
         return f"its turn has come ([retrain] scratch_every = {plan.config.scratch_every})"
     if not start.version:
         return start.why_not
+    if candidate.get("kind") not in plan.config.warm_kinds:
+        return "[retrain] warm_kinds does not name its kind"
     if (checkpoints_of(plan.environment, name) / FROM_SCRATCH).exists():
         return "kinoloop.training.fit has trained it from scratch"
     folder = plan.environment.releases / start.digest

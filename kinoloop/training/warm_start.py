@@ -39,6 +39,10 @@ class WarmStartConfig(Config):
     warm_start: bool = Field(
         default=True, description="Go on from the champion's weights, where it has some."
     )
+    warm_kinds: list[str] = Field(
+        default_factory=lambda: ["concat_match"],
+        description="Kinds that do; those whose quality held where it was measured.",
+    )
     scratch_every: int = Field(
         4, ge=1, description="Every n-th retrain a candidate from random weights competes too."
     )

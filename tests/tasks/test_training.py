@@ -14,7 +14,7 @@ from kinoloop.training.outcome import Outcome
 from tasks.retrain_plan import alone, plan_retrain
 from tasks.training import text_encoder, train_candidate
 from tasks.training_report import plot_candidates, plot_epochs, selection_page
-from tasks.warm_start import Start
+from tasks.warm_start import Start, start_of
 from tests.flows.toy_tables import write_toy_tables
 
 
@@ -132,6 +132,16 @@ def test_the_page_names_winner_losers_and_failures():
     assert page.startswith("# b won: version 7 is registered")
     assert page.index("| b | 0.2000 |") < page.index("| a | 0.1000 |")
     assert "| c | failed: out of memory |" in page
+
+
+def test_what_does_not_go_on_says_why(plan):
+    version, kind = Start(version="1", digest="0" * 64), {"kind": "sequence"}
+    said = start_of(plan, version, kind, anew=False)
+    assert said == "[retrain] warm_kinds does not name its kind"
+    assert start_of(plan, Start(why_not="no champion"), kind, anew=False) == "no champion"
+    assert "its turn has come" in start_of(plan, version, kind, anew=True)
+    said = start_of(plan, version, {"kind": "concat_match"}, anew=False)
+    assert said == "version 1 kept no weights of it"
 
 
 def test_the_page_tells_what_a_warm_start_saved_and_how_it_did_against_scratch():

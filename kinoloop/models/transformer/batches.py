@@ -57,7 +57,8 @@ class Batches:
         histories: Rows shorter than two events teach nothing and are left out.
         length: Longest input; longer rows are cut into windows, so every target is learned once.
         positions: Positions per step, about.
-        learn: Picks the windows that are learned, by the time of their newest target; None: all.
+        learn: Picks the events that are learned as targets, by their times; None: all. The others
+            are read before them, and windows without any are left out.
     """
 
     def __init__(
@@ -65,9 +66,13 @@ class Batches:
     ) -> None:
         self._histories, self._positions = histories, positions
         self._starts, self._ends = _windows(histories, length)
+        self._learned: NDArray[np.bool_] | None = None
         if learn is not None:
-            picked = learn(histories.timestamps[self._ends])
-            self._starts, self._ends = self._starts[picked], self._ends[picked]
+            self._learned = np.zeros(len(histories.videos), dtype=np.bool_)
+            self._learned[learn(histories.timestamps)] = True
+            until = np.concatenate([[0], np.cumsum(self._learned)])
+            taught = np.flatnonzero(until[self._ends + 1] > until[self._starts + 1])
+            self._starts, self._ends = self._starts[taught], self._ends[taught]
 
     @property
     def steps(self) -> int:
@@ -105,7 +110,8 @@ class Batches:
         positions = np.arange(int(lengths.sum())) - np.repeat(offsets, lengths)
         at = np.repeat(starts, lengths) + positions
         weights = self._histories.weights[at + 1]
-        taught = np.flatnonzero(weights > 0)
+        wanted = weights > 0 if self._learned is None else (weights > 0) & self._learned[at + 1]
+        taught = np.flatnonzero(wanted)
         sizes, counts = np.unique(lengths, return_counts=True)
         return Batch(
             videos=self._histories.videos[at].astype(np.int64),

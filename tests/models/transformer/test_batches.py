@@ -35,6 +35,19 @@ def test_every_event_but_the_first_is_a_target_once_in_whatever_parts(parts):
     assert pairs(Batches(rows(*LENGTHS), length=4, positions=8), parts) == EVERY_PAIR
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_only_events_that_are_picked_are_targets_and_the_others_are_read_before_them(parts):
+    def newest(times):
+        return np.flatnonzero(times >= 20)
+
+    picked = Batches(rows(*LENGTHS), length=4, positions=8, learn=newest)
+    assert pairs(picked, parts) == [pair for pair in EVERY_PAIR if pair[1] % 100 >= 20]
+    read = {v for step in steps(picked) for batch in step for v in batch.videos.tolist()}
+    assert {v % 100 for v in read} == {*range(17, 29)}  # from the window of the first of them on
+    nothing = Batches(rows(*LENGTHS), length=4, positions=8, learn=lambda times: times[:0])
+    assert (nothing.steps, steps(nothing)) == (0, [])
+
+
 def test_a_disliked_video_is_read_but_is_no_target():
     row = [Interaction(0), Interaction(1, weight=-1.0), Interaction(2, weight=2.0)]
     ((batch,),) = steps(Batches(Histories.from_rows([row]), length=4, positions=8))
