@@ -37,7 +37,7 @@ from tasks.versioning import dataset_version
 
 logger = logging.getLogger(__name__)
 
-READ = ("videos", "features", "labels", "duplicates", "media")
+READ = ("videos", "features", "labels", "duplicates", "media", "moderation")
 """Tables that a catalogue is made of."""
 
 NEEDS: tuple[Alias, ...] = ("champion", "challenger", "previous")

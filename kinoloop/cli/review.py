@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kinoloop.data.tables import Tables
     from kinoloop.safety.review import Decision
 
-EFFECT = "takes effect with the next catalogue: kinoloop extract, then kinoloop retrain and promote"
+EFFECT = "takes effect with the next catalogue version: kinoloop publish"
 
 review = typer.Typer(
     name="review",

@@ -61,7 +61,7 @@ def grow(tables: Tables, before: Catalogue, *, since: int = 0) -> Growth:
     Raises:
         DataError: Vectors are damaged, or a file of the tables is.
     """
-    check(tables, ("videos", "labels", "duplicates", "media", "features"))
+    check(tables, ("videos", "labels", "duplicates", "media", "features", "moderation"))
     now = read_videos(tables)
     rows = _rows(before, now)
     changed = _changed_rows(before.videos, rows[: len(before)])

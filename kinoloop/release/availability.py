@@ -1,7 +1,8 @@
 """May a video be shown? The one rule: not before its time, not after it, not while it is hidden.
 
 A video is closed before `published_at` and `available_from`, from `available_until` on, while
-`hidden` is true, and for good once it was withdrawn from the catalogue. What operators say of a
+`hidden` is true, while it is withheld for harm (`kinoloop.data.moderation`), and for good once it
+was withdrawn from the catalogue. What operators say of a
 video while a release serves (`overrule`) takes the place of what its row says.
 
 It is open or closed as of a moment, and every answer asks anew: a binary search in two sorted
@@ -17,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.moderation import WITHHELD
 
 NEVER = np.iinfo(np.int64).max
 
@@ -54,8 +56,10 @@ class Availability:
         self._published = published
         self._opens = np.maximum(published, _times(videos, "available_from", 0))
         self._closes = _times(videos, "available_until", NEVER)
-        self._shut = _flags(videos, "hidden") | _flags(videos, "withdrawn")
-        self._withdrawn = _flags(videos, "withdrawn")
+        self._shut = (
+            _flags(videos, "hidden") | _flags(videos, "withdrawn") | _flags(videos, WITHHELD)
+        )
+        self._withdrawn = _flags(videos, "withdrawn") | _flags(videos, WITHHELD)
         self._said = (self._opens, self._closes, self._shut)  # by the rows alone
         self._sort()
 

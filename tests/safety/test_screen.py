@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.growth import grow
 from kinoloop.data.moderation import standing, withheld
 from kinoloop.errors import ConfigError, DataError
 from kinoloop.safety.config import Levels, SafetyConfig
@@ -120,6 +121,16 @@ def test_what_shows_the_same_as_a_rejected_video_waits(world):
     screen(world.tables, CONFIG)
     assert outcomes(world) == {"copy": "waiting", "fox": "hidden"}
     assert "the same as fox" in waiting(world.tables)["evidence"][0]
+
+
+def test_a_decision_reaches_the_next_catalogue_version_at_its_place(world):
+    for video_id in ("fox", "owl"):
+        world.say(video_id, "an animal in the snow")
+    before = load_catalogue(world.tables, {})
+    decide(world.tables, ["owl"], "hidden", by="ada", why="")
+    grown = grow(world.tables, before)
+    assert grown.changed.tolist() == [before.ids.index("owl")]
+    assert grown.catalogue.videos.filter("withheld")["video_id"].to_list() == ["owl"]
 
 
 @pytest.mark.parametrize(
