@@ -71,6 +71,7 @@ def main() -> None:
                 taken[name] += [run] if turn else []  # the first turn warms up
         p50 = {name: sorted(run["p50_ms"] for run in runs) for name, runs in taken.items()}
         middle = {name: values[len(values) // 2] for name, values in p50.items()}
+        cpu = {name: sorted(run["cpu_ms"] for run in runs) for name, runs in taken.items()}
         ratios = sorted(
             on["p50_ms"] / off["p50_ms"]
             for on, off in zip(taken["true"], taken["false"], strict=True)
@@ -78,7 +79,9 @@ def main() -> None:
         print(
             f"/recommend p50 of {arguments.rounds} rounds in turns: {middle['false']:.2f} ms "
             f"without, {middle['true']:.2f} ms with; ratio of each round, middle: "
-            f"{ratios[len(ratios) // 2]:.3f} (from {ratios[0]:.3f} to {ratios[-1]:.3f})"
+            f"{ratios[len(ratios) // 2]:.3f} (from {ratios[0]:.3f} to {ratios[-1]:.3f}); "
+            f"CPU per request {cpu['false'][len(ratios) // 2]:.2f} ms without, "
+            f"{cpu['true'][len(ratios) // 2]:.2f} ms with"
         )
         share = arguments.requests // CLIENTS
         with ThreadPoolExecutor(CLIENTS) as pool:

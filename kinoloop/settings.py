@@ -25,6 +25,7 @@ SECTIONS: Final[dict[str, str]] = {
     "promote": "kinoloop.promotion.gates:PromoteConfig",
     "drift": "kinoloop.drift.detect:DriftConfig",
     "serving": "serving.config:ServingConfig",
+    "policy": "serving.policy:PolicyConfig",
     "semantics": "kinoloop.semantics.config:SemanticsConfig",
     "duplicates": "kinoloop.duplicates.config:DuplicatesConfig",
     "safety": "kinoloop.safety.config:SafetyConfig",

@@ -9,11 +9,13 @@ from starlette.responses import Response
 
 from serving.first_slates import FirstSlates
 from serving.impressions import Answer, Impressions
+from serving.inputs import Inputs, Made
 from serving.lineage import Lineage
 
 if TYPE_CHECKING:
     from kinoloop.release.slate import Slate
     from serving.in_service import InService
+    from serving.slates import Asked
 
 POLICY = "best_first"
 """The rule that puts the best places first: it leaves nothing to chance."""
@@ -42,17 +44,31 @@ class Answers:
 
     Args:
         lineage: Where they come from.
+        inputs: What they were made from.
         impressions: What they showed; None records nothing.
         first_slates: Of new videos.
     """
 
     def __init__(
-        self, lineage: Lineage, impressions: Impressions | None, first_slates: FirstSlates
+        self,
+        lineage: Lineage,
+        inputs: Inputs,
+        impressions: Impressions | None,
+        first_slates: FirstSlates,
     ) -> None:
-        self._lineage, self._impressions = lineage, impressions
+        self._lineage, self._inputs, self._impressions = lineage, inputs, impressions
         self._first_slates = first_slates
 
-    def give(self, endpoint: str, current: "InService", slate: "Slate", asker: Asker) -> Response:
+    def give(
+        self,
+        endpoint: str,
+        current: "InService",
+        slate: "Slate",
+        asker: Asker,
+        *,
+        asked: "Asked | None" = None,
+        cursor: str | None = None,
+    ) -> Response:
         """Answer with a slate.
 
         Args:
@@ -60,9 +76,14 @@ class Answers:
             current: The release that made it.
             slate: What is shown.
             asker: Who asked.
+            asked: What the slate was made from, where it can be made again.
+            cursor: The page before, where this is a further one.
         """
         videos = [place.video_id for place in slate]
-        request_id = self._lineage.record(endpoint, videos, current.versions)
+        request_id = self._lineage.record(endpoint, videos, current.versions, page_after=cursor)
+        if asked is not None:
+            answer = [(place.video_id, place.score) for place in slate]
+            self._inputs.record(Made(request_id, asked, answer))
         self._first_slates.meet(current, videos)
         if self._impressions is not None and videos:
             self._impressions.record(
@@ -90,6 +111,7 @@ class Answers:
             "dataset_version": current.dataset_version,
             "slate": [place._asdict() for place in slate],
             **({} if slate.reranked is None else {"reranked": slate.reranked}),
+            **({} if asked is None or len(slate) < asked.top_k else {"cursor": request_id}),
         }  # what messages.Slate describes, without the price of making and dumping its models
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         return Response(text, media_type="application/json")

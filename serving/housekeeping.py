@@ -10,8 +10,10 @@ import time
 from serving import metrics
 from serving.config import ServingConfig
 from serving.impressions import Impressions
+from serving.inputs import Inputs
 from serving.lineage import Lineage
 from serving.outbox import Outbox
+from serving.policy import PolicyConfig
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ class Housekeeping:
         outbox: Of `state`.
         lineage: Of this worker.
         impressions: Of this worker.
+        inputs: Of this worker.
+        policy: How long what was shown is remembered.
     """
 
     def __init__(
@@ -39,9 +43,11 @@ class Housekeeping:
         outbox: Outbox,
         lineage: Lineage,
         impressions: Impressions,
+        inputs: Inputs,
+        policy: PolicyConfig,
     ) -> None:
         self._config, self._state, self._outbox, self._lineage = config, state, outbox, lineage
-        self._impressions = impressions
+        self._impressions, self._inputs, self._policy = impressions, inputs, policy
         self._next_export = self._next_forget = 0.0
         self._next_impressions = time.monotonic() + config.impressions_s
         self._stop = threading.Event()
@@ -57,6 +63,7 @@ class Housekeeping:
         while not self._stop.wait(SYNC_S):
             self._lineage.sync()
             self._impressions.flush()
+            self._inputs.flush()
             if time.monotonic() >= self._next_export:
                 self._export()
                 self._next_export = time.monotonic() + self._config.export_s
@@ -68,6 +75,7 @@ class Housekeeping:
                 self._next_forget = time.monotonic() + FORGET_S
         self._export()
         self._impressions.flush()
+        self._inputs.flush()
         self._export_impressions()
         self._lineage.close()
         self._state.close()
@@ -88,12 +96,16 @@ class Housekeeping:
 
     def _forget(self) -> None:
         try:
-            events = self._state.forget_before(
-                round((time.time() - self._config.live_days * 86_400) * 1e6)
-            )
+            events = self._state.forget_before(_ago(self._config.live_days))
+            self._state.forget_shown(_ago(self._policy.fatigue_days))
             segments = self._lineage.forget()
             if events or segments:
                 logger.info("forgot %d live events, %d lineage files", events, segments)
             metrics.forget_dead_workers()
         except Exception:
             logger.exception("old things could not be deleted; trying again in an hour")
+
+
+def _ago(days: float) -> int:
+    """µs since the epoch, so many days ago."""
+    return round((time.time() - days * 86_400) * 1e6)

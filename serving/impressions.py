@@ -22,7 +22,7 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +85,9 @@ class Impressions:
         max_answers: In the queue.
         max_bytes: Of the spool of all workers.
         max_rows: Of one landing file, about.
+
+    Attributes:
+        observe: Called with the answers of about a second, from the thread that spools them.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Impressions:
         self._lock = FileLock(folder / "export.lock", mode=0o600)
         self._segment: _Segment | None = None
         self._lost, self._said = 0, -SAY_EVERY_S
+        self.observe: Callable[[Sequence[Answer]], None] = _unobserved
 
     def record(self, answer: Answer) -> None:
         """Remember an answer; called in the request, from one thread."""
@@ -113,6 +117,7 @@ class Impressions:
             return
         answers = [self._waiting.popleft() for _ in range(len(self._waiting))]
         places = sum(len(answer.videos) for answer in answers)
+        self.observe(answers)
         try:
             used = sum(path.stat().st_size for path in self._spool())
             if used >= self._max_bytes:
@@ -205,6 +210,10 @@ class _Segment:
         """Hand it over to the export."""
         self._path.rename(self._path.with_suffix(READY))
         os.close(self._descriptor)
+
+
+def _unobserved(_: Sequence[Answer]) -> None:
+    """Nobody looks."""
 
 
 def _adopt(folder: Path) -> None:

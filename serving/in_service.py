@@ -68,6 +68,7 @@ class InService:
             "dataset_version": self.dataset_version,
             "run_id": self.run_id,
             "catalogue_version": self.catalogue_version,
+            "model_digest": self.release.info.digest,
         }
 
 

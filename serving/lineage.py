@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 32 * 2**20
 SEGMENT_S = 86_400.0
 MAX_LINE_BYTES = 2**20
+MAX_PAGES = 100
+"""Pages of one slate; later ones forget the first."""
 
 _REQUEST_ID = re.compile(r"([0-9a-f]{11}\.[0-9a-f]{8})-([0-9a-f]{1,8})-[0-9a-f]{16}")
 
@@ -45,13 +47,21 @@ class Lineage:
         self.folder, self._max_days, self._max_bytes = folder, max_days, max_bytes
         self._open_segment()
 
-    def record(self, endpoint: str, videos: Sequence[str], versions: dict[str, str | None]) -> str:
+    def record(
+        self,
+        endpoint: str,
+        videos: Sequence[str],
+        versions: dict[str, str | None],
+        *,
+        page_after: str | None = None,
+    ) -> str:
         """Remember an answer; called from one thread only.
 
         Args:
             endpoint: Such as `recommend`.
             videos: External ids, in the order of the slate.
-            versions: `model_version`, `catalogue_version`, `dataset_version` and `run_id`.
+            versions: `model_version`, `catalogue_version`, `dataset_version` and the like.
+            page_after: Request id of the page before, where this is a further page of a slate.
 
         Returns:
             The request id. It is given even where the disk is full: the answer matters more, and
@@ -66,6 +76,7 @@ class Lineage:
             "answered_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **versions,
             "videos": videos,
+            **({} if page_after is None else {"page_after": page_after}),
         }
         encoded = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
@@ -76,18 +87,21 @@ class Lineage:
 
     def find(self, request_id: str) -> dict[str, Any] | None:
         """Return what is known of an answer; None where nothing is, or no longer."""
-        match = _REQUEST_ID.fullmatch(request_id)
-        if match is None:
-            return None
-        try:
-            with (self.folder / f"{match[1]}.jsonl").open("rb") as file:
-                file.seek(int(match[2], 16))
-                document = json.loads(file.readline(MAX_LINE_BYTES))
-        except (OSError, ValueError):
-            return None
-        if not isinstance(document, dict) or document.get("request_id") != request_id:
-            return None
-        return document
+        return find(self.folder, request_id)
+
+    def pages_to(self, request_id: str) -> list[str] | None:
+        """Videos of a slate of `/recommend` and of the pages before it; None where unknown."""
+        videos: list[str] = []
+        page: str | None = request_id
+        for _ in range(MAX_PAGES):
+            if page is None:
+                break
+            found = self.find(page)
+            if found is None or found.get("endpoint") != "recommend":
+                return None
+            videos += found["videos"]
+            page = found.get("page_after")
+        return videos
 
     def sync(self) -> None:
         """Bring what was appended to the disk."""
@@ -102,7 +116,7 @@ class Lineage:
             try:
                 stat = path.stat()
                 kept_bytes += stat.st_size
-                mine = path.stem == self._segment
+                mine = path.name.startswith(self._segment)
                 if not mine and (stat.st_mtime < oldest or kept_bytes > self._max_bytes):
                     path.unlink()
                     gone += 1
@@ -124,3 +138,19 @@ class Lineage:
         self._offset = 0
         if previous is not None:
             os.close(previous)
+
+
+def find(folder: Path, request_id: str) -> dict[str, Any] | None:
+    """Return what a folder of lineage knows of an answer; None where nothing, or no longer."""
+    match = _REQUEST_ID.fullmatch(request_id)
+    if match is None:
+        return None
+    try:
+        with (folder / f"{match[1]}.jsonl").open("rb") as file:
+            file.seek(int(match[2], 16))
+            document = json.loads(file.readline(MAX_LINE_BYTES))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or document.get("request_id") != request_id:
+        return None
+    return document

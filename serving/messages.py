@@ -109,6 +109,9 @@ class RecommendRequest(Body):
     include_seen: bool = Field(
         default=False, strict=True, description="Whether watched videos may appear again."
     )
+    cursor: str | None = Field(
+        None, max_length=100, description="Of the page before: what it showed does not come again."
+    )
     surface: Surface
     device: Device
     context: Context
@@ -171,6 +174,16 @@ class Slate(bentoml.IODescriptor):
         description="Whether the ranker ordered the slate; false where [serving] budget_ms left it "
         "no time, not there where no ranker was to be asked.",
     )
+    cursor: str | None = Field(
+        None, description="Asks /recommend for the next page; not there where nothing is left."
+    )
+
+
+class IdentifyRequest(Body):
+    """Who somebody is."""
+
+    user_id: UserId
+    person_id: UserId
 
 
 class RejectedEvent(BaseModel):
@@ -207,6 +220,14 @@ class LineageRecord(BaseModel):
     dataset_version: str
     run_id: str | None = Field(description="MLflow run that trained the model.")
     catalogue_version: str | None = Field(None, description="Of the catalogue in service.")
+    model_digest: str | None = Field(None, description="Of all that the model's release holds.")
+    page_after: str | None = Field(None, description="Request of the page before.")
+    table_versions: dict[str, int] | None = Field(
+        None, description="Delta versions that the model was made from, while its release is here."
+    )
+    files: dict[str, str] | None = Field(
+        None, description="SHA-256 of each file of the release, while it is here."
+    )
     videos: list[str]
 
 

@@ -88,7 +88,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
         statuses = dict(_EVERYWHERE)
         if method == "post":
             statuses |= _OF_BODIES
-        if "{" in path or path == "/similar":
+        if "{" in path or path in {"/recommend", "/similar"}:
             statuses |= _UNKNOWN
         responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
         responses["default"] = _answer("Any other error.")

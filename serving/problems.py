@@ -117,6 +117,17 @@ def unknown_video(video_id: str, dataset_version: str) -> Problem:
     )
 
 
+def unknown_page(cursor: str | None) -> Problem:
+    """404: no such page."""
+    return Problem(
+        "unknown_request",
+        "no page of a slate with this cursor is on record",
+        got=cursor,
+        expected="the cursor of an answer of /recommend, not older than [serving] lineage_days",
+        next_step="ask for the first page, without a cursor",
+    )
+
+
 _RETRAIN = "run `kinoloop retrain` and `kinoloop promote`"
 _BY_ITSELF = "the service takes the champion up by itself within seconds"
 _WAITING: dict[Why, tuple[str, str]] = {

@@ -8,6 +8,7 @@ cost under load.
 
 import math
 import os
+import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # and when polars is
@@ -30,18 +31,29 @@ from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck, Videos
+from serving.fatigue import NONE, Fatigue
 from serving.feedback import FeedbackWriter
 from serving.first_slates import FirstSlates
 from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
 from serving.impressions import Impressions
+from serving.inputs import Inputs
 from serving.lineage import Lineage
 from serving.observe import Observe
 from serving.outbox import Outbox
-from serving.problems import Waiting, answered, no_release, too_many_events, unknown_video
+from serving.policy import PolicyConfig
+from serving.problems import (
+    Waiting,
+    answered,
+    no_release,
+    too_many_events,
+    unknown_page,
+    unknown_video,
+)
 from serving.readiness import Readiness
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
+from serving.slates import Asked, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
 
@@ -94,11 +106,11 @@ class Kinoloop:
             max_rows=config.impressions_rows,
         )
         self._first_slates = FirstSlates(self._state)
-        self._answers = Answers(
-            self._lineage,
-            self._impressions if config.impressions else None,
-            self._first_slates,
-        )
+        policy = read_section("policy", PolicyConfig, environment.settings_file)
+        self._fatigue = Fatigue(self._state, policy, self._impressions)
+        inputs = Inputs(folder / "lineage")
+        shown = self._impressions if config.impressions else None
+        self._answers = Answers(self._lineage, inputs, shown, self._first_slates)
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
             config,
@@ -106,6 +118,8 @@ class Kinoloop:
             outbox=outbox,
             lineage=self._lineage,
             impressions=self._impressions,
+            inputs=inputs,
+            policy=policy,
         )
         self.takedowns = Takedowns(
             self._state, lambda: self.in_service, token=secret_key(environment, "operator").hex()
@@ -162,6 +176,7 @@ class Kinoloop:
         history: list[str] | None,
         exclude: list[str],
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
+        cursor: str | None,
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
@@ -174,15 +189,20 @@ class Kinoloop:
         else:
             limit = config.history_length
             past = past_of(user, current, self._state, self._interest, limit=limit)
-        slate = current.release.recommend(
+        earlier = [] if cursor is None else self._lineage.pages_to(cursor)
+        if earlier is None:
+            raise unknown_page(cursor)
+        asked = Asked(
             past.history,
-            top_k=top_k,
-            exclude=exclude,
-            seen=() if include_seen else past.seen,
-            budget_ms=config.budget_ms or math.inf,
+            NONE if include_seen else past.seen,
+            self._fatigue.cooling(user, current.release.catalogue.ids),
+            [*exclude, *earlier],
+            top_k,
+            time.time_ns() // 1000,
         )
+        slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
         asker = Asker(user, surface, device, context)
-        return self._answers.give("recommend", current, slate, asker)
+        return self._answers.give("recommend", current, slate, asker, asked=asked, cursor=cursor)
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
     @answered
@@ -224,23 +244,31 @@ class Kinoloop:
     @answered
     async def feedback(self, events: list[Any]) -> messages.FeedbackReceipt:
         """Take what users did. Accepted events are on the disk and count in the next request."""
-        if len(events) > config.max_events:
-            raise too_many_events(len(events), config.max_events)
-        current = self.in_service
-        videos = Videos(current.release.catalogue.ids, current.durations) if current else None
-        accepted, rejections, held = await self._writer.take(events, videos)
-        outcomes = {"accepted": accepted, "rejected": len(rejections), "held": held}
-        for outcome, count in outcomes.items():
-            metrics.FEEDBACK.labels(outcome).inc(count)
-        reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
-        return messages.FeedbackReceipt(
-            accepted=accepted, held=held, rejected=len(rejections), reasons=reasons
-        )
+        return await self._take(events)
+
+    @bentoml.api(input_spec=messages.IdentifyRequest, output_spec=messages.FeedbackReceipt)
+    @answered
+    async def identify(self, user_id: str, person_id: str) -> messages.FeedbackReceipt:
+        """Say which person an id is (a device, somebody before the login): one history from now."""
+        said = {"user_id": user_id, "event": "identify", "person_id": person_id}
+        return await self._take([said])
 
     @bentoml.api(input_spec=messages.NoopRequest, output_spec=messages.Nothing)
     async def noop(self) -> messages.Nothing:
         """Do nothing: what an answer costs at least, to compare `/recommend` with."""
         return messages.Nothing()
+
+    async def _take(self, events: list[Any]) -> messages.FeedbackReceipt:
+        if len(events) > config.max_events:
+            raise too_many_events(len(events), config.max_events)
+        current = self.in_service
+        videos = Videos(current.release.catalogue.ids, current.durations) if current else None
+        accepted, rejections, held = await self._writer.take(events, videos)
+        counts = {"accepted": accepted, "rejected": len(rejections), "held": held}
+        for outcome, count in counts.items():
+            metrics.FEEDBACK.labels(outcome).inc(count)
+        reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
+        return messages.FeedbackReceipt(**counts, reasons=reasons)
 
     def _required(self) -> "InService":
         current = self.in_service
@@ -258,6 +286,7 @@ _BODIES = {
     "/similar": messages.SimilarRequest,
     "/search": messages.SearchRequest,
     "/feedback": messages.FeedbackRequest,
+    "/identify": messages.IdentifyRequest,
     "/noop": messages.NoopRequest,
 }
 _READ = [*paths(), "/livez", "/readyz", "/healthz"]

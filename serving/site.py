@@ -13,8 +13,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from kinoloop.errors import KinoloopError
+from kinoloop.environment import Environment
+from kinoloop.errors import BundleError, KinoloopError
 from kinoloop.release.availability import NEVER, Window, now
+from kinoloop.release.info import BundleInfo, read_info
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving import metrics
 from serving.bodies import parse, read
@@ -130,7 +132,9 @@ def lineage(request: Request, request_id: str) -> LineageRecord:
             expected="the request_id of an answer that is not older than [serving] lineage_days",
             next_step="copy the request_id from an answer",
         )
-    return LineageRecord.model_validate(found)
+    record = LineageRecord.model_validate(found)
+    current = request.app.state.served.in_service
+    return _with_release(record, None if current is None else current.release.info)
 
 
 @router.get("/problems/{error}", tags=["Service APIs"])
@@ -272,3 +276,20 @@ def _find(request: Request, video_id: str) -> "tuple[InService, int]":
     if index < 0 or not current.release.availability.is_open(index, now()):
         raise unknown_video(video_id, current.dataset_version)
     return current, index
+
+
+def _with_release(record: LineageRecord, current: BundleInfo | None) -> LineageRecord:
+    """Add what the release of an answer holds and was made from, while it is kept here.
+
+    Args:
+        record: Of the answer.
+        current: Of the release in service.
+    """
+    info, digest = current, str(record.model_digest)
+    if info is None or info.digest != digest:
+        try:
+            info = read_info(Environment().releases / digest)
+        except BundleError:
+            return record
+    update = {"table_versions": info.table_versions, "files": info.files}
+    return record.model_copy(update=update)

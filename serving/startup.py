@@ -26,14 +26,10 @@ SWITCH_S = 0.0005
 
 def prepare_process() -> None:
     """One thread of arithmetic a worker, quick changes of thread, and our own log lines."""
-    import torch  # here and not above: the process that only watches the workers needs none
-    from threadpoolctl import threadpool_limits
-
     import kinoloop.registry.client  # noqa: F401 (a standby worker has imported all it will need)
     import serving.champion_watcher  # noqa: F401 (same)
 
-    torch.set_num_threads(1)
-    threadpool_limits(limits=1)  # BLAS too, whoever imported it first
+    one_thread()
     sys.setswitchinterval(SWITCH_S)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -46,6 +42,15 @@ def prepare_process() -> None:
         log = logging.getLogger(name)
         log.handlers, log.propagate = [notes], False
         log.setLevel(logging.INFO)
+
+
+def one_thread() -> None:
+    """One thread of arithmetic in this process."""
+    import torch  # here and not above: the process that only watches the workers needs none
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1)  # BLAS too, whoever imported it first
 
 
 def cors(origins: Sequence[str]) -> dict[str, Any]:

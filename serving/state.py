@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from kinoloop.data.interest import NO_INTERACTION
-from serving import sayings
+from serving import sayings, shown
 from serving.live_event import LiveEvent, Parcel
 
 BUSY_TIMEOUT_S = 20.0  # four workers with one fsync per commit on a busy disk waited over 5 s
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS outbox (
   batch TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_by_batch ON outbox (batch);
-{sayings.SCHEMA}"""
+{sayings.SCHEMA}{shown.SCHEMA}"""
 _LATER_COLUMNS = {"given_id": "TEXT", "text": "TEXT", "surface": "TEXT", "device": "TEXT",
                   "duration_s": "REAL", "request_id": "TEXT", "position": "INTEGER",
                   "undoes": "TEXT", "creator_id": "TEXT", "label": "TEXT",
@@ -157,6 +157,17 @@ class LiveState:
         """All pseudonyms of the person that a pseudonym is: the person's own first."""
         return sayings.ids_of(self.connection, user)
 
+    def remember_shown(self, places: Sequence[tuple[str, str, int]], *, within_s: float) -> None:
+        """Count what pseudonyms were shown: pseudonym, video, µs of each place."""
+        persons = {user: self.ids_of(user)[0] for user in {place[0] for place in places}}
+        named = [(persons[user], video, at) for user, video, at in places]
+        with self.transaction() as connection:
+            shown.remember(connection, named, within=round(within_s * 1e6))
+
+    def shown_often(self, user: str, *, times: int, since: int) -> list[str]:
+        """Videos that the person was shown at least `times`, and last after `since` (µs)."""
+        return shown.often(self.connection, self.ids_of(user)[0], times=times, since=since)
+
     def said_by(self, users: Sequence[str]) -> list[sayings.Said]:
         """List what the ids of a person took back and are not interested in, in no order."""
         return sayings.said_by(self.connection, users)
@@ -195,11 +206,17 @@ class LiveState:
                 (timestamp,),
             ).rowcount
 
+    def forget_shown(self, before: int) -> None:
+        """Forget what was last shown before a time (µs)."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM shown WHERE last < ?", (before,))
+
     def forget_user(self, user: str) -> int:
         """Erase a pseudonym, exported or not; how many events."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE user = ?", (user,))
             sayings.forget(connection, user)
+            connection.execute("DELETE FROM shown WHERE user = ?", (user,))
             erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
         self.wipe()
         return erased

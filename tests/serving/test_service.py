@@ -20,7 +20,8 @@ def _slate(answer):
 def test_recommends_with_versions_and_reasons(service):
     answer = service.ask("/recommend", {"user_id": "u000", "top_k": 5})
     assert len(_slate(answer)) == 5
-    assert set(answer.body) == {"request_id", "model_version", "dataset_version", "slate"}
+    stated = {"request_id", "model_version", "dataset_version", "slate", "cursor"}
+    assert set(answer.body) == stated
     assert answer.body["dataset_version"] == "data-0"
     assert answer.body["model_version"].startswith("bundle-")
     assert set(answer.body["slate"][0]) == {"video_id", "score", "title", "reason"}
