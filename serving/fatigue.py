@@ -46,7 +46,7 @@ class Fatigue:
         return videos[videos >= 0].astype(np.int32)
 
     def count(self, answers: Sequence[Answer]) -> None:
-        """Count answers; called about once a second, outside of any request."""
+        """Count answers; called about once per second, outside of any request."""
         if not self._often:
             return
         places = [

@@ -1,6 +1,6 @@
 """What answers were made from, so that they can be made again: a line per answer of `/recommend`.
 
-Kept beside the lineage, in a file per segment, written once a second and not in the request: a
+Kept beside the lineage, in a file per segment, written once per second and not in the request: a
 kill -9 costs about a second of it. No user id is in it in any form, only what was read: positions
 in the catalogue of the release. Bounded like lineage, by age and size.
 """

@@ -107,7 +107,8 @@ def _say_nullable(part: Any) -> None:  # noqa: ANN401 (any JSON)
     """Mark what has `null` as its default: BentoML leaves that out of the type."""
     if isinstance(part, dict):
         if "type" in part and part.get("default", ...) is None:
-            part["type"] = [part["type"], "null"]
+            kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
+            part["type"] = [*kinds, *({"null"} - set(kinds))]
         for inner in part.values():
             _say_nullable(inner)
     elif isinstance(part, list):

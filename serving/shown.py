@@ -1,6 +1,6 @@
 """How often a person was shown a video, in the file of the live state: what makes it cool down.
 
-Written once a second for all answers together, so it lags by about that; a loss of some counts
+Written once per second for all answers together, so it lags by about that; a loss of some counts
 changes nothing that matters.
 """
 
