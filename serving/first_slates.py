@@ -48,7 +48,7 @@ class FirstSlates:
         self._thread = threading.Thread(target=self._run, name="first slates", daemon=True)
 
     def start(self) -> None:
-        """Keep what is met, once a second."""
+        """Keep what is met, once per second."""
         self._thread.start()
 
     def close(self) -> None:

@@ -20,8 +20,8 @@ def _slate(answer):
 def test_recommends_with_versions_and_reasons(service):
     answer = service.ask("/recommend", {"user_id": "u000", "top_k": 5})
     assert len(_slate(answer)) == 5
-    stated = {"request_id", "model_version", "dataset_version", "slate", "cursor"}
-    assert set(answer.body) == stated
+    versions = {"model_version", "catalogue_version", "dataset_version"}
+    assert set(answer.body) == {"request_id", *versions, "slate", "cursor"}
     assert answer.body["dataset_version"] == "data-0"
     assert answer.body["model_version"].startswith("bundle-")
     assert set(answer.body["slate"][0]) == {"video_id", "score", "title", "reason"}
