@@ -1,6 +1,7 @@
 """Cold start: videos that nobody has watched yet, ranked among their like and among all.
 
     python -m benchmarks.cold_start DATA_DIR [--phase tune] [--places 0 1 2 3] [--set '{…}']
+    python -m benchmarks.cold_start DATA_DIR --unknown   # they come after training
 
 A share of the videos, drawn by seed, is held out of every history. Rows are users with something
 left before their last video. Where that last video is held out, it is ranked among the held-out
@@ -8,9 +9,10 @@ ones and among all; where it is not, among all, and among those that are not hel
 catalogue before the new videos came. Videos of the history are excluded. Every value of `--places`
 (`new_video_places`) is one served recommender; title TF-IDF kNN stands beside it. `--phase
 tune` chooses on other users' targets: every last event is cut off first, the held-out videos are
-taken out altogether, and other ones are drawn among the rest.
+taken out altogether, and other ones are drawn among the rest. `--unknown` trains a second model
+on a catalogue without the held-out videos and extends it by them, as a catalogue version does.
 
-Needs: a directory with the Delta tables of an ingest (DATA_DIR)
+Needs: a directory with the Delta tables of an ingest, or the folder of MicroLens (DATA_DIR)
 """
 
 import argparse
@@ -29,7 +31,8 @@ from kinoloop.data.ids import IdMap
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
-from kinoloop.models.base import build
+from kinoloop.library.public_data import load_microlens
+from kinoloop.models.base import Recommender, build
 from kinoloop.models.lexical import tfidf
 from kinoloop.models.neighbours import Neighbours
 
@@ -47,11 +50,10 @@ def main() -> None:
     parser.add_argument("--match", type=float, nargs="+", default=[2.0])
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--unknown", action="store_true", help="held out of training, too")
     parser.add_argument("--limit", type=int, default=10_000, help="rows of each kind")
     arguments = parser.parse_args()
-    tables = Tables(arguments.data)
-    catalogue = load_catalogue(tables)
-    histories = load_histories(tables, catalogue.ids, InterestConfig(rating_liked_from=0))
+    catalogue, histories = _data(arguments.data)
     rng = np.random.default_rng(arguments.seed)
     order = rng.permutation(len(catalogue))
     cold = _mask(order[: int(arguments.share * len(order))], len(order))
@@ -65,7 +67,10 @@ def main() -> None:
     targets = last.rows(rows).videos
     kinds = [np.flatnonzero(cold[targets] == is_cold) for is_cold in (True, False)]
     picked = [rng.permutation(kind)[: arguments.limit] for kind in kinds]
-    settings = {"kind": "sequence", "length": 20, **json.loads(arguments.set)}
+    settings = json.loads(arguments.set)
+    name = settings.setdefault("kind", "sequence")
+    if name == "sequence":
+        settings.setdefault("length", 20)
     print(f"{cold.sum()} cold videos; {len(picked[0])} cold and {len(picked[1])} warm rows")
     print(settings, flush=True)
     started = time.process_time()
@@ -74,11 +79,40 @@ def main() -> None:
     measure("title TF-IDF kNN", lambda part: titles.score(part, decay=TITLE_DECAY), picked)
     model = build(settings, seed=arguments.seed).fit(known, catalogue)
     print(f"fitted in {time.process_time() - started:.0f} CPU s", flush=True)
-    for weight in arguments.match:
+    for weight in arguments.match if name == "sequence" else [0.0]:
         model.match_weight = weight
         for places in arguments.places:
             model.config = model.config.model_copy(update={"new_video_places": places})
-            measure(f"sequence, match {weight:g}, places {places}", model.score, picked)
+            measure(f"{name}, match {weight:g}, places {places}", model.score, picked)
+    if arguments.unknown:
+        score = _extended(build(settings, seed=arguments.seed), cold, known, catalogue)
+        measure(f"{name}, extended by them after training", score, picked)
+
+
+def _data(folder: Path) -> tuple[Catalogue, Histories]:
+    if not (folder / "videos" / "_delta_log").exists():
+        dataset = load_microlens(path=folder)
+        return dataset.catalogue, dataset.histories
+    tables = Tables(folder)
+    catalogue = load_catalogue(tables)
+    interest = InterestConfig(rating_liked_from=0)
+    return catalogue, load_histories(tables, catalogue.ids, interest)
+
+
+def _extended(
+    model: Recommender, cold: NDArray[np.bool_], known: Histories, catalogue: Catalogue
+) -> Callable[[Histories], NDArray[np.float32]]:
+    """Train without the cold videos, extend by them; positions stay those of `catalogue`."""
+    order = np.concatenate([np.flatnonzero(~cold), np.flatnonzero(cold)])
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order))
+    histories, trained = _without(cold, known, catalogue)
+    grown = model.fit(histories, trained).extended(_ordered(catalogue, order))
+
+    def score(part: Histories) -> NDArray[np.float32]:
+        return grown.score(replace(part, videos=place[part.videos]))[:, place]
+
+    return score
 
 
 class _Measure:
@@ -135,14 +169,18 @@ def _without(
     """Return the world without some videos."""
     kept, place = np.flatnonzero(~gone), np.cumsum(~gone, dtype=np.int32) - 1
     histories = histories.select(~gone[histories.videos])
+    histories = replace(histories, videos=place[histories.videos])
+    return histories, _ordered(catalogue, kept)
+
+
+def _ordered(catalogue: Catalogue, kept: NDArray[np.intp]) -> Catalogue:
     modalities = {
         name: replace(modality, vectors=modality.vectors[kept], present=modality.present[kept])
         for name, modality in catalogue.modalities.items()
     }
     videos = catalogue.videos[kept]
     ids, published_at = IdMap(videos["video_id"]), catalogue.published_at[kept]
-    histories = replace(histories, videos=place[histories.videos])
-    return histories, Catalogue(ids, published_at, videos, modalities)
+    return Catalogue(ids, published_at, videos, modalities)
 
 
 def _mask(videos: NDArray[np.int64], n_videos: int) -> NDArray[np.bool_]:

@@ -199,6 +199,7 @@ def _under_load(world: World, url: str, count: int, clients: int) -> None:
         threading.Thread(target=_ask, args=(url, done, held)),
         threading.Thread(target=_load, args=(url, clients, done, good, failed)),
     ]
+    _wait(url, 0)  # every worker has a release
     for thread in threads:
         thread.start()
     for _ in range(count):
@@ -251,7 +252,8 @@ def _wait(url: str, number: int) -> None:
     in_a_row, end = 0, time.monotonic() + 120
     while in_a_row < 8:
         with urllib.request.urlopen(f"{url}/about", timeout=30) as answer:
-            now = json.loads(answer.read())["release"]["catalogue_number"]
+            release = json.loads(answer.read())["release"]  # None: a worker that starts
+        now = release and release["catalogue_number"]
         in_a_row = in_a_row + 1 if now == number else 0
         if time.monotonic() > end:
             raise TimeoutError(f"catalogue version {number} was not taken up")

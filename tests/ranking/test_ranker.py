@@ -5,10 +5,12 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import temporal_split
+from kinoloop.models.anchors import find_anchors
 from kinoloop.models.base import build
+from kinoloop.ranking.pairs import candidate_pairs
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.rerank import Reranked, best_columns, choose_blend
-from kinoloop.testing.toy import toy_catalogue
+from kinoloop.testing.toy import grown_catalogue, toy_catalogue
 from kinoloop.training.ranker import WinnerData, moments_of, rank_winner
 from tests.ranking.conftest import TEST_FROM
 
@@ -100,6 +102,27 @@ def test_windows_begin_with_those_of_the_split(split, windows):
     first, second = moments_of(leave_one_out(windows.histories), windows.exposures)
     assert (windows.exposures.timestamps < first).mean() == pytest.approx(0.8, abs=0.01)
     assert (windows.exposures.timestamps < second).mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_videos_that_came_after_training_are_ranked_and_move_no_other(fitted, tmp_path):
+    catalogue, new = grown_catalogue(5), np.arange(40, 44)
+    watched = np.arange(40) % 7 != 6
+    anchors = find_anchors(catalogue, np.arange(40, 45), eligible=watched)
+    fitted.ranker.extended(catalogue, anchors).save(tmp_path)
+    grown = Ranker.load(tmp_path, catalogue)
+    candidates = np.arange(8, 28)[None]
+    pairs = [
+        candidate_pairs(row(0, 2, 4), videos, length=8, moments=np.array([TEST_FROM]))
+        for videos in (candidates, new[None])
+    ]
+    np.testing.assert_allclose(
+        grown.logits(pairs[0]), fitted.ranker.logits(pairs[0]), rtol=1e-4, atol=1e-5
+    )
+    wanted = grown.probabilities(pairs[1])
+    assert np.isfinite(wanted).all()
+    assert wanted[new % 2 == 0].mean() > wanted[new % 2 == 1].mean()
+    met = candidate_pairs(row(41, 43), new[None], length=8, moments=np.array([TEST_FROM]))
+    assert np.isfinite(grown.logits(met)).all()  # a history may hold them, too
 
 
 def test_another_catalogue_is_refused(fitted, tmp_path):
