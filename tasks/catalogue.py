@@ -93,7 +93,7 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
         logger.info("version %s knows every video as it is", version.version)
         return None
     durable.sweep(environment.releases)
-    bundle = environment.releases / f"publishing-{version.digest}"
+    bundle = environment.releases / f".publishing-{version.digest}"
     shutil.rmtree(bundle, ignore_errors=True)  # of a run that was killed
     info = write_version(
         bundle,
