@@ -23,6 +23,7 @@ from kinoloop.release.signature import load_signer
 from kinoloop.training.outcome import Outcome
 from tasks.ranker import log_ranker
 from tasks.spool import BUNDLE, FILE, Spool, read_spool, waiting
+from tasks.stages import stage_metrics, tuning_params
 from tasks.training_report import plot_candidates, plot_epochs, selection_page
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def _log_candidate(runs: Runs, spool: Spool, outcome: Outcome, folder: Path) -> 
     run_id = runs.start(
         outcome.name,
         key=f"{spool.key}/{outcome.name}",
-        params={**outcome.settings, **spool.params},
+        params={**outcome.settings, **tuning_params(outcome), **spool.params},
         tags={**spool.tags, **_start_tags(outcome)},
     )
     if runs.is_finished(run_id):
@@ -123,6 +124,7 @@ def _log_candidate(runs: Runs, spool: Spool, outcome: Outcome, folder: Path) -> 
             for window, metrics in windows.items()
             for metric, value in metrics.items()
         ),
+        *stage_metrics(outcome),
     ]
     runs.log_metrics(run_id, metrics, at_ms=spool.at_ms)
     runs.log_file(run_id, folder / outcome.name / PER_USER)

@@ -120,6 +120,7 @@ def train_candidate(
         seed=plan.config.seed,
         checkpoints=checkpoints,
         start=start_of(plan, start, candidate, anew=anew),
+        before_after=plan.config.before_after,
     )
     recommender.save(folder / "model")
     save_trained(

@@ -7,6 +7,7 @@ from kinoloop.evaluation.evaluate import HEADLINE
 from kinoloop.registry.client import ModelVersion
 from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose
 from kinoloop.training.warm_start import SCRATCH
+from tasks.stages import stages_table
 
 
 def selection_page(
@@ -34,6 +35,7 @@ def selection_page(
         lines.append("| " + " | ".join(row) + " |")
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
     lines += ["", *_saved(outcomes)]
+    lines += stages_table(outcomes, SELECTION_METRIC)
     return "\n".join(lines) + "\n"
 
 

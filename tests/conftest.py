@@ -28,3 +28,33 @@ def prefect_server():
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(scope="session")
+def smollm2_short(smollm2_folder):
+    """The first two layers of the packaged language model, with its words and its tokenizer."""
+    import json
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    from kinoloop import durable
+    from kinoloop.locks import held
+
+    folder = smollm2_folder.parent / "smollm2_short"
+    with held(folder.with_suffix(".lock"), "cut", wait_s=600):
+        if not folder.exists():
+            with durable.appearing(folder) as fresh:
+                shutil.copytree(
+                    smollm2_folder, fresh, ignore=shutil.ignore_patterns("*.safetensors")
+                )
+                config = json.loads((fresh / "config.json").read_text())
+                (fresh / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
+                tensors = load_file(smollm2_folder / "model.safetensors")
+                kept = {n: t for n, t in tensors.items() if "layers." not in n or _first(n)}
+                save_file(kept, fresh / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def _first(name: str) -> bool:
+    return int(name.split("layers.")[1].split(".")[0]) < 2

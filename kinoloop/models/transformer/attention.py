@@ -32,6 +32,7 @@ def packed_attention(
     runs: Runs,
     scaling: float | None = None,
     dropout: float = 0.0,
+    prefixes: tuple[Tensor, Tensor] | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
     """Attend; what the attention interface of the transformers library expects.
@@ -45,6 +46,7 @@ def packed_attention(
         runs: The windows that the row is made of.
         scaling: Of the logits; None is 1 / √E.
         dropout: Of the attention weights, in training.
+        prefixes: Keys and values per layer that every window sees, (layers, G, K, E) each.
 
     Returns:
         (1, P, H, E), and no weights.
@@ -54,7 +56,13 @@ def packed_attention(
     parts = [x.transpose(1, 2)[0] for x in (query_1HPE, key_1GPE, value_1GPE)]  # (P, H or G, E)
     grouped = parts[0].shape[1] != parts[1].shape[1]
     drop = dropout if module.training else 0.0
-    if parts[0].is_cuda and parts[0].dtype in (torch.bfloat16, torch.float16) and not drop:
+    before = None if prefixes is None else _of_layer(prefixes, module)
+    if (
+        before is None
+        and parts[0].is_cuda
+        and parts[0].dtype in (torch.bfloat16, torch.float16)
+        and not drop
+    ):
         return _varlen(*parts, runs=runs, scaling=scaling, grouped=grouped)[None], None
     found, start = [], 0
     for count, length in runs:
@@ -63,17 +71,42 @@ def packed_attention(
         query, key, value = (
             x[span].reshape(count, length, *x.shape[1:]).transpose(1, 2) for x in parts
         )
+        mask = None
+        if before is not None:
+            key, value, mask = _after_prefix(key, value, before)
         attended = scaled_dot_product_attention(
             query,
             key,
             value,
-            is_causal=length > 1,
+            attn_mask=mask,
+            is_causal=length > 1 and mask is None,
             scale=scaling,
             dropout_p=drop,
             enable_gqa=grouped,
         )
         found.append(attended.transpose(1, 2).flatten(0, 1))
     return torch.cat(found)[None], None
+
+
+def _of_layer(prefixes: tuple[Tensor, Tensor], module: nn.Module) -> tuple[Tensor, Tensor]:
+    layer = module.layer_idx
+    assert isinstance(layer, int)
+    keys, values = prefixes
+    return keys[layer], values[layer]
+
+
+def _after_prefix(
+    key_NGLE: Tensor, value_NGLE: Tensor, before: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys and values of windows after those of a prefix, and what each position may see."""
+    windows, _, length, _ = key_NGLE.shape
+    found = []
+    for prefix_GKE, own_NGLE in zip(before, (key_NGLE, value_NGLE), strict=True):
+        prefix_NGKE = prefix_GKE.to(own_NGLE.dtype).expand(windows, *prefix_GKE.shape)
+        found.append(torch.cat([prefix_NGKE, own_NGLE], dim=2))
+    size = found[0].shape[2] - length
+    seen_LS = torch.ones(length, size + length, dtype=torch.bool, device=key_NGLE.device)
+    return found[0], found[1], seen_LS.tril(diagonal=size)
 
 
 def _varlen(

@@ -12,6 +12,7 @@ Source: Radford et al., 2019 (GPT-2); Hu et al., ICLR 2022 (LoRA); Zhang et al.,
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from kinoloop.devices import place
-from kinoloop.encoders.pretrained import locate
+from kinoloop.encoders.language_models import find_language_model, weights_of
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
-from kinoloop.models.transformer import attention
+from kinoloop.models.transformer import attention, facts
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.config import BackboneConfig
+from kinoloop.models.transformer.facts import TuningFacts, digest_of
+from kinoloop.models.transformer.layers import keep_first
 from kinoloop.models.transformer.policies import FineTuned, drop_words, weights_dtype
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Shape:
         heads: Attention heads per block, from scratch.
         length: Longest history.
         dropout: Share of activations dropped in training, from scratch.
+        in_words: Whether videos are embedded among the words of a pretrained model.
+        asks: Whether it is asked if a video would be wanted.
     """
 
     n_videos: int
@@ -52,10 +57,15 @@ class Shape:
     heads: int
     length: int
     dropout: float
+    in_words: bool = False
+    asks: bool = False
 
 
 class Backbone(nn.Module):
     """Reads packed, embedded events.
+
+    Attributes:
+        word_vectors: The table of the checkpoint's words, where videos are embedded among them.
 
     Args:
         shape: Sizes.
@@ -66,12 +76,25 @@ class Backbone(nn.Module):
     def __init__(self, shape: Shape, config: BackboneConfig, *, steps: int) -> None:
         super().__init__()
         self.pretrained = config.checkpoint is not None
-        model = _from_scratch(shape) if not self.pretrained else _from_checkpoint(shape, config)
-        self.config = model.config
+        self._weights = ""
+        if config.checkpoint is None:
+            model = _from_scratch(shape)
+        else:
+            directory = find_language_model(config.checkpoint)
+            model = _from_checkpoint(shape, config, directory)
+            self._weights = weights_of(config.checkpoint, directory)
+        self.word_vectors: tuple[Tensor, ...] = ()  # a tuple: neither trained nor saved with it
+        if shape.in_words:
+            self.word_vectors = (model.get_input_embeddings().weight.detach(),)
+        if self.pretrained:
+            drop_words(model)
+        self.config, self._source = model.config, config
         self.tuned = FineTuned(model, config, steps=steps)
         width = int(model.config.hidden_size)
         self.enter = nn.Linear(shape.dim, width) if self.pretrained else nn.Identity()
         self.leave = nn.Linear(width, shape.dim) if self.pretrained else nn.Identity()
+        if shape.in_words:
+            _start_as_identity(self.enter, config.checkpoint)
 
     def forward(self, inputs_PD: Tensor, position_P: Tensor, runs: Runs) -> Tensor:
         """Hidden states, (P, D).
@@ -81,19 +104,36 @@ class Backbone(nn.Module):
             position_P: Place of each in its window.
             runs: The windows, see `packed_attention`.
         """
-        hidden_PD: Tensor = self.leave(
-            self.tuned(
-                inputs_embeds=self.enter(inputs_PD)[None],
-                position_ids=position_P[None],
-                use_cache=False,
-                runs=runs,
-            )[0].to(inputs_PD.dtype)
-        )
+        hidden_PD: Tensor = self.leave(self.states(inputs_PD, position_P, runs))
         return hidden_PD
+
+    def states(self, inputs_PD: Tensor, position_P: Tensor, runs: Runs) -> Tensor:
+        """Give the model's own hidden states, (P, width), before the projection behind it."""
+        found: Tensor = self.tuned(
+            inputs_embeds=self.enter(inputs_PD)[None],
+            position_ids=position_P[None],
+            use_cache=False,
+            runs=runs,
+        )[0]
+        return found.to(inputs_PD.dtype)
+
+    def _facts(self) -> TuningFacts:
+        trained = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        return TuningFacts(
+            model=str(self._source.checkpoint),
+            weights=self._weights,
+            layers=int(self.config.num_hidden_layers),
+            policy=self._source.tune,
+            trainable=sum(parameter.numel() for _, parameter in trained),
+            adapter=digest_of(trained),
+        )
 
     def arrays(self) -> State:
         """Return what serving needs: weights without adapters, and for a checkpoint its config."""
         weights = {f"backbone.{name}": value for name, value in self.tuned.merged().items()}
+        if self.tuned.inserted is not None:
+            inserted = self.tuned.inserted.state_dict()
+            weights |= {f"inserted.{name}": value for name, value in inserted.items()}
         if self.pretrained:
             weights |= {f"enter.{name}": value for name, value in self.enter.state_dict().items()}
             weights |= {f"leave.{name}": value for name, value in self.leave.state_dict().items()}
@@ -101,6 +141,7 @@ class Backbone(nn.Module):
         if self.pretrained:
             document = json.dumps(self.config.to_dict(), sort_keys=True, default=str)
             arrays["backbone_config"] = np.frombuffer(document.encode(), dtype=np.uint8).copy()
+            arrays[facts.NAME] = facts.to_array(self._facts())
         return arrays
 
 
@@ -134,6 +175,23 @@ def rebuild(state: State) -> "PreTrainedModel":
     return model.eval()
 
 
+def _start_as_identity(projection: nn.Module, checkpoint: str | None) -> None:
+    """Let a projection hand on what it gets: in the space of the model's words it need not turn.
+
+    Raises:
+        ConfigError: The two spaces are not equally wide.
+    """
+    assert isinstance(projection, nn.Linear)
+    if projection.in_features != projection.out_features:
+        wide = {projection.in_features, projection.out_features}
+        raise ConfigError(
+            f"read_tokens needs dim to be the width of {checkpoint!r}: one is {min(wide)}, the "
+            f"other {max(wide)}; set `dim` to the model's hidden_size, or read_tokens = 0"
+        )
+    nn.init.eye_(projection.weight)
+    nn.init.zeros_(projection.bias)
+
+
 def _from_scratch(shape: Shape) -> "PreTrainedModel":
     from transformers import GPT2Config, GPT2Model
 
@@ -155,16 +213,15 @@ def _from_scratch(shape: Shape) -> "PreTrainedModel":
     return GPT2Model(config)
 
 
-def _from_checkpoint(shape: Shape, config: BackboneConfig) -> "PreTrainedModel":
+def _from_checkpoint(shape: Shape, config: BackboneConfig, directory: Path) -> "PreTrainedModel":
     from transformers import AutoModel
     from transformers.utils import logging as library_logging
 
     library_logging.disable_progress_bar()  # it loads in milliseconds
-    assert config.checkpoint is not None
     options: dict[str, Any] = {"dtype": weights_dtype(config, place()[1])}
     try:
         model = AutoModel.from_pretrained(
-            locate(config.checkpoint, None),
+            directory,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -182,5 +239,6 @@ def _from_checkpoint(shape: Shape, config: BackboneConfig) -> "PreTrainedModel":
             f"length is {shape.length}, but {config.checkpoint!r} reads at most {longest} "
             "positions; shorten `length`"
         )
-    drop_words(model)
+    if config.layers is not None:
+        keep_first(model, config.layers)
     return model

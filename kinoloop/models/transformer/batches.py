@@ -14,7 +14,7 @@ Source: Krell et al., 2021 (packing without cross-contamination).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class Batch:
         targets: (T,) int64, what was watched next.
         weights: (T,) float32 > 0, interest that the target showed.
         step_weight: Sum of `weights` over all parts of the step.
+        asked_at: (A,) int64, positions whose next event says yes or no.
+        asked: (A,) int64, what it was about.
+        wanted: (A,) float32, 1 for yes and 0 for no.
+        step_asked: How many are asked in all parts of the step.
     """
 
     videos: NDArray[np.int64]
@@ -48,6 +52,10 @@ class Batch:
     targets: NDArray[np.int64]
     weights: NDArray[np.float32]
     step_weight: float = 0.0
+    asked_at: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    asked: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    wanted: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    step_asked: int = 0
 
 
 class Batches:
@@ -57,14 +65,24 @@ class Batches:
         histories: Rows shorter than two events teach nothing and are left out.
         length: Longest input; longer rows are cut into windows, so every target is learned once.
         positions: Positions per step, about.
+        most_steps: Of an epoch; it then reads other windows each time. None: all windows.
+        asks: Whether it is asked what is wanted, too.
         learn: Picks the events that are learned as targets, by their times; None: all. The others
             are read before them, and windows without any are left out.
     """
 
     def __init__(
-        self, histories: Histories, *, length: int, positions: int, learn: Learn | None = None
+        self,
+        histories: Histories,
+        *,
+        length: int,
+        positions: int,
+        most_steps: int | None = None,
+        asks: bool = False,
+        learn: Learn | None = None,
     ) -> None:
         self._histories, self._positions = histories, positions
+        self._most_steps, self._asks = most_steps, asks
         self._starts, self._ends = _windows(histories, length)
         self._learned: NDArray[np.bool_] | None = None
         if learn is not None:
@@ -77,14 +95,15 @@ class Batches:
     @property
     def steps(self) -> int:
         """Steps per epoch, the same for every epoch."""
-        return len(self._cuts(np.sort(self._ends - self._starts))) + (len(self._starts) > 0)
+        every = len(self._cuts(np.sort(self._ends - self._starts))) + (len(self._starts) > 0)
+        return every if self._most_steps is None else min(every, self._most_steps)
 
     def epoch(self, rng: np.random.Generator, *, parts: int = 1) -> Iterator[Sequence[Batch]]:
-        """All windows once, in random order: the parts of one step after the other."""
+        """Windows, each once, in random order: the parts of one step after the other."""
         lengths = self._ends - self._starts
         order = np.argsort(lengths + rng.random(len(lengths)))  # random within a length
         groups = np.split(order, self._cuts(lengths[order])) if len(order) else []
-        for index in rng.permutation(len(groups)):
+        for index in rng.permutation(len(groups))[: self._most_steps]:
             yield self._step(groups[index], parts)
 
     def _cuts(self, sorted_lengths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -97,12 +116,21 @@ class Batches:
             for part in range(parts)
         ]
         total = sum(float(part.weights.sum()) for part in cut)
-        return [replace(part, step_weight=total) for part in cut]
+        asked = sum(len(part.asked) for part in cut)
+        return [replace(part, step_weight=total, step_asked=asked) for part in cut]
 
     def _idle(self, windows: NDArray[np.int64]) -> Batch:
         """Make a part that is read and has no target."""
         part = self._part(windows)
-        return replace(part, at=part.at[:0], targets=part.targets[:0], weights=part.weights[:0])
+        return replace(
+            part,
+            at=part.at[:0],
+            targets=part.targets[:0],
+            weights=part.weights[:0],
+            asked_at=part.asked_at[:0],
+            asked=part.asked[:0],
+            wanted=part.wanted[:0],
+        )
 
     def _part(self, windows: NDArray[np.int64]) -> Batch:
         starts, lengths = self._starts[windows], self._ends[windows] - self._starts[windows]
@@ -110,8 +138,9 @@ class Batches:
         positions = np.arange(int(lengths.sum())) - np.repeat(offsets, lengths)
         at = np.repeat(starts, lengths) + positions
         weights = self._histories.weights[at + 1]
-        wanted = weights > 0 if self._learned is None else (weights > 0) & self._learned[at + 1]
-        taught = np.flatnonzero(wanted)
+        learned = True if self._learned is None else self._learned[at + 1]
+        taught = np.flatnonzero((weights > 0) & learned)
+        asked = np.flatnonzero((weights != 0) & learned) if self._asks else taught[:0]
         sizes, counts = np.unique(lengths, return_counts=True)
         return Batch(
             videos=self._histories.videos[at].astype(np.int64),
@@ -121,6 +150,9 @@ class Batches:
             at=taught,
             targets=self._histories.videos[at[taught] + 1].astype(np.int64),
             weights=weights[taught],
+            asked_at=asked,
+            asked=self._histories.videos[at[asked] + 1].astype(np.int64),
+            wanted=(weights[asked] > 0).astype(np.float32),
         )
 
 

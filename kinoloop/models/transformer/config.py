@@ -17,11 +17,22 @@ class BackboneConfig(Config):
     checkpoint: str | None = Field(
         None, description="Hub name or folder of a text model; None: a small GPT-2 from scratch."
     )
-    tune: Literal["full", "top", "head", "lora", "adalora"] = Field(
-        "full", description="What is trained of a checkpoint; head: only the projections around it."
+    layers: int | None = Field(
+        None, ge=1, description="First layers of a checkpoint that are kept; None: all."
+    )
+    tune: Literal["full", "top", "head", "lora", "adalora", "bottleneck", "prefix", "prompt"] = (
+        Field(
+            "full",
+            description="What is trained of a checkpoint; head: only the projections around it.",
+        )
     )
     top_layers: int = Field(2, ge=1, description="Last layers that `top` trains.")
-    rank: int = Field(8, ge=1, description="Of LoRA; AdaLoRA keeps as many on average.")
+    rank: int = Field(
+        8,
+        ge=1,
+        description="Of LoRA, of AdaLoRA on average; width of bottlenecks; vectors of a prefix or "
+        "prompt.",
+    )
     learning_rate: float = Field(
         1e-4, gt=0, description="Peak, of the checkpoint's weights and their adapters."
     )
@@ -34,7 +45,11 @@ class SequenceConfig(RecommenderConfig):
         "new_video_places",
         "words",
         "accumulate",
+        "budget_minutes",
         "compile",
+        "optimizer",
+        "read_tokens",
+        "wanted",
     }
     only_with: ClassVar[Tied] = {
         "gbce_calibration": ("loss", ("gbce",)),
@@ -42,7 +57,7 @@ class SequenceConfig(RecommenderConfig):
         "negative_popularity": ("loss", ("sampled_softmax", "gbce", "bce")),
     }
 
-    kind: Literal["sequence"] = "sequence"
+    kind: Literal["sequence", "llm"] = "sequence"
     dim: int = Field(64, ge=8, description="Embedding size; a multiple of `heads`.")
     layers: int = Field(2, ge=1, description="Transformer blocks.")
     heads: int = Field(2, ge=1, description="Attention heads per block.")
@@ -51,12 +66,23 @@ class SequenceConfig(RecommenderConfig):
     id_dropout: float = Field(
         0.2, ge=0, le=1, description="Share of videos without their id in a batch; 1: never ids."
     )
-    epochs: int = Field(16, ge=1, description="Passes over the training histories, at most.")
+    epochs: int = Field(
+        16, ge=0, description="Passes over the training histories, at most; 0: as it comes."
+    )
+    budget_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Minutes of one core that a training may take by its arithmetic: bounds the "
+        "steps, whatever the clock says; None: all epochs in full.",
+    )
     patience: int = Field(4, ge=1, description="Epochs without a better validation NDCG@10.")
     batch_positions: int = Field(
         1024, ge=1, description="Positions per step, about; fewer on small data."
     )
-    learning_rate: float = Field(2e-3, gt=0, description="Peak, of AdamW.")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", description="sgd: with momentum; wants a learning rate some hundred times higher."
+    )
+    learning_rate: float = Field(2e-3, gt=0, description="Peak, of all that is not pretrained.")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Share of steps that warm up.")
     weight_decay: float = Field(0.01, ge=0, description="Of matrices; embeddings have none.")
     negatives: int = Field(
@@ -64,6 +90,17 @@ class SequenceConfig(RecommenderConfig):
     )
     words: int = Field(
         50_000, ge=0, description="Most frequent words that get a vector of their own; 0: none."
+    )
+    read_tokens: int = Field(
+        0,
+        ge=0,
+        description="Tokens of a title that a pretrained backbone reads, as the mean of their word "
+        "vectors; `dim` is then its hidden size. 0: none.",
+    )
+    wanted: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of a second loss, whether the next video is wanted; 0: not asked.",
     )
     match_weight: float | None = Field(
         None,
@@ -111,6 +148,12 @@ class SequenceConfig(RecommenderConfig):
         if "dim" in given:
             return {**settings, "heads": next(n for n in range(heads, 0, -1) if not dim % n)}
         return {**settings, "dim": heads * max(round(dim / heads), math.ceil(8 / heads))}
+
+    @model_validator(mode="after")
+    def _words_have_a_reader(self) -> Self:
+        if self.read_tokens and self.backbone.checkpoint is None:
+            raise ValueError("read_tokens needs a backbone.checkpoint, whose word vectors are read")
+        return self
 
     @model_validator(mode="after")
     def _heads_share_evenly(self) -> Self:

@@ -16,14 +16,18 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import Report, State
 from kinoloop.models.lexical import Lexicon
+from kinoloop.models.transformer.aligning import align
 from kinoloop.models.transformer.backbone import Backbone, Shape
 from kinoloop.models.transformer.batches import Batches
+from kinoloop.models.transformer.budget import steps_within
 from kinoloop.models.transformer.checkpoints import Checkpoints
 from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.negatives import Negatives
 from kinoloop.models.transformer.network import Network
+from kinoloop.models.transformer.tokens import title_tokens
 from kinoloop.models.transformer.training import Training, TrainingOptions
 from kinoloop.models.transformer.warming import go_on, learned_of
+from kinoloop.models.transformer.words import Words
 from kinoloop.models.warm_start import WarmStart
 
 STEPS_PER_EPOCH = 64  # at least, where there are enough positions
@@ -91,10 +95,13 @@ def fit_network(
     device = accelerator.device
     counts = count_videos(histories, len(catalogue))
     known = torch.from_numpy((counts > 0) & (config.id_dropout < 1)).to(device)
+    positions = _positions(config, histories)
     batches = Batches(
         histories,
         length=config.length,
-        positions=_positions(config, histories),
+        positions=positions,
+        most_steps=steps_within(config, positions=positions),
+        asks=config.wanted > 0,
         learn=None
         if warm is None
         else lambda times: warm.replayed(times, np.random.default_rng(seed)),
@@ -112,8 +119,14 @@ def fit_network(
         torch.manual_seed(seed)
         shape = _shape(config, catalogue)
         backbone = Backbone(shape, config.backbone, steps=batches.steps * options.epochs)
-        tfidf = None if words is None else words.matrix
-        network = Network(shape, catalogue.modalities, tfidf, backbone=backbone).to(device)
+        network = Network(
+            shape,
+            catalogue.modalities,
+            None if words is None else words.matrix,
+            backbone=backbone,
+            tokens=_tokens(config, catalogue, backbone),
+        ).to(device)
+        align(network)
         names = [] if words is None else words.names
         if warm is not None:
             go_on(network, warm, ids=catalogue.ids, words=names)
@@ -159,6 +172,15 @@ def _positions(config: SequenceConfig, histories: Histories) -> int:
     return min(config.batch_positions, max(SMALLEST_BATCH, pairs // STEPS_PER_EPOCH))
 
 
+def _tokens(config: SequenceConfig, catalogue: Catalogue, backbone: Backbone) -> Words | None:
+    """Titles in the checkpoint's word vectors, whose table then is no longer needed."""
+    if not backbone.word_vectors:
+        return None
+    (table,) = backbone.word_vectors
+    backbone.word_vectors = ()
+    return title_tokens(catalogue.videos, config.backbone, table, most=config.read_tokens)
+
+
 def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:
     return Shape(
         n_videos=len(catalogue),
@@ -167,6 +189,8 @@ def _shape(config: SequenceConfig, catalogue: Catalogue) -> Shape:
         heads=config.heads,
         length=config.length,
         dropout=config.dropout,
+        in_words=config.read_tokens > 0,
+        asks=config.wanted > 0,
     )
 
 
@@ -183,6 +207,8 @@ def _options(config: SequenceConfig, seed: int, warm: WarmStart | None) -> Train
         loss=config.loss,
         gbce_calibration=config.gbce_calibration,
         accumulate=config.accumulate,
+        optimizer=config.optimizer,
+        wanted=config.wanted,
         compile=config.compile,
         seed=seed,
     )
@@ -192,8 +218,11 @@ def _arrays(network: Network, known: torch.Tensor) -> State:
     """Return what inference needs, in numpy: all video and context vectors, and the backbone."""
     items = network.catalogue_vectors(known).cpu().numpy()
     context = network.context.weight.detach().float().cpu().numpy().copy()
-    content = network.content_arrays()
-    return {"items": items, "context": context, **content, **network.backbone.arrays()}
+    asks = {} if network.asks is None else network.asks.state_dict()
+    found = {f"asks.{n}": value.float().cpu().numpy().copy() for n, value in asks.items()}
+    if network.tokens is None:  # else titles of new videos would need the tokenizer
+        found |= network.content_arrays()
+    return {"items": items, "context": context, **found, **network.backbone.arrays()}
 
 
 def _digest(

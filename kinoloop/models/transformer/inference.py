@@ -11,6 +11,7 @@ Shapes: B rows, L positions, N = B·L, Q positions that ask, D the embedding siz
 Source: Radford et al., 2019 (GPT-2: pre-norm blocks, learned positions, tanh GELU).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -143,6 +144,18 @@ class Reader:
 
     def _part(self, name: str) -> _Linear:
         return _Linear(self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+
+def alike(rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows in groups of like length: padding all to the longest took five times the arithmetic."""
+    order = np.argsort(lengths, kind="stable")
+    rows, lengths = rows[order], lengths[order]
+    start = 0
+    while start < len(rows):
+        longest = int(lengths[start]) * 3 // 2
+        stop = min(int(np.searchsorted(lengths, longest, "right")), start + ROWS_AT_A_TIME)
+        yield rows[start:stop]
+        start = stop
 
 
 def _softmax(logits: Array) -> Array:

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kinoloop.models.transformer.asking import Asks
 from kinoloop.models.transformer.attention import Runs
 from kinoloop.models.transformer.backbone import INITIAL_STD, Backbone, Shape
 from kinoloop.models.transformer.context import GAPS, KINDS, SHARES
@@ -43,6 +44,8 @@ class Step:
         context_PC: Classes, see `context_classes`.
         position_P: Place of each event in its window.
         at_T: Positions that have a target.
+        asked_at_A: Positions that are asked whether a video would be wanted.
+        asked_A: Places of those videos in `video_V`.
         runs: The windows, see `packed_attention`.
     """
 
@@ -52,6 +55,8 @@ class Step:
     context_PC: Tensor
     position_P: Tensor
     at_T: Tensor
+    asked_at_A: Tensor
+    asked_A: Tensor
     runs: Runs
 
 
@@ -63,6 +68,7 @@ class Network(nn.Module):
         modalities: Vectors of the catalogue by name; may be empty.
         tfidf: Words of the catalogue, (n_videos, n_words) sparse; None: without.
         backbone: The transformer.
+        tokens: Titles in the word vectors of a pretrained backbone; None: not read.
     """
 
     has_content: Tensor  # (n_videos,) bool, whether any modality is present
@@ -74,14 +80,16 @@ class Network(nn.Module):
         tfidf: "sp.csr_matrix | None",
         *,
         backbone: Backbone,
+        tokens: Words | None = None,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.ids = nn.Embedding(shape.n_videos, shape.dim)
         self.unknown = nn.Parameter(torch.zeros(shape.dim))
         self.context = nn.Embedding(KINDS + SHARES + GAPS, shape.dim)
-        nn.init.normal_(self.ids.weight, std=INITIAL_STD)
-        nn.init.normal_(self.context.weight, std=INITIAL_STD)
+        std = INITIAL_STD if tokens is None else 0.0  # else it starts as the model reads words
+        nn.init.normal_(self.ids.weight, std=std)
+        nn.init.normal_(self.context.weight, std=std)
         self.names = sorted(modalities)
         self.project = nn.ModuleDict()
         for name in self.names:
@@ -89,19 +97,30 @@ class Network(nn.Module):
             self.register_buffer(f"vectors_{name}", torch.from_numpy(vectors), persistent=False)
             self.register_buffer(f"present_{name}", torch.from_numpy(present), persistent=False)
             projection = nn.Linear(vectors.shape[1], shape.dim + 1)  # the last one is the gate
-            nn.init.normal_(projection.weight, std=INITIAL_STD)
+            nn.init.normal_(projection.weight, std=std)
+            if tokens is not None:
+                nn.init.zeros_(projection.bias)
             self.project[name] = projection
         has_content = _has_content(shape, modalities, tfidf)
         self.register_buffer("has_content", has_content, persistent=False)
-        self.words = None if tfidf is None else Words(tfidf, dim=shape.dim, std=INITIAL_STD)
+        self.words = None if tfidf is None else Words(tfidf, dim=shape.dim, std=std)
+        self.tokens = tokens
+        self.asks = Asks(shape.dim) if shape.asks else None
         self.backbone = backbone
 
-    def forward(self, step: Step) -> tuple[Tensor, Tensor]:
-        """Hidden states where there is a target, (T, D), and the step's videos, (V, D)."""
+    def forward(self, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states where there is a target, and the step's videos; what is asked.
+
+        Returns:
+            (T, D), (V, D), and logits of what is asked, (A,).
+        """
         fused_VD = self.videos(step.video_V, step.keep_V | ~self.has_content[step.video_V])
         inputs_PD = fused_VD[step.input_P] + self.context(step.context_PC).sum(dim=1)
         hidden_PD = self.backbone(inputs_PD, step.position_P, step.runs)
-        return hidden_PD[step.at_T], fused_VD
+        asked_A = hidden_PD.new_zeros(0)
+        if self.asks is not None:
+            asked_A = self.asks(hidden_PD[step.asked_at_A], fused_VD[step.asked_A])
+        return hidden_PD[step.at_T], fused_VD, asked_A
 
     def videos(self, video_V: Tensor, keep_V: Tensor) -> Tensor:
         """Fused vectors, (V, D); see `Step`."""
@@ -113,6 +132,8 @@ class Network(nn.Module):
             fused_VD = fused_VD + present_V1 * torch.sigmoid(gate_V1) * said_VD
         if self.words is not None:
             fused_VD = fused_VD + self.words(video_V)
+        if self.tokens is not None:
+            fused_VD = fused_VD + self.tokens(video_V)
         return fused_VD
 
     @torch.no_grad()

@@ -1,11 +1,30 @@
 """How weights are moved: what decays, how fast each part learns, and when."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from kinoloop.models.transformer.network import Network
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
+"""What an optimiser remembers of each weight; which of them, depends on the optimiser."""
+
+
+def optimizer_of(
+    groups: list[dict[str, Any]], kind: Literal["adamw", "sgd"], *, peak: float
+) -> torch.optim.Optimizer:
+    """Build the optimiser of parameter groups.
+
+    Args:
+        groups: From `parameter_groups`.
+        kind: `sgd` has momentum and keeps one number per weight instead of two.
+        peak: Learning rate of groups that name none.
+    """
+    if kind == "sgd":
+        return torch.optim.SGD(groups, lr=peak, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), fused=True)
 
 
 def warm_then_cool(step: int, steps: int, warmup_share: float) -> float:

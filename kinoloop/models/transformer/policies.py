@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
 from kinoloop.models.transformer.config import BackboneConfig
+from kinoloop.models.transformer.inserted import KINDS, Inserted, last_hidden
+from kinoloop.models.transformer.layers import layers_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,7 +29,7 @@ def weights_dtype(config: BackboneConfig, native: torch.dtype) -> torch.dtype:
         config: The policy.
         native: In which models run here, see `kinoloop.devices.place`.
     """
-    return native if config.tune in ("head", "lora", "adalora") else torch.float32
+    return torch.float32 if config.tune in ("full", "top") else native
 
 
 class FineTuned(nn.Module):
@@ -58,6 +60,9 @@ class FineTuned(nn.Module):
             model.pooler = None  # reads the first position only, and no state here comes from it
         if config.tune == "top":
             _thaw_top(model, config.top_layers)
+        self.inserted: Inserted | None = None
+        if config.tune in KINDS:
+            self.inserted = Inserted(config.tune, model, size=config.rank)
         self.model: nn.Module = _adapt(model, config, steps) if self.adapted else model
         for parameter in self.model.parameters():
             if parameter.requires_grad:
@@ -70,8 +75,9 @@ class FineTuned(nn.Module):
 
     def forward(self, **inputs: object) -> Tensor:
         """Last hidden states."""
-        hidden: Tensor = self.model(**inputs).last_hidden_state
-        return hidden
+        if self.inserted is not None:
+            return self.inserted.read(self.model, inputs)
+        return last_hidden(self.model, inputs)
 
     def penalty(self) -> Tensor | None:
         """AdaLoRA's: how far its factors are from orthogonal; None for the other policies."""
@@ -139,7 +145,8 @@ def drop_words(model: "PreTrainedModel") -> None:
     """Replace the word embeddings, which can be most of a model, by one row that nobody reads."""
     model.set_input_embeddings(nn.Embedding(1, model.config.hidden_size))
     model.config.vocab_size = 1
-    model.config.pad_token_id = None
+    for special in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(model.config, special, None)
 
 
 def _words_name(model: nn.Module) -> str:
@@ -149,13 +156,13 @@ def _words_name(model: nn.Module) -> str:
 
 def _thaw_top(model: "PreTrainedModel", top_layers: int) -> None:
     """Train the last layers, and the norm that follows them."""
-    count = int(model.config.num_hidden_layers)
-    stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
-    if not stacks or top_layers > count:
+    layers = layers_of(model)
+    if top_layers > len(layers):
         raise ConfigError(
-            f"backbone.top_layers is {top_layers}, but {type(model).__name__} has {count} layers"
+            f"backbone.top_layers is {top_layers}, but {type(model).__name__} has {len(layers)} "
+            "layers"
         )
-    stacks[0][-top_layers:].requires_grad_(requires_grad=True)
+    layers[-top_layers:].requires_grad_(requires_grad=True)
     for child in model.children():
         if "norm" in type(child).__name__.lower():
             child.requires_grad_(requires_grad=True)

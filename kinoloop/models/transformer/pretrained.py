@@ -7,8 +7,11 @@ from torch import Tensor
 
 from kinoloop.models.base import State
 from kinoloop.models.transformer.backbone import rebuild
+from kinoloop.models.transformer.inserted import last_hidden, restore
 
 Array = NDArray[np.float32]
+SAVED = ("backbone.", "enter.", "inserted.", "leave.")
+"""What the names of saved arrays of a backbone begin with."""
 
 
 class PretrainedReader:
@@ -22,9 +25,13 @@ class PretrainedReader:
         self.state = {
             name: value
             for name, value in state.items()
-            if name.startswith(("backbone.", "enter.", "leave.")) or name == "backbone_config"
+            if name.startswith(SAVED) or name == "backbone_config"
         }
         self._model = rebuild(state)
+        inserted = {
+            n.removeprefix("inserted."): v for n, v in state.items() if n[:9] == "inserted."
+        }
+        self._inserted = restore(inserted, self._model)
 
     @torch.inference_mode()
     def last_hidden(self, inputs_BLD: Array, lengths_B: NDArray[np.int64]) -> Array:
@@ -39,12 +46,16 @@ class PretrainedReader:
         packed_PD = torch.from_numpy(inputs_BLD[real_BL])
         position_P = torch.from_numpy(np.broadcast_to(steps, real_BL.shape)[real_BL])
         sizes, counts = np.unique(lengths_B, return_counts=True)
-        hidden_PH = self._model(
-            inputs_embeds=self._linear(packed_PD, "enter")[None],
-            position_ids=position_P[None],
-            use_cache=False,
-            runs=tuple(zip(counts.tolist(), sizes.tolist(), strict=True)),
-        ).last_hidden_state[0]
+        inputs = {
+            "inputs_embeds": self._linear(packed_PD, "enter")[None],
+            "position_ids": position_P[None],
+            "use_cache": False,
+            "runs": tuple(zip(counts.tolist(), sizes.tolist(), strict=True)),
+        }
+        if self._inserted is None:
+            hidden_PH = last_hidden(self._model, inputs)[0]
+        else:
+            hidden_PH = self._inserted.read(self._model, inputs)[0]
         last_BD = self._linear(hidden_PH[torch.from_numpy(np.cumsum(lengths_B) - 1)], "leave")
         return np.asarray(last_BD.numpy())
 

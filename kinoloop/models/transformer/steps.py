@@ -27,11 +27,10 @@ def step_tensors(
         id_dropout: Share of videos without their id.
     """
     others, correction = drawn
-    ends = np.cumsum([len(batch.videos), len(batch.targets)])
-    unique, places = np.unique(
-        np.concatenate([batch.videos, batch.targets, others]), return_inverse=True
-    )
-    inputs, positives, negatives = np.split(places, ends)
+    parts = [batch.videos, batch.targets, batch.asked, others]
+    unique, places = np.unique(np.concatenate(parts), return_inverse=True)
+    ends = np.cumsum([len(part) for part in parts[:-1]])
+    inputs, positives, asked, negatives = np.split(places, ends)
     column_of = np.full(len(unique), -1, dtype=np.int64)
     column_of[negatives] = np.arange(len(negatives))
     columns = column_of[positives]
@@ -43,6 +42,8 @@ def step_tensors(
         context_PC=torch.from_numpy(batch.context),
         position_P=torch.from_numpy(batch.positions),
         at_T=torch.from_numpy(batch.at),
+        asked_at_A=torch.from_numpy(batch.asked_at),
+        asked_A=torch.from_numpy(asked),
         runs=batch.runs,
     )
     return step, Compared(

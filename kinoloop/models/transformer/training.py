@@ -19,12 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from kinoloop.models.base import Report, State
+from kinoloop.models.transformer.asking import wanted_loss
 from kinoloop.models.transformer.batches import Batch, Batches
 from kinoloop.models.transformer.checkpoints import Checkpoints, Progress
 from kinoloop.models.transformer.losses import gbce_beta, gbce_loss, softmax_loss
 from kinoloop.models.transformer.negatives import Drawn, Negatives
 from kinoloop.models.transformer.network import Network
-from kinoloop.models.transformer.optimizing import parameter_groups, warm_then_cool
+from kinoloop.models.transformer.optimizing import (
+    MOMENTS,
+    optimizer_of,
+    parameter_groups,
+    warm_then_cool,
+)
 from kinoloop.models.transformer.steps import step_tensors, to_device
 
 if TYPE_CHECKING:
@@ -48,6 +54,8 @@ class TrainingOptions:
     loss: Loss
     gbce_calibration: float
     accumulate: int
+    optimizer: Literal["adamw", "sgd"]
+    wanted: float
     compile: bool
     seed: int
 
@@ -85,9 +93,7 @@ class Training:
             peak=options.learning_rate,
             checkpoint_peak=options.backbone_learning_rate,
         )
-        self._optimizer = torch.optim.AdamW(
-            groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True
-        )
+        self._optimizer = optimizer_of(groups, options.optimizer, peak=options.learning_rate)
         if options.compile:
             network.compile(dynamic=True)
         self._module, self._stepper = accelerator.prepare(network, self._optimizer)
@@ -188,12 +194,16 @@ class Training:
             batch, drawn, salt=salt, id_dropout=self._options.id_dropout
         )
         inputs, compared = to_device(inputs, device), to_device(compared, device)
-        h_TD, fused_VD = self._module(inputs)
+        h_TD, fused_VD, asked_A = self._module(inputs)
         weight_T = torch.from_numpy(batch.weights / max(batch.step_weight, 1e-9)).to(device)
         if self._beta is None:
             loss: Tensor = softmax_loss(h_TD, fused_VD, compared, weight_T)
         else:
             loss = gbce_loss(h_TD, fused_VD, compared, weight_T, beta=self._beta)
+        if self._network.asks is not None:
+            wanted_A = torch.from_numpy(batch.wanted).to(device)
+            answers = wanted_loss(asked_A, wanted_A, asked=batch.step_asked)
+            loss = loss + self._options.wanted * answers
         penalty = self._network.backbone.tuned.penalty()
         if penalty is None:
             return loss
@@ -230,8 +240,8 @@ class Training:
         for name, parameter in self._trained():
             found[f"weight:{name}"] = parameter
             state = self._optimizer.state.get(parameter, {})
-            for moment in ("exp_avg", "exp_avg_sq"):
-                if moment in state:
+            for moment in MOMENTS:
+                if state.get(moment) is not None:
                     found[f"{moment}:{name}"] = state[moment]
         arrays = {name: value.detach().float().cpu().numpy() for name, value in found.items()}
         budget = self._network.backbone.tuned.budget()
@@ -248,7 +258,7 @@ class Training:
         self._take(_weights(arrays))
         device, steps = self._accelerator.device, float(progress.epoch * self._steps)
         for name, parameter in self._trained():
-            moments = {m: arrays.get(f"{m}:{name}") for m in ("exp_avg", "exp_avg_sq")}
+            moments = {m: arrays.get(f"{m}:{name}") for m in MOMENTS}
             known = {m: torch.from_numpy(v).to(device) for m, v in moments.items() if v is not None}
             if known:
                 self._optimizer.state[parameter] = {"step": torch.tensor(steps), **known}

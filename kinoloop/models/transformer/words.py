@@ -25,19 +25,33 @@ class Words(nn.Module):
     """Sums the vectors of each video's words, weighed by TF-IDF.
 
     Args:
-        tfidf: (n_videos, n_words) sparse, rows of length 1.
+        tfidf: (n_videos, n_words) sparse; the weights, such as TF-IDF in rows of length 1.
         dim: Embedding size D.
         std: Of the initial vectors.
+        vectors: (n_words, D) to start from, such as those of a language model; None: at random.
+        trained: Whether the vectors learn.
     """
 
     starts: Tensor  # (n_videos + 1,) int64, row by row as in a compressed matrix
     words: Tensor  # (n,) int64
     weights: Tensor  # (n,) float32
 
-    def __init__(self, tfidf: "sp.csr_matrix", *, dim: int, std: float) -> None:
+    def __init__(
+        self,
+        tfidf: "sp.csr_matrix",
+        *,
+        dim: int,
+        std: float = 0.0,
+        vectors: Tensor | None = None,
+        trained: bool = True,
+    ) -> None:
         super().__init__()
         self.vectors = nn.Embedding(tfidf.shape[1], dim)
-        nn.init.normal_(self.vectors.weight, std=std)
+        if vectors is None:
+            nn.init.normal_(self.vectors.weight, std=std)
+        else:
+            self.vectors.weight.data = vectors
+        self.vectors.requires_grad_(requires_grad=trained)
         arrays = {"starts": tfidf.indptr, "words": tfidf.indices}
         for name, array in arrays.items():
             tensor = torch.from_numpy(array.astype(np.int64))

@@ -48,7 +48,7 @@ def fitted(checkpoint, tune="full", **changes):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("tune", ["full", "lora"])
+@pytest.mark.parametrize("tune", ["full", "lora", "bottleneck", "prefix", "prompt"])
 def test_serves_without_the_checkpoint(name, tune, checkpoints, tmp_path):
     shutil.copytree(checkpoints / name, tmp_path / "checkpoint")
     model = fitted(tmp_path / "checkpoint", tune)
@@ -70,6 +70,9 @@ def test_serves_without_the_checkpoint(name, tune, checkpoints, tmp_path):
         ("head", set()),
         ("lora", {"h.0", "h.1"}),
         ("adalora", {"h.0", "h.1"}),
+        ("bottleneck", set()),
+        ("prefix", set()),
+        ("prompt", set()),
     ],
 )
 def test_a_policy_moves_its_weights_and_no_others(tune, moves, checkpoints):
@@ -83,6 +86,47 @@ def test_a_policy_moves_its_weights_and_no_others(tune, moves, checkpoints):
     changed = [name for name, value in after.items() if (value != before[name].numpy()).any()]
     moved = {name[:3] if name.startswith("h.") else name.split(".")[0] for name in changed}
     assert moved - {"wpe"} == moves
+
+
+@pytest.mark.parametrize("tune", ["bottleneck", "prefix", "prompt"])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_inserted_learns(name, tune, checkpoints):
+    torch.manual_seed(0)
+    shape = Shape(n_videos=9, dim=16, layers=1, heads=2, length=8, dropout=0.0)
+    config = BackboneConfig(checkpoint=str(checkpoints / name), tune=tune, rank=2)
+    backbone = Backbone(shape, config, steps=1)
+    backbone(torch.randn(8, 16), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]), ((2, 3), (1, 2))).pow(
+        2
+    ).sum().backward()
+    trained = {n: p for n, p in backbone.tuned.named_parameters() if p.requires_grad}
+    assert trained
+    assert all(n.startswith("inserted.") for n in trained)
+    still = {n for n, p in trained.items() if not p.grad.any()}
+    assert {n.split(".")[1] for n in still} == ({"down"} if tune == "bottleneck" else set())
+
+
+def test_an_untrained_bottleneck_changes_nothing(checkpoints):
+    shape = Shape(n_videos=9, dim=16, layers=1, heads=2, length=8, dropout=0.0)
+    plain, inserted = (
+        Backbone(shape, BackboneConfig(checkpoint=str(checkpoints / "qwen3"), tune=tune), steps=1)
+        for tune in ("head", "bottleneck")
+    )
+    inserted.enter.load_state_dict(plain.enter.state_dict())
+    inserted.leave.load_state_dict(plain.leave.state_dict())
+    inputs = (torch.randn(6, 16), torch.arange(6), ((1, 6),))
+    torch.testing.assert_close(inserted.eval()(*inputs), plain.eval()(*inputs))
+
+
+def test_only_the_first_layers_are_kept(checkpoints):
+    for name in MODELS:
+        model = fitted(checkpoints / name, "head", layers=1)
+        assert model.facts.layers == 1
+        assert not any(".1." in n for n in model._state() if n.startswith("backbone."))
+
+
+def test_refuses_more_layers_than_there_are(checkpoints):
+    with pytest.raises(ConfigError, match=r"backbone.layers is 3, but GPT2Model has 2"):
+        fitted(checkpoints / "gpt2", "head", layers=3)
 
 
 def test_full_trains_every_parameter_but_the_words_that_nobody_reads(checkpoints):
