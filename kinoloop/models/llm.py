@@ -35,7 +35,7 @@ class LlmConfig(SequenceConfig):
         3, ge=0, description="Passes, each over a share of the budget; 0: as it comes (zero-shot)."
     )
     budget_minutes: float | None = Field(
-        0.6,
+        0.3,
         gt=0,
         description="Minutes of one core that a training may take by its arithmetic: bounds the "
         "steps, whatever the clock says; None: all epochs in full.",

@@ -139,7 +139,10 @@ def test_a_model_that_is_not_fitted_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in RECOMMENDERS.names() if kind not in TINY])
-def test_every_kind_answers_alike_after_save_and_load(kind, tmp_path):
+def test_every_kind_answers_alike_after_save_and_load(kind, tmp_path, monkeypatch, request):
+    if kind == "llm":  # finds the language model converted
+        converted = request.getfixturevalue("smollm2_folder")
+        monkeypatch.setenv("KINOLOOP_STATE_DIR", str(converted.parent.parent))
     fitted = kl.build(kind, seed=1).fit(DATA)
     fitted.save(tmp_path / "model")
     loaded = kl.load(tmp_path / "model")
