@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from kinoloop.devices import place
-from kinoloop.encoders.language_models import find_language_model, weights_of
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import State
 from kinoloop.models.transformer import attention, facts
@@ -80,6 +79,9 @@ class Backbone(nn.Module):
         if config.checkpoint is None:
             model = _from_scratch(shape)
         else:
+            # what reads folders needs more than a bare machine has, see benchmarks/gpu.py
+            from kinoloop.encoders.language_models import find_language_model, weights_of
+
             directory = find_language_model(config.checkpoint)
             model = _from_checkpoint(shape, config, directory)
             self._weights = weights_of(config.checkpoint, directory)

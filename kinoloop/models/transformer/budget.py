@@ -35,7 +35,7 @@ def steps_within(config: SequenceConfig, *, positions: int) -> int | None:
     seconds = 6 * LAYER_WEIGHTS * layers * positions / RATE
     steps = max(1, int(config.budget_minutes * 60 / config.epochs / seconds))
     logger.info(
-        "a budget of %g min is %d steps of %d positions in each of %d epochs (%.2f s a step)",
+        "a budget of %g min is %d steps of %d positions in each of %d epochs (%.2f s per step)",
         config.budget_minutes,
         steps,
         positions,

@@ -54,10 +54,10 @@ class TrainingOptions:
     loss: Loss
     gbce_calibration: float
     accumulate: int
-    optimizer: Literal["adamw", "sgd"]
-    wanted: float
     compile: bool
     seed: int
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    wanted: float = 0.0
 
 
 class Training:
