@@ -144,7 +144,7 @@ def _bad_videos() -> pl.DataFrame:
 
 
 def _bad_events(fresh: pl.DataFrame) -> pl.DataFrame:
-    """Seven rows that ingestion must quarantine and two that it has already seen."""
+    """Six rows that ingestion must quarantine, one that it must hold, two that it has seen."""
     spoils: list[dict[str, Any]] = [
         {"video_id": "v9999"},
         {"timestamp": datetime(2099, 1, 1, tzinfo=UTC)},
