@@ -56,6 +56,11 @@ class Admission:
         """Whether one more request would be refused."""
         return len(self._waiting) >= (self._short if self.overloaded else self._longest)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return not self._under_way and not self._waiting
+
     def arrived(self) -> None:
         """Count a request that came, admitted or not."""
         self._arrived += 1

@@ -3,14 +3,21 @@
 A connection costs a file descriptor, and the state, the export and the release need some, too. So
 the bound is what the process may open less a reserve. A new connection beyond it takes the place of
 the one that has been idle for longest, whether it is between two requests or has never finished the
-headers of its first: a client that only holds sockets open keeps nobody out.
+headers of its first: a client that only holds sockets open keeps nobody out. One that has sent
+something which this process has had no time to read is not idle, however long it took.
 """
 
+import asyncio
 import logging
 import resource
+import select
+from itertools import islice
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
+
+LOOKS = 32
+"""Idle connections that are looked at for one that has sent nothing."""
 
 RESERVED = 256
 """Descriptors for databases, files, the release and the connections that are being accepted."""
@@ -18,6 +25,8 @@ RESERVED = 256
 
 class OpenConnection(Protocol):
     """What is asked of a connection."""
+
+    transport: asyncio.Transport
 
     def drop(self) -> None:
         """Close it at once."""
@@ -47,7 +56,7 @@ class Connections:
     def admit(self, connection: OpenConnection) -> bool:
         """Count a new connection; False where there is room for no more."""
         if len(self.open) >= self.most:
-            oldest = next(iter(self._idle), None)
+            oldest = self._idlest()
             if oldest is None:
                 return False
             self.forget(oldest)
@@ -56,6 +65,14 @@ class Connections:
         self.open.add(connection)
         self.idle(connection)
         return True
+
+    def _idlest(self) -> OpenConnection | None:
+        """Find the one that has been idle for longest; who turns out to have asked goes last."""
+        for connection in list(islice(self._idle, LOOKS)):
+            if not _unread(connection.transport):
+                return connection
+            self._idle[connection] = self._idle.pop(connection)
+        return None
 
     def idle(self, connection: OpenConnection) -> None:
         """Note that it waits for a request from now on."""
@@ -70,6 +87,13 @@ class Connections:
         """Note that it is closed."""
         self.open.discard(connection)
         self.busy(connection)
+
+
+def _unread(transport: asyncio.Transport) -> bool:
+    """Whether something has come that was not read yet."""
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _descriptors() -> int:

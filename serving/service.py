@@ -8,6 +8,7 @@ cost under load.
 
 import math
 import os
+import threading
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
@@ -27,6 +28,7 @@ from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
 from serving.answers import Answers, Asker
+from serving.collector import collect_when
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
@@ -129,6 +131,7 @@ class Kinoloop:
         )
         self.takedowns.start()
         self._first_slates.start()
+        collect_when(lambda: admission.idle, stop=threading.Event())
         site.state.served = self
         drain.watch()
         place.ready()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinoloop.environment import Environment
 from serving import metrics
+from serving.collector import only_when_asked
 from serving.config import ServingConfig
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SWITCH_S = 0.0005
 
 def prepare_process() -> None:
     """One thread of arithmetic a worker, quick changes of thread, and our own log lines."""
+    only_when_asked()  # at the start, too, where most is allocated
     import kinoloop.registry.client  # noqa: F401 (a standby worker has imported all it will need)
     import serving.champion_watcher  # noqa: F401 (same)
 

@@ -1,6 +1,10 @@
+import contextlib
 import resource
+import socket
 import subprocess
 import sys
+
+import pytest
 
 from serving.connections import RESERVED, Connections
 
@@ -10,13 +14,32 @@ class Held:
 
     def __init__(self):
         self.dropped = False
+        self.ours, self.client = socket.socketpair()
+        self.transport = self
+
+    def get_extra_info(self, name):
+        return {"socket": self.ours}[name]
 
     def drop(self):
         self.dropped = True
 
 
-def test_the_one_that_is_idle_for_longest_makes_room():
-    connections, held = Connections(3), [Held() for _ in range(4)]
+@pytest.fixture
+def hold():
+    """Makes connections, and closes them at the end."""
+    with contextlib.ExitStack() as made:
+
+        def make():
+            one = Held()
+            made.enter_context(one.ours)
+            made.enter_context(one.client)
+            return one
+
+        yield make
+
+
+def test_the_one_that_is_idle_for_longest_makes_room(hold):
+    connections, held = Connections(3), [hold() for _ in range(4)]
     for one in held[:3]:
         assert connections.admit(one)
     connections.busy(held[0])
@@ -25,25 +48,39 @@ def test_the_one_that_is_idle_for_longest_makes_room():
     assert connections.open == {held[0], held[2], held[3]}
 
 
-def test_idle_counts_from_the_end_of_the_last_request():
-    connections, first, second = Connections(2), Held(), Held()
+def test_idle_counts_from_the_end_of_the_last_request(hold):
+    connections, first, second = Connections(2), hold(), hold()
     connections.admit(first)
     connections.admit(second)
     connections.busy(first)
     connections.idle(first)
-    connections.admit(Held())
+    connections.admit(hold())
     assert (first.dropped, second.dropped) == (False, True)
 
 
-def test_who_is_being_answered_is_not_dropped():
-    connections, held = Connections(2), [Held(), Held()]
+def test_who_is_being_answered_is_not_dropped(hold):
+    connections, held = Connections(2), [hold(), hold()]
     for one in held:
         connections.admit(one)
         connections.busy(one)
-    assert not connections.admit(Held())
+    assert not connections.admit(hold())
     assert not any(one.dropped for one in held)
     connections.forget(held[0])
-    assert connections.admit(Held())
+    assert connections.admit(hold())
+
+
+def test_who_has_asked_and_was_not_read_yet_is_not_idle(hold):
+    connections, held = Connections(3), [hold() for _ in range(4)]
+    asked, _, second, third = held
+    for one in held[:3]:
+        connections.admit(one)
+    asked.client.sendall(b"POST /recommend")
+    assert connections.admit(third)
+    assert [one.dropped for one in held] == [False, True, False, False]
+    second.client.sendall(b"POST /recommend")
+    third.client.sendall(b"POST /recommend")
+    assert not connections.admit(hold())
+    assert not any(one.dropped for one in (asked, second, third))
 
 
 def test_descriptors_are_left_for_the_state_and_the_export():
