@@ -39,7 +39,11 @@ def arrivals(url: str, rate: float, seconds: float, users: str) -> Answers:
     command = [sys.executable, "-m", "benchmarks.harness.arrivals", "--url", url]
     command += ["--rate", str(rate), "--seconds", str(seconds), "--users", users]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    answers: Answers = json.loads(answer.stdout)
+    arrived = json.loads(answer.stdout)
+    late = np.percentile(arrived["late"], [99, 100]) * 1000
+    broken = f", broken: {arrived['broken']}" if arrived["broken"] else ""
+    print(f"  the generator's own turns: p99 {late[0]:.1f}, longest {late[1]:.1f} ms CPU{broken}")
+    answers: Answers = arrived["answers"]
     return answers
 
 
@@ -128,6 +132,8 @@ def killed(url: str, *, times: int) -> None:
         while not answers(f"{url}/readyz"):
             time.sleep(0.02)
         took.append(time.monotonic() - started)
+    if not took:
+        return
     line = ", ".join(f"{seconds:.1f}" for seconds in took)
     print(f"  killed worker: answers again after {line} s (median {statistics.median(took):.1f} s)")
 
