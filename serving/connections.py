@@ -4,7 +4,8 @@ A connection costs a file descriptor, and the state, the export and the release 
 the bound is what the process may open less a reserve. A new connection beyond it takes the place of
 the one that has been idle for longest, whether it is between two requests or has never finished the
 headers of its first: a client that only holds sockets open keeps nobody out. One that has sent
-something which this process has had no time to read is not idle, however long it took.
+something which this process has had no time to read is not idle, however long it took; while there
+are only such, a few more than the bound are let in.
 """
 
 import asyncio
@@ -15,6 +16,10 @@ from itertools import islice
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
+
+BURST = 32
+"""Connections beyond the bound, while all that might be idle have sent something unread; they are
+part of what is reserved."""
 
 LOOKS = 32
 """Idle connections that are looked at for one that has sent nothing."""
@@ -57,10 +62,11 @@ class Connections:
         """Count a new connection; False where there is room for no more."""
         if len(self.open) >= self.most:
             oldest = self._idlest()
-            if oldest is None:
+            if oldest is not None:
+                self.forget(oldest)
+                oldest.drop()
+            elif not self._idle or len(self.open) >= self.most + BURST:
                 return False
-            self.forget(oldest)
-            oldest.drop()
         self.admitted += 1
         self.open.add(connection)
         self.idle(connection)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from serving.connections import RESERVED, Connections
+from serving.connections import BURST, RESERVED, Connections
 
 
 class Held:
@@ -79,8 +79,12 @@ def test_who_has_asked_and_was_not_read_yet_is_not_idle(hold):
     assert [one.dropped for one in held] == [False, True, False, False]
     second.client.sendall(b"POST /recommend")
     third.client.sendall(b"POST /recommend")
+    more = [hold() for _ in range(BURST)]
+    for one in more:
+        one.client.sendall(b"POST /recommend")
+        assert connections.admit(one)
     assert not connections.admit(hold())
-    assert not any(one.dropped for one in (asked, second, third))
+    assert not any(one.dropped for one in (asked, second, third, *more))
 
 
 def test_descriptors_are_left_for_the_state_and_the_export():
