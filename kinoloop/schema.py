@@ -141,6 +141,16 @@ MEDIA: Final[Schema] = {
     "cues": pl.List(  # these words with their times, from the start, as far as `words` reaches
         pl.Struct({"start_s": pl.Float64, "end_s": pl.Float64, "text": pl.String})
     ),
+    "screen": pl.List(  # words that the pictures show, as far as somebody reads
+        pl.Struct(
+            {
+                "start_s": pl.Float64,
+                "end_s": pl.Float64,
+                "text": pl.String,
+                "score": pl.Float32,  # how sure the reader is
+            }
+        )
+    ),
     "thumbnail": pl.Binary,  # JPEG, null where there is no picture
     "print_times_s": pl.List(pl.Float32),  # of each picture that was hashed
     "picture_print": pl.List(pl.Int64),  # perceptual hashes, see kinoloop/media/prints.py
@@ -201,6 +211,28 @@ ANSWERS: Final[Schema] = {
 
 SHOWS: Final = "shows"
 """Facet of the labels that name what pictures show."""
+
+MOMENTS: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # of what was described, and how
+    "fingerprint": pl.String,  # of the text encoder that made the vectors
+    "moments": pl.List(
+        pl.Struct(
+            {
+                "start_s": pl.Float32,
+                "end_s": pl.Float32,
+                "shows": pl.List(  # what the pictures show: "Pomeranian" before "dog"
+                    pl.Struct({"word": pl.String, "score": pl.Float32})
+                ),
+                "reads": pl.String,  # words in the picture; "" without
+                "says": pl.String,  # what is said; "" without
+                "vector": pl.Binary,  # float16, L2-normalised: of these words
+            }
+        )
+    ),
+    "described_at": TIME,
+}
+"""Delta table `moments`, one row per video: which words tell what it shows, reads and says when."""
 
 DUPLICATES: Final[Schema] = {
     "video_id": pl.String,
@@ -278,6 +310,7 @@ TABLES: Final[dict[str, Schema]] = {
     "encoders": ENCODERS,
     "labels": LABELS,
     "answers": ANSWERS,
+    "moments": MOMENTS,
     "duplicates": DUPLICATES,
     "picture_harm": PICTURE_HARM,
     "safety": SAFETY,

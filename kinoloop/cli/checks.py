@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     machine_checks.language_model,
     machine_checks.harm_model,
     machine_checks.speech_model,
+    machine_checks.reading_model,
     machine_checks.room,
     project_checks.ports,
     settings_check.settings,

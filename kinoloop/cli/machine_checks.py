@@ -175,6 +175,22 @@ def speech_model(_environment: Environment) -> Iterator[Finding]:
         yield Finding("Speech model", State.OK, f"Whisper {NAME}, official weights")
 
 
+def reading_model(_environment: Environment) -> Iterator[Finding]:
+    """Check that what reads words in pictures, an extra, is the official one where it is there."""
+    from kinoloop.extraction.reader import REQUIREMENT, check_packages
+
+    try:
+        check_packages()
+    except MissingPackageError as err:
+        seen = f"{err}; without it no words in pictures are read"
+        yield Finding("Reading model", State.OK, seen)
+    except ConfigError as err:
+        fix = f"`pip install --force-reinstall --no-deps {REQUIREMENT}`"
+        yield Finding("Reading model", State.BROKEN, str(err), fix)
+    else:
+        yield Finding("Reading model", State.OK, f"PP-OCRv6, {REQUIREMENT}")
+
+
 def room(environment: Environment) -> Iterator[Finding]:
     """Disk and memory."""
     for name, folder in (("Data", environment.data_dir), ("State", environment.state_dir)):

@@ -42,6 +42,17 @@ class SpeechConfig(Config):
     batch_size: int = Field(default=4, ge=1, description="Videos at a time; 16 on a GPU.")
 
 
+class ReadingConfig(Config):
+    """Whether and how words in the picture are read."""
+
+    enabled: bool = Field(
+        default=True, description="Read titles, signs and captions, where the package is here."
+    )
+    min_score: float = Field(
+        default=0.8, ge=0, le=1, description="Lines that are less sure are left out."
+    )
+
+
 class ExtractConfig(Config):
     """What is taken from videos, with which limits, and which encoders describe it."""
 
@@ -79,6 +90,9 @@ class ExtractConfig(Config):
     ray: RayConfig = Field(default=RayConfig(), description='What `runner = "ray"` takes.')
     speech: SpeechConfig = Field(
         default=SpeechConfig(), description="Who listens where there are no words."
+    )
+    reading: ReadingConfig = Field(
+        default=ReadingConfig(), description="Who reads the words in pictures."
     )
     access: AccessConfig = Field(
         default=AccessConfig(), description="Where media and subtitles may come from."

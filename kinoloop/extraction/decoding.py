@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from kinoloop.errors import MediaError
 from kinoloop.extraction.inventory import Item
+from kinoloop.extraction.reader import Reader
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.transcriber import Transcriber
 from kinoloop.media.decoded import DecodedMedia, nothing
@@ -14,7 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 def decode_all(
-    pool: DecoderPool, items: Sequence[Item], *, ahead: int, listener: Transcriber | None = None
+    pool: DecoderPool,
+    items: Sequence[Item],
+    *,
+    ahead: int,
+    listener: Transcriber | None = None,
+    reader: Reader | None = None,
 ) -> Iterator[Decoded]:
     """Decode in order; where the media fails, what the subtitles say is still read.
 
@@ -23,9 +29,12 @@ def decode_all(
         items: What to decode.
         ahead: How many videos are decoded, or being decoded, and not yet taken.
         listener: Who hears what is said where there are no words; None: nobody.
+        reader: Who reads the words in pictures; None: nobody.
     """
     decoded = _decode(pool, items, ahead)
-    return decoded if listener is None else listener.add_words(decoded)
+    if listener is not None:
+        decoded = listener.add_words(decoded)
+    return decoded if reader is None else reader.add_words(decoded)
 
 
 def _decode(pool: DecoderPool, items: Sequence[Item], ahead: int) -> Iterator[Decoded]:

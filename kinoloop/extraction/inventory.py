@@ -94,8 +94,8 @@ class Item:
         media_at: Where the media is; None where there is none or it was not found.
         subtitles_at: Likewise.
         content_hash: Of media and subtitles; "" where the catalogue names neither.
-        media_hash: Of these, of who listens where there are no subtitles, and of the version of the
-            media row; "" likewise.
+        media_hash: Of these, of who listens where there are no subtitles, of who reads, and of the
+            version of the media row; "" likewise.
         text_hash: Of all words of the video.
         fault: Why the media was not found or may not be read; "" else.
         subtitles_fault: Likewise of the subtitles.
@@ -122,7 +122,7 @@ class Item:
 
 
 def take_inventory(
-    tables: Tables, roots: Roots, hashes: HashCache, *, speech: str = ""
+    tables: Tables, roots: Roots, hashes: HashCache, *, speech: str = "", reading: str = ""
 ) -> Iterator[list[Item]]:
     """Look at every video of the catalogue, newest first, `SLICE_VIDEOS` at a time.
 
@@ -132,6 +132,7 @@ def take_inventory(
         tables: Has the catalogue.
         roots: Where files are looked for.
         hashes: Remembers what was hashed.
+        reading: Fingerprint of who reads the words in pictures; "" where nobody does.
         speech: Fingerprint of who listens where there are no words; "" where nobody does.
     """
     videos = (
@@ -144,7 +145,10 @@ def take_inventory(
         references = pl.concat([part["media"], part["subtitles"]]).drop_nulls().unique().to_list()
         located = {reference: _locate(roots, reference) for reference in references if reference}
         hashed = hashes.hash_all(place for place, _ in located.values() if place is not None)
-        yield [_item(row, located, hashed, speech) for row in part.iter_rows(named=False)]
+        yield [
+            _item(row, located, hashed, speech=speech, reading=reading)
+            for row in part.iter_rows(named=False)
+        ]
 
 
 Located = dict[str, tuple[Path | str | None, str]]
@@ -158,7 +162,12 @@ def _locate(roots: Roots, reference: str) -> tuple[Path | str | None, str]:
 
 
 def _item(
-    row: tuple[object, ...], located: Located, hashed: dict[Path | str, str], speech: str
+    row: tuple[object, ...],
+    located: Located,
+    hashed: dict[Path | str, str],
+    *,
+    speech: str,
+    reading: str,
 ) -> Item:
     video_id, media, subtitles, *words = row
     text = compose(words)
@@ -166,6 +175,7 @@ def _item(
     hashes = (film.content_hash, cues.content_hash)
     content_hash = _digest(*hashes) if media or subtitles else ""
     heard = speech if media and not subtitles else ""
+    heard += f" read by {reading}" if media and reading else ""
     words_hash = _digest(content_hash, f"{WORDS_VERSION} {heard}") if content_hash else ""
     made_by = f"{ROW_VERSION} {PRINTS_VERSION} {heard}"
     return Item(

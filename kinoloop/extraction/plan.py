@@ -13,7 +13,7 @@ from pathlib import Path
 from kinoloop.data.tables import Tables
 from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
 from kinoloop.errors import DataError
-from kinoloop.extraction import speech, store
+from kinoloop.extraction import reader, speech, store
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots, take_inventory
 from kinoloop.extraction.pending import find_pending
@@ -105,7 +105,8 @@ def planned(
             state_dir / "hashes.sqlite", max_bytes=config.decode.max_bytes, fetcher=fetcher
         )
         heard = speech.identify(config.speech)
-        slices = take_inventory(tables, roots, hashes, speech=heard)
+        read = reader.identify(config.reading)
+        slices = take_inventory(tables, roots, hashes, speech=heard, reading=read)
         found = find_pending(tables, slices, products, retry=retry)
         videos, tasks = found.videos, found.tasks
         logger.info("%d videos, %d to extract (%d hashed)", videos, len(tasks), hashes.computed)

@@ -168,16 +168,22 @@ def _harm(config: ExtractConfig, decode: DecodeConfig) -> list[Product]:
         return []
 
 
-def decoding_for(config: ExtractConfig) -> DecodeConfig:
+def decoding_for(config: ExtractConfig, *, reads: bool = False) -> DecodeConfig:
     """Say what to take from files: as the settings say, in the form that the encoders take.
 
     A checkpoint that says the size or the number of its frames or the rate of its sound is given
     that, within what decoding can give; its encoder need not scale or resample once more.
 
+    Args:
+        config: The settings.
+        reads: Whether somebody reads; without, no pages are taken.
+
     Raises:
         ConfigError: A setting is wrong, or names a model that is nowhere.
     """
     decode, changed = config.decode, dict[str, Any]()
+    if not reads:
+        changed["pages"] = 0
     for settings in config.encoders:
         kind, encoder = encoders.parse(dict(settings))
         takes = kind.takes(encoder)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from kinoloop.errors import ConfigError
-from kinoloop.extraction.config import ExtractConfig, SpeechConfig
+from kinoloop.extraction.config import ExtractConfig, ReadingConfig, SpeechConfig
 from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.products import Product, decoding_for, make_products
+from kinoloop.extraction.reader import Reader, reader
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Shard, make
 from kinoloop.extraction.speech import transcriber
@@ -44,9 +45,13 @@ def make_remotely(shard: Shard, config: ExtractConfig, fingerprints: list[str]) 
     if not shard.decodes:
         return _make(shard, iter([None] * len(shard.tasks)), products, config)
     items = [task.item for task in shard.tasks]
-    with DecoderPool(decoding_for(config), config.guard, Fetcher(config.access)) as pool:
+    reads = _reader(config.reading.model_dump_json())
+    decode = decoding_for(config, reads=reads is not None)
+    with DecoderPool(decode, config.guard, Fetcher(config.access)) as pool:
         listener = _listener(config.speech.model_dump_json())
-        decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
+        decoded = decode_all(
+            pool, items, ahead=config.decode_ahead, listener=listener, reader=reads
+        )
         return _make(shard, decoded, products, config)
 
 
@@ -62,6 +67,11 @@ def _make(
 @lru_cache(maxsize=1)
 def _products(config: str) -> list[Product]:
     return make_products(ExtractConfig.model_validate_json(config))
+
+
+@lru_cache(maxsize=1)
+def _reader(config: str) -> Reader | None:
+    return reader(ReadingConfig.model_validate_json(config))
 
 
 @lru_cache(maxsize=1)

@@ -60,6 +60,7 @@ def media_row(item: Item, decoded: Decoded) -> Row:
         "audio_s": len(found.audio) / found.sample_rate,
         "words": found.words,
         "cues": [asdict(cue) for cue in found.cues],
+        "screen": [asdict(one) for one in found.screen],
         "thumbnail": found.thumbnail or None,
         "print_times_s": found.print_times_s,
         "picture_print": found.picture_print,

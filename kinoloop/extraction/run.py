@@ -20,8 +20,8 @@ Where to plug in:
   fingerprint, write `make`, and add it in `make_products`. It gets whole windows, is found pending
   by its own fingerprint, harms no other when it fails, and runs under Ray like the rest. What
   can be made of vectors or words alone is better made from the tables, after extraction.
-- Words that are not there yet are heard (`speech`) between decoding and making; they go where
-  subtitles go, to the text encoder and to `media.words`.
+- Words that are not there yet are heard (`speech`) and read (`reader`) between decoding and making;
+  they go where subtitles go, to the text encoder and to `media.words`.
 """
 
 from collections.abc import Iterator
@@ -36,6 +36,7 @@ from kinoloop.extraction.decoding import decode_all
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.plan import ExtractionPlan, Progress, planned
 from kinoloop.extraction.products import decoding_for
+from kinoloop.extraction.reader import reader
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.shard import Made, make
@@ -94,9 +95,16 @@ def _make_all(plan: ExtractionPlan, stack: ExitStack) -> Iterator[Made]:
     items = [task.item for shard in plan.shards if shard.decodes for task in shard.tasks]
     decoded: Iterator[Decoded] = iter(())
     if items:
-        pool = stack.enter_context(DecoderPool(decoding_for(config), config.guard, plan.fetcher))
+        reads = reader(config.reading)
+        decode = decoding_for(config, reads=reads is not None)
+        pool = stack.enter_context(DecoderPool(decode, config.guard, plan.fetcher))
         listener = transcriber(config.speech)
-        decoded = decode_all(pool, items, ahead=config.decode_ahead, listener=listener)
+        decoded = decode_all(
+            *(pool, items),
+            ahead=config.decode_ahead,
+            listener=listener,
+            reader=reads,
+        )
     for shard in plan.shards:
         n = len(shard.tasks)
         found = islice(decoded, n) if shard.decodes else iter([None] * n)

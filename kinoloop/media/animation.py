@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from kinoloop.errors import MediaError
 from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.pages import PageTaker
 from kinoloop.media.picture_reader import Outline, picker_for
 from kinoloop.media.pictures import Converter, Picture
 from kinoloop.media.prints import PictureTaker
@@ -33,6 +34,7 @@ class Animation:
     outline: Outline
     pictures: list[Picture]
     prints: PictureTaker
+    pages: PageTaker
     size: tuple[int, int]
 
 
@@ -59,7 +61,7 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
         raise MediaError("too_many_pixels", said)
     outline = Outline(min(sum(lengths_s), config.max_duration_s), 0)
     scan = Scan(cut=cut, too_long=sum(lengths_s) > config.max_duration_s)
-    prints = PictureTaker()
+    prints, pages = PictureTaker(), PageTaker(config.pages, config.page_side)
     picker = picker_for(Converter(config.frame_side), config, outline.end_s, prints)
     file.seek(0)
     source = file if whole is None else io.BytesIO(_ended(file.read(whole)))
@@ -72,6 +74,7 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
                 frame = _frame(image)
                 picker.offer(scan.video_end_s, frame)
                 prints.offer(scan.video_end_s, frame)
+                pages.offer(scan.video_end_s, frame)
                 scan.video_end_s += length_s
     except (OSError, EOFError, ValueError, SyntaxError, UnidentifiedImageError) as err:
         scan.note(err)
@@ -79,7 +82,7 @@ def read_webp(file: IO[bytes], path: Path, config: DecodeConfig) -> Animation:
     if not pictures:
         reason = "truncated" if cut else "damaged"
         raise MediaError(reason, f"{path}: no frame of its animation can be read")
-    return Animation(scan, outline, pictures, prints, size)
+    return Animation(scan, outline, pictures, prints, pages, size)
 
 
 def _frame(image: Image.Image) -> av.VideoFrame:

@@ -100,6 +100,8 @@ def _decode_file(
     size = (config.thumbnail_width, config.thumbnail_height)
     cues = tuple(unroll(reading.scan.cues))
     print_times_s, picture_print = reading.prints.finish()
+    shots_s = _shots(reading) if pictures else nothing(config).shots_s
+    page_times_s, pages = reading.pages.finish(shots_s)
     found = DecodedMedia(
         frames=stack_pictures(pictures) if pictures else nothing(config).frames,
         frame_times_s=np.array([p.time_s for p in pictures], dtype=np.float64),
@@ -119,7 +121,9 @@ def _decode_file(
         print_times_s=print_times_s,
         picture_print=picture_print,
         sound_print=hash_sound(audio, config.sample_rate),
-        shots_s=_shots(reading) if pictures else nothing(config).shots_s,
+        shots_s=shots_s,
+        pages=pages,
+        page_times_s=page_times_s,
     )
     return found, reading.fps
 

@@ -29,6 +29,15 @@ class DecodeConfig(Config):
         le=SIDES[1],
         description="Shorter side of a frame, pixels, where no encoder's checkpoint says it.",
     )
+    pages: int = Field(
+        default=3,
+        ge=0,
+        le=64,
+        description="Pictures of a video that words are read in, at most; see [extract.reading].",
+    )
+    page_side: int = Field(
+        default=360, ge=SIDES[0], le=2160, description="Shorter side of these, pixels."
+    )
     sample_rate: int = Field(
         default=16_000,
         ge=RATES[0],
@@ -53,6 +62,23 @@ class DecodeConfig(Config):
     )
     thumbnail_width: int = Field(default=320, ge=32, le=640, description="Of the JPEG, pixels.")
     thumbnail_height: int = Field(default=180, ge=32, le=640, description="Of the JPEG, pixels.")
+
+
+@dataclass(frozen=True)
+class ScreenText:
+    """Words that the picture shows for some time.
+
+    Attributes:
+        start_s: Seconds from the start.
+        end_s: Likewise.
+        text: Lines from top to bottom, joined by blanks.
+        score: How sure the reader is, 0 to 1.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,9 @@ class DecodedMedia:
         print_times_s: (k,) float32 seconds of each picture that was hashed.
         picture_print: (k,) int64 perceptual hashes, see `kinoloop.media.prints`.
         sound_print: (m,) int32 perceptual hashes of the sound.
+        pages: (k, height, width) uint8, upright grey pictures to read words in; none unless asked.
+        page_times_s: (k,) float64 seconds.
+        screen: What they say, where somebody reads; decoding leaves it empty.
         shots_s: (n_shots, 2) float64 start and end of each shot, seconds; none without picture.
     """
 
@@ -105,6 +134,9 @@ class DecodedMedia:
     print_times_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     picture_print: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     sound_print: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    pages: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 1, 1), np.uint8))
+    page_times_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    screen: tuple[ScreenText, ...] = ()
     shots_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
 

@@ -17,6 +17,7 @@ from kinoloop.errors import MediaError
 from kinoloop.media.animation import is_webp, read_webp
 from kinoloop.media.decoded import DecodeConfig
 from kinoloop.media.diagnosis import has_no_length, why_no_memory, why_unreadable
+from kinoloop.media.pages import PageTaker
 from kinoloop.media.picture_reader import Outline, PictureReader
 from kinoloop.media.pictures import Picture
 from kinoloop.media.prints import PictureTaker
@@ -56,6 +57,7 @@ class Reading:
         outline: Where pictures were looked for.
         pictures: Those that the policy wants, in order of time.
         prints: Pictures for the perceptual hashes.
+        pages: Pictures to read words in.
         skipped: Whether only chosen key frames were decoded.
         size: Width and height of the upright picture; 0 without picture.
         fps: Pictures per second, as the header says.
@@ -68,6 +70,7 @@ class Reading:
     outline: Outline
     pictures: list[Picture]
     prints: PictureTaker
+    pages: PageTaker
     skipped: bool = False
     size: tuple[int, int] = (0, 0)
     fps: float | None = None
@@ -191,9 +194,11 @@ def _read(
                 sound.drain()
     except (MemoryError, BlockingIOError) as err:  # EAGAIN: no memory for a thread's stack
         raise MediaError("memory", "decoding it needs more memory than allowed") from err
-    reading = Reading(scan, outline or Outline(0.0), [], PictureTaker())
+    nothing = (PictureTaker(), PageTaker(0, config.page_side))
+    reading = Reading(scan, outline or Outline(0.0), [], *nothing)
     if reader is not None:
-        reading.pictures, reading.prints = reader.finish(), reader.prints
+        reading.pictures = reader.finish()
+        reading.prints, reading.pages = reader.prints, reader.pages
         reading.skipped = reader.skips
     if streams.video is not None:
         context = streams.video.codec_context
@@ -266,5 +271,6 @@ def _read_again(
         video = choose_streams(container).video
         again = _read(container, Streams(video=video), outline, sound=None, config=config)
     if len(again.pictures) >= len(reading.pictures):
-        reading.pictures, reading.prints = again.pictures, again.prints
+        reading.pictures = again.pictures
+        reading.prints, reading.pages = again.prints, again.pages
         reading.size = again.size

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kinoloop.errors import MediaError
 from kinoloop.media.decoded import DecodeConfig
+from kinoloop.media.pages import PageTaker
 from kinoloop.media.pictures import Converter, Picture
 from kinoloop.media.prints import PictureTaker
 from kinoloop.media.sampling import (
@@ -64,12 +65,15 @@ class PictureReader:
 
     Attributes:
         prints: Perceptual hashes of what passed.
+        pages: Pictures of it to read words in.
     """
 
     def __init__(
         self, video: av.VideoStream, outline: Outline, *, config: DecodeConfig, start_s: float
     ) -> None:
         self.prints = PictureTaker()
+        pixel_aspect = float(video.sample_aspect_ratio or 1)
+        self.pages = PageTaker(config.pages, config.page_side, pixel_aspect)
         self._max_pixels, self._start_s = config.max_pixels, start_s
         self._context = video.codec_context
         self._context.options = {"max_pixels": str(config.max_pixels)}
@@ -78,7 +82,7 @@ class PictureReader:
         self._tick_s = float(video.time_base or 0)
         self._step_s = 1 / float(video.average_rate or 25)
         self._time_s = -self._step_s
-        self._converter = Converter(config.frame_side, float(video.sample_aspect_ratio or 1))
+        self._converter = Converter(config.frame_side, pixel_aspect)
         self._picker = picker_for(self._converter, config, outline.end_s, self.prints)
         self._keys: Nearest[Packet] | None = None
         self._key_frames_only = isinstance(config.sampling, KeyFrames)
@@ -130,6 +134,7 @@ class PictureReader:
         else:
             self._time_s = frame.pts * self._tick_s - self._start_s
         self.prints.offer(self._time_s, frame)
+        self.pages.offer(self._time_s, frame)
         self._picker.offer(self._time_s, frame)
 
     def _check_size(self, width: int, height: int) -> None:

@@ -26,6 +26,8 @@ _ARRAYS: Final[dict[str, tuple[str, int]]] = {  # name: (dtype, dimensions)
     "picture_print": ("int64", 1),
     "sound_print": ("int32", 1),
     "shots_s": ("float64", 2),
+    "pages": ("uint8", 3),
+    "page_times_s": ("float64", 1),
 }
 _LENGTH: Final = struct.Struct(">I")
 READY: Final = b"kinoloop decoder ready\n"
@@ -43,7 +45,8 @@ def write_result(target: BinaryIO, result: DecodedMedia | MediaError) -> None:
         _write_header(target, {"error": result.reason, "detail": detail, "peak_memory_mb": peak})
         target.flush()
         return
-    facts = {name: value for name, value in vars(result).items() if name not in _ARRAYS}
+    left_out = {*_ARRAYS, "screen"}  # nobody reads in a worker
+    facts = {name: value for name, value in vars(result).items() if name not in left_out}
     arrays: dict[str, NDArray[Any]] = {
         name: np.frombuffer(result.thumbnail, dtype=np.uint8)
         if name == "thumbnail"

@@ -11,7 +11,7 @@ from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
 from kinoloop.encoders import efficientnet_lite, minilm, open_nsfw, smollm2
 from kinoloop.environment import Environment
-from kinoloop.extraction import packaged_speech
+from kinoloop.extraction import packaged_speech, reader
 from kinoloop.settings import SECTIONS
 
 
@@ -238,6 +238,16 @@ def test_speech_model_is_there_or_what_would_bring_it(monkeypatch, environment):
     finding = _one(machine_checks.speech_model, environment)
     assert finding.state is State.OK  # it is an extra
     assert "would hear nothing (`pip install 'kinoloop[speech]'`)" in finding.seen
+
+
+def test_reading_model_is_there_or_what_would_bring_it(monkeypatch, environment):
+    assert "PP-OCRv6" in _one(machine_checks.reading_model, environment).seen
+    monkeypatch.setattr(reader, "DETECTION", replace(reader.DETECTION, sha256="0" * 64))
+    assert _one(machine_checks.reading_model, environment).state is State.BROKEN
+    monkeypatch.setattr(reader, "ENGINES", ("no_such_package",))
+    finding = _one(machine_checks.reading_model, environment)
+    assert finding.state is State.OK  # it is an extra
+    assert "`pip install 'kinoloop[reading]'`; without it no words" in finding.seen
 
 
 def test_codecs_that_are_missing_are_named(monkeypatch, environment):
