@@ -1,15 +1,20 @@
 """Where the right clip ranks for a text query: by words, by sound and frames, and by all of it.
 
-    python -m benchmarks.retrieval FOLDER [QUERIES] [--titles file|subject]
+    python -m benchmarks.retrieval FOLDER [QUERIES] [--titles file|subject] [--speech tiny.en]
 
 FOLDER holds manifest.csv and media/. Titles are the files' names as an upload would have them
 (`--titles subject` takes the manifest's subject instead, which is the easier case: queries were
-written from it). Extraction and labels run with their defaults, as the extract flow runs them.
-Three columns:
+written from it). Extraction, labels and moments run with their defaults, as the extract flow runs
+them. Columns:
 
     words          search over titles and subtitles, without labels
     sound, frames  labels of sound and frames: what was measured, and what the pictures show
+    shown          the nearest moment by what its pictures show, and nothing else
+    read           likewise, by the words in its pictures
+    said           likewise, by subtitles and, with `--speech`, by what is heard
     fused          search as the service does it: meaning, words, labels
+
+Ends with the moment that the fused answer gives for the right clip.
 
 Clips that a query does not reach share the mean of the ranks that are left.
 
@@ -26,13 +31,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from kinoloop.data.catalogue import CONTENT, Catalogue, load_catalogue
+from kinoloop.data.catalogue import CONTENT, Catalogue, load_catalogue, load_moments
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
-from kinoloop.extraction.config import ExtractConfig
+from kinoloop.extraction.config import ExtractConfig, SpeechConfig
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.products import VectorProduct as Product
 from kinoloop.extraction.products import make_products
@@ -45,6 +51,7 @@ from kinoloop.release.release import Release
 from kinoloop.schema import VIDEOS
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.label import label
+from kinoloop.semantics.moments import describe_moments
 from kinoloop.semantics.spaces import VectorSpace
 
 QUERIES = Path(__file__).with_name("clip_queries.toml")
@@ -57,13 +64,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("queries", type=Path, nargs="?", default=QUERIES)
     parser.add_argument("--titles", choices=("file", "subject"), default="file")
+    parser.add_argument("--speech", default="", help="as [extract.speech] model")
     options = parser.parse_args()
+    config = CONFIG.model_copy(update={"speech": SpeechConfig(model=options.speech)})
     queries = tomllib.loads(options.queries.read_text())["query"]
     with tempfile.TemporaryDirectory() as folder:
         tables = Tables(Path(folder) / "data")
         _write_videos(tables, options.folder, options.titles)
         roots = Roots((options.folder / "media",))
-        print(extract(tables, CONFIG, roots=roots, state_dir=Path(folder) / "state").to_dict())
+        print(extract(tables, config, roots=roots, state_dir=Path(folder) / "state").to_dict())
         spaces = {
             product.modality: VectorSpace(product.settings, product.fingerprint)
             for product in make_products(CONFIG)
@@ -74,13 +83,17 @@ def main() -> None:
         measured = load_catalogue(tables)
         print("all:", label(tables, SemanticsConfig(), spaces).counts)
         everything = load_catalogue(tables)
+        describe_moments(tables, SemanticsConfig(), spaces)
+        moments = load_moments(tables, everything.fingerprints["text"])
         bare = replace(everything, videos=everything.videos.drop(CONTENT))
         ranks = {
             "words": _search_ranks(Path(folder) / "bare", bare, queries),
             "sound, frames": _label_ranks(measured, queries),
-            "fused": _search_ranks(Path(folder) / "fused", everything, queries),
+            **_moment_ranks(moments, everything, queries),
+            "fused": _search_ranks(Path(folder) / "fused", everything, queries, moments),
         }
-    _show(queries, ranks, len(everything))
+        _show(queries, ranks, len(everything))
+        _show_moments(Release.open(Path(folder) / "fused"), queries)
 
 
 def _write_videos(tables: Tables, folder: Path, titles: str) -> None:
@@ -104,7 +117,10 @@ def _write_videos(tables: Tables, folder: Path, titles: str) -> None:
 
 
 def _search_ranks(
-    directory: Path, catalogue: Catalogue, queries: Sequence[Mapping[str, object]]
+    directory: Path,
+    catalogue: Catalogue,
+    queries: Sequence[Mapping[str, object]],
+    moments: pl.DataFrame | None = None,
 ) -> list[float]:
     """Rank of the right clip in the answer of a release."""
     watched = [Interaction(video, timestamp=video) for video in range(len(catalogue))]
@@ -115,6 +131,7 @@ def _search_ranks(
         catalogue=catalogue,
         histories=histories,
         provenance=Provenance(encoders={"text": dict(CONFIG.encoders[0])}),
+        moments=moments,
     )
     release = Release.open(directory)
     ranks = []
@@ -141,6 +158,48 @@ def _label_ranks(catalogue: Catalogue, queries: Sequence[Mapping[str, object]]) 
         ]
         ranks.append(float(min(of_right)))
     return ranks
+
+
+def _moment_ranks(
+    moments: pl.DataFrame, catalogue: Catalogue, queries: Sequence[Mapping[str, object]]
+) -> dict[str, list[float]]:
+    """Rank of the right clip by its nearest moment of each kind; without one it is last."""
+    encoder = encoders.build(dict(CONFIG.encoders[0]))
+    assert isinstance(encoder, TextEncoder)
+    asked = encoder.encode_text([str(query["text"]) for query in queries])
+    rows = moments.explode("moments").drop_nulls("moments").unnest("moments")
+    vectors = np.stack([np.frombuffer(v, np.float16) for v in rows["vector"]]).astype(np.float32)
+    kinds = {"shown": pl.col("shows").list.len() > 0, "read": pl.col("reads") != ""}
+    ranks = {}
+    for kind, wanted in {**kinds, "said": pl.col("says") != ""}.items():
+        chosen = np.flatnonzero(rows.select(wanted).to_series().to_numpy())
+        scores = np.full((len(queries), len(catalogue)), -1.0)
+        for i in chosen.tolist():
+            video = catalogue.ids.index(rows["video_id"][i])
+            scores[:, video] = np.maximum(scores[:, video], asked @ vectors[i])
+        ranks[kind] = [
+            float(min(_rank(row, catalogue.ids.index(clip)) for clip in _right(query)))
+            for row, query in zip(scores, queries, strict=True)
+        ]
+        clips = rows[chosen]["video_id"].n_unique()
+        print(f"{len(chosen)} moments say what is {kind}, of {clips} clips")
+    return ranks
+
+
+def _rank(scores: NDArray[np.float64], of: int) -> float:
+    """Rank of one score; of equal ones, the middle of their ranks."""
+    at = scores[of]
+    return float(1 + (scores > at).sum() + ((scores == at).sum() - 1) / 2)
+
+
+def _show_moments(release: Release, queries: Sequence[Mapping[str, object]]) -> None:
+    print("\n| query | right clip | moment | why |\n|---|---|---|---|")
+    for query in queries:
+        slate = release.search(str(query["text"]), top_k=len(release.catalogue))
+        for place in slate:
+            if place.video_id in _right(query):
+                when = "" if place.start_s is None else f"{place.start_s:.1f}–{place.end_s:.1f} s"
+                print(f"| {query['text']} | {place.video_id} | {when} | {place.reason} |")
 
 
 def _right(query: Mapping[str, object]) -> list[str]:

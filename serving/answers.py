@@ -109,7 +109,7 @@ class Answers:
             "model_version": current.model_version,
             "catalogue_version": current.catalogue_version,
             "dataset_version": current.dataset_version,
-            "slate": [place._asdict() for place in slate],
+            "slate": [place.as_json() for place in slate],
             **({} if slate.reranked is None else {"reranked": slate.reranked}),
             **({} if asked is None or len(slate) < asked.top_k else {"cursor": request_id}),
         }  # what messages.Slate describes, without the price of making and dumping its models

@@ -159,6 +159,10 @@ class SlateVideo(BaseModel):
     score: float = Field(description="Higher is better; comparable within one slate only.")
     title: str
     reason: str = Field(description="Why the video is here, in words.")
+    start_s: float | None = Field(
+        None, description="Of a search: where in the video it is, seconds; absent where unknown."
+    )
+    end_s: float | None = Field(None, description="Likewise, where that moment ends.")
 
 
 class Slate(bentoml.IODescriptor):
@@ -248,6 +252,16 @@ class VideoLabel(BaseModel):
     evidence: str = Field(description="What it rests on, such as `words 0.82, picture 0.40`.")
 
 
+class VideoMoment(BaseModel):
+    """A part of a video, and what of it can be told in words."""
+
+    start_s: float
+    end_s: float
+    shows: list[str] = Field(description="What the pictures show: `Pomeranian` before `dog`.")
+    reads: str = Field(description="Words in the picture.")
+    says: str = Field(description="What is said.")
+
+
 class VideoDetails(BaseModel):
     """What is shown of one video."""
 
@@ -261,6 +275,9 @@ class VideoDetails(BaseModel):
     labels: list[VideoLabel] | None = Field(None, description="Surest first within a facet.")
     free_tags: list[str] | None = Field(None, description="Words that set the video apart.")
     summary: str | None = Field(None, description="One line that tells what the video is.")
+    moments: list[VideoMoment] | None = Field(
+        None, description="What it shows, reads and says, and when; in order of time."
+    )
     group_id: str | None = Field(
         None, description="Shared by videos that show the same; no slate has two of them."
     )

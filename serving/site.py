@@ -27,6 +27,7 @@ from serving.messages import (
     ReleaseFacts,
     VideoAvailability,
     VideoDetails,
+    VideoMoment,
 )
 from serving.openapi import described
 from serving.problem_types import PROBLEM_TYPES, address_of, type_of
@@ -174,7 +175,9 @@ async def video(request: Request, video_id: str) -> VideoDetails:
     release, index = _find(request, _named(request, video_id))
     known = release.release.catalogue.videos
     wanted = [name for name in VideoDetails.model_fields if name in known.columns]
-    return VideoDetails.model_validate(known.select(wanted).row(index, named=True))
+    found = VideoDetails.model_validate(known.select(wanted).row(index, named=True))
+    moments = [VideoMoment(**one._asdict()) for one in release.release.moments.of(index)]
+    return found.model_copy(update={"moments": moments or None})
 
 
 @router.delete("/videos/{video_id:path}", include_in_schema=False)

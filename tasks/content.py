@@ -9,6 +9,7 @@ from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 from kinoloop.environment import Environment
 from kinoloop.safety.screen import SafetyReport
 from kinoloop.semantics.label import LabelReport, label
+from kinoloop.semantics.moments import describe_moments
 from kinoloop.semantics.spaces import VectorSpace
 from kinoloop.settings import read_section
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @task(name="label videos", retries=1, retry_delay_seconds=10)
 def label_videos(environment: Environment) -> LabelReport:
-    """Bring the table `labels` up to date; a retry goes on where it stopped.
+    """Bring the tables `labels` and `moments` up to date; a retry goes on where it stopped.
 
     Returns:
         What was done; zeros where `[semantics] enabled` is false.
@@ -28,7 +29,10 @@ def label_videos(environment: Environment) -> LabelReport:
     config = read_section("semantics", SemanticsConfig, environment.settings_file)
     if not config.enabled:
         return LabelReport()
-    return label(Tables(environment.data_dir), config, vector_spaces(environment))
+    tables, spaces = Tables(environment.data_dir), vector_spaces(environment)
+    report = label(tables, config, spaces)
+    describe_moments(tables, config, spaces)
+    return report
 
 
 @task(name="find duplicates", retries=1, retry_delay_seconds=10)

@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from safetensors import SafetensorError
 
 from kinoloop import __version__, durable
-from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.search_log import load_search_log
@@ -169,6 +169,7 @@ def release_winner(
             learned=learned_files(plan.work_dir, outcomes),
             searches=load_search_log(plan.tables, catalogue.ids, most=MOST_PAIRS),
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
+            moments=load_moments(plan.tables, catalogue.fingerprints.get("text")),
             ranker=load_ranker(plan),
         )
     load_signer(plan.environment).sign(bundle)

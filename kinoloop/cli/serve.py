@@ -1,4 +1,4 @@
-"""`kinoloop serve` starts the service; `kinoloop recommend` asks it, or the champion itself."""
+"""`kinoloop serve` starts the service; `recommend` and `search` ask it, or the champion itself."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
+    from kinoloop.release.slate import Slate
+    from serving.in_service import InService
 
 ANSWER_S = 10.0
 
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("serve")(serve)
     app.command("recommend")(recommend)
+    app.command("search")(search)
 
 
 def serve() -> None:
@@ -49,7 +52,34 @@ def recommend(
     from kinoloop.cli.backends import connect
 
     environment = connect()
-    answer = _from_service(environment, user, top_k) or _from_champion(environment, user, top_k)
+    asked = {"user_id": user, "top_k": top_k}
+    found = _from_service(environment, "recommend", asked)
+    _print(found or _from_champion(environment, user, top_k))
+
+
+def search(
+    query: str = typer.Argument(help="What to look for, in words."),
+    top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="How many videos."),
+) -> None:
+    """Find videos and the moment that shows, reads or says it: from the service, else the champion.
+
+    The time in the reason is where in the video it is.
+    """
+    from kinoloop.cli.backends import connect
+    from kinoloop.errors import ConfigError
+    from serving.startup import open_champion
+
+    if not query.strip():
+        raise ConfigError('there is nothing to look for; give some words: kinoloop search "a dog"')
+    environment = connect()
+    found = _from_service(environment, "search", {"query": query, "top_k": top_k})
+    if found is None:
+        current = open_champion(environment)
+        found = _read(current, current.release.search(query, top_k=top_k))
+    _print(found)
+
+
+def _print(answer: dict[str, Any]) -> None:
     rows = []
     for rank, place in enumerate(answer["slate"], start=1):
         cells = (place["title"], place["reason"], place["video_id"], f"{place['score']:.4g}")
@@ -62,7 +92,9 @@ def recommend(
     )
 
 
-def _from_service(environment: "Environment", user: str, top_k: int) -> dict[str, Any] | None:
+def _from_service(
+    environment: "Environment", endpoint: str, body: dict[str, Any]
+) -> dict[str, Any] | None:
     """Ask the running service; None where none runs.
 
     Raises:
@@ -75,9 +107,7 @@ def _from_service(environment: "Environment", user: str, top_k: int) -> dict[str
 
     url = service_url(environment)
     try:
-        response = httpx.post(
-            f"{url}/recommend", json={"user_id": user, "top_k": top_k}, timeout=ANSWER_S
-        )
+        response = httpx.post(f"{url}/{endpoint}", json=body, timeout=ANSWER_S)
         answer: dict[str, Any] = response.json()
     except httpx.ConnectError:
         return None
@@ -118,9 +148,13 @@ def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[st
     )
     state.shut()
     slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen)
+    return _read(current, slate)
+
+
+def _read(current: "InService", slate: "Slate") -> dict[str, Any]:
     return {
         "model_version": current.model_version,
         "dataset_version": current.dataset_version,
-        "slate": [place._asdict() for place in slate],
+        "slate": [place.as_json() for place in slate],
         "source": "read from its release; no service is running",
     }

@@ -159,6 +159,23 @@ def load_thumbnails(tables: Tables, *, of: Sequence[str] | None = None) -> pl.Da
     )
 
 
+def load_moments(tables: Tables, text: str | None) -> pl.DataFrame:
+    """Read what the moments of videos say in words: columns `video_id`, `moments`.
+
+    Args:
+        tables: Where to read.
+        text: Fingerprint of the text vectors that are wanted; None: there are none.
+    """
+    check(tables, ("moments",))
+    return (
+        tables.scan("moments")
+        .filter(pl.col("fingerprint") == pl.lit(text or ""))
+        .select("video_id", "moments")
+        .sort("video_id")
+        .collect()
+    )
+
+
 def chosen_fingerprints(tables: Tables) -> dict[str, str]:
     """Return the vector space in force by modality: the one that training and bundles use.
 

@@ -11,6 +11,7 @@
     lexical/             inverted tf-idf index of titles, tags and descriptions
     histories/           pseudonym → newest interactions, and the videos of older ones
     thumbnails/          one packed file and its table
+    moments/             what videos show, read and say when; may be missing
     golden.json          requests with expected answers
 
 Arrays are `.npy`, read memory-mapped. No file is a pickle. The directory appears whole or never.
@@ -22,6 +23,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import polars as pl
 
 from kinoloop import durable
 from kinoloop.data.catalogue import CONTENT, SHOWN, Catalogue
@@ -36,6 +39,7 @@ from kinoloop.release.files import digests, write_array
 from kinoloop.release.golden import write_golden
 from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
+from kinoloop.release.moments import write_moments
 from kinoloop.release.release import Release
 from kinoloop.release.search import Search
 from kinoloop.release.search_training import learn_weights
@@ -66,6 +70,7 @@ def write_bundle(
     ranker: Ranker | None = None,
     learned: Mapping[str, Path] | None = None,
     searches: SearchLog | None = None,
+    moments: pl.DataFrame | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -79,6 +84,7 @@ def write_bundle(
         ranker: Fitted on `catalogue`; None for slates as retrieval orders them.
         searches: What the shares of a search are learned from; None leaves them as they are.
         learned: Files that later trainings go on from, by the name of the candidate.
+        moments: `data.catalogue.load_moments` for the text vectors of `catalogue`.
 
     Returns:
         What `bundle.json` now holds.
@@ -101,6 +107,8 @@ def write_bundle(
         _write_catalogue(fresh, catalogue)
         users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)
+        if moments is not None:
+            write_moments(fresh / "moments", catalogue.ids, moments)
         info = BundleInfo(
             **provenance.model_dump(),
             kind=recommender.config.kind,

@@ -20,7 +20,8 @@ _PARTS = re.compile(
     r"|videos\.parquet|published_at\.npy|golden\.json"
     r"|vectors/\w+(\.(present|mean|scales))?\.npy"
     r"|(lexical|histories)/\w+\.npy"
-    r"|thumbnails/(spans\.npy|packed\.bin)",
+    r"|thumbnails/(spans\.npy|packed\.bin)"
+    r"|moments/(\w+\.npy|packed\.bin)",
     re.ASCII,
 )
 

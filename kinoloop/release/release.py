@@ -26,6 +26,8 @@ from kinoloop.release.availability import Availability, now
 from kinoloop.release.catalogue import open_catalogue, titles
 from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
+from kinoloop.release.moments import Moment, Moments
+from kinoloop.release.reasons import Reasons, why_found
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
 from kinoloop.release.shown import Shown
@@ -50,6 +52,7 @@ class Release:
 
     Attributes:
         reranking: Orders slates; None without a ranker.
+        moments: What videos show, read and say when.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class Release:
         self._search = Search(directory, info, catalogue)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._shown = Shown(catalogue)
+        self._why = Reasons(self._titles, catalogue.videos)
+        self.moments = Moments(directory / "moments", len(catalogue))
 
     @property
     def availability(self) -> Availability:
@@ -202,16 +207,16 @@ class Release:
     def search(self, query: str, *, top_k: int, moment: int | None = None) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.
 
-        Videos that match in no way are left out, and of those that show the same all but one.
-        Where the encoder here is not the one that made the vectors, words alone are searched: the
-        two would not mix.
+        What matches in no way is left out, and of those that show the same all but one; where a
+        moment answers, its place says when. Without the encoder of the vectors, words are searched.
         """
-        scores, lexical = self._search.score(query)
-        scores = np.where(scores > 0, scores, np.float32(-np.inf))
+        found = self._search.score(query)
+        scores = np.where(found.scores > 0, found.scores, np.float32(-np.inf))
         self._shown.hide(scores, NONE, self.availability.closed(now(moment)))
         top = best(scores, top_k)
-        reasons = ["Matches your words" if lexical[v] > 0.1 else "Close in meaning" for v in top]
-        return self._slate(top, scores[top], reasons)
+        when = [self.moments.nearest(video, found.asked) for video in top.tolist()]
+        reasons = why_found(query, found.lexical[top], when)
+        return self._slate(top, scores[top], reasons, when=when)
 
     def shows(self, video_id: str, *, moment: int | None = None) -> bool:
         """Whether the release knows a video that may be shown."""
@@ -271,12 +276,7 @@ class Release:
             return ["Popular right now"] * len(top)
         watched = self.recommender.explain(history, top)
         taken_down = set(closed.tolist())  # their titles are shown to nobody
-        return [
-            "Recommended for you"
-            if w is None or w in taken_down
-            else f"Because you watched “{self._titles[w]}”"
-            for w in watched
-        ]
+        return self._why.of([None if w in taken_down else w for w in watched], top.tolist())
 
     def _slate(
         self,
@@ -285,9 +285,11 @@ class Release:
         reasons: Sequence[str],
         *,
         reranked: bool | None = None,
+        when: Sequence[Moment | None] = (),
     ) -> Slate:
         videos = top.tolist()
         ids = self.catalogue.ids.externals(videos)
         titles = [self._titles[video] for video in videos]
-        places = zip(ids, scores.tolist(), titles, reasons, strict=True)
-        return Slate(map(Recommendation._make, places), reranked=reranked)
+        times = [(m.start_s, m.end_s) if m else () for m in when or [None] * len(videos)]
+        places = zip(ids, scores.tolist(), titles, reasons, times, strict=True)
+        return Slate((Recommendation(*p[:4], *p[4]) for p in places), reranked=reranked)

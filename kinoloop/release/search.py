@@ -30,11 +30,13 @@ class Parts(NamedTuple):
         meaning: Cosine with its text, or with what it shows.
         lexical: By words.
         labels: By its labels.
+        asked: (dim,) float32, vector of the query.
     """
 
     meaning: NDArray[np.float32]
     lexical: NDArray[np.float32]
     labels: NDArray[np.float32]
+    asked: NDArray[np.float32] | None = None
 
     def mixed(self, weights: SearchWeights) -> NDArray[np.float32]:
         """One score of all."""
@@ -46,6 +48,20 @@ class Parts(NamedTuple):
 
 _ONE_AT_A_TIME = threading.Lock()
 """A fast tokenizer is one object with settings inside; two threads in it at once is an error."""
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        scores: (n_videos,) float32, by everything.
+        lexical: (n_videos,) float32, by words alone.
+        asked: (dim,) float32, vector of the query; None where no encoder is here.
+    """
+
+    scores: NDArray[np.float32]
+    lexical: NDArray[np.float32]
+    asked: NDArray[np.float32] | None
 
 
 class Search:
@@ -70,16 +86,17 @@ class Search:
         """Score by words alone, (n_videos,) float32 in [0, 1]."""
         return self._lexical.score(text)
 
-    def score(self, query: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Score by everything, and by words alone, each (n_videos,) float32.
+    def score(self, query: str) -> Found:
+        """Score by everything, and by words alone.
 
         Where the release has no text vectors, or the encoder here is another, both are the same.
         """
         if not self.by_meaning:
             lexical = self.by_words(query)
-            return lexical, lexical
+            return Found(lexical, lexical, None)
         parts = self.parts(query)
-        return parts.mixed(self._info.search or SearchWeights()), parts.lexical
+        scores = parts.mixed(self._info.search or SearchWeights())
+        return Found(scores, parts.lexical, parts.asked)
 
     @property
     def by_meaning(self) -> bool:
@@ -95,7 +112,7 @@ class Search:
         asked = encode([query])[0]
         shown = self._labels.nearest_shown(asked, encode)
         meaning = np.maximum(self._text.vectors @ asked, shown)
-        return Parts(meaning, self.by_words(query), self._labels.score(asked, encode))
+        return Parts(meaning, self.by_words(query), self._labels.score(asked, encode), asked)
 
     def _text_encoder(self) -> encoders.TextEncoder | None:
         """Return the encoder of the text vectors, loaded on the first search; None without."""

@@ -1,7 +1,7 @@
 """What a release answers."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Recommendation(NamedTuple):
@@ -12,12 +12,20 @@ class Recommendation(NamedTuple):
         score: Of the recommender, the similarity or the search; higher is better.
         title: What to show.
         reason: Why it is there, for people.
+        start_s: Where in the video is what was looked for, seconds; None where that is not known.
+        end_s: Likewise, its end.
     """
 
     video_id: str
     score: float
     title: str
     reason: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is known of it."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Slate(list[Recommendation]):

@@ -102,6 +102,9 @@ function card(video, rank) {
   item.classList.remove("leaving");
   item.querySelector(".rank").textContent = rank;
   item.querySelector(".why span").textContent = video.reason;
+  item.querySelector(".moment").hidden = video.start_s === undefined;
+  item.querySelector(".moment").textContent = `from ${clock(video.start_s ?? 0)}`;
+  item.moment = video.start_s;
   const slate = state.view.kind === "slate";
   item.querySelector(".fresh").hidden =
     !slate || !state.shown.size || state.shown.has(video.video_id);
@@ -113,11 +116,12 @@ function newCard(video) {
     type: "button",
     class: "frame",
     "aria-label": `Watch ${video.title}`,
-    onclick: () => openPlayer(video),
+    onclick: () => openPlayer(video, item.moment),
   });
   fillFrame(frame, video);
   frame.append(
     make("span", { class: "badge rank", "aria-hidden": "true" }),
+    make("span", { class: "badge moment", hidden: true }),
     make("span", { class: "badge fresh" }, "New"),
     make("span", { class: "play" }, icon("watch")));
   const about = make("div", { class: "chips" });
@@ -134,7 +138,7 @@ function newCard(video) {
     about,
     make("p", { class: "why" }, icon("because"), make("span", { dir: "auto" })),
     make("div", { class: "actions" },
-      action("watch", "Watch", "Watch", () => openPlayer(video)),
+      action("watch", "Watch", "Watch", () => openPlayer(video, item.moment)),
       action("like", "Like", "Like", () => tell(video, "like")),
       action("skip", "Skip", "Skip", () => tell(video, "skip")),
       action("similar", "", "Find videos like", () => show({ kind: "similar", video }))));
@@ -270,11 +274,12 @@ function say(text) {
   hush = setTimeout(() => $("said").classList.remove("shown"), 2600);
 }
 
-// ---- the player: no media is in a release, so it shows the frame and asks how far one watched ----
+// ---- the player: no media is in a release, so it shows the frame and asks how far one watched;
+// from a search it opens at the moment that was found ----
 
 let playing = { video: null, details: {} };
 
-async function openPlayer(video) {
+async function openPlayer(video, start = 0) {
   const details = await detailsOf(video.video_id);
   playing = { video, details };
   fillFrame($("player-frame"), video);
@@ -285,9 +290,24 @@ async function openPlayer(video) {
   const labels = (details.labels ?? []).map((one) => make("li", { title: one.evidence }, one.label));
   const tags = [...(details.tags ?? []), ...(details.free_tags ?? [])];
   $("player-tags").replaceChildren(...labels, ...tags.map((tag) => make("li", {}, tag)));
-  $("progress").value = 100;
+  $("player-moments").replaceChildren(...(details.moments ?? []).map(momentOf));
+  if (start > 0) jumpTo(start);
+  else $("progress").value = 100;
   showProgress();
   $("player").showModal();
+}
+
+const momentOf = ({ start_s: start, end_s: end, shows, reads, says }) =>
+  make("li", {}, make("button", {
+    type: "button",
+    class: "quiet",
+    title: `${clock(start)} to ${clock(end)}`,
+    onclick: () => { jumpTo(start); showProgress(); },
+  }, `${clock(start)} ${shows[0] ?? `“${reads || says}”`}`));
+
+function jumpTo(seconds) {
+  const length = playing.details.duration_s;
+  $("progress").value = length > 0 ? Math.min(100, (100 * seconds) / length) : 0;
 }
 
 function showProgress() {
@@ -295,7 +315,7 @@ function showProgress() {
   const seconds = Math.max(playing.details.duration_s ?? 0, 0);
   $("progress-value").textContent = seconds
     ? `${clock(share * seconds)} of ${clock(seconds)}`
-    : `${$("progress").value}%`;
+    : `${Math.round($("progress").value)}%`;
 }
 
 function countView() {

@@ -13,6 +13,7 @@ from kinoloop.cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
+from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER, free_port
 from tests.serving.conftest import Service
 
@@ -49,6 +50,17 @@ def test_reads_the_release_where_no_service_runs(run):
     assert "no service is running" in result.output
     assert "Because you watched" in result.output
     assert "dataset data-0" in result.output
+
+
+def test_search_finds_videos_by_words(run, bundle):
+    title = Release.open(bundle).search("a", top_k=1)[0].title
+    result = CliRunner().invoke(app, ["search", title, "--top-k", "2"])
+    assert result.exit_code == 0, result.exception
+    assert title in result.output
+    assert "no service is running" in result.output
+    result = CliRunner().invoke(app, ["search", " "])
+    assert isinstance(result.exception, ConfigError)
+    assert "there is nothing to look for" in str(result.exception)
 
 
 def test_says_what_to_do_before_the_first_promotion(run, monkeypatch):

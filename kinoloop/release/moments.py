@@ -1,0 +1,130 @@
+"""Moments of a release: when a video shows, reads or says what somebody looks for.
+
+One packed file of words and flat arrays of times and vectors, video by video; vectors are int8, as
+long as the text encoder makes them: 384 bytes a moment. A bundle that was written before there were
+moments has none, and answers without them.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kinoloop.data.ids import IdMap
+from kinoloop.errors import BundleError
+from kinoloop.release.files import open_array, write_array
+
+NEAR = 0.35
+"""Least cosine of a query and the words of a moment that answers it."""
+
+
+class Moment(NamedTuple):
+    """A part of a video, and what of it can be told in words.
+
+    Attributes:
+        start_s: Seconds from the start.
+        end_s: Likewise.
+        shows: What the pictures show, names ("Pomeranian") before kinds ("dog").
+        reads: Words in the picture; "" without.
+        says: What is said; "" without.
+    """
+
+    start_s: float
+    end_s: float
+    shows: list[str]
+    reads: str
+    says: str
+
+
+class Moments:
+    """Opens what `write_moments` wrote, memory-mapped.
+
+    Args:
+        directory: Of the arrays; a missing one is a release without moments.
+        n_videos: How many videos the release has.
+
+    Raises:
+        BundleError: The parts do not fit together.
+    """
+
+    def __init__(self, directory: Path, n_videos: int) -> None:
+        self._starts = np.zeros(n_videos + 1, dtype=np.int64)
+        if not directory.exists():
+            return
+        self._starts = open_array(directory / "starts.npy")
+        self._times = open_array(directory / "times.npy")
+        self._vectors = open_array(directory / "vectors.npy")
+        self._ends = open_array(directory / "ends.npy")
+        packed = directory / "packed.bin"
+        size = packed.stat().st_size
+        self._packed = np.memmap(packed, np.uint8, "r") if size else np.empty(0, np.uint8)
+        n = len(self._times)
+        fits = self._starts.shape == (n_videos + 1,) and int(self._starts[-1]) == n
+        if not fits or len(self._vectors) != n or self._ends.shape != (n + 1,):
+            raise BundleError(f"{directory}: its parts disagree on the number of moments")
+
+    def of(self, video: int) -> list[Moment]:
+        """All moments of a video by internal index, in order of time."""
+        return [self._read(i) for i in range(self._starts[video], self._starts[video + 1])]
+
+    def nearest(self, video: int, asked: NDArray[np.float32] | None) -> Moment | None:
+        """Return the moment of a video that answers a query best; None where none does.
+
+        Args:
+            video: Internal index.
+            asked: (dim,) vector of the query, unit length; None where it has none.
+        """
+        first, last = int(self._starts[video]), int(self._starts[video + 1])
+        if asked is None or first == last or self._vectors.shape[1] != len(asked):
+            return None
+        vectors = self._vectors[first:last].astype(np.float32)
+        cosines = vectors @ asked / np.maximum(np.linalg.norm(vectors, axis=1), 1e-6)
+        best = int(cosines.argmax())
+        return self._read(first + best) if cosines[best] >= NEAR else None
+
+    def _read(self, i: int) -> Moment:
+        start_s, end_s = self._times[i].tolist()
+        words = json.loads(self._packed[self._ends[i] : self._ends[i + 1]].tobytes())
+        return Moment(start_s, end_s, *words)
+
+
+def write_moments(directory: Path, ids: IdMap, moments: pl.DataFrame) -> None:
+    """Write the moments of videos; where there is none at all, nothing is written.
+
+    Args:
+        directory: Must not exist.
+        ids: Of the catalogue; videos that it does not know are passed over.
+        moments: Columns `video_id` and `moments`, as the table of that name has them.
+    """
+    known = pl.DataFrame({"video_id": ids.ids}, schema={"video_id": pl.String})
+    rows = (
+        moments.filter(pl.col("moments").list.len() > 0)
+        .join(known.with_row_index("index"), on="video_id")
+        .sort("index")
+    )
+    if rows.is_empty():
+        return
+    directory.mkdir(parents=True)
+    counts = np.zeros(len(ids) + 1, dtype=np.int64)
+    times, ends, vectors = [], [0], bytearray()
+    with (directory / "packed.bin").open("wb") as file:
+        for video, some in rows.select("index", "moments").iter_rows():
+            counts[video + 1] = len(some)
+            for one in some:
+                times.append((one["start_s"], one["end_s"]))
+                vectors += _int8(one["vector"]).tobytes()
+                words = [[s["word"] for s in one["shows"]], one["reads"], one["says"]]
+                ends.append(ends[-1] + file.write(json.dumps(words, ensure_ascii=False).encode()))
+    write_array(directory / "starts.npy", np.cumsum(counts))
+    write_array(directory / "times.npy", np.array(times, dtype=np.float32))
+    write_array(directory / "vectors.npy", np.frombuffer(vectors, np.int8).reshape(len(times), -1))
+    write_array(directory / "ends.npy", np.array(ends, dtype=np.int64))
+
+
+def _int8(packed: bytes) -> NDArray[np.int8]:
+    """Scale a vector so that its largest number is 127: its direction is what counts."""
+    wide = np.frombuffer(packed, np.float16).astype(np.float32)
+    return np.round(wide * (127 / max(float(np.abs(wide).max()), 1e-6))).astype(np.int8)
