@@ -2,14 +2,14 @@
 
     python -m benchmarks.extract [FOLDER] [--clips 96] [--seconds 8] [--rounds 3]
 
-Decodes and encodes the same clips three ways, in CPU seconds of this process and its decoders:
-decoding alone, encoding alone (from what was decoded), and the whole extraction with its hashes,
-queues and commits. All are measured in turns, and the least of each counts: a shared machine slows
-down for seconds at a time. Clips are generated, or taken from FOLDER. Each part includes what it
-needs to start (decoders, models). Where there is a GPU, an image encoder of the size of ViT-B/16 is
-held against a bare loop of the same model over tensors that are on the device already. Ends with
-status 1 if the whole costs more than 1.10 times its parts, or the encoder does less than 0.85 of
-the loop.
+Decodes, reads and encodes the same clips, in CPU seconds of this process and its decoders: decoding
+alone, reading words and encoding alone (from what was decoded), and the whole extraction with its
+hashes, queues and commits. All are measured in turns, and the least of each counts: a shared
+machine slows down for seconds at a time. Clips are generated, or taken from FOLDER. Each part
+includes what it needs to start (decoders, models). Where there is a GPU, an image encoder of the
+size of ViT-B/16 is held against a bare loop of the same model over tensors that are on the device
+already. Ends with status 1 if the whole costs more than 1.10 times its parts, or the encoder does
+less than 0.85 of the loop.
 """
 
 import argparse
@@ -34,8 +34,11 @@ from kinoloop.errors import MediaError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
 from kinoloop.extraction.products import VectorProduct, decoding_for, make_products
+from kinoloop.extraction.reader import reader
+from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.run import extract
 from kinoloop.media.content import VideoContent
+from kinoloop.media.decoded import DecodedMedia, nothing
 from kinoloop.media.guard import DecoderPool, Job
 from kinoloop.schema import VIDEOS
 from kinoloop.testing.clips import bar_clip
@@ -97,7 +100,12 @@ def _measure(config: ExtractConfig, clips: list[Path], folder: Path) -> dict[str
     """One round: what each part costs, and the whole."""
     costs: dict[str, Cost] = {}
     with _measured(costs, "decode alone"):
-        contents = _decode(config, clips)
+        found = _decode(config, clips)
+    if (reads := reader(config.reading)) is not None:
+        with _measured(costs, "read alone"):
+            found = list(reads.add_words(found))
+    contents = [_content(i, one.found) for i, one in enumerate(found)]
+    del found
     for space in _spaces(config):
         with _measured(costs, f"encode alone: {space.kind}"):
             for at in range(0, len(contents), config.window_videos):
@@ -117,20 +125,20 @@ def _measure(config: ExtractConfig, clips: list[Path], folder: Path) -> dict[str
     return costs
 
 
-def _decode(config: ExtractConfig, clips: list[Path]) -> list[VideoContent]:
-    contents = []
-    with DecoderPool(decoding_for(config), config.guard) as pool:
+def _decode(config: ExtractConfig, clips: list[Path]) -> list[Decoded]:
+    decode = decoding_for(config, reads=reader(config.reading) is not None)
+    with DecoderPool(decode, config.guard) as pool:
         jobs = [Job(clip) for clip in clips]
-        for i, found in enumerate(pool.map(jobs, ahead=config.decode_ahead)):
-            if isinstance(found, MediaError):
-                none = np.zeros((0, 8, 8, 3), np.uint8)
-                content = VideoContent("", _title(i), none, *SILENCE)
-            else:
-                text = f"{_title(i)} {found.words}".strip()
-                pixels, times = found.frames, found.frame_times_s
-                content = VideoContent("", text, pixels, times, found.audio, found.sample_rate)
-            contents.append(content)
-    return contents
+        return [
+            Decoded(nothing(decode) if isinstance(found, MediaError) else found, None)
+            for found in pool.map(jobs, ahead=config.decode_ahead)
+        ]
+
+
+def _content(i: int, found: DecodedMedia) -> VideoContent:
+    text = f"{_title(i)} {found.words}".strip()
+    pictures = (found.frames, found.frame_times_s)
+    return VideoContent("", text, *pictures, found.audio, found.sample_rate, found.shots_s)
 
 
 def _spaces(config: ExtractConfig) -> list[VectorProduct]:
