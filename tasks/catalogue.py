@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
 from kinoloop.data.arrivals import seconds_since_landing
-from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.growth import Growth, grow
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
@@ -101,6 +101,7 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
         before=before,
         growth=growth,
         thumbnails=load_thumbnails(tables, of=_ids(growth)).iter_rows(),
+        moments=load_moments(tables, before.info.fingerprints.get("text"), of=_ids(growth)),
         made_of=made_of,
     )
     load_signer(environment).sign(bundle)

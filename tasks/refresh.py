@@ -14,7 +14,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from kinoloop.data.catalogue import load_thumbnails
+from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
@@ -187,6 +187,7 @@ def _write(
         histories=_known(challenge, proven),
         provenance=Provenance(**given),
         thumbnails=load_thumbnails(tables).iter_rows(),
+        moments=load_moments(tables, proven.info.fingerprints.get("text")),
         ranker=None if proven.reranking is None else proven.reranking.ranker,
         learned=learned,
     )

@@ -159,17 +159,23 @@ def load_thumbnails(tables: Tables, *, of: Sequence[str] | None = None) -> pl.Da
     )
 
 
-def load_moments(tables: Tables, text: str | None) -> pl.DataFrame:
+def load_moments(
+    tables: Tables, text: str | None, *, of: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Read what the moments of videos say in words: columns `video_id`, `moments`.
 
     Args:
         tables: Where to read.
         text: Fingerprint of the text vectors that are wanted; None: there are none.
+        of: Of these videos; None: of all.
     """
     check(tables, ("moments",))
+    wanted = pl.col("fingerprint") == pl.lit(text or "")
+    if of is not None:
+        wanted &= pl.col("video_id").is_in(list(of))
     return (
         tables.scan("moments")
-        .filter(pl.col("fingerprint") == pl.lit(text or ""))
+        .filter(wanted)
         .select("video_id", "moments")
         .sort("video_id")
         .collect()

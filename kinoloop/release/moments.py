@@ -6,6 +6,7 @@ moments has none, and answers without them.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,10 +52,10 @@ class Moments:
     """
 
     def __init__(self, directory: Path, n_videos: int) -> None:
-        self._starts = np.zeros(n_videos + 1, dtype=np.int64)
+        self._spans = np.zeros((n_videos, 2), dtype=np.int64)
         if not directory.exists():
             return
-        self._starts = open_array(directory / "starts.npy")
+        self._spans = open_array(directory / "spans.npy")
         self._times = open_array(directory / "times.npy")
         self._vectors = open_array(directory / "vectors.npy")
         self._ends = open_array(directory / "ends.npy")
@@ -62,13 +63,13 @@ class Moments:
         size = packed.stat().st_size
         self._packed = np.memmap(packed, np.uint8, "r") if size else np.empty(0, np.uint8)
         n = len(self._times)
-        fits = self._starts.shape == (n_videos + 1,) and int(self._starts[-1]) == n
+        fits = self._spans.shape == (n_videos, 2) and int(self._spans.max(initial=0)) <= n
         if not fits or len(self._vectors) != n or self._ends.shape != (n + 1,):
             raise BundleError(f"{directory}: its parts disagree on the number of moments")
 
     def of(self, video: int) -> list[Moment]:
         """All moments of a video by internal index, in order of time."""
-        return [self._read(i) for i in range(self._starts[video], self._starts[video + 1])]
+        return [self._read(i) for i in range(*self._spans[video].tolist())]
 
     def nearest(self, video: int, asked: NDArray[np.float32] | None) -> Moment | None:
         """Return the moment of a video that answers a query best; None where none does.
@@ -77,7 +78,7 @@ class Moments:
             video: Internal index.
             asked: (dim,) vector of the query, unit length; None where it has none.
         """
-        first, last = int(self._starts[video]), int(self._starts[video + 1])
+        first, last = self._spans[video].tolist()
         if asked is None or first == last or self._vectors.shape[1] != len(asked):
             return None
         vectors = self._vectors[first:last].astype(np.float32)
@@ -91,34 +92,42 @@ class Moments:
         return Moment(start_s, end_s, *words)
 
 
-def write_moments(directory: Path, ids: IdMap, moments: pl.DataFrame) -> None:
+def write_moments(
+    directory: Path, ids: IdMap, moments: pl.DataFrame, *, before: Path | None = None
+) -> None:
     """Write the moments of videos; where there is none at all, nothing is written.
 
     Args:
         directory: Must not exist.
         ids: Of the catalogue; videos that it does not know are passed over.
         moments: Columns `video_id` and `moments`, as the table of that name has them.
+        before: What an earlier catalogue had, whose videos come first in `ids`; those in `moments`
+            replace theirs.
     """
     known = pl.DataFrame({"video_id": ids.ids}, schema={"video_id": pl.String})
-    rows = (
-        moments.filter(pl.col("moments").list.len() > 0)
-        .join(known.with_row_index("index"), on="video_id")
-        .sort("index")
-    )
-    if rows.is_empty():
+    rows = moments.join(known.with_row_index("index"), on="video_id").sort("index")
+    grown = before is not None and before.exists()
+    if not grown and not rows["moments"].list.len().sum():
         return
     directory.mkdir(parents=True)
-    counts = np.zeros(len(ids) + 1, dtype=np.int64)
-    times, ends, vectors = [], [0], bytearray()
-    with (directory / "packed.bin").open("wb") as file:
+    spans = np.zeros((len(ids), 2), dtype=np.int64)
+    times, ends, vectors, packed = [], [0], bytearray(), directory / "packed.bin"
+    if grown and before is not None:
+        old = open_array(before / "spans.npy")
+        spans[: len(old)] = old
+        times = open_array(before / "times.npy").tolist()
+        ends = open_array(before / "ends.npy").tolist()
+        vectors += open_array(before / "vectors.npy").tobytes()
+        shutil.copyfile(before / "packed.bin", packed)
+    with packed.open("ab") as file:
         for video, some in rows.select("index", "moments").iter_rows():
-            counts[video + 1] = len(some)
-            for one in some:
-                times.append((one["start_s"], one["end_s"]))
+            spans[video] = len(times), len(times) + len(some or ())
+            for one in some or ():
+                times.append([one["start_s"], one["end_s"]])
                 vectors += _int8(one["vector"]).tobytes()
                 words = [[s["word"] for s in one["shows"]], one["reads"], one["says"]]
                 ends.append(ends[-1] + file.write(json.dumps(words, ensure_ascii=False).encode()))
-    write_array(directory / "starts.npy", np.cumsum(counts))
+    write_array(directory / "spans.npy", spans)
     write_array(directory / "times.npy", np.array(times, dtype=np.float32))
     write_array(directory / "vectors.npy", np.frombuffer(vectors, np.int8).reshape(len(times), -1))
     write_array(directory / "ends.npy", np.array(ends, dtype=np.int64))

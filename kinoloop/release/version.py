@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -33,8 +34,10 @@ from kinoloop.release.files import digests_of, link, open_array, write_array
 from kinoloop.release.golden import check_golden, write_golden
 from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
 from kinoloop.release.lexical import grow_index
+from kinoloop.release.moments import write_moments
 from kinoloop.release.release import Release
 from kinoloop.release.thumbnails import grow_thumbnails
+from kinoloop.schema import MOMENTS
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ def write_version(
     growth: Growth,
     thumbnails: Iterable[tuple[str, bytes | None]],
     made_of: Mapping[str, Any],
+    moments: pl.DataFrame | None = None,
 ) -> BundleInfo:
     """Write the next catalogue version of a model.
 
@@ -56,6 +60,7 @@ def write_version(
         before: Its newest catalogue version, or `model`.
         growth: The catalogue of `before` as it is now.
         thumbnails: Of new and changed videos.
+        moments: Likewise, `data.catalogue.load_moments`.
         made_of: `dataset_version` and `table_versions` of the tables that were read.
 
     Returns:
@@ -72,6 +77,10 @@ def write_version(
         kept |= grow_thumbnails(
             before.directory / "thumbnails", fresh / "thumbnails", growth.catalogue.ids, thumbnails
         )
+        if moments is None:
+            moments = pl.DataFrame(schema={name: MOMENTS[name] for name in ("video_id", "moments")})
+        old = before.directory / "moments"
+        write_moments(fresh / "moments", growth.catalogue.ids, moments, before=old)
         number = 1 if before.info.catalogue is None else before.info.catalogue.number + 1
         info = before.info.model_copy(
             update={

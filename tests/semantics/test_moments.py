@@ -8,6 +8,7 @@ import pytest
 
 from kinoloop.data.catalogue import load_catalogue, load_moments
 from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.encoders import base
 from kinoloop.encoders.efficientnet_lite import TENSORS, WEIGHTS
@@ -17,6 +18,7 @@ from kinoloop.errors import BundleError
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
+from kinoloop.release.moments import Moments, write_moments
 from kinoloop.release.release import Release
 from kinoloop.schema import FEATURES, MEDIA, VIDEOS
 from kinoloop.semantics.config import SemanticsConfig
@@ -138,11 +140,27 @@ def test_a_bundle_without_moments_answers_without_them(described, tmp_path):
 
 
 def test_moments_that_do_not_fit_are_refused(described, tmp_path):
-    from kinoloop.release.moments import Moments
-
     release = release_of(described, tmp_path / "bundle")
     with pytest.raises(BundleError, match="disagree on the number of moments"):
         Moments(tmp_path / "bundle" / "moments", len(release.catalogue) + 1)
+
+
+def test_a_grown_catalogue_keeps_its_moments_and_gets_those_of_new_videos(described, tmp_path):
+    _, tables, _ = described
+    rows = load_moments(tables, SPACE)
+    before, ids = tmp_path / "before", ["shows", "nothing"]
+    write_moments(before, IdMap(ids), rows)
+    said = rows.filter(pl.col("video_id") == "says")
+    write_moments(tmp_path / "after", IdMap([*ids, "says"]), said, before=before)
+    grown = Moments(tmp_path / "after", 3)
+    assert grown.of(0) == Moments(before, 2).of(0)
+    assert len(grown.of(0)) == 2
+    assert grown.of(1) == []
+    assert [one.says for one in grown.of(2)] == ["knead the dough and bake the bread"]
+    asked = base.build(MINILM).encode_text(["how to bake bread"])[0]
+    nearest = grown.nearest(2, asked)
+    assert nearest is not None
+    assert nearest.start_s == 40.0
 
 
 def test_a_long_transcript_has_no_more_moments_than_others():
