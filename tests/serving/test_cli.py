@@ -53,7 +53,7 @@ def test_reads_the_release_where_no_service_runs(run):
 
 
 def test_search_finds_videos_by_words(run, bundle):
-    title = Release.open(bundle).search("a", top_k=1)[0].title
+    title = Release.open(bundle).catalogue.videos["title"][0]
     result = CliRunner().invoke(app, ["search", title, "--top-k", "2"])
     assert result.exit_code == 0, result.exception
     assert title in result.output
