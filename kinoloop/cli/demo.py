@@ -54,6 +54,10 @@ def show_the_loop(*, once: bool) -> None:
             from kinoloop.cli.showcase import show
 
             show(stack.service_url(environment), BATCHES, steps.console)
+        with steps.step("An upload arrives, and finds its way to a slate"):
+            from kinoloop.cli.upload_show import show_upload
+
+            show_upload(environment, stack.service_url(environment), steps.console)
         steps.total()
         steps.console.print(stack.addresses(environment))
         if not once:
@@ -115,7 +119,7 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
     if not (arrived or newer) and has_champion(environment):
         steps.console.print("\nThe loop has run on all of it; `kinoloop loop` runs it again.")
         return
-    with steps.step("The loop: ingest, extract, drift, retrain, promote"):
+    with steps.step("The loop: ingest, extract, publish, drift, retrain, promote"):
         done = loop(always_retrain=False)
     if not has_champion(environment):
         raise KinoloopError(no_champion(done.promote))

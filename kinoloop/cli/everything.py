@@ -20,7 +20,8 @@ def demo(
     """Run the whole loop on the sample dataset and show recommendations.
 
     Pulls the sample, ingests its history, lets a new batch arrive, runs the loop on it (ingest,
-    extract, drift, retrain, promote), starts the service and asks it for slates.
+    extract, publish, drift, retrain, promote), starts the service, asks it for slates, and lets an
+    upload arrive that is in a slate without another training.
     """
     from kinoloop.cli.demo import show_the_loop
 
