@@ -204,6 +204,7 @@ def _under_load(world: World, url: str, count: int, clients: int) -> None:
         threading.Thread(target=_load, args=(url, clients, done, good, failed)),
     ]
     _wait(url, 0)  # every worker has a release
+    began = time.monotonic()
     for thread in threads:
         thread.start()
     for _ in range(count):
@@ -221,7 +222,8 @@ def _under_load(world: World, url: str, count: int, clients: int) -> None:
         thread.join()
     before = sum("video-3" in ids for _, ids in held)
     last = max((at for at, ids in held if "video-3" in ids), default=taken_down)
-    print(f"{count} catalogue swaps under load: {asdict(Load.of(good, sum(failed), world.made))}")
+    print(f"{count} catalogue swaps under load: ", end="")
+    print(asdict(Load.of(good, sum(failed), time.monotonic() - began)))
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
         counted = answer.read().decode().splitlines()
     refused = [line for line in counted if line.startswith("kinoloop_refused_total")]
