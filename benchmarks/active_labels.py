@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     encoder = encoders.build({"kind": "minilm"})
     assert isinstance(encoder, TextEncoder)
-    texts, labels = _movielens(options.folder) if options.folder else _sample()
+    texts, labels = movielens(options.folder) if options.folder else sample()
     compare(encoder.encode_documents(texts), labels)
 
 
@@ -100,7 +100,8 @@ def _learned(vectors: Floats, truth: Truth, asked: NDArray[np.int64]) -> Floats:
     return fit_head("it", vectors[asked], right)[0].score(vectors)[:, 0]
 
 
-def _sample() -> tuple[list[str], dict[str, Truth]]:
+def sample() -> tuple[list[str], dict[str, Truth]]:
+    """Texts of 600 videos of the sample, and which have each of four styles and topics."""
     world = build_world(SampleConfig(videos=600))
     texts = [f"{video.title}. {video.description}" for video in world.videos]
     styles = {
@@ -114,7 +115,8 @@ def _sample() -> tuple[list[str], dict[str, Truth]]:
     return texts, styles | topics
 
 
-def _movielens(folder: Path) -> tuple[list[str], dict[str, Truth]]:
+def movielens(folder: Path) -> tuple[list[str], dict[str, Truth]]:
+    """Titles of MovieLens, and which films have each of five genres."""
     rows = (folder / "u.item").read_text(encoding="latin-1").splitlines()
     cells = [row.split("|") for row in rows]
     flags = np.array([[flag == "1" for flag in row[5:]] for row in cells])

@@ -10,6 +10,7 @@ from kinoloop.data.writers_lock import exclusive
 from kinoloop.environment import Environment
 from kinoloop.extraction.report import ExtractReport
 from kinoloop.extraction.shard import Made
+from tasks.alerts import send_alerts
 from tasks.announce import announce_completion
 from tasks.content import find_duplicates, label_videos, screen_videos
 from tasks.due import extraction_input, note_extraction
@@ -46,6 +47,7 @@ def extract(*, retry: bool = False) -> ExtractSummary:
         version = dataset_version(environment) if known else version_data(environment)
     if not report.left_out:
         note_extraction(environment, seen)
+    send_alerts(environment)
     done = ExtractSummary(
         extraction=report,
         labels=labels,

@@ -209,6 +209,26 @@ ANSWERS: Final[Schema] = {
 }
 """Delta table `answers`: what a person said of labels, one row a (video_id, facet, label)."""
 
+OCCURRENCES: Final[Schema] = {
+    "video_id": pl.String,
+    "content_hash": pl.String,  # of the moments that were labelled
+    "fingerprint": pl.String,  # of the way of labelling them
+    "occurrences": pl.List(  # in order of time
+        pl.Struct(
+            {
+                "facet": pl.String,  # shows, sound, or one of the label file
+                "label": pl.String,
+                "start_s": pl.Float64,
+                "end_s": pl.Float64,
+                "score": pl.Float32,  # probability
+                "evidence": pl.String,
+            }
+        )
+    ),
+    "labelled_at": TIME,
+}
+"""Delta table `occurrences`, one row per video: which labels hold from when to when."""
+
 SHOWS: Final = "shows"
 """Facet of the labels that name what pictures show."""
 
@@ -311,6 +331,7 @@ TABLES: Final[dict[str, Schema]] = {
     "labels": LABELS,
     "answers": ANSWERS,
     "moments": MOMENTS,
+    "occurrences": OCCURRENCES,
     "duplicates": DUPLICATES,
     "picture_harm": PICTURE_HARM,
     "safety": SAFETY,

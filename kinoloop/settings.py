@@ -29,6 +29,7 @@ SECTIONS: Final[dict[str, str]] = {
     "semantics": "kinoloop.semantics.config:SemanticsConfig",
     "duplicates": "kinoloop.duplicates.config:DuplicatesConfig",
     "safety": "kinoloop.safety.config:SafetyConfig",
+    "alerts": "kinoloop.alerts.config:AlertsConfig",
 }
 """Module and class of each section's config, imported only when all of them are asked for; a test
 holds every caller of `read_section` against it."""

@@ -262,6 +262,14 @@ class VideoMoment(BaseModel):
     says: str = Field(description="What is said.")
 
 
+class VideoOccurrence(VideoLabel):
+    """One thing that a video was found to hold for some time."""
+
+    facet: str = Field(description="shows, sound, or one of the label file.")
+    start_s: float = Field(description="Seconds from the start of the video.")
+    end_s: float
+
+
 class VideoDetails(BaseModel):
     """What is shown of one video."""
 
@@ -277,6 +285,9 @@ class VideoDetails(BaseModel):
     summary: str | None = Field(None, description="One line that tells what the video is.")
     moments: list[VideoMoment] | None = Field(
         None, description="What it shows, reads and says, and when; in order of time."
+    )
+    occurrences: list[VideoOccurrence] | None = Field(
+        None, description="Labels with a start and an end, in order of time."
     )
     group_id: str | None = Field(
         None, description="Shared by videos that show the same; no slate has two of them."

@@ -10,6 +10,7 @@ from kinoloop.environment import Environment
 from kinoloop.safety.screen import SafetyReport
 from kinoloop.semantics.label import LabelReport, label
 from kinoloop.semantics.moments import describe_moments
+from kinoloop.semantics.occurrences import update_occurrences
 from kinoloop.semantics.spaces import VectorSpace
 from kinoloop.settings import read_section
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @task(name="label videos", retries=1, retry_delay_seconds=10)
 def label_videos(environment: Environment) -> LabelReport:
-    """Bring the tables `labels` and `moments` up to date; a retry goes on where it stopped.
+    """Bring `labels`, `moments` and `occurrences` up to date; a retry goes on where it stopped.
 
     Returns:
         What was done; zeros where `[semantics] enabled` is false.
@@ -32,6 +33,7 @@ def label_videos(environment: Environment) -> LabelReport:
     tables, spaces = Tables(environment.data_dir), vector_spaces(environment)
     report = label(tables, config, spaces)
     describe_moments(tables, config, spaces)
+    update_occurrences(tables, config, spaces)
     return report
 
 

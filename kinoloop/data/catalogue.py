@@ -34,7 +34,7 @@ SHOWN = (
 )
 """Columns of `schema.VIDEOS` that a catalogue keeps."""
 
-CONTENT = ("labels", "free_tags", "summary", "group_id", WITHHELD)
+CONTENT = ("labels", "free_tags", "summary", "occurrences", "group_id", WITHHELD)
 """What extraction found out of each video; null where it was not looked at."""
 
 BATCH_ROWS = 50_000
@@ -109,7 +109,7 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
         DataError: A fingerprint that was asked for has no features, or its vectors differ in
             length, are zero or not finite; or a file of the tables is damaged.
     """
-    check(tables, ("videos", "labels", "duplicates", "media", "moderation"))
+    check(tables, ("videos", "labels", "occurrences", "duplicates", "media", "moderation"))
     if fingerprints is None or fingerprints:
         check(tables, ("features",))
     videos = read_videos(tables)
@@ -126,10 +126,12 @@ def load_catalogue(tables: Tables, fingerprints: Mapping[str, str] | None = None
 def read_videos(tables: Tables) -> pl.DataFrame:
     """Read what a catalogue keeps of every video, and what was found out of it, oldest first."""
     labels = tables.scan("labels").select("video_id", "labels", "free_tags", "summary")
+    times = tables.scan("occurrences").select("video_id", "occurrences")
     groups = tables.scan("duplicates").select("video_id", "group_id")
     videos = with_durations(tables.scan("videos").select(SHOWN), tables)
     return (
         videos.join(labels, on="video_id", how="left")
+        .join(times, on="video_id", how="left")
         .join(groups, on="video_id", how="left")
         .join(withheld(tables), on="video_id", how="left")
         .sort(_MICROSECONDS, "video_id")

@@ -23,7 +23,7 @@ MAX_CHARACTERS: Final = 24_000
 """Of one text; who reads it cuts further, each at its own number of tokens."""
 
 ORDER: Final = (
-    *("title", "tags", "labels", "free_tags", "creator_id"),
+    *("title", "tags", "labels", "free_tags", "occurrences", "creator_id"),
     *("description", "category", "words"),
 )
 """Columns of `videos`, `labels` and `media`, as they follow each other in any text."""
@@ -90,4 +90,7 @@ def _text(part: object) -> str:
     if isinstance(part, dict):
         return str(part["label"])
     assert isinstance(part, Iterable), f"a text, texts or labels, got {type(part)}"
-    return ", ".join(text for one in part if one is not None and (text := _text(one).strip()))
+    listed = [one for one in part if one is not None]
+    texts = [text for one in listed if (text := _text(one).strip())]
+    timed = any(isinstance(one, dict) for one in listed)  # a label may hold at several times
+    return ", ".join(dict.fromkeys(texts) if timed else texts)

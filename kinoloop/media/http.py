@@ -7,7 +7,7 @@ redirect. No proxy, no cookies, no credentials, no compression.
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -191,6 +191,38 @@ def opened(
                     return
                 address = _follow(url, _location(response))
     raise MediaError("not_found", f"it redirects more than {MAX_REDIRECTS} times")
+
+
+def post(
+    address: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    access: AccessConfig,
+    connector: Connector,
+) -> None:
+    """Send something to an address; a redirect counts as a failure, and no answer is read.
+
+    Raises:
+        MediaError: As of `opened`.
+    """
+    url = _parse(address)
+    access.check_host(url)
+    wait = dict.fromkeys(("connect", "read", "write", "pool"), access.stall_s)
+    sent = [(b"Host", url.netloc), (b"User-Agent", AGENT)]
+    sent += [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    sent.append((b"Content-Length", str(len(body)).encode()))
+    target = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    with (
+        _errors_as_media(),
+        httpcore.ConnectionPool(network_backend=connector, ssl_context=_trusted()) as pool,
+        pool.stream(
+            "POST", target, headers=sent, content=body, extensions={"timeout": wait}
+        ) as response,
+    ):
+        _check_status(response.status)
 
 
 @lru_cache(maxsize=1)

@@ -55,7 +55,10 @@ WRITTEN = (*SHOWN, *CONTENT)
 LEARNED = "learned"
 """Folder of what later trainings go on from; a service never reads it."""
 
-SEARCHED = ("title", "tags", "labels", "free_tags", "creator_id", "description", "category")
+SEARCHED = (
+    *("title", "tags", "labels", "free_tags", "occurrences"),
+    *("creator_id", "description", "category"),
+)
 """Columns whose words find a video."""
 
 

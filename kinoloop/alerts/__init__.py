@@ -1,0 +1,1 @@
+"""Alerts: what was seen or heard at some moment, told to a webhook or as an event, once."""
