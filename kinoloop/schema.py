@@ -288,7 +288,7 @@ PICTURE_HARM: Final[Schema] = {
 HARM: Final[Schema] = {
     "kind": pl.String,  # of harm, such as "hate"; "" where none
     "score": pl.Float32,  # probability
-    "source": pl.String,  # title, description, speech, comments, picture, twin
+    "source": pl.String,  # title, description, speech, screen, comments, picture, twin
     "evidence": pl.String,  # what the score rests on
     "start_s": pl.Float64,  # when it is said or shown, null where it has no time
 }

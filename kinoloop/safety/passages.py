@@ -7,7 +7,7 @@ from typing import Any
 
 from kinoloop.data.sampling import evenly_spaced
 
-SOURCES = ("title", "description", "speech", "comments")
+SOURCES = ("title", "description", "speech", "screen", "comments")
 MAX_PASSAGES = 400
 """Of one source of a video; longer ones are read at evenly spaced places."""
 
@@ -36,7 +36,7 @@ def passages(video: Mapping[str, Any], comments: Sequence[str]) -> list[Passage]
     """Cut the words of a video.
 
     Args:
-        video: `title`, `tags`, `description`, `words` and `cues`, any of them None.
+        video: `title`, `tags`, `description`, `words`, `cues` and `screen`, any of them None.
         comments: Newest first.
     """
     tags = ", ".join(tag for tag in video["tags"] or () if tag)
@@ -45,6 +45,8 @@ def passages(video: Mapping[str, Any], comments: Sequence[str]) -> list[Passage]
     sentences = ((s.strip(), None) for s in _SENTENCE.findall(video["description"] or ""))
     found += _spread(Passage("description", text) for text, _ in _joined(sentences))
     found += _spread(Passage("speech", text, at) for text, at in _joined(_said(video)))
+    read = ((one["text"], one["start_s"]) for one in video["screen"] or ())
+    found += _spread(Passage("screen", text, at) for text, at in _joined(read))
     return found + [Passage("comments", text) for text in comments if text.strip()]
 
 

@@ -30,7 +30,7 @@ from kinoloop.schema import SAFETY
 
 logger = logging.getLogger(__name__)
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 BATCH = 512
 PER_RANK = 20
 LEAST = 0.2
@@ -42,7 +42,7 @@ QUOTED = 120
 PICTURES = "sexual"
 """The kind of harm that the picture model knows."""
 
-READ = ("video_id", "title", "tags", "description", "words", "cues", "scores", "times_s")
+READ = ("video_id", "title", "tags", "description", "words", "cues", "screen", "scores", "times_s")
 Row = dict[str, Any]
 
 
@@ -100,7 +100,7 @@ def _read(tables: Tables, n_comments: int) -> pl.DataFrame:
     videos = (
         tables.scan("videos")
         .select("video_id", "title", "tags", "description")
-        .join(media.select("video_id", "words", "cues"), on="video_id", how="left")
+        .join(media.select("video_id", "words", "cues", "screen"), on="video_id", how="left")
         .join(pictures.select("video_id", "scores", "times_s"), on="video_id", how="left")
         .join(said, on="video_id", how="left")
         .select(*READ, "comments")

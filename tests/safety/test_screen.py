@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import polars as pl
 import pytest
 
@@ -69,6 +71,15 @@ def test_what_is_said_has_its_time_and_one_odd_line_of_many_does_not_count(world
     assert said["start_s"] == 4.0
     assert said["score"] > 0.7
     assert ("sexual", "speech") not in entries(world, "long")
+
+
+def test_words_on_screen_are_read_with_their_time(world):
+    world.say("sign", "")
+    read = {"start_s": 7.0, "end_s": 9.0, "text": "watch uncensored porn for free", "score": 0.9}
+    world.add("media", {"video_id": "sign", "screen": [read], "extracted_at": datetime.now(UTC)})
+    screen(world.tables, CONFIG)
+    assert kept(world) == {"sign"}
+    assert entries(world, "sign")["sexual", "screen"]["start_s"] == 7.0
 
 
 def test_pictures_count_by_their_second_highest(world):
