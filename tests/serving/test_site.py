@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +20,7 @@ class Served:
     """A worker that has one release in service."""
 
     waiting = Waiting("starting")
+    takedowns = SimpleNamespace(look=lambda: None)
 
     def __init__(self, in_service):
         self.in_service = in_service
