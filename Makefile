@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test check docs bench lock audit clean
+.PHONY: help env demo domains up test check docs bench lock audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -18,6 +18,9 @@ env: $(VENV)/.installed ## Make the environment in .venv (once; a few minutes)
 
 demo: env ## Run the whole loop on the sample and show recommendations (ONCE=1: then stop)
 	@$(BIN)/kinoloop demo
+
+domains: env ## Run the loop on camera clips, on sounds and on texts, by settings alone
+	@$(BIN)/python -m examples.domains
 
 up: env ## Start Prefect server and worker, MLflow and the service; Ctrl-C stops them
 	@$(BIN)/kinoloop up

@@ -1,0 +1,1 @@
+"""Whole runs that show what Kinoloop does, made by code."""

@@ -1,0 +1,1 @@
+"""Catalogues of other domains, run by settings alone."""
