@@ -73,9 +73,7 @@ class RankerConfig(Config):
     max_exposures: int = Field(
         500_000, ge=1, description="Newest training exposures that are learned from."
     )
-    negatives: int = Field(
-        4, ge=1, description="Drawn per positive where the data has no impressions."
-    )
+    negatives: int = Field(4, ge=1, description="Drawn per positive on days without impressions.")
     warm_share: float = Field(
         0.2,
         ge=0,

@@ -12,8 +12,9 @@ from kinoloop.data.histories import Histories
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.features import durations_of
 from kinoloop.ranking.labels import label, view_quantiles
+from kinoloop.schema import DAY_US
 
-FEW_IMPRESSIONS = 0.05  # share of exposures below which negatives are drawn
+FEW_IMPRESSIONS = 0.05  # share of a day's exposures below which negatives are drawn for it
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,38 @@ class RankerData:
 def labelled(
     data: RankerData, catalogue: Catalogue, config: RankerConfig, seed: int
 ) -> tuple[Exposures, NDArray[np.bool_]]:
-    """Give exposures with labels; where the data has few impressions, with drawn negatives."""
+    """Give exposures with labels; days that have few impressions get drawn negatives.
+
+    By day, because an installation that begins to record what it shows still learns from before.
+    """
     exposures, labels = data.exposures, data.labels
     if labels is None:
         durations = durations_of(catalogue)
         earlier = exposures.select(exposures.timestamps < data.validation_from)
         quantiles = view_quantiles(earlier, durations)
         labels = label(exposures, durations, config.label, quantiles)
-    if exposures.shown.mean() >= FEW_IMPRESSIONS:
+    _, day = np.unique(exposures.timestamps // DAY_US, return_inverse=True)
+    share = np.bincount(day, weights=exposures.shown) / np.bincount(day)
+    bare = (share < FEW_IMPRESSIONS)[day]
+    if not bare.any():
         return exposures, labels
-    return _with_negatives(exposures, labels, config.negatives, np.random.default_rng(seed))
+    drawn = np.repeat(np.flatnonzero(labels & bare), config.negatives)
+    seen = replace(exposures, shown=exposures.shown | bare)
+    return _with_negatives(seen, labels, drawn, np.random.default_rng(seed))
 
 
 def _with_negatives(
-    exposures: Exposures, labels: NDArray[np.bool_], negatives: int, rng: np.random.Generator
+    exposures: Exposures,
+    labels: NDArray[np.bool_],
+    liked: NDArray[np.intp],
+    rng: np.random.Generator,
 ) -> tuple[Exposures, NDArray[np.bool_]]:
-    """Draw videos that others watched as if they had been shown at the same moment.
+    """Draw a video that others watched for each of `liked`, as if it had been shown then, too.
 
     Drawn by the square root of popularity: uniform negatives would only teach what is popular.
     """
     counts = np.bincount(exposures.videos).astype(np.float64)
     chances = np.cumsum(np.sqrt(counts))
-    liked = np.repeat(np.flatnonzero(labels), negatives)
     drawn = exposures.select(liked)
     videos = np.searchsorted(chances, rng.random(len(liked)) * chances[-1]).astype(np.int32)
     drawn = replace(
@@ -67,6 +78,7 @@ def _with_negatives(
         videos=videos,
         kinds=np.zeros_like(drawn.kinds),
         watch_s=np.full(len(drawn), np.nan, dtype=np.float32),
+        shown=np.ones(len(drawn), dtype=np.bool_),
     )
     order = np.argsort(np.concatenate([exposures.timestamps, drawn.timestamps]), kind="stable")
     joined: dict[str, Any] = {
@@ -74,6 +86,5 @@ def _with_negatives(
         for f in fields(Exposures)
         if isinstance(getattr(exposures, f.name), np.ndarray)
     }
-    joined["shown"] = np.ones(len(order), dtype=np.bool_)
     whole = np.concatenate([labels, np.zeros(len(drawn), dtype=np.bool_)])[order]
     return replace(exposures, **joined), whole

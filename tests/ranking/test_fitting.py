@@ -7,9 +7,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from kinoloop.errors import DataError
 from kinoloop.ranking.config import GROUPS, RankerConfig
+from kinoloop.ranking.data import labelled
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.ranking.network import RankerHead, profile
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.schema import DAY_US
 from tests.ranking.conftest import SMALL, TEST_FROM, VALIDATION_FROM
 
 
@@ -77,6 +79,24 @@ def test_without_impressions_negatives_are_drawn(windows, catalogue):
     found = fit_ranker(RankerConfig(**{**SMALL, "negatives": 3}), bare, catalogue)
     assert found.test.labels.mean() == pytest.approx(1 / 4, abs=0.1)
     assert found.metrics["test/auc"] > 0.65  # .70 is the best there: half of the drawn are liked
+
+
+def test_days_before_impressions_were_recorded_keep_their_views(windows, catalogue):
+    exposures = windows.exposures
+    begins = np.median(exposures.timestamps) // DAY_US * DAY_US
+    early = exposures.timestamps < begins
+    keep = exposures.happened("view") | ~early
+    half = exposures.select(keep)
+    half = replace(half, shown=half.shown & (half.timestamps >= begins))
+    config = RankerConfig(**{**SMALL, "negatives": 3})
+    given, labels = labelled(replace(windows, exposures=half), catalogue, config, seed=0)
+    before, after = given.timestamps < begins, half.timestamps >= begins
+    wanted = labels[before].sum()
+    assert wanted
+    assert before.sum() == (half.timestamps < begins).sum() + 3 * wanted
+    assert given.shown[before].all()
+    np.testing.assert_array_equal(given.videos[~before], half.videos[after])
+    np.testing.assert_array_equal(given.shown[~before], half.shown[after])
 
 
 def test_a_window_with_one_kind_of_label_is_refused(windows, catalogue):
