@@ -6,9 +6,11 @@ of its own, some of it outside all middlewares that a service can add. So the pr
 CORS has written into them whose page may read it.
 """
 
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.problems import MEDIA_TYPE, Problem, internal, wrong_method
@@ -64,7 +66,7 @@ class _Rephrase:
 
     def _problem(self, status: int, headers: MutableHeaders) -> Problem:
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            return wrong_method(self._scope, headers.get("allow", "GET"))
+            return wrong_method(self._scope, _allowed(self._scope) or headers.get("allow", "GET"))
         if status == HTTPStatus.NOT_FOUND:
             return Problem(
                 "unknown_path",
@@ -80,3 +82,21 @@ class _Rephrase:
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return internal()
         return Problem(f"http_{status}", HTTPStatus(status).description or "the request failed")
+
+
+def _allowed(scope: Scope) -> str:
+    """Every method of the path; Starlette names those of its first route only."""
+    router = scope.get("router")
+    routes = router.routes if isinstance(router, Router) else []
+    return ", ".join(sorted(set(_methods(routes, scope))))
+
+
+def _methods(routes: Iterable[BaseRoute], scope: Scope) -> Iterator[str]:
+    for route in routes:
+        match, inner = route.matches(scope)
+        if match is Match.NONE:
+            continue
+        if isinstance(route, Mount):
+            yield from _methods(route.routes, {**scope, **inner})
+        elif isinstance(route, Route):
+            yield from route.methods or ()

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from kinoloop import __version__
 from serving.problems import MEDIA_TYPE
 
@@ -50,6 +52,8 @@ _OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.
               413: "The body is too large.", 415: "The body is not announced as JSON.",
               422: "A field is missing, unknown or out of bounds."}  # fmt: skip
 _UNKNOWN = {404: "There is no such thing."}
+_OF_OPERATORS = {401: "The operator's key is missing or wrong."}
+_SECURITY = {"operator": {"type": "http", "scheme": "bearer", "description": "The operator's key."}}
 _PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
@@ -62,6 +66,7 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
     info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
     components = dict(document["components"])
     components["schemas"] = {**components["schemas"], "Problem": _PROBLEM}
+    components["securitySchemes"] = _SECURITY
     paths = {
         path: {method: _operation(path, method, operation) for method, operation in item.items()}
         for path, item in document["paths"].items()
@@ -79,6 +84,19 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
+def operators(body: type[BaseModel] | None = None) -> dict[str, Any]:
+    """`openapi_extra` of a route that asks for the operator's key.
+
+    Args:
+        body: What the route reads by itself; None reads nothing.
+    """
+    extra: dict[str, Any] = {"security": [{"operator": []}]}
+    if body is not None:
+        content = {"application/json": {"schema": body.model_json_schema()}}
+        extra["requestBody"] = {"content": content}
+    return extra
+
+
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
     responses = {"200": good}
@@ -86,8 +104,10 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
         responses["503"] = _answer("There is nothing to answer with, or no future.")
     if path not in _PROBES:
         statuses = dict(_EVERYWHERE)
-        if method == "post":
+        if method in {"post", "patch"}:
             statuses |= _OF_BODIES
+        if "security" in operation:
+            statuses |= _OF_OPERATORS
         if "{" in path or path in {"/recommend", "/similar"}:
             statuses |= _UNKNOWN
         responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}

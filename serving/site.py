@@ -29,7 +29,7 @@ from serving.messages import (
     VideoDetails,
     VideoMoment,
 )
-from serving.openapi import described
+from serving.openapi import described, operators
 from serving.problem_types import PROBLEM_TYPES, address_of, type_of
 from serving.problems import Problem, Waiting, explain, no_release, unknown_video
 from serving.takedowns import AvailabilityPatch, Takedowns
@@ -73,7 +73,7 @@ def build_site(example_users: Sequence[str] = ()) -> FastAPI:
         example_users: Whom the page offers to watch as.
     """
     app = FastAPI(title="Kinoloop", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(router)
+    app.router.routes.extend(router.routes)  # flat, so that a 405 finds every method of a path
     app.add_exception_handler(KinoloopError, _problem)
     app.state.example_users = list(example_users)
     return app
@@ -180,7 +180,7 @@ async def video(request: Request, video_id: str) -> VideoDetails:
     return found.model_copy(update={"moments": moments or None})
 
 
-@router.delete("/videos/{video_id:path}", include_in_schema=False)
+@router.delete("/videos/{video_id:path}", tags=["Service APIs"], openapi_extra=operators())
 async def take_down(request: Request, video_id: str) -> VideoAvailability:
     """Show a video no more, from now on and at every worker within a second."""
     takedowns: Takedowns = request.app.state.served.takedowns
@@ -190,7 +190,9 @@ async def take_down(request: Request, video_id: str) -> VideoAvailability:
     return _availability(request, video_id, window)
 
 
-@router.patch("/videos/{video_id:path}", include_in_schema=False)
+@router.patch(
+    "/videos/{video_id:path}", tags=["Service APIs"], openapi_extra=operators(AvailabilityPatch)
+)
 async def change_availability(request: Request, video_id: str) -> VideoAvailability:
     """Change when a video may be shown, from now on and at every worker within a second."""
     takedowns: Takedowns = request.app.state.served.takedowns

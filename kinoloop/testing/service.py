@@ -29,6 +29,8 @@ SIGNER = Signer(bytes.fromhex(SIGNING_KEY))
 TRUST = Trust(frozenset({SIGNER.public}))
 START_US = 1_780_000_000_000_000
 READY_S = 120.0
+_TAKEN = "Address already in use"
+"""What the log says where somebody took the port after it had been free."""
 
 
 def synthetic_bundle(
@@ -80,7 +82,6 @@ def running(
     Yields:
         Its address.
     """
-    port = port or free_port()
     variables = {
         **os.environ,
         "KINOLOOP_STATE_DIR": str(state_dir),
@@ -93,16 +94,14 @@ def running(
     if bundle is not None:
         variables["KINOLOOP_BUNDLE"] = str(bundle)
         variables["KINOLOOP_TRUSTED_KEYS"] = signed_by(bundle)
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Kinoloop"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
     state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "service.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 (our own arguments)
-            command, env=variables, stdout=log, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
+    url, process = _started(variables, state_dir / "service.log", port or free_port())
     try:
-        _wait_until_ready(url + wait_for, process)
+        while not _is_ready(url + wait_for, process):
+            if port or _TAKEN not in (state_dir / "service.log").read_text(errors="replace"):
+                raise TimeoutError(f"{url} does not answer; see service.log in its state folder")
+            (state_dir / "service.log").unlink()
+            url, process = _started(variables, state_dir / "service.log", free_port())
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
@@ -116,15 +115,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def _started(
+    variables: dict[str, str], log_file: Path, port: int
+) -> tuple[str, subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Kinoloop"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 (our own arguments)
+            command, env=variables, stdout=log, stderr=log
+        )
+    return f"http://127.0.0.1:{port}", process
+
+
+def _is_ready(url: str, process: subprocess.Popen[bytes]) -> bool:
     end = time.monotonic() + READY_S
     while time.monotonic() < end and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310 (our own address)
-                return
+                return True
         except OSError:
             time.sleep(0.1)
-    raise TimeoutError(f"{url} does not answer; see service.log in its state folder")
+    return False
 
 
 def _catalogue(rng: np.random.Generator, videos: int) -> Catalogue:
