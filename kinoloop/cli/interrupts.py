@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-import psutil
-
 STATUS = 130  # 128 + SIGINT, as shells report it
 GRACE_S = 5.0
 SAID = b"\nStopping; what was committed is kept. Ctrl-C again ends it at once.\n"
@@ -101,6 +99,8 @@ def end() -> NoReturn:
         sys.stdout.flush()
         if os.isatty(1):
             os.write(1, SHOW_CURSOR)
+    import psutil  # only here: what the command lacks is said by the command
+
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             if os.getpgid(child.pid) == os.getpgrp():  # what has its own is supervised

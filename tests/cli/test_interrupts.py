@@ -23,12 +23,13 @@ def work():
     print("begun", flush=True)
     time.sleep(600)
 def deaf():
-    print("begun", flush=True)
+    news = "begun"
     while True:
         try:
+            print(news, flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
-            print("heard", flush=True)
+            news = "heard"
 def computing():
     raise KeyboardInterrupt  # as Polars does, past our handler
 def parent():

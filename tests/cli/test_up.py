@@ -16,7 +16,7 @@ import polars as pl
 import psutil
 import pytest
 
-FLOWS = {"ingest", "extract", "drift", "retrain", "promote", "loop"}
+FLOWS = {"ingest", "extract", "publish", "drift", "retrain", "promote", "loop"}
 
 
 def _free_ports(count):

@@ -142,7 +142,9 @@ def test_vectors_are_named_after_what_their_checkpoint_takes(tmp_path):
 def test_settings_hold_where_no_checkpoint_says_otherwise():
     decode = DecodeConfig(frame_side=100, sample_rate=8_000)
     plain = ({"kind": "classical_visual"}, {"kind": "classical_audio"})
-    assert decoding_for(ExtractConfig(decode=decode, encoders=plain)) == decode
+    config = ExtractConfig(decode=decode, encoders=plain)
+    assert decoding_for(config, reads=True) == decode
+    assert decoding_for(config) == decode.model_copy(update={"pages": 0})
 
 
 def test_a_video_model_gets_as_many_frames_as_it_looks_at_and_never_fewer_than_set(tmp_path):

@@ -75,7 +75,9 @@ def test_a_champion_that_cannot_be_read_is_a_line_and_not_a_failure(
 
 
 def refreshing(text):
-    return text.replace("[ranker]", "refresh = true\nrefresh_margin = 0.99\n\n[ranker]", 1)
+    return text.replace(
+        "[ranker]", "refresh = true\nrefresh_margin = 0.99\nrefresh_holdout = 0.5\n\n[ranker]", 1
+    )
 
 
 def test_a_promoted_release_is_taught_the_newest_window_and_both_stages_are_on_record(

@@ -64,6 +64,12 @@ def observed(tmp_path_factory):
         "v4,F,x,,,,\n7.0,G,,,,https://u:p@host/a.mp4,https://u:p@host/a.vtt\n"
         f"{'v' * 2049},H,,,,,\n\u200b,I,,,,,\n",
     )
+    zone.put(
+        "videos/b.csv",
+        "video_id,title,available_from,available_until,hidden\n"
+        "v8,A,x,,\nv9,B,,x,\nv10,C,,,x\nv11,D,2025-01-01,,true\n"
+        "v12,E,,,\nv13,F,,,\nv14,G,,,\nv15,H,,,\n",
+    )
     zone.put("events/a.parquet", odd_events(rng, 450))
     report = ValidationReport(root / "state", Limits(CONFIG, NOW))
     staged = zone.ingest(CONFIG, observe=report)
@@ -87,7 +93,7 @@ def test_data_docs_are_built_and_hold_no_user_id(observed):
     for path in state.rglob("*"):
         if path.is_file():
             assert b"user1" not in path.read_bytes(), path
-    assert staged.total("rows") == 460
+    assert staged.total("rows") == 468
 
 
 def test_results_of_chunks_add_up_to_all_rows(observed):
