@@ -32,7 +32,7 @@ def measure_language(device: Device) -> list[str]:
         BackboneConfig(checkpoint="random", tune="lora", rank=RANK),
         steps=100,
     ).to(device.torch)
-    flops = flops_per_token(tuned, length, device.small)
+    flops = flops_per_token(tuned, length, small=device.small)
     frozen = {str(p.dtype) for p in tuned.parameters() if not p.requires_grad}
     trained = {str(p.dtype) for p in tuned.parameters() if p.requires_grad}
     width = SHAPES[device.small]["hidden_size"]
@@ -57,7 +57,7 @@ def measure_language(device: Device) -> list[str]:
     ]
 
 
-def flops_per_token(model: nn.Module, length: int, small: bool) -> float:  # noqa: FBT001 (a size)
+def flops_per_token(model: nn.Module, length: int, *, small: bool) -> float:
     """Forward, and the backward pass through frozen weights: no gradients of the weights."""
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     shape = SHAPES[small]
@@ -88,7 +88,7 @@ def _bare(device: Device) -> Any:  # noqa: ANN401 (of the library)
     return get_peft_model(_model(device, "sdpa"), adapter)
 
 
-def _step(device: Device, model: Any, embedded: torch.Tensor, given: dict[str, Any]) -> Any:  # noqa: ANN401
+def _step(device: Device, model: Any, embedded: torch.Tensor, given: dict[str, Any]) -> Any:  # noqa: ANN401 (a step)
     """One step: a loss of the hidden states, gradients of the adapters, AdamW."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)

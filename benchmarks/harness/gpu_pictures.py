@@ -135,7 +135,7 @@ def count_flops(net: nn.Module, device: Device) -> float:
     return sum(found)
 
 
-def _write_clip(av: Any, path: Path, pool: NDArray[np.uint8], *, frames: int) -> None:  # noqa: ANN401
+def _write_clip(av: Any, path: Path, pool: NDArray[np.uint8], *, frames: int) -> None:  # noqa: ANN401 (PyAV, if any)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -145,7 +145,7 @@ def _write_clip(av: Any, path: Path, pool: NDArray[np.uint8], *, frames: int) ->
         out.mux(stream.encode(None))
 
 
-def _decode(av: Any, path: Path) -> Iterator[NDArray[np.uint8]]:  # noqa: ANN401
+def _decode(av: Any, path: Path) -> Iterator[NDArray[np.uint8]]:  # noqa: ANN401 (PyAV, if any)
     with av.open(str(path)) as source:
         source.streams.video[0].thread_type = "AUTO"
         for frame in source.decode(video=0):

@@ -31,7 +31,7 @@ def measure_sequence(device: Device) -> list[str]:
     """Measure epochs of the product's training, and steps of a plain GPT-2 with the same loss."""
     shape, (rows, steps) = SHAPES[device.small], WINDOWS[device.small]
     positions = rows * steps * shape.length
-    flops = flops_per_position(shape, device.small)
+    flops = flops_per_position(shape, small=device.small)
     ours = _train(device, shape, rows=rows, steps=steps)
     memory = device.memory()
     bare = device.per_second(_bare(device, shape, rows), rows * shape.length)
@@ -45,7 +45,7 @@ def measure_sequence(device: Device) -> list[str]:
     ]
 
 
-def flops_per_position(shape: Shape, small: bool) -> float:  # noqa: FBT001 (a size)
+def flops_per_position(shape: Shape, *, small: bool) -> float:
     """Arithmetic of forward and backward pass: blocks, causal attention, and the loss."""
     blocks = shape.layers * (24 * shape.dim**2 + 2 * shape.length * shape.dim)
     return 3.0 * (blocks + 2 * shape.dim * NEGATIVES[small])
