@@ -21,7 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.harness.known_key import known_key
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import signed_by
 from kinoloop.testing.load import Load

@@ -39,7 +39,8 @@ from kinoloop.errors import KinoloopError
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release

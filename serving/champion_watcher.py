@@ -25,8 +25,9 @@ from pathlib import Path
 
 from kinoloop.errors import RegistryError
 from kinoloop.registry.catalogues import fetch_catalogue
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.copies import ServedRelease, remember, remembered
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.signature import Trust
 from serving.background import in_background, yield_to_requests
 from serving.in_service import InService, load

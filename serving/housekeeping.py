@@ -9,11 +9,9 @@ import time
 
 from serving import metrics
 from serving.config import ServingConfig
-from serving.impressions import Impressions
-from serving.inputs import Inputs
-from serving.lineage import Lineage
 from serving.outbox import Outbox
 from serving.policy import PolicyConfig
+from serving.records import Records
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
@@ -29,9 +27,7 @@ class Housekeeping:
         config: How often, and what is old.
         state: Live events.
         outbox: Of `state`.
-        lineage: Of this worker.
-        impressions: Of this worker.
-        inputs: Of this worker.
+        records: Of this worker.
         policy: How long what was shown is remembered.
     """
 
@@ -41,13 +37,11 @@ class Housekeeping:
         *,
         state: LiveState,
         outbox: Outbox,
-        lineage: Lineage,
-        impressions: Impressions,
-        inputs: Inputs,
+        records: Records,
         policy: PolicyConfig,
     ) -> None:
-        self._config, self._state, self._outbox, self._lineage = config, state, outbox, lineage
-        self._impressions, self._inputs, self._policy = impressions, inputs, policy
+        self._config, self._state, self._outbox = config, state, outbox
+        self._records, self._policy = records, policy
         self._next_export = self._next_forget = 0.0
         self._next_impressions = time.monotonic() + config.impressions_s
         self._stop = threading.Event()
@@ -61,9 +55,8 @@ class Housekeeping:
 
     def _run(self) -> None:
         while not self._stop.wait(SYNC_S):
-            self._lineage.sync()
-            self._impressions.flush()
-            self._inputs.flush()
+            self._records.lineage.sync()
+            self._records.flush()
             if time.monotonic() >= self._next_export:
                 self._export()
                 self._next_export = time.monotonic() + self._config.export_s
@@ -74,10 +67,9 @@ class Housekeeping:
                 self._forget()
                 self._next_forget = time.monotonic() + FORGET_S
         self._export()
-        self._impressions.flush()
-        self._inputs.flush()
+        self._records.flush()
         self._export_impressions()
-        self._lineage.close()
+        self._records.lineage.close()
         self._state.close()
 
     def _export(self) -> None:
@@ -90,7 +82,7 @@ class Housekeeping:
 
     def _export_impressions(self) -> None:
         try:
-            self._impressions.export()
+            self._records.impressions.export()
         except Exception:
             logger.exception("impressions could not be exported; they stay in the spool")
 
@@ -98,7 +90,7 @@ class Housekeeping:
         try:
             events = self._state.forget_before(_ago(self._config.live_days))
             self._state.forget_shown(_ago(self._policy.fatigue_days))
-            segments = self._lineage.forget()
+            segments = self._records.lineage.forget()
             if events or segments:
                 logger.info("forgot %d live events, %d lineage files", events, segments)
             metrics.forget_dead_workers()

@@ -27,20 +27,16 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
-from serving.answers import Answers, Asker
+from serving.answers import Asker
 from serving.collector import collect_when
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck, Videos
-from serving.fatigue import NONE, Fatigue
+from serving.fatigue import NONE
 from serving.feedback import FeedbackWriter
-from serving.first_slates import FirstSlates
 from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
-from serving.impressions import Impressions
-from serving.inputs import Inputs
-from serving.lineage import Lineage
 from serving.observe import Observe
 from serving.outbox import Outbox
 from serving.policy import PolicyConfig
@@ -53,6 +49,7 @@ from serving.problems import (
     unknown_video,
 )
 from serving.readiness import Readiness
+from serving.records import Records
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
 from serving.slates import Asked, slate_of
@@ -97,31 +94,14 @@ class Kinoloop:
         )
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state, check)
-        self._lineage = Lineage(
-            folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
-        )
-        self._impressions = Impressions(
-            folder / "impressions",
-            environment.landing,
-            max_answers=config.impressions_queue,
-            max_bytes=config.impressions_mb * 2**20,
-            max_rows=config.impressions_rows,
-        )
-        self._first_slates = FirstSlates(self._state)
         policy = read_section("policy", PolicyConfig, environment.settings_file)
-        self._fatigue = Fatigue(self._state, policy, self._impressions)
-        inputs = Inputs(folder / "lineage")
-        shown = self._impressions if config.impressions else None
-        self._answers = Answers(self._lineage, inputs, shown, self._first_slates)
+        self._records = Records(
+            folder, environment.landing, self._state, config=config, policy=policy
+        )
+        self._answers = self._records.answers
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
-            config,
-            state=self._state,
-            outbox=outbox,
-            lineage=self._lineage,
-            impressions=self._impressions,
-            inputs=inputs,
-            policy=policy,
+            config, state=self._state, outbox=outbox, records=self._records, policy=policy
         )
         self.takedowns = Takedowns(
             self._state, lambda: self.in_service, token=secret_key(environment, "operator").hex()
@@ -130,7 +110,7 @@ class Kinoloop:
             environment, config, self._pseudonyms.key_id, prepare=self.takedowns.apply
         )
         self.takedowns.start()
-        self._first_slates.start()
+        self._records.first_slates.start()
         collect_when(lambda: admission.idle, stop=threading.Event())
         site.state.served = self
         drain.watch()
@@ -154,7 +134,7 @@ class Kinoloop:
 
     def lineage_of(self, request_id: str) -> dict[str, Any] | None:
         """Return what is known of an answer."""
-        return self._lineage.find(request_id)
+        return self._records.lineage.find(request_id)
 
     def __is_ready__(self) -> bool:
         """Whether there is a release to answer with, and a future; `/livez` is fine without."""
@@ -165,7 +145,7 @@ class Kinoloop:
         """Leave nothing behind: feedback is on the disk, then in the landing zone."""
         self._champion.close()
         self.takedowns.close()
-        self._first_slates.close()
+        self._records.first_slates.close()
         self._writer.close()
         self._housekeeping.close()
         self._state.shut()
@@ -192,13 +172,13 @@ class Kinoloop:
         else:
             limit = config.history_length
             past = past_of(user, current, self._state, self._interest, limit=limit)
-        earlier = [] if cursor is None else self._lineage.pages_to(cursor)
+        earlier = [] if cursor is None else self._records.lineage.pages_to(cursor)
         if earlier is None:
             raise unknown_page(cursor)
         asked = Asked(
             past.history,
             NONE if include_seen else past.seen,
-            self._fatigue.cooling(user, current.release.catalogue.ids),
+            self._records.fatigue.cooling(user, current.release.catalogue.ids),
             [*exclude, *earlier],
             top_k,
             time.time_ns() // 1000,

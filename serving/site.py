@@ -20,7 +20,7 @@ from kinoloop.release.info import BundleInfo, read_info
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving import metrics
 from serving.bodies import parse, read
-from serving.messages import (
+from serving.facts import (
     About,
     LineageRecord,
     ProblemTypeFacts,

@@ -25,8 +25,9 @@ from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.locks import held
 from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
-from kinoloop.registry.client import Alias, ModelRegistry, ModelVersion
+from kinoloop.registry.client import Alias, ModelRegistry
 from kinoloop.registry.copies import keep_copy
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.info import read_info
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust, load_signer, load_trust

@@ -23,7 +23,8 @@ from kinoloop.promotion.decision import Decision, Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.promotion.record import to_markdown
 from kinoloop.registry import aliases
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust

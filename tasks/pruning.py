@@ -8,7 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.registry import copies
-from kinoloop.registry.client import ALIASES, ModelRegistry, ModelVersion
+from kinoloop.registry.client import ALIASES, ModelRegistry
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.settings import read_section
 
 TAG = "fingerprint."

@@ -16,8 +16,9 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop.environment import Environment
 from kinoloop.errors import RegistryError
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.copies import keep_copy
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.signature import load_signer
 from kinoloop.training.outcome import Outcome

@@ -24,8 +24,8 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.models.base import Recommender
 from kinoloop.promotion.decision import Decision
 from kinoloop.registry import aliases
-from kinoloop.registry.client import ModelVersion
 from kinoloop.registry.copies import keep_copy
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import LEARNED, write_bundle
 from kinoloop.release.info import BundleInfo, Lineage, Provenance

@@ -29,7 +29,7 @@ from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.errors import ConfigError, RegistryError
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
-from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.search_training import MOST_PAIRS

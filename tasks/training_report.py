@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kinoloop.evaluation.evaluate import HEADLINE
-from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose
 from kinoloop.training.warm_start import SCRATCH
 from tasks.stages import stages_table

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
-from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.bundle import LEARNED
 from kinoloop.release.info import BundleInfo, Lineage, read_info
 from kinoloop.release.signature import load_trust

@@ -5,7 +5,8 @@ never absent.
 """
 
 from kinoloop.errors import RegistryError
-from kinoloop.registry.client import ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import ModelVersion
 
 
 def promote(registry: ModelRegistry, version: str) -> ModelVersion | None:

@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from kinoloop import durable
 from kinoloop.errors import BundleError
-from kinoloop.registry.client import CATALOGUE, ModelRegistry, ModelVersion
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import CATALOGUE, ModelVersion
 from kinoloop.release.files import NOT_LISTED, link
 from kinoloop.release.info import BundleInfo, read_info, verify
 from kinoloop.release.parts import check_digest, check_names

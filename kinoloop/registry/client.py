@@ -10,8 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,13 +17,13 @@ from kinoloop import durable
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.locks import held
 from kinoloop.registry.connection import Connection
+from kinoloop.registry.model_version import ModelVersion, model_version
 from kinoloop.release.info import read_info, verify
 from kinoloop.release.parts import check_digest
 from kinoloop.release.signature import Trust, signed_by
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 logger = logging.getLogger(__name__)
 
@@ -33,42 +31,7 @@ NAME = "kinoloop"
 DOWNLOAD_WAIT_S = 3600.0  # for another process that fetches the same release
 Alias = Literal["champion", "challenger", "previous"]
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "previous")
-CATALOGUE = "catalogue"
-"""Tag of a version: digest of the newest catalogue version that was made for it."""
 _BUNDLE_IN_MODEL = "model/artifacts/bundle"
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One registered release.
-
-    Attributes:
-        version: Number in the registry, as text.
-        digest: Content digest of its bundle.
-        run_id: Of the MLflow run that made it.
-        created_at: When it was registered.
-        tags: Dataset version, settings hash, kind, fingerprints, who signed.
-    """
-
-    version: str
-    digest: str
-    run_id: str
-    created_at: datetime
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def signed_by(self) -> str:
-        """Public key that its bundle says it is signed with; "" of a release without."""
-        return self.tags.get("signed_by", "")
-
-    @property
-    def catalogue(self) -> str:
-        """Digest of its newest catalogue version; "" where it has none but its own."""
-        return self.tags.get(CATALOGUE, "")
-
-    def with_own_catalogue(self) -> "ModelVersion":
-        """Return the same version with the catalogue that it was trained on."""
-        return replace(self, tags={**self.tags, CATALOGUE: ""})
 
 
 class ModelRegistry:
@@ -115,7 +78,7 @@ class ModelRegistry:
             from mlflow.exceptions import MlflowException
 
             try:
-                return _version(client.get_model_version_by_alias(NAME, alias))
+                return model_version(client.get_model_version_by_alias(NAME, alias))
             except MlflowException as err:
                 if err.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                     return None
@@ -128,7 +91,7 @@ class ModelRegistry:
             RegistryError: There is none, or MLflow is away or refuses.
         """
         with self._connection.speaking(f"look up version {version}") as client:
-            return _version(client.get_model_version(NAME, version))
+            return model_version(client.get_model_version(NAME, version))
 
     def register(self, bundle: Path, *, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """Log a bundle as an MLflow model and register it; a bundle that is there stays one.
@@ -151,7 +114,7 @@ class ModelRegistry:
             known = client.search_model_versions(
                 f"name = '{NAME}' and tags.digest = '{info.digest}'"
             )
-            same = next((v for v in map(_version, known) if v.signed_by == signer), None)
+            same = next((v for v in map(model_version, known) if v.signed_by == signer), None)
             with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
                 package(bundle, info, Path(scratch) / "model")
                 into = run_id if same is None else same.run_id  # what was damaged there heals
@@ -174,7 +137,7 @@ class ModelRegistry:
                 },
             )
         logger.info("registered version %s: %s", made.version, info.kind)
-        return _version(made)
+        return model_version(made)
 
     def set_alias(self, alias: Alias, version: str) -> None:
         """Point an alias at a version and read it back.
@@ -288,14 +251,3 @@ def _ensure_model(client: "MlflowClient") -> None:
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-def _version(found: "MlflowVersion") -> ModelVersion:
-    tags = dict(found.tags)
-    return ModelVersion(
-        version=str(found.version),
-        digest=tags.get("digest", ""),
-        run_id=str(found.run_id),
-        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-        tags=tags,
-    )

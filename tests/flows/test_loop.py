@@ -9,7 +9,7 @@ from flows.loop import loop
 from kinoloop.duplicates.update import DuplicatesReport
 from kinoloop.environment import Environment
 from kinoloop.extraction.report import ExtractReport
-from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.signature import load_signer
 from kinoloop.semantics.label import LabelReport
 from kinoloop.testing.drifting import START, make_world, write_landing

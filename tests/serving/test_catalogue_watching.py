@@ -5,7 +5,8 @@ import pytest
 
 from kinoloop.data.growth import Growth
 from kinoloop.registry.catalogues import store_catalogue
-from kinoloop.registry.client import CATALOGUE, ModelRegistry
+from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.model_version import CATALOGUE
 from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
 from kinoloop.release.version import write_version

@@ -8,7 +8,7 @@ from kinoloop.encoders.base import identify
 from kinoloop.encoders.fingerprint import text_space
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
-from kinoloop.registry.client import ModelVersion
+from kinoloop.registry.model_version import ModelVersion
 from kinoloop.schema import ENCODERS
 from kinoloop.training.outcome import Outcome
 from tasks.retrain_plan import alone, plan_retrain

@@ -1,0 +1,55 @@
+"""What a worker remembers of its answers: where they come from, what they showed, and to whom."""
+
+from pathlib import Path
+
+from serving.answers import Answers
+from serving.config import ServingConfig
+from serving.fatigue import Fatigue
+from serving.first_slates import FirstSlates
+from serving.impressions import Impressions
+from serving.inputs import Inputs
+from serving.lineage import Lineage
+from serving.policy import PolicyConfig
+from serving.state import LiveState
+
+
+class Records:
+    """The records of one worker, and what gives answers by them.
+
+    Args:
+        folder: Of the service's own files.
+        landing: Landing zone, where impressions go.
+        state: What the workers share.
+        config: How much is kept, and for how long.
+        policy: How what was shown counts.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        landing: str,
+        state: LiveState,
+        *,
+        config: ServingConfig,
+        policy: PolicyConfig,
+    ) -> None:
+        self.lineage = Lineage(
+            folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
+        )
+        self.inputs = Inputs(folder / "lineage")
+        self.impressions = Impressions(
+            folder / "impressions",
+            landing,
+            max_answers=config.impressions_queue,
+            max_bytes=config.impressions_mb * 2**20,
+            max_rows=config.impressions_rows,
+        )
+        self.first_slates = FirstSlates(state)
+        self.fatigue = Fatigue(state, policy, self.impressions)
+        shown = self.impressions if config.impressions else None
+        self.answers = Answers(self.lineage, self.inputs, shown, self.first_slates)
+
+    def flush(self) -> None:
+        """Hand what was shown, and what answers were made from, to the operating system."""
+        self.impressions.flush()
+        self.inputs.flush()
