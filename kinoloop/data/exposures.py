@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kinoloop.data.checksums import check
 from kinoloop.data.evidence import evidence
 from kinoloop.data.ids import IdMap
+from kinoloop.data.situations import COLUMNS, Situation, logged_situation
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS
 
@@ -36,9 +37,9 @@ class Exposures:
         kinds: (n,) int64, bit k is set where event kind k of `schema.EVENT_KINDS` happened.
         watch_s: (n,) float32 seconds watched, the longest view; NaN where none or unknown.
         ratings: (n,) float32, the last rating; NaN where none.
-        surfaces: (n,) int16, index into `surface_names`; −1 where unknown.
+        situations: (n,) int32, index into `facts`.
         user_ids: Pseudonyms, sorted.
-        surface_names: Where videos were shown, sorted.
+        facts: The different situations (kinoloop/data/situations.py), in no order.
     """
 
     users: NDArray[np.int32]
@@ -48,9 +49,9 @@ class Exposures:
     kinds: NDArray[np.int64]
     watch_s: NDArray[np.float32]
     ratings: NDArray[np.float32]
-    surfaces: NDArray[np.int16]
+    situations: NDArray[np.int32]
     user_ids: tuple[str, ...]
-    surface_names: tuple[str, ...]
+    facts: tuple[Situation, ...]
 
     def __len__(self) -> int:
         return len(self.users)
@@ -99,14 +100,18 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
             pl.col("watch_s").max().cast(pl.Float32),
             # of rows that a table holds in any order, and reads in any
             _in_time("value").filter(_in_time("event") == "rating").last().alias("rating"),
-            _in_time("surface").drop_nulls().first(),
+            # an impression knows best where it was shown
+            *(
+                pl.col(c).sort_by(~shown, "timestamp", "event_id").drop_nulls().first()
+                for c in COLUMNS
+            ),
         )
         .with_columns(pl.col("rating").cast(pl.Float32))
         .collect(engine="streaming")
         .sort("timestamp", "user_id", "video")
     )
     user_ids = tuple(frame["user_id"].unique().sort())
-    surfaces = tuple(frame["surface"].drop_nulls().unique().sort())
+    different = frame.select(COLUMNS).unique().sort(COLUMNS)
     logger.info(
         "%d exposures, %d of them impressions, of %d users",
         len(frame),
@@ -121,9 +126,9 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
         kinds=frame["kinds"].to_numpy(),
         watch_s=frame["watch_s"].fill_null(float("nan")).to_numpy(),
         ratings=frame["rating"].fill_null(float("nan")).to_numpy(),
-        surfaces=_codes(frame["surface"], surfaces).astype(np.int16),
+        situations=_rows_of(frame.select(COLUMNS), different),
         user_ids=user_ids,
-        surface_names=surfaces,
+        facts=tuple(logged_situation(*row) for row in different.iter_rows()),
     )
 
 
@@ -151,6 +156,13 @@ def _answered(events: pl.LazyFrame) -> pl.LazyFrame:
 def _in_time(name: str) -> pl.Expr:
     """Order a column of a group by time, oldest first."""
     return pl.col(name).sort_by("timestamp", "event_id")
+
+
+def _rows_of(frame: pl.DataFrame, different: pl.DataFrame) -> NDArray[np.int32]:
+    """Row of `different` that each row of `frame` equals."""
+    numbered = different.with_row_index("row")
+    joined = frame.join(numbered, on=COLUMNS, how="left", nulls_equal=True, maintain_order="left")
+    return joined["row"].to_numpy().astype(np.int32)
 
 
 def _codes(column: pl.Series, names: tuple[str, ...]) -> NDArray[np.int64]:

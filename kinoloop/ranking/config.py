@@ -6,7 +6,9 @@ from pydantic import Field
 
 from kinoloop.settings import Config
 
-Group = Literal["text", "content", "behaviour", "popularity", "user", "video", "context"]
+Group = Literal[
+    "text", "content", "behaviour", "popularity", "user", "video", "context", "situation"
+]
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 """Groups of features, see kinoloop/ranking/features.py."""

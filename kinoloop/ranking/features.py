@@ -6,7 +6,8 @@
 - popularity: shows, likes and smoothed rate of likes up to the day before; the prior;
 - user: how much they watched, how far, and how much of it they liked;
 - video: duration, age, duration against what they like;
-- context: hour of the day, surface.
+- context: hour of the day;
+- situation: surface, device and what else the client said, one column a known value.
 
 The group `text` (the language model) is no column here: it is a part of the network.
 Everything is known when an answer is given; nothing looks ahead.
@@ -23,11 +24,12 @@ from kinoloop.models.base import State
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.ranking.config import Group
 from kinoloop.ranking.counts import DailyCounts
-from kinoloop.ranking.pairs import Pairs
+from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs
+from kinoloop.ranking.vocabulary import Vocabulary
 from kinoloop.schema import DAY_US
 
 CHUNK_CELLS = 8_000_000  # numbers of the widest array held at a time
-SURFACES = 16  # surfaces that get a column of their own, the first in order of name
+OLD_SURFACES = 16  # columns of rankers without a vocabulary; in an answer all of them were 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Knowledge:
         counts: By video and day.
         neighbours: Of item-kNN, from older behaviour than what is learned from.
         decay: Weight of each video of a history relative to the next newer one.
+        vocabulary: Of situations; None in rankers of before there was one.
     """
 
     catalogue: Catalogue
@@ -47,6 +50,7 @@ class Knowledge:
     counts: DailyCounts
     neighbours: Neighbours
     decay: float
+    vocabulary: Vocabulary | None = None
 
     def state(self) -> State:
         """Arrays to save."""
@@ -77,6 +81,7 @@ class Features:
             "user": self._user,
             "video": self._video,
             "context": self._context,
+            "situation": self._situation,
         }
         columns: dict[str, NDArray[Any]] = {}
         for group in self._groups:
@@ -158,8 +163,15 @@ class Features:
     def _context(self, pairs: Pairs) -> dict[str, NDArray[Any]]:
         hour = (pairs.moments % DAY_US) / DAY_US * 2 * np.pi
         columns = {"hour_sin": np.sin(hour), "hour_cos": np.cos(hour)}
-        columns |= {f"surface_{s}": pairs.surfaces == s for s in range(SURFACES)}
+        if self._known.vocabulary is None:
+            columns |= {f"surface_{s}": np.zeros(len(hour)) for s in range(OLD_SURFACES)}
         return {name: column[pairs.contexts] for name, column in columns.items()}
+
+    def _situation(self, pairs: Pairs) -> dict[str, NDArray[Any]]:
+        vocabulary = self._known.vocabulary or NO_VOCABULARY
+        columns = vocabulary.one_hot(pairs.situations).T
+        named = zip(vocabulary.names, columns, strict=True)
+        return {name: column[pairs.contexts] for name, column in named}
 
 
 def durations_of(catalogue: Catalogue) -> NDArray[np.float64]:

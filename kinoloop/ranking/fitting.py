@@ -7,7 +7,7 @@ calibrate; the newest are only reported on.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -34,6 +34,7 @@ from kinoloop.ranking.language import Language
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.training import Examples, Stored, Words, train_head
+from kinoloop.ranking.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Fitted:
     Attributes:
         ranker: Ready, with blend 0.
         metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `served`:
-            of the test window as an answer in service sees it, without a surface.
+            of the test window as a client asks who says neither surface nor device.
         train: What was learned from.
         test: What was reported on.
         probabilities: What was predicted of it.
@@ -103,12 +104,15 @@ def fit_ranker(
             )
     learn_from = int(times[learned[0]])
     knowledge = _knowledge(exposures, labels, data, catalogue, (learn_from, config.decay))
+    if "situation" in config.groups:
+        known = Vocabulary.of(exposures.facts, exposures.situations[learned])
+        knowledge = replace(knowledge, vocabulary=known)
     features = Features(knowledge, config.groups)
-    names, raw = features.of(_pairs(exposures.select(learned), data, config))
+    names, raw = features.of(_pairs(exposures.select(learned), data, knowledge, config))
     state: State = {**_standardisation(names, raw), "blend": np.array([0.0])}
 
     def examples(rows: NDArray[np.integer], made: NDArray[np.float32] | None = None) -> Examples:
-        pairs = _pairs(exposures.select(rows), data, config)
+        pairs = _pairs(exposures.select(rows), data, knowledge, config)
         found = features.of(pairs)[1] if made is None else made
         standardised = np.asarray((found - state["mean"]) / state["deviation"], dtype=np.float32)
         return Examples(pairs, standardised, labels[rows])
@@ -119,7 +123,7 @@ def fit_ranker(
         train_examples,
         validation,
         words=_reader(config, catalogue, texts or partial(texts_of, catalogue.videos)),
-        surfaces=np.array([i for i, n in enumerate(names) if "surface_" in n], dtype=np.int64),
+        situation=np.flatnonzero(_is_situation(names)),
         seed=seed,
         report=report,
     )
@@ -219,18 +223,26 @@ def _knowledge(
         ),
         neighbours=Neighbours.of(watched.T.tocsr(), top_n=NEIGHBOURS, shrinkage=SHRINKAGE),
         decay=decay,
+        vocabulary=Vocabulary({}),
     )
 
 
-def _pairs(exposures: Exposures, data: RankerData, config: RankerConfig) -> Pairs:
-    return exposed_pairs(exposures, data.histories, length=config.length)
+def _pairs(
+    exposures: Exposures, data: RankerData, knowledge: Knowledge, config: RankerConfig
+) -> Pairs:
+    known = knowledge.vocabulary
+    return exposed_pairs(exposures, data.histories, length=config.length, vocabulary=known)
 
 
 def _standardisation(names: list[str], raw: NDArray[np.float32]) -> State:
-    """Mean and deviation of each feature; a surface stays as it is, so that 0 is unknown."""
+    """Mean and deviation of each feature; a situation stays as it is, so that 0 is unknown."""
     mean, deviation = raw.mean(axis=0), raw.std(axis=0)
-    plain = np.array(["surface_" in name for name in names], dtype=np.bool_)
+    plain = _is_situation(names)
     return {
         "mean": np.where(plain, 0, mean).astype(np.float32),
         "deviation": np.where(plain | (deviation < 1e-6), 1, deviation).astype(np.float32),
     }
+
+
+def _is_situation(names: list[str]) -> NDArray[np.bool_]:
+    return np.array([name.startswith("situation.") for name in names], dtype=np.bool_)

@@ -4,10 +4,16 @@ The language model reads the history title by title and the candidate's words; u
 recency-weighted mean over what was liked, v the candidate. Both are projected, and their product
 joins the other features in front of a small head:
 
-    logit = head([standardised features; Pu ⊙ Qv; cos(u, v)]).
+    logit = head([standardised features; Pu ⊙ Qv; cos(u, v); Rs ⊙ Qv]).
 
-Shapes: B pairs, L history, V videos, T text, P projection, F features, H hidden.
+s are those features that say in which situation the video is shown; Rs ⊙ Qv lets a device want
+other words, of videos that nobody has met, too.
+
+Shapes: B pairs, L history, V videos, T text, P projection, F features, S of them of the situation,
+H hidden.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,16 +30,27 @@ class RankerHead(nn.Module):
         projection: P.
         hidden: H.
         dropout: Share of hidden activations dropped.
+        situation: Columns of the features that say in which situation the video is shown.
     """
 
     def __init__(
-        self, features: int, text: int, *, projection: int, hidden: int, dropout: float
+        self,
+        features: int,
+        text: int,
+        *,
+        projection: int,
+        hidden: int,
+        dropout: float,
+        situation: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.reads = text > 0
         self.user = nn.Linear(text, projection, bias=False) if self.reads else None
         self.video = nn.Linear(text, projection, bias=False) if self.reads else None
-        width = features + (projection + 1 if self.reads else 0)
+        self.columns = list(situation)
+        met = self.reads and bool(self.columns)
+        self.situation = nn.Linear(len(self.columns), projection, bias=False) if met else None
+        width = features + (projection + 1 if self.reads else 0) + (projection if met else 0)
         self.first = nn.Linear(width, hidden)
         self.second = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, 1)
@@ -43,9 +60,12 @@ class RankerHead(nn.Module):
         """Logits, (B,)."""
         if self.user is not None and self.video is not None and u_BT is not None:
             assert v_BT is not None
-            match_BP = self.user(u_BT) * self.video(v_BT)
+            video_BP = self.video(v_BT)
             cosine_B1 = nn.functional.cosine_similarity(u_BT, v_BT, dim=1)[:, None]
-            x_BF = torch.cat([x_BF, match_BP, cosine_B1], dim=1)
+            parts = [x_BF, self.user(u_BT) * video_BP, cosine_B1]
+            if self.situation is not None:
+                parts.append(self.situation(x_BF[:, self.columns]) * video_BP)
+            x_BF = torch.cat(parts, dim=1)
         h_BH = self.dropout(torch.relu(self.first(x_BF)))
         h_BH = self.dropout(torch.relu(self.second(h_BH)))
         logit_B: Tensor = self.out(h_BH)[:, 0]

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
+from kinoloop.ranking.vocabulary import UNKNOWN, Vocabulary
 
-UNKNOWN_SURFACE = -1
+NO_VOCABULARY = Vocabulary({})
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Pairs:
         shares: (n_contexts, length) float32 watched shares; NaN where unknown or padding.
         lengths: (n_contexts,) int64, of the whole history, not only of what is kept.
         moments: (n_contexts,) int64, µs since the epoch, UTC.
-        surfaces: (n_contexts,) int16; −1 where unknown.
+        situations: (n_contexts, n_columns) int16, codes of the vocabulary of a ranker; −1 where
+            unknown.
         users: (n_contexts,) int64, equal where the user is the same.
     """
 
@@ -34,15 +36,15 @@ class Pairs:
     shares: NDArray[np.float32]
     lengths: NDArray[np.int64]
     moments: NDArray[np.int64]
-    surfaces: NDArray[np.int16]
+    situations: NDArray[np.int16]
     users: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def anywhere(self) -> "Pairs":
-        """Return the same pairs with unknown surfaces, as an answer in service has them."""
-        return replace(self, surfaces=np.full_like(self.surfaces, UNKNOWN_SURFACE))
+        """Return the same pairs in a situation of which nothing is known."""
+        return replace(self, situations=np.full_like(self.situations, UNKNOWN))
 
     def select(self, picked: NDArray[np.integer] | slice) -> "Pairs":
         """Keep some pairs; contexts that nobody needs any more leave too."""
@@ -71,13 +73,16 @@ class _Known:
     stops: NDArray[np.int64]
 
 
-def exposed_pairs(exposures: Exposures, histories: Histories, *, length: int) -> Pairs:
+def exposed_pairs(
+    exposures: Exposures, histories: Histories, *, length: int, vocabulary: Vocabulary | None = None
+) -> Pairs:
     """One context an exposure: what its user had done before it began.
 
     Args:
         exposures: What was shown.
         histories: What users did; rows are found by pseudonym.
         length: Newest videos kept.
+        vocabulary: Of situations; None knows none.
     """
     row_of_user = {user: row for row, user in enumerate(histories.user_ids)}
     rows = np.array([row_of_user.get(user, -1) for user in exposures.user_ids], dtype=np.int64)
@@ -92,12 +97,13 @@ def exposed_pairs(exposures: Exposures, histories: Histories, *, length: int) ->
         span = histories.row(row)
         before = np.searchsorted(histories.timestamps[span], exposures.timestamps[here])
         starts[here], stops[here] = span.start, span.start + before
+    codes = (vocabulary or NO_VOCABULARY).codes(exposures.facts)
     return _pairs(
         (exposures.videos, np.arange(len(exposures))),
         _Known(histories, starts, stops),
         length=length,
         moments=exposures.timestamps,
-        who=(exposures.surfaces, exposures.users.astype(np.int64)),
+        who=(codes[exposures.situations], exposures.users.astype(np.int64)),
     )
 
 
@@ -107,6 +113,7 @@ def candidate_pairs(
     *,
     length: int,
     moments: NDArray[np.int64],
+    situations: NDArray[np.int16] | None = None,
 ) -> Pairs:
     """Pair each history with some candidates.
 
@@ -115,17 +122,19 @@ def candidate_pairs(
         candidates: (n_rows, k) internal indices.
         length: Newest videos kept.
         moments: (n_rows,) µs since the epoch: when the answer is given.
+        situations: (n_rows, n_columns) codes of a vocabulary; None: nothing is known.
 
     Returns:
         Pairs row by row, (n_rows · k).
     """
     rows, k = candidates.shape
+    codes = np.empty((rows, 0), dtype=np.int16) if situations is None else situations
     return _pairs(
         (candidates.ravel(), np.repeat(np.arange(rows), k)),
         _Known(histories, histories.offsets[:-1], histories.offsets[1:]),
         length=length,
         moments=moments,
-        who=(np.full(rows, UNKNOWN_SURFACE, dtype=np.int16), np.arange(rows)),
+        who=(codes, np.arange(rows)),
     )
 
 
@@ -150,7 +159,7 @@ def _pairs(
             shares=np.full(at.shape, np.nan, dtype=np.float32),
             lengths=np.zeros(len(at), dtype=np.int64),
             moments=moments,
-            surfaces=who[0],
+            situations=who[0],
             users=who[1],
         )
     return Pairs(
@@ -161,6 +170,6 @@ def _pairs(
         shares=np.where(real, histories.watch_shares[at], np.nan).astype(np.float32),
         lengths=stops - starts,
         moments=moments,
-        surfaces=who[0],
+        situations=who[0],
         users=who[1],
     )

@@ -1,13 +1,16 @@
 """The ranker: a calibrated probability that a user wants a video, for the best of a slate.
 
 A pretrained language model reads the words of the history and of the candidate; its vectors meet
-features of content, behaviour, popularity, user, video and context in a small head, trained on
-exposures with binary cross-entropy. Words are read once per video, when the ranker is fitted, so
-that an answer costs a millisecond or two and a release needs no language model. Inference is numpy.
+features of content, behaviour, popularity, user, video, context and situation in a small head,
+trained on exposures with binary cross-entropy. Words are read once per video, when the ranker is
+fitted, so that an answer costs a millisecond or two and a release needs no language model.
+Inference is numpy.
 """
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.situations import NOWHERE, Situation
 from kinoloop.errors import BundleError
 from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION, LEARNED_NOWHERE, State
@@ -26,7 +30,8 @@ from kinoloop.ranking.calibrate import calibrate
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.features import Features, Knowledge
-from kinoloop.ranking.pairs import Pairs, candidate_pairs
+from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs, candidate_pairs
+from kinoloop.ranking.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ class Ranker:
     def __init__(self, config: RankerConfig, knowledge: Knowledge, state: State) -> None:
         self.config, self.knowledge, self._state = config, knowledge, state
         self._features = Features(knowledge, config.groups)
+        self._vocabulary = knowledge.vocabulary or NO_VOCABULARY
         self._text: NDArray[np.float32] | None = state.get("text")
         self._head = {
             name.removeprefix("head."): value
@@ -81,6 +87,7 @@ class Ranker:
         retrieval: NDArray[np.floating],
         *,
         moments: NDArray[np.int64],
+        situations: Sequence[Situation] | None = None,
     ) -> NDArray[np.float64]:
         """Scores to order candidates by: the logit and the retrieval score, both standardised.
 
@@ -89,11 +96,19 @@ class Ranker:
             candidates: (n_rows, k) internal indices.
             retrieval: (n_rows, k) scores of the recommender that found them.
             moments: (n_rows,) µs since the epoch: when the answer is given.
+            situations: In which situation each row is; None: nothing is known.
 
         Returns:
             (n_rows, k), higher is better.
         """
-        pairs = candidate_pairs(histories, candidates, length=self.config.length, moments=moments)
+        known = situations or [NOWHERE] * len(histories)
+        pairs = candidate_pairs(
+            histories,
+            candidates,
+            length=self.config.length,
+            moments=moments,
+            situations=self._vocabulary.codes(known),
+        )
         wanted = self.logits(pairs).reshape(candidates.shape)
         return (1 - self.blend) * _standardised(wanted) + self.blend * _standardised(retrieval)
 
@@ -113,7 +128,7 @@ class Ranker:
         return np.asarray((raw - self._state["mean"]) / self._state["deviation"], dtype=np.float32)
 
     def _match(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Pu ⊙ Qv and cos(u, v), (n, P + 1)."""
+        """Pu ⊙ Qv, cos(u, v) and Rs ⊙ Qv, (n, P + 1 + P)."""
         assert self._text is not None
         recency = self.config.decay ** np.arange(pairs.history.shape[1])
         weights = (np.maximum(pairs.interest, 0) * recency).astype(np.float32)
@@ -126,7 +141,12 @@ class Ranker:
         asked = (users @ self._head["user.weight"].T)[pairs.contexts]
         cosine = np.einsum("nt,nt->n", users[pairs.contexts], self._text[pairs.videos])
         cosine /= self._length[pairs.videos]
-        return np.hstack([asked * self._video[pairs.videos], cosine[:, None]])
+        video = self._video[pairs.videos]
+        met = [asked * video, cosine[:, None]]
+        if "situation.weight" in self._head:
+            known = self._vocabulary.one_hot(pairs.situations) @ self._head["situation.weight"].T
+            met.append(known[pairs.contexts] * video)
+        return np.hstack(met)
 
     def extended(self, catalogue: Catalogue, anchors: Anchors) -> "Ranker":
         """Return this ranker over a catalogue that has grown since it was trained.
@@ -145,12 +165,11 @@ class Ranker:
         return base._extended_by(catalogue, extension)
 
     def _extended_by(self, catalogue: Catalogue, extension: State) -> "Ranker":
-        knowledge = Knowledge(
+        knowledge = replace(
+            self.knowledge,
             catalogue=catalogue,
             prior=np.concatenate([self.knowledge.prior, extension["prior"]]),
-            counts=self.knowledge.counts,
             neighbours=self.knowledge.neighbours.over(len(catalogue)),
-            decay=self.knowledge.decay,
         )
         state = dict(self._state)
         if self._text is not None:
@@ -160,7 +179,7 @@ class Ranker:
         return grown
 
     def save(self, directory: Path) -> None:
-        """Write `config.json` and `state.safetensors`: no pickle."""
+        """Write `config.json`, `situations.json` and `state.safetensors`: no pickle."""
         if self.trained is not None:
             self.trained.save(directory)
             save_file(self.extension, directory / EXTENSION)
@@ -168,6 +187,8 @@ class Ranker:
         directory.mkdir(parents=True, exist_ok=True)
         document = self.config.model_dump(mode="json")
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+        if self.knowledge.vocabulary is not None:
+            self.knowledge.vocabulary.save(directory)
         state = {**self.knowledge.state(), **self._state}
         save_file(
             {k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors"
@@ -203,6 +224,7 @@ class Ranker:
             counts=DailyCounts.from_state(state),
             neighbours=Neighbours.from_state(state),
             decay=config.decay,
+            vocabulary=Vocabulary.load(directory),
         )
         known = set(knowledge.state())
         return cls(config, knowledge, {k: v for k, v in state.items() if k not in known})

@@ -24,7 +24,7 @@ from kinoloop.ranking.pairs import Pairs
 
 logger = logging.getLogger(__name__)
 
-MASKED = 0.1  # share of training pairs that lose their surface: an answer in service has none
+MASKED = 0.1  # share of training pairs that lose their situation: some clients say nothing of it
 
 
 class Examples(NamedTuple):
@@ -77,7 +77,7 @@ def train_head(
     validation: Examples,
     *,
     words: "Words | None",
-    surfaces: NDArray[np.integer],
+    situation: NDArray[np.integer],
     seed: int,
     report: Report,
 ) -> State:
@@ -88,7 +88,7 @@ def train_head(
         train: What is learned from.
         validation: What decides when to stop.
         words: Gives the text vectors; None without the language model.
-        surfaces: Columns of the features that say where a video was shown.
+        situation: Columns of the features that say in which situation a video was shown.
         seed: Of initial weights, order and dropout.
         report: Receives `loss` and `validation_log_loss` per epoch.
 
@@ -107,8 +107,9 @@ def train_head(
             projection=config.text_dim,
             hidden=config.hidden,
             dropout=config.dropout,
+            situation=situation.tolist(),
         ).to(device)
-        trainer = _Trainer(config, head, reader, surfaces, rng)
+        trainer = _Trainer(config, head, reader, rng)
         best, kept, waited = np.inf, trainer.arrays(), 0
         for epoch in range(1, config.epochs + 1):
             report("loss", trainer.epoch(train), epoch)
@@ -139,11 +140,10 @@ class _Trainer:
         config: RankerConfig,
         head: RankerHead,
         reader: Stored | Language | None,
-        surfaces: NDArray[np.integer],
         rng: np.random.Generator,
     ) -> None:
         self._config, self._head, self._reader = config, head, reader
-        self._surfaces, self._rng, self._step = surfaces, rng, 0
+        self._rng, self._step = rng, 0
         groups: list[dict[str, Any]] = [{"params": list(head.parameters())}]
         self._language = reader if isinstance(reader, Language) else None
         if self._language is not None:
@@ -176,7 +176,7 @@ class _Trainer:
         """Compute the gradients of one step, part by part; its mean loss."""
         features = train.features[rows]
         masked = self._rng.random(len(rows)) < MASKED
-        features[np.ix_(masked, self._surfaces)] = 0
+        features[np.ix_(masked, np.array(self._head.columns, dtype=np.intp))] = 0
         self._optimizer.zero_grad(set_to_none=True)
         losses = []
         for start in range(0, len(rows), self._at_a_time):

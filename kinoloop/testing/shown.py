@@ -44,9 +44,9 @@ def toy_exposures(
         kinds=np.where(watched, (1 << view) | (1 << shown), 1 << shown),
         watch_s=watch_s.astype(np.float32),
         ratings=np.full(n, np.nan, dtype=np.float32),
-        surfaces=rng.integers(0, 2, n).astype(np.int16),
+        situations=rng.integers(0, 2, n).astype(np.int32),
         user_ids=names,
-        surface_names=("feed", "home"),
+        facts=({"surface": "feed"}, {"surface": "home"}),
     )
     rows: list[list[Interaction]] = [[] for _ in names]
     met: set[tuple[int, int]] = set()

@@ -66,7 +66,7 @@ def test_the_last_rating_and_the_first_surface_are_those_in_time_whatever_the_or
     frame.select(full).write_delta(str(tables.path("events")))
     found = load_exposures(tables, IdMap(["v1"]))
     assert found.ratings.tolist() == [4.0]
-    assert [found.surface_names[code] for code in found.surfaces] == ["home"]
+    assert [found.facts[code] for code in found.situations] == [{"surface": "home"}]
 
 
 def test_an_exposure_is_a_user_with_a_video_on_a_day(exposures):
@@ -81,7 +81,7 @@ def test_it_keeps_what_followed(exposures):
     assert exposures.watch_s[0] == 7
     assert np.isnan(exposures.watch_s[1:]).all()
     assert exposures.ratings[4] == 4
-    assert [exposures.surface_names[s] if s >= 0 else None for s in exposures.surfaces] == [
+    assert [exposures.facts[s].get("surface") for s in exposures.situations] == [
         "home", "feed", None, "home", None,
     ]  # fmt: skip
 
@@ -98,3 +98,29 @@ def test_rows_can_be_picked(exposures):
 
 def test_no_events_are_no_exposures(tmp_path):
     assert len(load_exposures(Tables(tmp_path), IdMap(["v"]))) == 0
+
+
+def test_the_situation_is_that_of_the_impression_where_there_is_one(tmp_path):
+    rows = [
+        (9, "view", "search", "phone", None),
+        (10, "impression", "home", None, '{"network": "wifi"}'),
+        (11, "like", "profile", "tv", None),
+    ]
+    frame = pl.DataFrame(
+        [
+            {"user_id": "a", "video_id": "v1", "event": event, "event_id": str(hour),
+             "timestamp": DAY.replace(hour=hour), "surface": surface, "device": device,
+             "context": context}
+            for hour, event, surface, device, context in rows
+        ],
+        schema_overrides={"timestamp": EVENTS["timestamp"], "context": pl.String},
+    ).with_columns(date=pl.col("timestamp").dt.date())  # fmt: skip
+    full = [
+        (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
+        for c, t in EVENTS.items()
+    ]
+    tables = Tables(tmp_path)
+    frame.select(full).write_delta(str(tables.path("events")))
+    found = load_exposures(tables, IdMap(["v1"]))
+    situation = {"surface": "home", "device": "phone", "context.network": "wifi"}
+    assert [found.facts[at] for at in found.situations] == [situation]

@@ -9,7 +9,8 @@ from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue
 
 SMALL = {
-    "groups": ("content", "behaviour", "popularity", "user", "video", "context"), "epochs": 8,
+    "groups": ("content", "behaviour", "popularity", "user", "video", "context", "situation"),
+    "epochs": 8,
     "hidden": 16, "batch_size": 128, "learning_rate": 0.01, "length": 8, "candidates": 20,
     "label": {"watch": "view"},
 }  # fmt: skip

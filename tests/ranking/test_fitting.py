@@ -31,7 +31,7 @@ def test_metrics_are_those_of_scikit_learn(fitted):
 def test_what_an_answer_in_service_knows_is_measured_too(fitted):
     blind = fitted.test.pairs.anywhere()
     p = fitted.ranker.probabilities(blind)
-    assert (blind.surfaces == -1).all()
+    assert (blind.situations == -1).all()
     assert fitted.metrics["served/auc"] == pytest.approx(roc_auc_score(fitted.test.labels, p))
 
 
@@ -55,7 +55,12 @@ def test_the_arrays_compute_what_the_network_computes(windows, catalogue):
     found = fit_ranker(config, windows, catalogue)
     pairs, state = found.test.pairs, found.ranker._state
     head = RankerHead(
-        found.test.features.shape[1], 8, projection=4, hidden=config.hidden, dropout=0.0
+        found.test.features.shape[1],
+        8,
+        projection=4,
+        hidden=config.hidden,
+        dropout=0.0,
+        situation=range(found.test.features.shape[1] - 2, found.test.features.shape[1]),
     ).eval()
     head.load_state_dict(
         {k.removeprefix("head."): torch.from_numpy(v) for k, v in state.items() if "head." in k}
@@ -113,6 +118,10 @@ def test_no_exposures_are_an_error_that_says_so(windows, catalogue):
 
 def test_saved_and_loaded_it_says_the_same_and_holds_no_pickle(fitted, catalogue, tmp_path):
     fitted.ranker.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "state.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json",
+        "situations.json",
+        "state.safetensors",
+    }
     again = Ranker.load(tmp_path, catalogue)
     np.testing.assert_array_equal(again.probabilities(fitted.test.pairs), fitted.probabilities)

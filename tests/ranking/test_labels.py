@@ -19,7 +19,7 @@ def exposures(*rows):
         timestamps=np.arange(n), shown=np.ones(n, bool), kinds=np.array(bits),
         watch_s=np.array([row[1] for row in rows], np.float32),
         ratings=np.array([row[2] for row in rows], np.float32),
-        surfaces=np.zeros(n, np.int16), user_ids=("u",), surface_names=("feed",),
+        situations=np.zeros(n, np.int32), user_ids=("u",), facts=({},),
     )  # fmt: skip
 
 

@@ -130,7 +130,11 @@ def test_a_language_model_that_is_trained_learns_the_topics_and_is_not_in_the_re
     found = fit_ranker(config, windows, catalogue)
     assert found.metrics["test/auc"] > 0.8
     found.ranker.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "state.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json",
+        "situations.json",
+        "state.safetensors",
+    }
 
 
 def test_an_absent_model_is_named():

@@ -1,0 +1,130 @@
+"""Surface, device and context of a request are features: learned from the log, read in service."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.situations import logged_situation, situation_of
+from kinoloop.errors import BundleError
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.fitting import fit_ranker
+from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.vocabulary import MIN_SEEN, MOST_VALUES, Vocabulary
+from tests.ranking.conftest import SMALL, TEST_FROM
+
+FACTS = (
+    {"surface": "home", "device": "tv"},
+    {"surface": "home", "device": "phone", "context.network": "wifi"},
+    {},
+)
+TV, PHONE = FACTS[:2]
+
+
+@pytest.fixture(scope="module")
+def by_device(windows):
+    """Even videos are watched on the TV, odd ones on the phone, whoever the user is."""
+    exposures = windows.exposures
+    rng = np.random.default_rng(5)
+    where = rng.integers(0, 2, len(exposures)).astype(np.int32)
+    labels = rng.random(len(exposures)) < np.where(exposures.videos % 2 == where, 0.9, 0.1)
+    shown = replace(exposures, situations=where, facts=FACTS)
+    return replace(windows, exposures=shown, labels=labels)
+
+
+@pytest.fixture(scope="module")
+def fitted_by_device(by_device, catalogue):
+    return fit_ranker(RankerConfig(**SITUATED), by_device, catalogue, seed=1)
+
+
+SITUATED = {**SMALL, "groups": ("text", "situation"), "text_dim": 8, "epochs": 20}
+
+
+def scores(ranker, situation):
+    row = Histories.from_rows([[Interaction(0), Interaction(3)]])
+    videos = np.arange(10, 30)[None]
+    moments, flat = np.array([TEST_FROM]), np.zeros((1, 20))
+    return ranker.rank(row, videos, flat, moments=moments, situations=situation)[0]
+
+
+def test_what_a_device_wants_is_learned_and_comes_first_there(
+    fitted_by_device, by_device, catalogue
+):
+    assert fitted_by_device.metrics["test/auc"] > 0.8
+    without = fit_ranker(
+        RankerConfig(**{**SITUATED, "groups": ("text",)}), by_device, catalogue, seed=1
+    )
+    assert without.metrics["test/auc"] < 0.6
+    assert fitted_by_device.metrics["served/auc"] < 0.6
+    ranker = fitted_by_device.ranker
+    tv, phone = scores(ranker, [TV]), scores(ranker, [PHONE])
+    assert set(np.argsort(-tv)[:8] % 2) == {0}
+    assert set(np.argsort(-phone)[:8] % 2) == {1}
+
+
+def test_what_was_never_learned_from_is_as_if_nothing_had_been_said(fitted_by_device):
+    ranker = fitted_by_device.ranker
+    nothing = scores(ranker, None)
+    strange = {"surface": "lift", "device": "fridge", "context.network": "smoke", "context.x": "1"}
+    np.testing.assert_array_equal(scores(ranker, [strange]), nothing)
+    np.testing.assert_array_equal(scores(ranker, [{}]), nothing)
+    assert not np.array_equal(scores(ranker, [TV]), nothing)
+
+
+def test_the_bundle_keeps_what_is_told_apart(fitted_by_device, catalogue, tmp_path):
+    fitted_by_device.ranker.save(tmp_path)
+    again = Ranker.load(tmp_path, catalogue)
+    for situation in (TV, PHONE):
+        expected = scores(fitted_by_device.ranker, [situation])
+        np.testing.assert_array_equal(scores(again, [situation]), expected)
+    path = tmp_path / "situations.json"
+    document = json.loads(path.read_text())
+    assert document["version"] == 1
+    path.write_text(json.dumps({**document, "version": 2}))
+    with pytest.raises(BundleError, match="no vocabulary: version"):
+        Ranker.load(tmp_path, catalogue)
+
+
+def test_a_ranker_of_before_is_read_and_says_the_same(windows, catalogue, tmp_path):
+    groups = ("content", "behaviour", "popularity", "user", "video", "context")
+    config = RankerConfig(**{**SMALL, "groups": groups})
+    found = fit_ranker(config, windows, catalogue, seed=1)
+    found.ranker.save(tmp_path)
+    state = load_file(tmp_path / "state.safetensors")
+    first = state["head.first.weight"]
+    old = np.random.default_rng(0).normal(size=(len(first), 16))  # of surface_0 … surface_15
+    state["head.first.weight"] = np.hstack([first, old]).astype(np.float32)
+    for name, value in (("mean", 0), ("deviation", 1)):
+        state[name] = np.append(state[name], np.full(16, value)).astype(np.float32)
+    save_file(state, tmp_path / "state.safetensors")
+    (tmp_path / "situations.json").unlink()
+    again = Ranker.load(tmp_path, catalogue)
+    np.testing.assert_allclose(scores(again, [TV]), scores(found.ranker, None), atol=1e-4)
+
+
+def test_only_frequent_values_of_a_bounded_number_of_columns_are_told_apart():
+    facts = [{"device": f"d{n:02d}", f"context.k{n:02d}": "x"} for n in range(40)]
+    rows = np.repeat(np.arange(40), np.arange(40) + 1)
+    found = Vocabulary.of(facts, rows).columns
+    assert found["device"] == tuple(f"d{n:02d}" for n in range(39, 39 - MOST_VALUES, -1))
+    assert len(found) == 16
+    assert "context.k39" in found
+    few = Vocabulary.of([{"device": "tv"}], np.zeros(MIN_SEEN - 1, dtype=int))
+    assert few.columns == {}
+
+
+@pytest.mark.parametrize(
+    "context", [None, "", "no json", "[1]", '{"a": {"deep": 1}}', '{"a": null}', '{"a": [1]}']
+)
+def test_a_context_that_is_no_map_of_plain_values_says_nothing(context):
+    assert logged_situation("home", None, context) == {"surface": "home"}
+
+
+def test_a_request_and_the_log_say_the_same():
+    context = {"network": "wifi", "muted": True, "volume": 3.0, "speed": 1.5}
+    logged = logged_situation("home", "tv", json.dumps(context))
+    assert situation_of("home", "tv", context) == logged
+    assert logged["context.muted"] == "true"
