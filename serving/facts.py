@@ -119,3 +119,7 @@ class About(BaseModel):
 
     release: ReleaseFacts | None = Field(description="None before the first promotion.")
     example_users: list[str] = Field(description="Users that the page offers to watch as.")
+    uploads_s: list[float] = Field(
+        [],
+        description="Of the newest uploads, the newest first: seconds from landing to first slate.",
+    )

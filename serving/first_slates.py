@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 1.0
+NEWEST = 60
+"""Uploads whose ways the page shows."""
+
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS first_slates (video_id TEXT PRIMARY KEY, at INTEGER NOT NULL)
-WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS first_slates (
+  video_id TEXT PRIMARY KEY, at INTEGER NOT NULL, seconds REAL
+) WITHOUT ROWID
 """
 _UNTIL = dict(zip(STAMPS[1:], ("ingest", "extract", "publish"), strict=True))
 
@@ -43,7 +47,9 @@ class FirstSlates:
         self._known: set[str] = set()
         with state.transaction() as connection:
             connection.execute(_SCHEMA)
-
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(first_slates)")}
+            if "seconds" not in columns:  # of a table that was made before it was kept
+                connection.execute("ALTER TABLE first_slates ADD COLUMN seconds REAL")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="first slates", daemon=True)
 
@@ -73,12 +79,21 @@ class FirstSlates:
             video_id, (at, stamps) = self._met.popitem()
             with self._state.transaction() as connection:
                 new = connection.execute(
-                    "INSERT OR IGNORE INTO first_slates VALUES (?, ?)", (video_id, at)
+                    "INSERT OR IGNORE INTO first_slates (video_id, at, seconds) VALUES (?, ?, ?)",
+                    (video_id, at, _seconds(stamps, at)),
                 ).rowcount
             if new:
                 first += 1
                 _count({**stamps, "first_slate": at})
         return first
+
+    def newest(self) -> list[float]:
+        """Seconds from landing to first slate of the newest uploads, newest first."""
+        rows = self._state.connection.execute(
+            "SELECT seconds FROM first_slates WHERE seconds IS NOT NULL ORDER BY at DESC LIMIT ?",
+            (NEWEST,),
+        )
+        return [round(seconds, 1) for (seconds,) in rows]
 
     def _run(self) -> None:
         yield_to_requests()
@@ -96,8 +111,10 @@ class FirstSlates:
 
 def _count(stamps: dict[str, int]) -> None:
     """Observe the way from landing to each station, seconds."""
-    landed = stamps["landed_at"]
     for name, at in stamps.items():
         if name != "landed_at":
-            seconds = max(0.0, (at - landed) / 1e6)
-            metrics.UPLOAD_SECONDS.labels(_UNTIL.get(name, name)).observe(seconds)
+            metrics.UPLOAD_SECONDS.labels(_UNTIL.get(name, name)).observe(_seconds(stamps, at))
+
+
+def _seconds(stamps: dict[str, int], at: int) -> float:
+    return max(0.0, (at - stamps["landed_at"]) / 1e6)

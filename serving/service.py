@@ -136,6 +136,10 @@ class Kinoloop:
         """Return what is known of an answer."""
         return self._records.lineage.find(request_id)
 
+    def upload_seconds(self) -> list[float]:
+        """Return how long the newest uploads took to their first slate."""
+        return self._first_slates.newest()
+
     def __is_ready__(self) -> bool:
         """Whether there is a release to answer with, and a future; `/livez` is fine without."""
         return self.in_service is not None and not drain.begun

@@ -62,6 +62,9 @@ class Served(Protocol):
     def lineage_of(self, request_id: str) -> dict[str, Any] | None:
         """Return what is known of an answer."""
 
+    def upload_seconds(self) -> list[float]:
+        """Seconds from landing to first slate of the newest uploads, newest first."""
+
 
 router = APIRouter()
 
@@ -154,7 +157,7 @@ async def problem_type(error: str) -> ProblemTypeFacts:
 
 @router.get("/about", tags=["Service APIs"])
 async def about(request: Request) -> About:
-    """Which release is in service."""
+    """Which release is in service, and how long new videos take to reach people."""
     served: Served = request.app.state.served
     current = served.in_service
     facts = None
@@ -166,7 +169,11 @@ async def about(request: Request) -> About:
             "catalogue_number": current.catalogue_number,
         }
         facts = ReleaseFacts(**{**info, **versions})
-    return About(release=facts, example_users=request.app.state.example_users)
+    return About(
+        release=facts,
+        example_users=request.app.state.example_users,
+        uploads_s=served.upload_seconds(),
+    )
 
 
 @router.get("/videos/{video_id:path}", tags=["Service APIs"])

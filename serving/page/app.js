@@ -217,6 +217,7 @@ async function refresh({ ghostly = false } = {}) {
     if (!answer.slate.length) complain({ what: "Nothing to show.", next_step: "Try other words." });
     if (state.view.kind === "slate") state.shown = new Set(answer.slate.map((v) => v.video_id));
     facts(answer, ms);
+    uploads();
   } catch (problem) {
     if (question !== state.asked) return;
     slate.replaceChildren();
@@ -243,6 +244,28 @@ function facts(answer, ms) {
     fact("Dataset", answer.dataset_version.slice(0, 12)),
     fact("Answered in", `${ms.toFixed(0)} ms`),
     fact("Lineage", make("a", { href: `/lineage/${encodeURIComponent(answer.request_id)}` }, "this answer")));
+}
+
+// ---- from upload to first slate: the newest time, how long most took, and a bar for each ----
+
+const inWords = (s) => (s < 120 ? `${Math.round(s)} s` : s < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`);
+
+async function uploads() {
+  const times = (await ask("/about").catch(() => ({}))).uploads_s ?? [];
+  $("uploads").hidden = !times.length;
+  if (!times.length) return;
+  const ordered = [...times].sort((a, b) => a - b);
+  const typical = ordered[Math.floor((ordered.length - 1) / 2)];
+  const longest = ordered.at(-1);
+  const count = times.length === 1 ? "one upload" : `the last ${times.length} uploads`;
+  $("uploads-newest").textContent = inWords(times[0]);
+  $("uploads-all").textContent = `median of ${count} ${inWords(typical)}, longest ${inWords(longest)}`;
+  const bars = [...times].reverse().map((seconds) => {
+    const bar = make("span", { title: inWords(seconds) });
+    bar.style.height = `${Math.max(8, (100 * seconds) / longest)}%`;
+    return bar;
+  });
+  $("uploads-bars").replaceChildren(...bars);
 }
 
 // ---- feedback ----

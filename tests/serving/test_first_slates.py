@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 from prometheus_client import REGISTRY
@@ -29,3 +30,20 @@ def test_a_catalogue_without_arrivals_costs_nothing(tmp_path):
     slates = FirstSlates(LiveState(tmp_path / "live.db"))
     slates.meet(SimpleNamespace(arrivals={}), ["old"])
     assert slates.settle() == 0
+
+
+def test_the_ways_of_the_newest_uploads_are_kept_for_the_page(tmp_path):
+    state = LiveState(tmp_path / "live.db")
+    with state.transaction() as connection:  # as the table was before
+        connection.execute(
+            "CREATE TABLE first_slates (video_id TEXT PRIMARY KEY, at INTEGER NOT NULL) "
+            "WITHOUT ROWID"
+        )
+        connection.execute("INSERT INTO first_slates VALUES ('earlier', 1)")
+    slates, now = FirstSlates(state), time.time_ns() // 1000
+    for video_id, seconds in (("slow", 90), ("quick", 12)):
+        arrivals = {video_id: {"landed_at": now - seconds * SECOND}}
+        slates.meet(SimpleNamespace(arrivals=arrivals), [video_id])
+        slates.settle()
+    newest, before = FirstSlates(LiveState(tmp_path / "live.db")).newest()
+    assert 12 <= newest < 90 <= before

@@ -25,6 +25,9 @@ class Served:
     def __init__(self, in_service):
         self.in_service = in_service
 
+    def upload_seconds(self):
+        return [12.0, 90.5]
+
     def lineage_of(self, request_id):
         return None
 
@@ -63,3 +66,7 @@ def test_details_tell_what_a_video_was_found_to_be(client):
 def test_details_of_a_video_that_was_not_labelled_say_nothing(client):
     details = client.get("/videos/v001").json()
     assert [details[name] for name in ("labels", "summary", "group_id")] == [None] * 3
+
+
+def test_about_says_how_long_the_newest_uploads_took(client):
+    assert client.get("/about").json()["uploads_s"] == [12.0, 90.5]
