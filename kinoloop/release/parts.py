@@ -16,6 +16,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARTS = re.compile(
     r"bundle\.(json|sig)"
     r"|(model|ranker)/(config\.json|(state|extension)\.safetensors)"
+    r"|ranker/situations\.json"
     r"|learned/[\w.-]{1,60}\.safetensors"
     r"|videos\.parquet|published_at\.npy|golden\.json"
     r"|vectors/\w+(\.(present|mean|scales))?\.npy"
