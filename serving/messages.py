@@ -20,6 +20,7 @@ from pydantic import (
 )
 from starlette.requests import Request
 
+from kinoloop.data.ids import BLANKS
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving.feedback_event import EVENTS
 
@@ -27,7 +28,9 @@ PARSED = "kinoloop.body"
 
 
 def _text(value: object) -> object:
-    """Read an id as text; whole numbers are ids as landing files have them."""
+    """Read an id as text as ingestion does: a whole number is one, blanks around it are not."""
+    if isinstance(value, str):
+        return value.strip(BLANKS)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -35,7 +38,7 @@ _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 UserId = Annotated[
     _Id,
     BeforeValidator(_text),
-    StringConstraints(strip_whitespace=True, pattern=r"\S"),  # as ingestion reads ids
+    StringConstraints(pattern=r"\S"),
     WithJsonSchema(
         {
             "type": ["string", "integer"],

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from kinoloop.data.ties import name_keys
 from kinoloop.errors import DataError
 
+BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u2060\ufeff"
+"""Spaces, those without width too, that are no part of an id where they stand around it."""
+
 LOOKED_AT = 10_000
 """Ids that are compared with one that is unknown: a message need not take seconds."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from kinoloop.data.ids import BLANKS
 from kinoloop.data.times import read_times
 from kinoloop.errors import BatchError
 from kinoloop.ingestion.row_text import as_json
@@ -33,7 +34,7 @@ REQUIRED = {"videos": REQUIRED_VIDEO_COLUMNS, "events": REQUIRED_EVENT_COLUMNS}
 IDS = ("user_id", "video_id", "event", "event_id", "request_id", "undoes", "pseudonym", "person_id")
 TAG_SEPARATOR = "|"
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_DECIMAL = r"^[0-9]+\.0+$"
+_DECIMAL = r"^[0-9]+(?:\.0+|\.[0-9]+[eE][0-9]+|(?:\.[0-9]+)?[eE]\+[0-9]+)$"
 _EXACT = 2**53  # floats hold every whole number up to that
 
 
@@ -86,8 +87,8 @@ def conform(raw: pl.DataFrame, *, kind: str, file: str) -> pl.DataFrame:
     Returns:
         The columns of the landing schema (and `extra` for videos, the check columns for events),
         then one boolean `unreadable_<column>` for each column of `parsed_columns`, and
-        `decimal_id`: an id is a whole number written as 1.0. Rows and their order are those of
-        `raw`.
+        `decimal_id`: an id is a whole number written as 1.0 or 1E+5. Rows and their order are
+        those of `raw`.
 
     Raises:
         BatchError: A column has a type that cannot be read as what it should be.
@@ -142,7 +143,7 @@ def _word(source: pl.Series) -> pl.Series:
     text = source.cast(pl.String)
     if text.name not in IDS:
         return text
-    text = text.str.strip_chars()
+    text = text.str.strip_chars(BLANKS)
     return text.set(text == "", None)
 
 

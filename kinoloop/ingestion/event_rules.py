@@ -221,7 +221,7 @@ EVENT_RULES: tuple[Rule, ...] = (
         name="event_id_decimal",
         kind="events",
         column="user_id",
-        reason="an id is a whole number written as 1.0, which is another id than 1",
+        reason="an id is a whole number written as 1.0 or 1E+5: another id than 1",
         severity="warn",
         breaks=lambda _: pl.col("decimal_id"),
     ),

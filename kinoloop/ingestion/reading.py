@@ -148,9 +148,11 @@ def _csv_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
     line, _, rest = next(blocks, b"").partition(b"\n")
     cells = cells_of(line.removesuffix(b"\r"))
     if cells is None:
+        look = (
+            "its lines are JSON: name it .jsonl" if line[:1] in b"{[" else "look for a stray quote"
+        )
         raise NotATableError(
-            "header",
-            "Its first line, the header, is not valid RFC 4180 CSV; look for a stray quote.",
+            "header", f"Its first line, the header, is not valid RFC 4180 CSV; {look}."
         )
     return column_names(unquoted(cell).decode() for cell in cells), rest
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import fsspec
 import polars as pl
 
+from kinoloop.data.ids import BLANKS
 from kinoloop.data.key import check_key
 from kinoloop.data.tables import Tables
 from kinoloop.errors import BatchError
@@ -212,7 +213,7 @@ def _promised(files: fsspec.AbstractFileSystem, aside: Sequence[SetAside]) -> pl
                 chunks = read_chunks(files, one.path)
                 frames = (c.frame for c in chunks if "video_id" in c.frame.columns)
                 ids.extend(f["video_id"].cast(pl.String, strict=False) for f in frames)
-    return pl.concat(ids).str.strip_chars().unique()
+    return pl.concat(ids).str.strip_chars(BLANKS).unique()
 
 
 def _stage_file(

@@ -93,7 +93,7 @@ VIDEO_RULES: tuple[Rule, ...] = (
         name="video_id_decimal",
         kind="videos",
         column="video_id",
-        reason="an id is a whole number written as 1.0, which is another id than 1",
+        reason="an id is a whole number written as 1.0 or 1E+5: another id than 1",
         severity="warn",
         breaks=lambda _: pl.col("decimal_id"),
     ),

@@ -20,6 +20,9 @@ NEXT_S = 1.0
 AT_ONCE_S = 0.1
 """A cue that says the same again so soon is still the one before; later somebody repeats it."""
 
+ROLLED_WORDS = range(3, 40)
+"""So many words at the end of a cue that the next one begins with are lines broken elsewhere."""
+
 
 def unroll(cues: Iterable[Cue]) -> list[Cue]:
     """Cues with only the words that are new in them, cleaned, on one line.
@@ -47,7 +50,10 @@ def unroll(cues: Iterable[Cue]) -> list[Cue]:
 
 
 def _new(before: Sequence[str], lines: Sequence[str]) -> list[str]:
-    """Return what of `lines` does not repeat the end of `before`; its last line may have grown."""
+    """Return what of `lines` does not repeat the end of `before`.
+
+    The last line may have grown, and lines may be broken elsewhere where enough words are the same.
+    """
     for first in range(len(before)):
         kept = before[first:]
         n = len(kept)
@@ -58,6 +64,10 @@ def _new(before: Sequence[str], lines: Sequence[str]) -> list[str]:
             return list(lines[n:])
         if now.startswith(f"{old} "):
             return [now[len(old) + 1 :], *lines[n:]]
+    old_words, words = " ".join(before).split(" "), " ".join(lines).split(" ")
+    for n in reversed(ROLLED_WORDS):
+        if len(old_words) >= n and old_words[-n:] == words[:n]:
+            return [" ".join(words[n:])] if words[n:] else []
     return list(lines)
 
 

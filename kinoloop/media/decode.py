@@ -140,7 +140,8 @@ def _shortfall(
     if scan.too_long:
         return "too_long", f"it was read up to {config.max_duration_s:.0f} s, the limit"
     if scan.cut or scan.corrupt or scan.end_s < 0.9 * claimed_s - 0.5:
-        claim = f"its header claims {claimed_s:.1f} s" if claimed_s else "parts of it are missing"
+        claims_more = claimed_s > scan.end_s + 0.05
+        claim = f"its header claims {claimed_s:.1f} s" if claims_more else "parts of it are missing"
         return "truncated", f"it ends at {scan.end_s:.1f} s, {claim}"
     if scan.errors:
         return "decode_errors", f"{scan.errors} packets are damaged; {scan.first_error}"

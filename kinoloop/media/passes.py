@@ -47,6 +47,9 @@ FORMATS = (
 STILLS = ("gif", "apng")
 """Formats of pictures that may move, or not."""
 
+STILL_BRANDS = ("avif", "heic", "heix", "mif1")
+"""Pictures that may move, or not, in the container of MP4."""
+
 
 @dataclass
 class Reading:
@@ -112,7 +115,8 @@ def read_streams(
             said = f"no decoder for {unread}" if unread else "neither picture nor sound"
             raise MediaError(reason, f"{path}: it has {said}")
         claimed_s = 0.0 if endless else (container.duration or 0) / av.time_base
-        pictures_only = container.format.name in STILLS
+        brand = container.metadata.get("major_brand", "").strip()
+        pictures_only = container.format.name in STILLS or brand in STILL_BRANDS
         codecs = tuple(codec_name(stream) or "unknown" for stream in container.streams)
         if streams.video is not None:
             outline = claimed_outline(container, streams.video)

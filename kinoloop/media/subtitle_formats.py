@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 
 from kinoloop.errors import MediaError
 from kinoloop.media.subtitle_text import tame
-from kinoloop.media.subtitle_times import close_gaps, put_right, rate_of
+from kinoloop.media.subtitle_times import (
+    close_ends,
+    close_gaps,
+    put_events_right,
+    put_right,
+    rate_of,
+)
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -59,7 +65,7 @@ class Parsed:
     broken: int = 0
 
 
-_STAMP = r"\d{1,3}:\d{1,2}:\d{1,2}\.\d{1,3}"
+_STAMP = r"\d{1,3}:\d{1,2}:\d{1,2}(?:\.\d{1,3})?"
 _SBV = re.compile(rf"^[ \t]*({_STAMP})[ \t]*,[ \t]*({_STAMP})[ \t]*$", re.MULTILINE)
 _SUBVIEWER = re.compile(r"^\[(INFORMATION|SUBTITLE|TITLE|STYLE|COLF)\]", re.MULTILINE)
 _SUBSTATION = re.compile(r"^\[(Script Info|V4\+? Styles|Events)\]", re.MULTILINE)
@@ -90,10 +96,13 @@ def parse_subtitles(text: str, *, fps: float | None = None) -> Parsed:
     if times and "-->" not in text[:_HEAD]:
         kind = "subviewer" if _SUBVIEWER.search(text[: times.start()]) else "sbv"
         text = _SBV.sub(r"\1 --> \2", text[times.start() :]).replace("[br]", "\n")
-        return _parse_other(text, fps, kind=kind)
+        return _parse_other(put_right(text, point=",")[0], fps, form="srt", name=kind)
+    if _SUBSTATION.search(text[:_HEAD]):
+        text, broken = put_events_right(text)
+        old = "[v4 styles]" in text[:_HEAD].lower()
+        return _parse_other(text, fps, form="ssa" if old else "ass", broken=broken)
     text, timed = put_right(text, point=",")
-    kind = "srt" if timed and not _SUBSTATION.search(text[:_HEAD]) else ""
-    return _parse_other(text, named_fps or fps, kind=kind)
+    return _parse_other(close_ends(text), named_fps or fps, form="srt" if timed else "")
 
 
 def _parse_vtt(text: str) -> Parsed:
@@ -111,12 +120,15 @@ def _seconds(stamp: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _parse_other(text: str, fps: float | None, *, kind: str = "") -> Parsed:
+def _parse_other(
+    text: str, fps: float | None, *, form: str, name: str = "", broken: int = 0
+) -> Parsed:
+    """Read by pysubs2 in a form; without one it says which it is."""
     import pysubs2
     from pysubs2.formats import autodetect_format
 
     try:
-        form = "srt" if kind else autodetect_format(text)
+        form = form or autodetect_format(text)
         with warnings.catch_warnings(action="ignore"):  # of styles and layers, which nobody reads
             try:
                 parsed = pysubs2.SSAFile.from_string(text, format_=form, fps=None)
@@ -129,13 +141,17 @@ def _parse_other(text: str, fps: float | None, *, kind: str = "") -> Parsed:
     except (pysubs2.Pysubs2Error, ValueError, KeyError, IndexError, OverflowError) as err:
         detail = f"it looks like {form} but cannot be read: {err or type(err).__name__}"
         raise MediaError("damaged_subtitles", detail) from err
+    if broken and not parsed.events:
+        detail = f"it looks like {form} but none of its {broken} events has times"
+        raise MediaError("damaged_subtitles", detail)
     cues = (
         Cue(event.start / 1000, event.end / 1000, event.plaintext)
         for event in parsed.events
         if not event.is_comment and not event.is_drawing
     )
-    arrows = sum("-->" in line for line in text.split("\n")) if form == "srt" else 0
-    return _bounded(kind or form, cues, broken=max(0, arrows - len(parsed.events)))
+    if form == "srt":
+        broken = max(0, sum("-->" in line for line in text.split("\n")) - len(parsed.events))
+    return _bounded(name or form, cues, broken=broken)
 
 
 def _bounded(form: str, cues: Iterator[Cue], *, broken: int = 0) -> Parsed:

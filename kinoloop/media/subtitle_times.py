@@ -1,7 +1,8 @@
-"""Put the time lines of SubRip and WebVTT into the form that their parsers know.
+"""Put the times of subtitles into the form that the parsers know.
 
-People and programs write `00:00:20 --> 00:00:24`, `0:10,5 -> 0:14`, `00:00:10, --> 00:00:14,` and
-put blank lines between a time and its text; players read all of it.
+People and programs write `00:00:20 --> 00:00:24`, `0:10,5 -> 0:14`, `00:00:10, --> 00:00:14,` in
+SubRip and WebVTT and put blank lines between a time and its text, leave the end of a MicroDVD cue
+open, and the hundredths of SubStation away; players read all of it.
 """
 
 import re
@@ -14,6 +15,10 @@ _LINE = re.compile(rf"^[ \t]*{_TIME}[ \t]*(?:-{{1,3}}|[–—−]+)[ \t]*>[ \t]*
 _RATE = re.compile(
     r"^\s*\{[01]?\}\{[01]?\}\s*(\d{1,3}(?:[.,]\d{1,6})?)\s*(?:fps)?\s*$", re.IGNORECASE
 )
+_OPEN_END = re.compile(r"^(\s*\{\s*(\d{1,9})\s*\}\s*)\{\s*\}", re.MULTILINE)
+_FRAME = re.compile(r"^\s*\{\s*(\d{1,9})\s*\}\s*\{", re.MULTILINE)
+_EVENT = re.compile(r"^(?:Dialogue|Comment):", re.IGNORECASE)
+_EVENT_TIMES = re.compile(rf"^([^,]*),[ \t]*{_TIME}[ \t]*,[ \t]*{_TIME}[ \t]*,(.*)$")
 _NO_TEXT = ("NOTE", "STYLE", "REGION")
 
 
@@ -53,6 +58,39 @@ def rate_of(text: str) -> tuple[float | None, str]:
         return None, text
     rate = float(found[1].replace(",", "."))
     return (rate, rest) if 1 <= rate <= 1000 else (None, rest)
+
+
+def close_ends(text: str) -> str:
+    """End each cue of a MicroDVD file that names no end where the next one starts."""
+    opened = list(_OPEN_END.finditer(text))
+    if not opened:
+        return text
+    parts, at = [], 0
+    for cue in opened:
+        following = _FRAME.search(text, cue.end())
+        parts += [text[at : cue.start()], cue[1], f"{{{following[1] if following else cue[2]}}}"]
+        at = cue.end()
+    return "".join([*parts, text[at:]])
+
+
+def put_events_right(text: str) -> tuple[str, int]:
+    """Rewrite the times of SubStation's events as `H:MM:SS.mmm`.
+
+    Returns:
+        The text without the events whose times cannot be read, and how many those are.
+    """
+    lines, broken = [], 0
+    for line in text.split("\n"):
+        found = _EVENT_TIMES.match(line) if _EVENT.match(line) else None
+        if found:
+            parts = found.groups()
+            start, end = _stamp(parts[1:5], "."), _stamp(parts[5:9], ".")
+            lines.append(f"{parts[0]},{start},{end},{parts[9]}")
+        elif _EVENT.match(line):
+            broken += 1
+        else:
+            lines.append(line)
+    return "\n".join(lines), broken
 
 
 def _without_gaps(lines: list[str]) -> Iterator[str]:

@@ -82,6 +82,8 @@ def test_spaces_around_ids_are_no_part_of_them():
     frame = events(user_id=[" u1 "], video_id=["v2\u00a0"], event=[" view"], event_id=["e "])
     found = frame.select("user_id", "video_id", "event", "event_id").rows()
     assert found == [("u1", "v2", "view", "e")]
+    blank = events(user_id=["\ufeffu1\u200b\t"], video_id=["\u200b \u2060"])
+    assert blank.select("user_id", "video_id").rows() == [("u1", None)]
 
 
 def test_whole_numbers_of_a_float_column_are_ids():
@@ -95,9 +97,11 @@ def test_whole_numbers_of_a_float_column_are_ids():
 
 def test_whole_numbers_written_with_a_point_are_flagged_and_stay_what_they_are():
     assert events(user_id=["1.0"])["user_id"].to_list() == ["1.0"]
-    for columns in ({"user_id": ["1.0"]}, {"video_id": ["2.00"]}):
+    for columns in ({"user_id": ["1.0"]}, {"video_id": ["2.00"]}, {"user_id": ["1.23E+11"]}):
         assert events(**columns)["decimal_id"].to_list() == [True]
-    for name in ("1", "1.5", "v1.0"):
+    for name in ("1.5e5", "1e+16"):
+        assert events(user_id=[name])["decimal_id"].to_list() == [True]
+    for name in ("1", "1.5", "v1.0", "12e5", "1e5f"):
         assert events(user_id=[name])["decimal_id"].to_list() == [False]
 
 

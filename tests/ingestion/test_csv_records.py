@@ -150,6 +150,11 @@ def test_a_stray_quote_in_the_header_refuses_the_file(header):
         read(header + "\nu1,v1,view\n")
 
 
+def test_lines_of_json_in_a_csv_are_called_so():
+    with pytest.raises(BatchError, match=r"its lines are JSON: name it \.jsonl"):
+        read('{"user_id":"u1","video_id":"v1"}\n')
+
+
 def test_old_line_ends_are_line_ends():
     check_alone(with_lines({5: row(5, '"so good')}, "\r"), {5: STRAY})
 

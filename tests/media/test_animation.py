@@ -66,7 +66,7 @@ def test_transparent_webp_lies_on_white(tmp_path):
     assert decode_media(tmp_path / "a.webp").frames.min() > 240
 
 
-@pytest.mark.parametrize("form", ["WEBP", "GIF", "PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("form", ["WEBP", "GIF", "PNG", "JPEG", "BMP", "AVIF"])
 def test_still_picture_is_called_one(tmp_path, form):
     target = io.BytesIO()
     drawn(1)[0].save(target, form)

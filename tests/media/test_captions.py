@@ -28,6 +28,14 @@ def test_last_line_may_grow_while_the_others_roll():
     assert words("a b", "a b\nc", "a b\nc d", "c d\ne") == "a b / c / d / e"
 
 
+@pytest.mark.parametrize(
+    "second", ["along the river until the mill", "we walk along\nthe river until\nthe mill"]
+)
+def test_words_that_roll_over_other_line_ends_are_said_once(second):
+    rolled = words("we walk along the river", second, "until the mill and rest")
+    assert rolled == "we walk along the river / until the mill / and rest"
+
+
 def test_cue_that_shows_nothing_new_is_left_out():
     assert words("a b", "a b", "a b\n ", "c") == "a b / c"
 

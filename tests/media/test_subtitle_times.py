@@ -36,6 +36,36 @@ def test_times_of_subrip_are_read_as_people_write_them(line, start_s, end_s):
         assert said["jazz"] == (3600, 3601)
 
 
+def test_times_of_sbv_and_subviewer_need_no_fraction():
+    assert read("0:00:01.000,0:00:02\none\n\n0:00:03,0:00:04\ntwo\n") == (
+        "sbv",
+        [(1, 2, "one"), (3, 4, "two")],
+    )
+    assert read("[INFORMATION]\n[SUBTITLE]\n00:00:03,00:00:04\none[br]two\n") == (
+        "subviewer",
+        [(3, 4, "one\ntwo")],
+    )
+
+
+@pytest.mark.parametrize("start", ["0:00:03", "0:0:3.0", "00:00:03,000", " 0:00:03.00"])
+def test_events_of_substation_are_read_as_people_write_them(start):
+    text = f"[Script Info]\n[Events]\nDialogue: 0,{start},0:00:04,Default,,0,0,0,,red fox\n"
+    assert read(text) == ("ass", [(3, 4, "red fox")])
+
+
+def test_event_whose_times_cannot_be_read_costs_no_other():
+    head = "[Script Info]\n[V4+ Styles]\n[Events]\n"
+    bad = "Dialogue: 0,soon,0:00:02.00,Default,,0,0,0,,lost\n"
+    parsed = parse_subtitles(f"{head}{bad}Dialogue: 0,0:00:03.00,0:00:04.00,D,,0,0,0,,a, b\n")
+    assert [cue.text for cue in parsed.cues] == ["a, b"]
+    assert parsed.broken == 1
+
+
+def test_cue_of_microdvd_without_an_end_lasts_until_the_next():
+    _, cues = read("{25}{}one\n{50}{75}two\n{100}{}three\n", fps=25)
+    assert cues == [(1, 2, "one"), (2, 3, "two"), (4, 4, "three")]
+
+
 def test_words_with_an_arrow_are_no_time():
     _, cues = read("1\n00:00:20 --> 00:00:24\nleft --> right at 10:30\n")
     assert cues == [(20, 24, "left --> right at 10:30")]
