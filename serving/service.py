@@ -138,7 +138,7 @@ class Kinoloop:
 
     def upload_seconds(self) -> list[float]:
         """Return how long the newest uploads took to their first slate."""
-        return self._first_slates.newest()
+        return self._records.first_slates.newest()
 
     def __is_ready__(self) -> bool:
         """Whether there is a release to answer with, and a future; `/livez` is fine without."""
