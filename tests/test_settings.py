@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from kinoloop.encoders.base import parse
 from kinoloop.errors import ConfigError
 from kinoloop.models.base import RECOMMENDERS
 from kinoloop.promotion.gates import Gain
@@ -129,6 +130,20 @@ def test_true_is_no_number(tmp_path):
     path = _write(tmp_path, "[ingest]\nmax_rows = true")
     with pytest.raises(ConfigError, match=r"ingest\.max_rows: Input should be a number, got True"):
         read_section("ingest", _Ingest, path)
+    for section, line, where in (
+        ("retrain", "replay = true", "retrain.replay"),
+        ("extract", "decode.max_pixels = false", "extract.decode.max_pixels"),
+        (
+            "extract",
+            'decode.sampling = { kind = "interval", seconds = true }',
+            "extract.decode.sampling.seconds",
+        ),
+    ):
+        path = _write(tmp_path, f"[{section}]\n{line}")
+        with pytest.raises(ConfigError, match=rf"{where}.*should be a number, got"):
+            read_section(section, config_of(section), path)
+    with pytest.raises(ConfigError, match=r"batch_size: Input should be a number"):
+        parse({"kind": "minilm", "batch_size": True})
     for kind in RECOMMENDERS.names():
         fields = RECOMMENDERS.get(kind).Config.model_fields
         numbers = [name for name, field in fields.items() if field.annotation in (int, float)]

@@ -24,14 +24,14 @@ from kinoloop.drift.slates import Slates, make_slates
 from kinoloop.drift.statistics import Statistic
 from kinoloop.drift.windows import Windows
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config
+from kinoloop.settings import NumbersConfig
 
 SLATE_PERIODS = 5  # slates cost a scoring each: the current period and four before it
 
 Level = Literal["tables", "embeddings", "predictions"]
 
 
-class TestConfig(Config):
+class TestConfig(NumbersConfig):
     """Base of every drift test's config; `kind` names the test."""
 
     __test__ = False  # not a pytest class

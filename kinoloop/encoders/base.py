@@ -14,12 +14,12 @@ from kinoloop.errors import ConfigError
 from kinoloop.extras import explained
 from kinoloop.media.content import VideoContent
 from kinoloop.plugins import Plugins
-from kinoloop.settings import Config, fault_of
+from kinoloop.settings import NumbersConfig, fault_of
 
 ModalityName = Literal["text", "visual", "audio"]
 
 
-class EncoderConfig(Config):
+class EncoderConfig(NumbersConfig):
     """Base of every encoder's config; `kind` names the class."""
 
     kind: str

@@ -241,7 +241,8 @@ class Recommender(Explains, ABC):
                 f"{directory}: fitted on {len(model._prior)} videos, "
                 f"got a catalogue of {len(catalogue)}; load both from the same bundle"
             )
-        model._restore(state)
+        with explained(f"loading {model.config.kind}"):
+            model._restore(state)
         return model
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import kinoloop as kl
 from tests.library.toy import small_movielens
+from tests.test_extras import not_of_the_core
 
 PACKAGE = Path(kl.__file__).parent
 PLATFORM = ("prefect", "mlflow", "bentoml", "great_expectations", "dvc", "optuna", "fastapi")
@@ -54,6 +56,55 @@ def test_the_fifteen_lines_work_without_platform_torch_and_pandas(tmp_path):
     assert run.returncode == 0, run.stderr
     assert "ndcg@10" in run.stdout
     assert "user_id" in run.stdout
+
+
+EVERY_KIND = """
+import sys
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, NotInstalled())
+import json
+import kinoloop as kl
+from kinoloop.encoders import base
+from kinoloop.errors import MissingExtraError
+train, _ = kl.load_movielens("ml-100k").split("temporal", test_days=1)
+said = dict()
+def note(kind, result):
+    try:
+        said[kind] = result()
+    except MissingExtraError as err:
+        said[kind] = err.extra
+for kind in kl.RECOMMENDERS.names():
+    model = kl.build(kind)
+    note(kind, lambda: (model.fit(train).save(kind), len(kl.load(kind).recommend(["1"], k=3)))[1])
+for kind in kl.ENCODERS.names():
+    note(kind, lambda: base.build(dict(kind=kind) | {settings!r}.get(kind, dict())) and 0)
+print(json.dumps(said))
+"""
+ENCODER_SETTINGS = {
+    kind: {"model": "nobody/nothing"}
+    for kind in ("hf_audio", "hf_image", "hf_text", "hf_video", "vgg")
+}
+
+
+def test_every_kind_works_without_extras_or_names_the_one_that_it_needs(tmp_path):
+    small_movielens(tmp_path / "ml-100k")
+    code = EVERY_KIND.format(names=not_of_the_core(), settings=ENCODER_SETTINGS)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    said = json.loads(run.stdout.splitlines()[-1])
+    assert {kind for kind, found in said.items() if found == "torch"} >= {"sequence", "hf_text"}
+    assert {found for found in said.values() if isinstance(found, str)} <= {"torch", "media"}
+    assert said["ease"] > 0
 
 
 def test_what_is_handed_on_is_what_type_checkers_read():
