@@ -1,18 +1,22 @@
 """Where the right clip ranks for a text query: by words, by sound and frames, and by all of it.
 
-    python -m benchmarks.retrieval FOLDER [QUERIES] [--titles file|subject] [--speech tiny.en]
+    python -m benchmarks.retrieval FOLDER [QUERIES] [--titles file|subject|none]
+        [--speech tiny.en] [--keep DATA]
 
-FOLDER holds manifest.csv and media/. Titles are the files' names as an upload would have them
-(`--titles subject` takes the manifest's subject instead, which is the easier case: queries were
-written from it). Extraction, labels and moments run with their defaults, as the extract flow runs
-them. Columns:
+FOLDER holds manifest.csv and media/. Titles are the files' names as an upload would have them;
+`--titles none` takes them away, so that content alone answers, and `--titles subject` takes the
+manifest's subject, which is the easier case: queries were written from it. Extraction, labels and
+moments run with their defaults, as the extract flow runs them; with `--keep` what was extracted
+stays in DATA and is not extracted again. `more_clip_queries.toml` holds queries for the other
+clips: rules are chosen by those, and reported by the shipped ones. Columns:
 
     words          search over titles and subtitles, without labels
     sound, frames  labels of sound and frames: what was measured, and what the pictures show
     shown          the nearest moment by what its pictures show, and nothing else
     read           likewise, by the words in its pictures
     said           likewise, by subtitles and, with `--speech`, by what is heard
-    fused          search as the service does it: meaning, words, labels
+    fused          search as the service does it: meaning (text, things shown, moments),
+                   words, labels
 
 Ends with the moment that the fused answer gives for the right clip.
 
@@ -63,16 +67,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("queries", type=Path, nargs="?", default=QUERIES)
-    parser.add_argument("--titles", choices=("file", "subject"), default="file")
+    parser.add_argument("--titles", choices=("file", "subject", "none"), default="file")
     parser.add_argument("--speech", default="", help="as [extract.speech] model")
+    parser.add_argument("--keep", type=Path, help="where to leave what was extracted")
     options = parser.parse_args()
     config = CONFIG.model_copy(update={"speech": SpeechConfig(model=options.speech)})
     queries = tomllib.loads(options.queries.read_text())["query"]
     with tempfile.TemporaryDirectory() as folder:
-        tables = Tables(Path(folder) / "data")
+        kept = options.keep or Path(folder)
+        tables = Tables(kept / "data")
         _write_videos(tables, options.folder, options.titles)
         roots = Roots((options.folder / "media",))
-        print(extract(tables, config, roots=roots, state_dir=Path(folder) / "state").to_dict())
+        print(extract(tables, config, roots=roots, state_dir=kept / "state").to_dict())
         spaces = {
             product.modality: VectorSpace(product.settings, product.fingerprint)
             for product in make_products(CONFIG)
@@ -104,16 +110,17 @@ def _write_videos(tables: Tables, folder: Path, titles: str) -> None:
                 continue  # a subtitle file
             stem = Path(row["file"].split("__", 1)[1]).stem
             named = stem.replace("_", " ").replace("-", " ").replace(".", " ")
+            given = {"file": named, "subject": row["subject"], "none": None}
             subtitles = row["subtitle_file"].split(" (")[0] or None
             rows.append(
                 {
                     "video_id": row["file"],
-                    "title": named if titles == "file" else row["subject"],
+                    "title": given[titles],
                     "media": row["file"],
                     "subtitles": subtitles,
                 }
             )
-    pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tables.path("videos")))
+    pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tables.path("videos")), mode="overwrite")
 
 
 def _search_ranks(

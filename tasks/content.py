@@ -8,6 +8,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.duplicates.update import DuplicatesReport, update_duplicates
 from kinoloop.environment import Environment
 from kinoloop.safety.screen import SafetyReport
+from kinoloop.semantics.assemble import LazyTextEncoder
 from kinoloop.semantics.label import LabelReport, label
 from kinoloop.semantics.moments import describe_moments
 from kinoloop.semantics.occurrences import update_occurrences
@@ -31,9 +32,10 @@ def label_videos(environment: Environment) -> LabelReport:
     if not config.enabled:
         return LabelReport()
     tables, spaces = Tables(environment.data_dir), vector_spaces(environment)
-    report = label(tables, config, spaces)
-    describe_moments(tables, config, spaces)
-    update_occurrences(tables, config, spaces)
+    text = LazyTextEncoder(spaces.get("text"))
+    report = label(tables, config, spaces, text=text)
+    describe_moments(tables, config, spaces, text=text)
+    update_occurrences(tables, config, spaces, text=text)
     return report
 
 

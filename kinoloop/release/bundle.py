@@ -39,7 +39,7 @@ from kinoloop.release.files import digests, write_array
 from kinoloop.release.golden import write_golden
 from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
-from kinoloop.release.moments import write_moments
+from kinoloop.release.moments import Moments, write_moments
 from kinoloop.release.release import Release
 from kinoloop.release.search import Search
 from kinoloop.release.search_training import learn_weights
@@ -124,7 +124,8 @@ def write_bundle(
         )
         write_info(fresh, info)
         if searches is not None:
-            weights = learn_weights(Search(fresh, info, catalogue), searches)
+            found = Moments(fresh / "moments", len(catalogue))
+            weights = learn_weights(Search(fresh, info, catalogue, found), searches)
             info = info.model_copy(update={"search": weights})
         release = Release.read(fresh, info)
         write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))

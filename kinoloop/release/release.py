@@ -70,11 +70,11 @@ class Release:
         self._titles = titles(catalogue)
         self._histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
-        self._search = Search(directory, info, catalogue)
+        self.moments = Moments(directory / "moments", len(catalogue))
+        self._search = Search(directory, info, catalogue, self.moments)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._shown = Shown(catalogue)
         self._why = Reasons(self._titles, catalogue.videos)
-        self.moments = Moments(directory / "moments", len(catalogue))
 
     @property
     def availability(self) -> Availability:

@@ -1,4 +1,10 @@
-"""Search: how well each video answers a text, by its meaning, its words and its labels."""
+"""Search: how well each video answers a text, by its meaning, its words and its labels.
+
+What a video means to a query is the nearest of three: its text, a thing that it shows, and one of
+its moments. So a video of an hour is found by its one minute, and one without moments loses
+nothing. The rule has no weight; it was chosen among twenty (`docs/explanation/content.md`) on
+queries for other clips than those that report it.
+"""
 
 import json
 import logging
@@ -19,6 +25,7 @@ from kinoloop.errors import ConfigError
 from kinoloop.release.info import BundleInfo, SearchWeights
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.lexical import LexicalIndex
+from kinoloop.release.moments import Moments
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +34,7 @@ class Parts(NamedTuple):
     """How well each video answers a text, by part: (n_videos,) float32 each.
 
     Attributes:
-        meaning: Cosine with its text, or with what it shows.
+        meaning: Cosine with its text, with what it shows, or with its nearest moment.
         lexical: By words.
         labels: By its labels.
         asked: (dim,) float32, vector of the query.
@@ -71,10 +78,13 @@ class Search:
         directory: The bundle.
         info: Of the bundle.
         catalogue: Of the bundle.
+        moments: Of the bundle.
     """
 
-    def __init__(self, directory: Path, info: BundleInfo, catalogue: Catalogue) -> None:
-        self._name, self._info = directory.name, info
+    def __init__(
+        self, directory: Path, info: BundleInfo, catalogue: Catalogue, moments: Moments
+    ) -> None:
+        self._name, self._info, self._moments = directory.name, info, moments
         self._text = catalogue.modalities.get("text")
         self._lexical = LexicalIndex.open(directory / "lexical", len(catalogue))
         labels = catalogue.videos["labels"] if "labels" in catalogue.videos.columns else None
@@ -112,6 +122,7 @@ class Search:
         asked = encode([query])[0]
         shown = self._labels.nearest_shown(asked, encode)
         meaning = np.maximum(self._text.vectors @ asked, shown)
+        np.maximum(meaning, self._moments.scores(asked), out=meaning)
         return Parts(meaning, self.by_words(query), self._labels.score(asked, encode), asked)
 
     def _text_encoder(self) -> encoders.TextEncoder | None:

@@ -28,11 +28,15 @@ RARITY_VIDEOS = 20_000
 
 
 class LazyTextEncoder:
-    """The text encoder, loaded when it is first needed; None where there are no text vectors."""
+    """The text encoder, loaded when it is first needed; None where there are no text vectors.
+
+    Whoever labels shares one, so that phrases and known titles are encoded once.
+    """
 
     def __init__(self, space: VectorSpace | None) -> None:
         self._space = space
         self._loaded: encoders.Encoder | None = None
+        self._channels: dict[str, Channel] = {}
 
     def __call__(self) -> TextEncoder | None:
         """Load it at the first call."""
@@ -41,6 +45,13 @@ class LazyTextEncoder:
         if self._loaded is None:
             self._loaded = encoders.build(dict(self._space.settings))
         return self._loaded if isinstance(self._loaded, TextEncoder) else None
+
+    def channel(self, labels: LabelFile) -> Channel | None:
+        """Words as a way to look at the facets of a label file; made once for each."""
+        encoder = self()
+        if encoder is not None and labels.digest not in self._channels:
+            self._channels[labels.digest] = words_channel(labels.facets, encoder)
+        return self._channels.get(labels.digest)
 
 
 def make_labeller(
@@ -68,7 +79,7 @@ def make_labeller(
     return Labeller(
         config=config,
         facets=labels.facets,
-        channels=_channels(labels, spaces, encoder),
+        channels=_channels(labels, spaces, text),
         kinds={modality: _kind(spaces, modality) for modality in spaces},
         heads=heads,
         rare=rarity(counted),
@@ -120,9 +131,10 @@ def _kind(spaces: Mapping[str, VectorSpace], modality: str) -> str:
 
 
 def _channels(
-    labels: LabelFile, spaces: Mapping[str, VectorSpace], text: TextEncoder | None
+    labels: LabelFile, spaces: Mapping[str, VectorSpace], text: LazyTextEncoder
 ) -> list[Channel]:
-    channels = [] if text is None else [words_channel(labels.facets, text)]
+    words = text.channel(labels)
+    channels = [] if words is None else [words]
     for modality in ("visual", "audio"):
         settings = spaces[modality].settings if modality in spaces else {}
         model, revision = settings.get("model"), settings.get("revision")

@@ -61,6 +61,7 @@ def label(
     config: SemanticsConfig,
     spaces: Mapping[str, VectorSpace],
     *,
+    text: LazyTextEncoder | None = None,
     progress: Progress | None = None,
 ) -> LabelReport:
     """Bring the table `labels` up to date.
@@ -69,6 +70,7 @@ def label(
         tables: The data directory, extracted.
         config: With what.
         spaces: By modality.
+        text: The text encoder, where it is shared.
         progress: Called with (videos done, videos to do).
 
     Returns:
@@ -81,7 +83,7 @@ def label(
     labels = read_labels(Path(config.labels) if config.labels else SHIPPED)
     videos = inputs.read_videos(tables)
     report = LabelReport(videos=len(videos))
-    text = LazyTextEncoder(spaces.get("text"))
+    text = text or LazyTextEncoder(spaces.get("text"))
     prints = {modality: space.fingerprint for modality, space in spaces.items()}
     heads = current_heads(tables, config, videos, prints, text)
     report.heads = heads.reports

@@ -22,10 +22,10 @@ from kinoloop.data.moments import read_moments
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
 from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
-from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.schema import MOMENTS
+from kinoloop.semantics.assemble import LazyTextEncoder
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.shown import shown
 from kinoloop.semantics.spaces import VectorSpace
@@ -47,7 +47,11 @@ Row = dict[str, Any]
 
 
 def describe_moments(
-    tables: Tables, config: SemanticsConfig, spaces: Mapping[str, VectorSpace]
+    tables: Tables,
+    config: SemanticsConfig,
+    spaces: Mapping[str, VectorSpace],
+    *,
+    text: LazyTextEncoder | None = None,
 ) -> int:
     """Bring the table `moments` up to date; videos of which it has nothing new are left alone.
 
@@ -55,20 +59,19 @@ def describe_moments(
         tables: The data directory, extracted.
         config: How sure a word must be.
         spaces: By modality; without one for text there are no moments.
+        text: The text encoder, where it is shared.
 
     Returns:
         How many videos were described.
     """
-    text, seen = spaces.get("text"), spaces.get("visual")
-    if text is None:
+    space, seen = spaces.get("text"), spaces.get("visual")
+    if space is None:
         return 0
     sees = seen is not None and seen.settings.get("kind") == "efficientnet_lite"
     made_by = f"{CODE_VERSION} {config.min_score} {seen.fingerprint if seen and sees else ''}"
-    todo = _missing(tables, text.fingerprint, made_by)
-    if todo.is_empty():
-        return 0
-    encoder = encoders.build(dict(text.settings))
-    if not isinstance(encoder, TextEncoder):
+    todo = _missing(tables, space.fingerprint, made_by)
+    encoder = (text or LazyTextEncoder(space))() if len(todo) else None
+    if encoder is None:
         return 0
     words = Words() if sees else None
     for batch in todo.iter_slices(BATCH):
@@ -82,7 +85,7 @@ def describe_moments(
             {
                 "video_id": video_id,
                 "content_hash": content,
-                "fingerprint": text.fingerprint,
+                "fingerprint": space.fingerprint,
                 "moments": sorted(moments, key=lambda one: (one["start_s"], one["end_s"])),
                 "described_at": datetime.now(UTC),
             }

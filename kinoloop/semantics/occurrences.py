@@ -1,10 +1,10 @@
 """Labels with a start and an end: what of a video holds when, in the table `occurrences`.
 
-Three things tell it, all of them left by extraction, so nothing is decoded. What the
-pictures of a moment show. What subtitles say of sounds ("[door creaks]"): the words themselves
+Three things tell it, and nothing is decoded or encoded for it. What the pictures of a moment show.
+What subtitles, or captions in the picture, say of sounds ("[door creaks]"): the words themselves
 are the label, facet `sound`, with `DESCRIBED` as its probability, since a person wrote them. And
-what is said or to be read, which is held against every facet of the label file as the words of a
-whole video are: a facet of one's own,
+what is said or to be read, whose vectors the table `moments` holds: they are held against every
+facet of the label file as the words of a whole video are. A facet of one's own,
 
     [event.labels]
     "door opens" = ["a door opens", "somebody opens the door"]
@@ -24,23 +24,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kinoloop.data.moments import read_moments
 from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
 from kinoloop.data.writers_lock import WRITER_WAIT_S, exclusive
-from kinoloop.encoders.base import TextEncoder
-from kinoloop.encoders.efficientnet_lite import Words
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.schema import OCCURRENCES, SHOWS
 from kinoloop.semantics.assemble import LazyTextEncoder
-from kinoloop.semantics.channels import Channel, words_channel
+from kinoloop.semantics.channels import Channel
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.label_file import SHIPPED, read_labels
 from kinoloop.semantics.nothing import says_nothing
-from kinoloop.semantics.shown import shown
 from kinoloop.semantics.spaces import VectorSpace
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 BATCH = 512
 SOUND = "sound"
 """Facet of sounds that subtitles describe."""
@@ -48,9 +44,6 @@ SOUND = "sound"
 DESCRIBED = 0.9
 GAP_S = 2.0
 MAX_LABEL = 60
-WINDOW_S = 10.0
-MOST = 64
-"""Parts with words per video, about."""
 
 _SOUNDS = re.compile(r"[\[(（【]([^\[\]()（）【】]{2,60})[\])）】]")
 
@@ -67,26 +60,33 @@ class Part:
         start_s: Seconds from the start of the video.
         end_s: Likewise.
         shows: Words for what its pictures show, with their probability.
-        says: What is said in it; "" where nothing is.
-        vector: (dim,) of `says`, unit length; None where nothing is said.
+        text: What is said or to be read in it; "" where nothing is.
+        source: Where from: `words` or `subtitles`; `screen` where it is to be read.
+        vector: (dim,) of the text, unit length; None: the text tells of sounds only.
     """
 
     start_s: float
     end_s: float
     shows: tuple[tuple[str, float], ...] = ()
-    says: str = ""
+    text: str = ""
+    source: str = "words"
     vector: Floats | None = None
 
 
 def update_occurrences(
-    tables: Tables, config: SemanticsConfig, spaces: Mapping[str, VectorSpace]
+    tables: Tables,
+    config: SemanticsConfig,
+    spaces: Mapping[str, VectorSpace],
+    *,
+    text: LazyTextEncoder | None = None,
 ) -> int:
-    """Bring the table `occurrences` up to date with what extraction found.
+    """Bring the table `occurrences` up to date with the table `moments`.
 
     Args:
-        tables: The data directory, extracted.
+        tables: The data directory, its moments described.
         config: The label file, and how sure a label must be.
         spaces: By modality; without one for text nothing is labelled.
+        text: The text encoder, where it is shared.
 
     Returns:
         How many videos were labelled.
@@ -98,76 +98,61 @@ def update_occurrences(
     identity = fingerprint(
         {"code": CODE_VERSION, "labels": labels.digest, "spaces": prints, "least": config.min_score}
     )
-    done = tables.scan("occurrences").filter(pl.col("fingerprint") == identity)
-    todo = (
-        tables.scan("media")
-        .sort("extracted_at")
-        .unique("video_id", keep="last", maintain_order=True)
-        .join(done, on=["video_id", "content_hash"], how="anti")
-        .select("video_id", "content_hash", "cues")
-        .sort("video_id")
-        .collect()
-    )
-    encoder = LazyTextEncoder(spaces["text"])() if len(todo) else None
-    if encoder is None:
+    todo = _missing(tables, prints["text"], identity)
+    words = (text or LazyTextEncoder(spaces["text"])).channel(labels) if len(todo) else None
+    if words is None:
         return 0
-    words = words_channel(labels.facets, encoder)
-    sees = "visual" in spaces and spaces["visual"].settings["kind"] == "efficientnet_lite"
-    seen = Words() if sees else None
     for batch in todo.iter_slices(BATCH):
-        found = [_spoken(cues, encoder) for cues in batch["cues"].to_list()]
-        if seen is not None:
-            ids = batch["video_id"].to_list()
-            for video, part in _pictures(tables, ids, prints["visual"], seen, config.min_score):
-                found[video].append(part)
-        rows = [
-            (video_id, content, identity, occurrences(parts, words, least=config.min_score))
-            for (video_id, content), parts in zip(
-                batch.select("video_id", "content_hash").iter_rows(), found, strict=True
-            )
-        ]
-        names = tuple(OCCURRENCES)[:4]
         made = [
-            dict(zip(names, row, strict=True)) | {"labelled_at": datetime.now(UTC)} for row in rows
+            {
+                "video_id": row["video_id"],
+                "content_hash": row["content_hash"],
+                "fingerprint": identity,
+                "occurrences": occurrences(list(_parts(row)), words, least=config.min_score),
+                "labelled_at": datetime.now(UTC),
+            }
+            for row in batch.iter_rows(named=True)
         ]
         with exclusive(tables, timeout_s=WRITER_WAIT_S):
             upsert(tables, "occurrences", pl.DataFrame(made, schema=OCCURRENCES))
     return len(todo)
 
 
-def _spoken(cues: Sequence[Row] | None, encoder: TextEncoder) -> list[Part]:
-    """Parts of at most `WINDOW_S` with what is said in them; longer ones in long videos."""
-    spans: list[tuple[float, float, str]] = []
-    last_s = max((cue["end_s"] for cue in cues or ()), default=0.0)
-    window_s = max(WINDOW_S, last_s / MOST)
-    for cue in cues or ():
-        start_s, end_s = cue["start_s"], max(cue["end_s"], cue["start_s"])
-        if spans and end_s - spans[-1][0] <= window_s:
-            spans[-1] = spans[-1][0], max(end_s, spans[-1][1]), f"{spans[-1][2]} {cue['text']}"
-        else:
-            spans.append((start_s, end_s, cue["text"]))
-    if not spans:
-        return []
-    vectors = encoder.encode_documents([says for *_, says in spans])
-    return [
-        Part(start_s, end_s, says=says, vector=vector)
-        for (start_s, end_s, says), vector in zip(spans, vectors, strict=True)
-    ]
+def _missing(tables: Tables, space: str, identity: str) -> pl.DataFrame:
+    """Return described videos without occurrences, with `moments`, `cues` and `screen`."""
+    done = tables.scan("occurrences").filter(pl.col("fingerprint") == identity)
+    media = (
+        tables.scan("media")
+        .sort("extracted_at")
+        .unique("video_id", keep="last", maintain_order=True)
+        .select("video_id", "cues", "screen")
+    )
+    return (
+        tables.scan("moments")
+        .filter(pl.col("fingerprint") == space)
+        .select("video_id", "content_hash", "moments")
+        .join(done, on=["video_id", "content_hash"], how="anti")
+        .join(media, on="video_id")
+        .sort("video_id")
+        .collect()
+    )
 
 
-def _pictures(
-    tables: Tables, ids: Sequence[str], space: str, seen: Words, least: float
-) -> Iterator[tuple[int, Part]]:
-    """Position of a video, and a part of it that shows something."""
-    moments = read_moments(tables, ids, space)
-    if not len(moments):
-        return
-    shows: dict[int, list[tuple[str, float]]] = {}
-    for one in shown(seen, moments.vectors, min_score=least):
-        shows.setdefault(one.row, []).append((one.word, one.score))
-    for i, listed in sorted(shows.items()):
-        span = float(moments.start_s[i]), float(moments.end_s[i])
-        yield int(moments.video[i]), Part(*span, shows=tuple(listed))
+def _parts(video: Row) -> Iterator[Part]:
+    """Parts of a row of `moments`, and the lines in which sounds may be told."""
+    for one in video["moments"] or ():
+        span, shows = (one["start_s"], one["end_s"]), one["shows"] or ()
+        if shows:
+            yield Part(*span, shows=tuple((word["word"], word["score"]) for word in shows))
+        text, source = (one["says"], "words") if one["says"] else (one["reads"], "screen")
+        if text and not shows:  # a vector is of all that a moment tells
+            vector = np.frombuffer(one["vector"], np.float16).astype(np.float32)
+            yield Part(*span, text=text, source=source, vector=vector)
+    for source, lines in (("subtitles", video["cues"]), ("screen", video["screen"])):
+        for line in lines or ():
+            if _SOUNDS.search(line["text"]):
+                end_s = max(line["end_s"], line["start_s"])
+                yield Part(line["start_s"], end_s, text=line["text"], source=source)
 
 
 def occurrences(parts: Sequence[Part], words: Channel, *, least: float) -> list[Row]:
@@ -196,15 +181,15 @@ def _shown(part: Part) -> Iterator[Found]:
 
 
 def _sounds(part: Part) -> Iterator[Found]:
-    for said in _SOUNDS.findall(part.says):
+    for said in _SOUNDS.findall(part.text if part.vector is None else ""):
         label = " ".join(said.split()).strip(" .!?:;-–♪").lower()[:MAX_LABEL]
         if label and not says_nothing(label):
-            yield SOUND, label, part.start_s, part.end_s, DESCRIBED, "subtitles"
+            yield SOUND, label, part.start_s, part.end_s, DESCRIBED, part.source
 
 
 def _said(parts: Sequence[Part], words: Channel, least: float) -> Iterator[Found]:
     spoken = [
-        (one, one.vector) for one in parts if one.vector is not None and not says_nothing(one.says)
+        (one, one.vector) for one in parts if one.vector is not None and not says_nothing(one.text)
     ]
     if not spoken:
         return
@@ -213,7 +198,14 @@ def _said(parts: Sequence[Part], words: Channel, least: float) -> Iterator[Found
         scores = known.score(vectors)
         for i, j in zip(*np.nonzero(scores >= max(least, 1e-6)), strict=True):
             part, score = spoken[i][0], float(scores[i, j])
-            yield facet, known.labels[j], part.start_s, part.end_s, score, f"words {score:.2f}"
+            yield (
+                facet,
+                known.labels[j],
+                part.start_s,
+                part.end_s,
+                score,
+                f"{part.source} {score:.2f}",
+            )
 
 
 def _joined(found: Sequence[Found]) -> list[Found]:

@@ -132,6 +132,36 @@ def test_search_answers_with_the_moment(described, tmp_path, query, video, start
     assert places["nothing"].start_s is None
 
 
+def test_one_moment_that_answers_puts_a_video_first(described, tmp_path):
+    """The four share title and text vector: only what they show, read and say tells them apart."""
+    release = release_of(described, tmp_path / "bundle")
+    for query, video in (
+        ("a small dog", "shows"),
+        ("how to make bread", "says"),
+        ("stop the war", "reads"),
+    ):
+        assert release.search(query, top_k=4)[0].video_id == video
+    bare = release_of(described, tmp_path / "bare", moments=False)
+    scores = {place.video_id: place.score for place in bare.search("how to make bread", top_k=4)}
+    assert scores["says"] == pytest.approx(scores["reads"])
+
+
+def test_scores_of_moments_are_those_of_the_nearest(described, tmp_path, monkeypatch):
+    monkeypatch.setattr("kinoloop.release.moments.AT_ONCE", 3)  # blocks that cut through a video
+    release = release_of(described, tmp_path / "bundle")
+    asked = base.build(MINILM).encode_text(["a dog"])[0]
+    scores = release.moments.scores(asked)
+    ids = release.catalogue.ids
+    assert scores[ids.index("nothing")] == 0
+    names = ["Pomeranian", "dog", "animal"]
+    dog = [one for one in release.moments.of(ids.index("shows")) if "dog" in one.shows]
+    assert set(dog[0].shows) >= set(names)
+    words = ", ".join(dog[0].shows)
+    cosine = float(base.build(MINILM).encode_text([words])[0] @ asked)
+    assert scores[ids.index("shows")] == pytest.approx(cosine, abs=0.01)
+    assert release.moments.scores(asked[:100]).tolist() == [0] * 4  # of another encoder
+
+
 def test_a_bundle_without_moments_answers_without_them(described, tmp_path):
     release = release_of(described, tmp_path / "bundle", moments=False)
     assert release.moments.of(0) == []

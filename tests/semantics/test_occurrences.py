@@ -14,6 +14,7 @@ from kinoloop.schema import FEATURES, MEDIA, VIDEOS
 from kinoloop.semantics.channels import words_channel
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.label_file import Facet
+from kinoloop.semantics.moments import describe_moments
 from kinoloop.semantics.occurrences import Part, occurrences, update_occurrences
 from kinoloop.semantics.spaces import VectorSpace
 
@@ -30,8 +31,9 @@ EVENTS = Facet(
 )
 
 
-def said(encoder, start_s, end_s, says):
-    return Part(start_s, end_s, says=says, vector=encoder.encode_documents([says])[0])
+def said(encoder, start_s, end_s, text, source="words"):
+    vector = encoder.encode_documents([text])[0]
+    return Part(start_s, end_s, text=text, source=source, vector=vector)
 
 
 def test_labels_have_a_start_and_an_end():
@@ -40,7 +42,8 @@ def test_labels_have_a_start_and_an_end():
         Part(0.0, 4.0, shows=(("dog", 0.7),)),
         Part(4.0, 9.0, shows=(("dog", 0.9), ("sofa", 0.5))),
         said(encoder, 12.0, 14.0, "Listen, somebody opens the door!"),
-        said(encoder, 20.0, 22.0, "[Glass breaks] [ 12 ]"),
+        said(encoder, 30.0, 33.0, "A vehicle drives up", source="screen"),
+        Part(20.0, 22.0, text="[Glass breaks] [ 12 ]", source="subtitles"),
         Part(40.0, 44.0, shows=(("dog", 0.6),)),
     ]
     found = occurrences(parts, words_channel([EVENTS], encoder), least=0.4)
@@ -49,9 +52,12 @@ def test_labels_have_a_start_and_an_end():
     assert ("shows", "dog", 0.0, 9.0) in rows  # joined
     assert ("shows", "dog", 40.0, 44.0) in rows  # again, later
     assert ("event", "door opens", 12.0, 14.0) in rows
+    assert ("event", "car arrives", 30.0, 33.0) in rows  # to be read
     assert ("sound", "glass breaks", 20.0, 22.0) in rows
-    assert not [row for row in rows if row[1] in {"12", "car arrives", "someone sings"}]
-    assert all(one["evidence"] for one in found)
+    assert not [row for row in rows if row[1] in {"12", "someone sings"}]
+    told = {one["label"]: one["evidence"].split()[0] for one in found}
+    assert (told["door opens"], told["car arrives"]) == ("words", "screen")
+    assert told["glass breaks"] == "subtitles"
     first = next(one for one in found if one["label"] == "dog")
     assert (round(first["score"], 2), first["evidence"]) == (0.9, "picture 0.90")
 
@@ -72,20 +78,26 @@ def test_table_follows_what_extraction_found_and_is_served_and_searched(tmp_path
 
     def extracted(content):
         cue = {"start_s": 12.0, "end_s": 14.0, "text": "[door creaks]"}
-        row = {"video_id": "a", "content_hash": content, "cues": [cue], "extracted_at": NOW}
+        seen = {"start_s": 20.0, "end_s": 21.0, "text": "(thunder)", "score": 0.9}
+        row = {"video_id": "a", "content_hash": content, "cues": [cue], "screen": [seen]}
+        row |= {"extracted_at": NOW}
         frame = pl.DataFrame([row], schema=MEDIA)
         frame.write_delta(str(tables.path("media")), mode="overwrite")
 
     extracted("one")
+    assert update_occurrences(tables, config, spaces) == 0  # its moments are not described
+    assert describe_moments(tables, config, spaces) == 1
     assert update_occurrences(tables, config, spaces) == 1
     assert update_occurrences(tables, config, spaces) == 0
     extracted("two")
+    assert describe_moments(tables, config, spaces) == 1
     assert update_occurrences(tables, config, spaces) == 1
     shown = load_catalogue(tables, {}).videos
     listed = dict(zip(shown["video_id"], shown["occurrences"].to_list(), strict=True))
     assert listed["b"] is None
     when = {one["label"]: (one["start_s"], one["end_s"]) for one in listed["a"]}
     assert when["door creaks"] == (12.0, 14.0)
+    assert when["thunder"] == (20.0, 21.0)
     assert when["dog"] == (3.0, 6.0)
     assert "door creaks" in texts_of(shown, SEARCHED)[shown["video_id"].to_list().index("a")]
 
