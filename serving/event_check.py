@@ -11,7 +11,7 @@ checked together (serving/feedback.py).
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,9 @@ from kinoloop.schema import (
 )
 from serving.live_event import LiveEvent, Parcel
 from serving.sayings import hashed, live_id
+
+if TYPE_CHECKING:
+    from kinoloop.release.texts import Texts
 
 FIELDS = (*LANDING_EVENTS, *EVENT_CONTEXT, *(c for c in EVENT_CHECKS if c != "pseudonym"))
 BOUNDED = (
@@ -99,10 +102,12 @@ class Videos(NamedTuple):
     Attributes:
         ids: External ids.
         durations: (n_videos,) seconds, NaN where unknown.
+        texts: Reads what is written.
     """
 
     ids: IdMap
     durations: NDArray[np.float64]
+    texts: "Texts | None" = None
 
 
 class EventCheck:

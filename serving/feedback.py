@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from serving.event_check import Checked, EventCheck, Rejection, Videos
 from serving.state import LiveState
+from serving.written import lines_of
 
 logger = logging.getLogger(__name__)
 
@@ -89,9 +90,12 @@ class FeedbackWriter:
         """Check and commit requests that were made of one release."""
         events = [event for request in requests for event in request.events]
         try:
-            checked = self._check.sort_out(events, requests[0].videos)
+            videos = requests[0].videos
+            checked = self._check.sort_out(events, videos)
             if checked.events:
-                self._state.record(checked.events, checked.parcels, checked.persons)
+                taken = (checked.events, checked.parcels)
+                texts = lines_of(*taken, None if videos is None else videos.texts)
+                self._state.record(*taken, checked.persons, texts)
         except sqlite3.Error as error:
             logger.exception("%d feedback requests could not be written", len(requests))
             for request in requests:

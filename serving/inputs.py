@@ -2,12 +2,14 @@
 
 Kept beside the lineage, in a file per segment, written once per second and not in the request: a
 kill -9 costs about a second of it. No user id is in it in any form, only what was read: positions
-in the catalogue of the release. Bounded like lineage, by age and size.
+in the catalogue of the release, and vectors of searches and comments. Bounded like lineage, by
+age and size.
 """
 
 import json
 import logging
 import os
+from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kinoloop.data.histories import Interaction
+from kinoloop.data.written import Wrote
 from serving.slates import Asked
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,10 @@ def find(folder: Path, request_id: str) -> Made | None:
 def _line(made: Made) -> str:
     asked = made.asked._asdict()
     asked |= {name: asked[name].tolist() for name in ("hidden", "cooling")}
+    asked["written"] = [
+        (one.kind, one.timestamp, b64encode(one.vector.astype(np.float16).tobytes()).decode())
+        for one in made.asked.written
+    ]
     return json.dumps({"request_id": made.request_id, "asked": asked, "answer": made.answer}) + "\n"
 
 
@@ -95,6 +102,10 @@ def _read(line: str) -> Made | None:
         for name in ("hidden", "cooling"):
             asked[name] = np.array(asked[name], dtype=np.int32)
         asked["history"] = [Interaction(*event) for event in asked["history"]]
+        asked["written"] = [
+            Wrote(kind, at, np.frombuffer(b64decode(text), dtype=np.float16).astype(np.float32))
+            for kind, at, text in asked.get("written", [])  # an earlier version wrote none
+        ]
         answer = [(video, score) for video, score in document["answer"]]
         return Made(document["request_id"], Asked(**asked), answer)
     except (ValueError, KeyError, TypeError):

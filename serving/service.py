@@ -6,6 +6,7 @@ event loop: an answer takes a millisecond or two, less than handing it to a thre
 cost under load.
 """
 
+import asyncio
 import math
 import os
 import threading
@@ -55,6 +56,7 @@ from serving.site import build_site, paths
 from serving.slates import Asked, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
+from serving.written import searched, written_by
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
     from serving.in_service import InService
@@ -172,10 +174,11 @@ class Kinoloop:
         current = self._required()
         user = self._pseudonyms.of(user_id)
         if history is not None:
-            past = past_of_videos(history, current.release.catalogue.ids)
+            past, written = past_of_videos(history, current.release.catalogue.ids), []
         else:
             limit = config.history_length
             past = past_of(user, current, self._state, self._interest, limit=limit)
+            written = written_by(user, current, self._state)
         earlier = [] if cursor is None else self._records.lineage.pages_to(cursor)
         if earlier is None:
             raise unknown_page(cursor)
@@ -186,6 +189,7 @@ class Kinoloop:
             [*exclude, *earlier],
             top_k,
             time.time_ns() // 1000,
+            written,
         )
         slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
         asker = Asker(user, surface, device, context)
@@ -225,6 +229,11 @@ class Kinoloop:
         current = self._required()
         slate = current.release.search(query, top_k=top_k)
         asker = Asker(self._known_as(user_id), surface, device, context)
+        if asker.pseudonym is not None:  # it counts in the next slate
+            at, texts = time.time_ns() // 1000, current.release.texts
+            line = searched(asker.pseudonym, query, texts, at=at)
+            if line is not None:
+                await asyncio.to_thread(self._state.keep_written, line)
         return self._answers.give("search", current, slate, asker)
 
     @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)
@@ -249,7 +258,10 @@ class Kinoloop:
         if len(events) > config.max_events:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
-        videos = Videos(current.release.catalogue.ids, current.durations) if current else None
+        videos = None
+        if current is not None:
+            release = current.release
+            videos = Videos(release.catalogue.ids, current.durations, release.texts)
         accepted, rejections, held = await self._writer.take(events, videos)
         counts = {"accepted": accepted, "rejected": len(rejections), "held": held}
         for outcome, count in counts.items():

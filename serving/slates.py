@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
+from kinoloop.data.written import Wrote
 from kinoloop.release.release import Release
 from kinoloop.release.slate import Slate
 
@@ -26,6 +27,7 @@ class Asked(NamedTuple):
         exclude: External ids that must not appear.
         top_k: How many videos.
         moment: When it is given, µs since the epoch.
+        written: What the user searched and commented, oldest first.
     """
 
     history: Sequence[Interaction]
@@ -34,6 +36,7 @@ class Asked(NamedTuple):
     exclude: Sequence[str]
     top_k: int
     moment: int
+    written: Sequence[Wrote] = ()
 
 
 def slate_of(release: Release, asked: Asked, *, budget_ms: float = math.inf) -> Slate:
@@ -53,6 +56,7 @@ def slate_of(release: Release, asked: Asked, *, budget_ms: float = math.inf) -> 
             seen=hidden,
             moment=asked.moment,
             budget_ms=budget_ms,
+            written=asked.written,
         )
 
     slate = best(asked.top_k, np.concatenate([asked.hidden, asked.cooling]), asked.exclude)

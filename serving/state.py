@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from kinoloop.data.interest import NO_INTERACTION
-from serving import sayings, shown
+from serving import sayings, shown, written
 from serving.live_event import LiveEvent, Parcel
 
 BUSY_TIMEOUT_S = 20.0  # four workers with one fsync per commit on a busy disk waited over 5 s
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS outbox (
   batch TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_by_batch ON outbox (batch);
-{sayings.SCHEMA}{shown.SCHEMA}"""
+{sayings.SCHEMA}{shown.SCHEMA}{written.SCHEMA}"""
 _LATER_COLUMNS = {"given_id": "TEXT", "text": "TEXT", "surface": "TEXT", "device": "TEXT",
                   "duration_s": "REAL", "request_id": "TEXT", "position": "INTEGER",
                   "undoes": "TEXT", "creator_id": "TEXT", "label": "TEXT",
@@ -120,6 +120,7 @@ class LiveState:
         events: Sequence[LiveEvent],
         parcels: Sequence[Parcel],
         persons: Mapping[str, str] = _NOBODY,
+        texts: Sequence[written.Line] = (),
     ) -> int:
         """Keep events and put them in the outbox, in one durable commit.
 
@@ -127,6 +128,7 @@ class LiveState:
             events: What happened.
             parcels: What else the landing zone gets of each.
             persons: Pseudonym of each raw `person_id`.
+            texts: What some of the events say, as vectors.
 
         Returns:
             How many were new; an event that is known already is kept once.
@@ -151,7 +153,17 @@ class LiveState:
             connection.executemany(
                 _TO_OUTBOX, [(event.event_id, event.user, *parcel) for event, parcel in new]
             )
+            written.keep(connection, texts)
         return len(new)
+
+    def keep_written(self, line: written.Line) -> None:
+        """Keep what a search of `/search` said; it is no event, and never exported."""
+        with self.transaction() as connection:
+            written.keep(connection, [line])
+
+    def newest_written(self, users: Sequence[str], space: str) -> list[written.Line]:
+        """Return the newest texts of the ids of a person, newest first."""
+        return written.newest(self.connection, users, space)
 
     def ids_of(self, user: str) -> list[str]:
         """All pseudonyms of the person that a pseudonym is: the person's own first."""
@@ -200,6 +212,7 @@ class LiveState:
     def forget_before(self, timestamp: int) -> int:
         """Delete events older than `timestamp` (µs) that have left the outbox; how many."""
         with self.transaction() as connection:
+            written.forget_before(connection, timestamp)
             return connection.execute(
                 "DELETE FROM live WHERE timestamp < ? AND event_id NOT IN"
                 " (SELECT event_id FROM outbox)",
@@ -216,6 +229,7 @@ class LiveState:
         with self.transaction() as connection:
             connection.execute("DELETE FROM outbox WHERE user = ?", (user,))
             sayings.forget(connection, user)
+            written.forget(connection, user)
             connection.execute("DELETE FROM shown WHERE user = ?", (user,))
             erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
         self.wipe()

@@ -16,6 +16,7 @@ from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
+from kinoloop.encoders.recorded import with_written
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
 from kinoloop.locks import held
@@ -117,12 +118,16 @@ def weigh(challenge: Challenge) -> Decision:
     tables = Tables(environment.data_dir)
     ids = load_catalogue(tables, {}).ids
     known_until = challenger.info.known_until
+    until = known_until + timedelta(microseconds=1) if known_until else None
     histories = load_histories(
         tables,
         ids,
         read_section("interest", InterestConfig, environment.settings_file),
-        until=known_until + timedelta(microseconds=1) if known_until else None,
+        until=until,
     )
+    if any(side is not None and side.texts.space for side in (challenger, champion)):
+        prints = challenger.info.fingerprints
+        histories = with_written(histories, tables, prints, until=until)
     holdout = cut(histories, SplitConfig.model_validate(challenger.info.split)).test
     versions = Sides(
         challenger=challenge.challenger.version,

@@ -19,6 +19,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
+from kinoloop.encoders.recorded import with_written
 from kinoloop.errors import BundleError, KinoloopError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.models.base import Recommender
@@ -126,13 +127,18 @@ def _lesson(challenge: Challenge, proven: Release, config: RetrainConfig) -> Les
 
 def _known(challenge: Challenge, proven: Release) -> Histories:
     """Read what was known when the proven release was made."""
-    environment, until = challenge.environment, proven.info.known_until
-    return load_histories(
-        Tables(environment.data_dir),
+    environment, known_until = challenge.environment, proven.info.known_until
+    until = None if known_until is None else known_until + timedelta(microseconds=1)
+    tables = Tables(environment.data_dir)
+    histories = load_histories(
+        tables,
         proven.catalogue.ids,
         read_section("interest", InterestConfig, environment.settings_file),
-        until=None if until is None else until + timedelta(microseconds=1),
+        until=until,
     )
+    if not proven.texts.space:
+        return histories
+    return with_written(histories, tables, proven.info.fingerprints, until=until)
 
 
 def _taught(proven: Release, folder: Path, lesson: Lesson, config: RetrainConfig) -> Recommender:

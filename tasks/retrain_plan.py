@@ -69,7 +69,8 @@ class RetrainPlan:
     @cached_property
     def training_data(self) -> TrainingData:
         """Catalogue, histories and split, read once per run."""
-        return load_training_data(self.tables, self.config, self.interest)
+        written = self.ranker.reads_written
+        return load_training_data(self.tables, self.config, self.interest, written=written)
 
 
 def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:

@@ -4,7 +4,6 @@ Finished work is kept in a working folder whose name is a hash of data and setti
 run that was killed, or whose registry was away, goes on where it stopped.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,8 @@ from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.search_log import load_search_log
-from kinoloop.data.tables import Tables
-from kinoloop.encoders import base as encoders
-from kinoloop.encoders.fingerprint import composition_of
-from kinoloop.errors import ConfigError, RegistryError
+from kinoloop.encoders.recorded import text_encoder
+from kinoloop.errors import RegistryError
 from kinoloop.models import base as models
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.registry.model_version import ModelVersion
@@ -220,35 +217,6 @@ def _provenance(
         rating_liked_from=found_in(plan.tables.scan("events")),
         lineage=lineage_of(plan, start, winner),
     )
-
-
-def text_encoder(tables: Tables, fingerprints: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the settings of the encoder of the text vectors, with which a search encodes queries.
-
-    Returns:
-        `{"text": settings}`, also when `[extract]` names another encoder by now whose vectors are
-        not complete; empty where there are no text vectors, or where the model that made them has
-        gone or changed: then search goes by words alone until the next extract.
-    """
-    if "text" not in fingerprints:
-        return {}
-    wanted = fingerprints["text"]
-    recorded = tables.scan("encoders").filter(pl.col("fingerprint") == wanted).collect()
-    for text in recorded["settings"]:
-        settings: dict[str, Any] = json.loads(text)
-        try:
-            found = encoders.identify(settings)
-        except ConfigError as err:
-            found = f"gone ({err})"
-        if composition_of(wanted, found) is not None:
-            return {"text": settings}
-        logger.warning(
-            "the text vectors are of %s, but its encoder is %s: this release searches by words "
-            "only; run `kinoloop extract`, then retrain",
-            wanted,
-            found,
-        )
-    return {}
 
 
 def _split(plan: RetrainPlan) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """What users did, in compressed rows: the one form that models, evaluation and serving share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.written import Written
 from kinoloop.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Histories:
         kinds: (n,) uint8, position in `schema.EVENT_KINDS`.
         watch_shares: (n,) float32 in [0, 1], NaN where unknown.
         user_ids: Pseudonyms, one per row; empty where rows are anonymous.
+        written: What the same rows wrote; None where that is not read.
     """
 
     offsets: NDArray[np.int64]
@@ -52,6 +54,7 @@ class Histories:
     kinds: NDArray[np.uint8]
     watch_shares: NDArray[np.float32]
     user_ids: tuple[str, ...] = ()
+    written: Written | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -110,9 +113,26 @@ class Histories:
         return slice(int(self.offsets[u]), int(self.offsets[u + 1]))
 
     def select(self, mask: NDArray[np.bool_]) -> "Histories":
-        """Keep the events where `mask` (n,) is True; every row stays, maybe empty."""
+        """Keep the events where `mask` (n,) is True; every row stays, maybe empty.
+
+        What was written after the newest event that is kept of a row goes, too: nothing that is
+        cut off leaves a trace in what is left.
+        """
         kept = np.concatenate([[0], np.cumsum(mask)])
-        return self._with_events(kept[self.offsets].astype(np.int64), np.flatnonzero(mask))
+        found = self._with_events(kept[self.offsets].astype(np.int64), np.flatnonzero(mask))
+        if self.written is None:
+            return found
+        newest = np.full(len(found), np.iinfo(np.int64).min)
+        busy = np.flatnonzero(found.lengths)
+        newest[busy] = found.timestamps[found.offsets[1:][busy] - 1]
+        return replace(found, written=self.written.until(newest))
+
+    def until(self, moment: int) -> "Histories":
+        """Keep what was known at a moment, µs; every row stays, maybe empty."""
+        found = self.select(self.timestamps <= moment)
+        if self.written is None:
+            return found
+        return replace(found, written=self.written.until(np.full(len(self), moment)))
 
     def rows(self, rows: NDArray[np.integer] | slice) -> "Histories":
         """Keep the given rows, in the given order."""
@@ -121,7 +141,10 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         shift = np.repeat(self.offsets[picked] - offsets[:-1], lengths)
         users = tuple(self.user_ids[int(r)] for r in picked) if self.user_ids else ()
-        return self._with_events(offsets, np.arange(offsets[-1]) + shift, users)
+        found = self._with_events(offsets, np.arange(offsets[-1]) + shift, users)
+        if self.written is None:
+            return found
+        return replace(found, written=self.written.rows(picked))
 
     def last(self, n: int) -> "Histories":
         """Keep the newest n events of each row."""

@@ -226,7 +226,7 @@ def _window(histories: Histories, start: int, end: int) -> Holdout:
     times = histories.timestamps
     targets = histories.select((times > start) & (times <= end) & (histories.weights > 0))
     rows = np.flatnonzero(targets.lengths > 0)
-    return Holdout(histories.select(times <= start).rows(rows), targets.rows(rows))
+    return Holdout(histories.until(start).rows(rows), targets.rows(rows))
 
 
 def _nonempty(histories: Histories) -> Histories:

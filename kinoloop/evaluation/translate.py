@@ -5,6 +5,8 @@ challenger. What its catalogue does not have, it can neither know nor recommend:
 its histories, and such targets stay as `UNKNOWN` and count as missed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from kinoloop.data.histories import Histories
@@ -31,7 +33,8 @@ def translate(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories
         array([1], dtype=int32)
     """
     renumbered = _renumber(histories, from_ids, to_ids)
-    return renumbered.select(renumbered.videos != UNKNOWN)
+    known = renumbered.select(renumbered.videos != UNKNOWN)
+    return replace(known, written=histories.written)
 
 
 def translate_holdout(holdout: Holdout, from_ids: IdMap, to_ids: IdMap) -> Holdout:
@@ -47,12 +50,4 @@ def _renumber(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories
     histories.select(known).check(len(from_ids))
     videos = np.full(len(known), UNKNOWN, dtype=np.int32)
     videos[known] = to_ids.indices(from_ids.ids)[histories.videos[known]]
-    return Histories(
-        offsets=histories.offsets,
-        videos=videos,
-        weights=histories.weights,
-        timestamps=histories.timestamps,
-        kinds=histories.kinds,
-        watch_shares=histories.watch_shares,
-        user_ids=histories.user_ids,
-    )
+    return replace(histories, videos=videos)

@@ -7,7 +7,7 @@ from pydantic import Field
 from kinoloop.settings import Config
 
 Group = Literal[
-    "text", "content", "behaviour", "popularity", "user", "video", "context", "situation"
+    "text", "content", "behaviour", "popularity", "user", "video", "context", "situation", "written"
 ]
 
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -90,3 +90,8 @@ class RankerConfig(Config):
         LanguageConfig(), description="How much of the language model is trained."
     )
     label: LabelConfig = Field(LabelConfig(), description="What the ranker predicts.")
+
+    @property
+    def reads_written(self) -> bool:
+        """Whether searches and comments are read."""
+        return self.enabled and "written" in self.groups

@@ -7,7 +7,8 @@
 - user: how much they watched, how far, and how much of it they liked;
 - video: duration, age, duration against what they like;
 - context: hour of the day;
-- situation: surface, device and what else the client said, one column a known value.
+- situation: surface, device and what else the client said, one column a known value;
+- written: how near the video comes to what the user searched and commented lately (`written.py`).
 
 The group `text` (the language model) is no column here: it is a part of the network.
 Everything is known when an answer is given; nothing looks ahead.
@@ -26,6 +27,7 @@ from kinoloop.ranking.config import Group
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs
 from kinoloop.ranking.vocabulary import Vocabulary
+from kinoloop.ranking.written import written_features
 from kinoloop.schema import DAY_US
 
 CHUNK_CELLS = 8_000_000  # numbers of the widest array held at a time
@@ -82,6 +84,7 @@ class Features:
             "video": self._video,
             "context": self._context,
             "situation": self._situation,
+            "written": self._written,
         }
         columns: dict[str, NDArray[Any]] = {}
         for group in self._groups:
@@ -172,6 +175,10 @@ class Features:
         columns = vocabulary.one_hot(pairs.situations).T
         named = zip(vocabulary.names, columns, strict=True)
         return {name: column[pairs.contexts] for name, column in named}
+
+    def _written(self, pairs: Pairs) -> dict[str, NDArray[Any]]:
+        text = self._known.catalogue.modalities.get("text")
+        return written_features(pairs.wrote, pairs.contexts, pairs.videos, text)
 
 
 def durations_of(catalogue: Catalogue) -> NDArray[np.float64]:

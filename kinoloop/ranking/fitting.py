@@ -52,6 +52,7 @@ class Fitted:
         metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `served`:
             of the test window as a client asks who says neither surface nor device.
         train: What was learned from.
+        validation: What stopped it and calibrated it.
         test: What was reported on.
         probabilities: What was predicted of it.
     """
@@ -59,6 +60,7 @@ class Fitted:
     ranker: Ranker
     metrics: dict[str, float]
     train: Examples
+    validation: Examples
     test: Examples
     probabilities: NDArray[np.float64]
 
@@ -140,7 +142,7 @@ def fit_ranker(
         **window_metrics("served", test.labels, ranker.probabilities(test.pairs.anywhere())),
     }
     logger.info("ranker: test AUC %.4f of %d exposures", metrics["test/auc"], len(tested))
-    return Fitted(ranker, metrics, train_examples, test, probabilities)
+    return Fitted(ranker, metrics, train_examples, validation, test, probabilities)
 
 
 def window_metrics(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
 from kinoloop.ranking.vocabulary import UNKNOWN, Vocabulary
+from kinoloop.ranking.written import FOUND_BY, Lately, lately
 
 NO_VOCABULARY = Vocabulary({})
 
@@ -27,6 +28,7 @@ class Pairs:
         situations: (n_contexts, n_columns) int16, codes of the vocabulary of a ranker; −1 where
             unknown.
         users: (n_contexts,) int64, equal where the user is the same.
+        wrote: By context, what was written lately.
     """
 
     videos: NDArray[np.int32]
@@ -38,6 +40,7 @@ class Pairs:
     moments: NDArray[np.int64]
     situations: NDArray[np.int16]
     users: NDArray[np.int64]
+    wrote: Lately
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -66,11 +69,13 @@ class _Known:
         histories: What users did.
         starts: (n_contexts,) int64, where the user's events begin.
         stops: (n_contexts,) int64, where those end that came before the context.
+        wrote: What was written lately.
     """
 
     histories: Histories
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
+    wrote: Lately
 
 
 def exposed_pairs(
@@ -98,9 +103,12 @@ def exposed_pairs(
         before = np.searchsorted(histories.timestamps[span], exposures.timestamps[here])
         starts[here], stops[here] = span.start, span.start + before
     codes = (vocabulary or NO_VOCABULARY).codes(exposures.facts)
+    by_search = np.array([fact.get("surface") == FOUND_BY for fact in exposures.facts])
+    searched = by_search[exposures.situations]
+    wrote = lately(histories.written, rows[exposures.users], exposures.timestamps, found=searched)
     return _pairs(
         (exposures.videos, np.arange(len(exposures))),
-        _Known(histories, starts, stops),
+        _Known(histories, starts, stops, wrote),
         length=length,
         moments=exposures.timestamps,
         who=(codes[exposures.situations], exposures.users.astype(np.int64)),
@@ -129,9 +137,10 @@ def candidate_pairs(
     """
     rows, k = candidates.shape
     codes = np.empty((rows, 0), dtype=np.int16) if situations is None else situations
+    wrote = lately(histories.written, np.arange(rows), moments)
     return _pairs(
         (candidates.ravel(), np.repeat(np.arange(rows), k)),
-        _Known(histories, histories.offsets[:-1], histories.offsets[1:]),
+        _Known(histories, histories.offsets[:-1], histories.offsets[1:], wrote),
         length=length,
         moments=moments,
         who=(codes, np.arange(rows)),
@@ -161,6 +170,7 @@ def _pairs(
             moments=moments,
             situations=who[0],
             users=who[1],
+            wrote=known.wrote,
         )
     return Pairs(
         videos=asked[0].astype(np.int32),
@@ -172,4 +182,5 @@ def _pairs(
         moments=moments,
         situations=who[0],
         users=who[1],
+        wrote=known.wrote,
     )

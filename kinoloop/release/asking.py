@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.histories import Histories
 from kinoloop.release.golden import history_from_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def ask(
     if request["ask"] == "recommend":
         known = release.known(history_from_json(request["history"], release.catalogue.ids))
         slate = release.slate_of(
-            known,
+            Histories.from_rows([known]),
             np.array([event.video for event in known], dtype=np.intp),
             without,
             top_k=TOP_K,

@@ -9,7 +9,8 @@
     published_at.npy     (n_videos,) int64
     vectors/             per modality: vectors, mask, and what similarity needs
     lexical/             inverted tf-idf index of titles, tags and descriptions
-    histories/           pseudonym → newest interactions, and the videos of older ones
+    histories/           pseudonym → newest interactions, the videos of older ones, and vectors of
+                         the newest searches and comments where the ranker reads them
     thumbnails/          one packed file and its table
     moments/             what videos show, read and say when; may be missing
     golden.json          requests with expected answers
@@ -44,6 +45,7 @@ from kinoloop.release.release import Release
 from kinoloop.release.search import Search
 from kinoloop.release.search_training import learn_weights
 from kinoloop.release.similarity import write_centres
+from kinoloop.release.texts import write_texts
 from kinoloop.release.thumbnails import write_thumbnails
 from kinoloop.release.user_histories import HISTORY_LIMIT, write_histories
 
@@ -108,7 +110,9 @@ def write_bundle(
             (fresh / LEARNED).mkdir(exist_ok=True)
             shutil.copyfile(path, fresh / LEARNED / f"{name}.safetensors")
         _write_catalogue(fresh, catalogue)
-        users = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
+        known = write_histories(fresh / "histories", histories, limit=HISTORY_LIMIT)
+        if known.written is not None and ranker is not None and ranker.config.reads_written:
+            write_texts(fresh / "histories", known)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)
         if moments is not None:
             write_moments(fresh / "moments", catalogue.ids, moments)
@@ -118,7 +122,7 @@ def write_bundle(
             settings=recommender.config.model_dump(mode="json"),
             fingerprints=catalogue.fingerprints,
             videos=len(catalogue),
-            users=users,
+            users=len(known),
             created_at=datetime.now(UTC),
             files={},
         )
@@ -131,7 +135,7 @@ def write_bundle(
         write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
         info = info.model_copy(update={"files": digests(fresh)})
         write_info(fresh, info)
-    logger.info("wrote %s: %s, %d videos, %d users", directory, info.kind, info.videos, users)
+    logger.info("wrote %s: %s, %d videos, %d users", directory, info.kind, info.videos, info.users)
     return info
 
 

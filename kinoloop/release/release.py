@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories, Interaction
+from kinoloop.data.written import Wrote
 from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
 from kinoloop.models.top_k import best
@@ -34,6 +35,7 @@ from kinoloop.release.shown import Shown
 from kinoloop.release.signature import Trust
 from kinoloop.release.similarity import Similarity
 from kinoloop.release.slate import Recommendation, Slate
+from kinoloop.release.texts import Texts
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.user_histories import UserHistories
 
@@ -53,6 +55,7 @@ class Release:
     Attributes:
         reranking: Orders slates; None without a ranker.
         moments: What videos show, read and say when.
+        texts: What users searched and commented.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Release:
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._shown = Shown(catalogue)
         self._why = Reasons(self._titles, catalogue.videos)
+        self.texts = Texts(self._histories, search=self._search, ranker=ranker)
 
     @property
     def availability(self) -> Availability:
@@ -149,6 +153,7 @@ class Release:
         seen: Collection[int] | NDArray[np.integer] | None = None,
         moment: int | None = None,
         budget_ms: float = np.inf,
+        written: Sequence[Wrote] = (),
     ) -> Slate:
         """Recommend the best videos for a history, of those that are published.
 
@@ -164,6 +169,7 @@ class Release:
             moment: When the answer is given, µs since the epoch; None is now.
             budget_ms: How long the slate may take; without the time for it, it is not re-ranked,
                 and says so.
+            written: What the user searched and commented, oldest first.
 
         Returns:
             Best first; never two videos that show the same.
@@ -174,7 +180,7 @@ class Release:
         excluded = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
         at = now(moment)
         return self.slate_of(
-            known,
+            self.texts.row(known, written),
             np.concatenate([excluded, hidden]).astype(np.intp),
             self.availability.closed(at),
             top_k=top_k,
@@ -241,7 +247,7 @@ class Release:
 
     def slate_of(
         self,
-        known: Sequence[Interaction],
+        row: Histories,
         hidden: NDArray[np.integer],
         closed: NDArray[np.integer],
         *,
@@ -250,7 +256,6 @@ class Release:
         deadline: float = np.inf,
     ) -> Slate:
         """Recommend as `recommend` does, with the mask that `Shown.hide` takes given."""
-        row = Histories.from_rows([known])
         scores = self.recommender.score(row)[0]
         self._shown.hide(scores, hidden, closed)
         if self.reranking is None:

@@ -113,6 +113,16 @@ class Search:
         """Whether texts are understood: there are text vectors, and their encoder is here."""
         return self._text is not None and self._text_encoder() is not None
 
+    @property
+    def space(self) -> str:
+        """Fingerprint of the text vectors; "" without."""
+        return "" if self._text is None else self._text.fingerprint
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Vectors of texts, (n, dim) float32; None where texts are not understood."""
+        encoder = self._text_encoder() if self._text is not None else None
+        return None if encoder is None else _encode(encoder, texts)
+
     def parts(self, query: str) -> Parts:
         """Score by each part; needs `by_meaning`."""
         encoder = self._text_encoder()

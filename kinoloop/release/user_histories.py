@@ -21,7 +21,9 @@ from kinoloop.release.files import open_array, write_array
 HISTORY_LIMIT = 200
 """Newest interactions per user that a bundle keeps whole; recommenders look back less far."""
 
-_ARRAYS = tuple(field.name for field in fields(Histories) if field.name != "user_ids")
+_ARRAYS = tuple(
+    field.name for field in fields(Histories) if field.name not in ("user_ids", "written")
+)
 
 
 class UserHistories:
@@ -32,6 +34,7 @@ class UserHistories:
     """
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self._users = open_array(directory / "users.npy")
         arrays: dict[str, Any] = {name: open_array(directory / f"{name}.npy") for name in _ARRAYS}
         self._arrays = Histories(**arrays)
@@ -45,12 +48,12 @@ class UserHistories:
 
     def of(self, pseudonym: str) -> list[Interaction]:
         """Return the newest interactions of one user, oldest first; empty where unknown."""
-        row = self._find(pseudonym)
+        row = self.find(pseudonym)
         return [] if row is None else self.row(row)
 
     def seen_by(self, pseudonym: str) -> NDArray[np.int32]:
         """Every video that one user has met, (n,) int32; empty where unknown."""
-        row = self._find(pseudonym)
+        row = self.find(pseudonym)
         if row is None:
             return np.empty(0, dtype=np.int32)
         newest = self._arrays.videos[self._arrays.row(row)]
@@ -71,7 +74,8 @@ class UserHistories:
         )
         return [Interaction(*values) for values in zip(*columns, strict=True)]
 
-    def _find(self, pseudonym: str) -> int | None:
+    def find(self, pseudonym: str) -> int | None:
+        """Return the row of a user; None where unknown."""
         key = pseudonym.encode()
         if not len(self) or len(key) > self._users.dtype.itemsize:
             return None
@@ -79,7 +83,7 @@ class UserHistories:
         return None if row == len(self) or self._users[row] != key else row
 
 
-def write_histories(directory: Path, histories: Histories, *, limit: int) -> int:
+def write_histories(directory: Path, histories: Histories, *, limit: int) -> Histories:
     """Write the histories of every user that has a pseudonym and an event.
 
     Args:
@@ -88,7 +92,7 @@ def write_histories(directory: Path, histories: Histories, *, limit: int) -> int
         limit: Newest interactions that are kept whole; of older ones the videos are.
 
     Returns:
-        How many users were written.
+        What was written: a row per user, in the order of `users.npy`.
 
     Raises:
         BundleError: A pseudonym is there twice.
@@ -105,4 +109,4 @@ def write_histories(directory: Path, histories: Histories, *, limit: int) -> int
         write_array(directory / f"{name}.npy", getattr(stored, name))
     write_array(directory / "older_offsets.npy", older.offsets)
     write_array(directory / "older.npy", older.videos)
-    return len(order)
+    return whole

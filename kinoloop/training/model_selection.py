@@ -24,6 +24,7 @@ from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.sampling import evenly_spaced
 from kinoloop.data.tables import Tables
+from kinoloop.encoders.recorded import with_written
 from kinoloop.errors import BundleError, ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
@@ -146,9 +147,9 @@ def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
 
 
 def load_training_data(
-    tables: Tables, config: RetrainConfig, interest: InterestConfig
+    tables: Tables, config: RetrainConfig, interest: InterestConfig, *, written: bool = False
 ) -> TrainingData:
-    """Read catalogue and histories, and split them.
+    """Read catalogue and histories, with what users wrote where it is wanted, and split them.
 
     Raises:
         DataError: There is too little to learn from.
@@ -164,6 +165,8 @@ def load_training_data(
             f"{len(catalogue)} videos in {tables.root}, expected at least "
             f"{config.min_interactions} ([retrain] min_interactions); ingest more events"
         )
+    if written:
+        histories = with_written(histories, tables, catalogue.fingerprints)
     split = cut(histories, config)
     for name, window in (("validation", split.validation), ("test", split.test)):
         if len(window) < config.min_users:
