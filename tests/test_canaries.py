@@ -165,7 +165,7 @@ def _run(home: Path, variables: dict[str, str], verb: str) -> None:
 
 def _serve(home: Path, variables: dict[str, str], canary) -> None:
     settings = {k: v for k, v in variables.items() if k.startswith(("KINOLOOP_", "AWS_"))}
-    with running(home / "state", **settings) as url, httpx.Client(base_url=url, timeout=60) as ask:
+    with running(home / "state", **settings) as url, httpx.Client(base_url=url, timeout=600) as ask:
         videos = [row["video_id"] for row in ask.post(
             "/recommend", json={"user_id": canary("asking user"), "top_k": 3}
         ).json()["slate"]]  # fmt: skip
@@ -206,7 +206,7 @@ def _mlflow(home: Path):
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + 300
+        end = time.monotonic() + 1200
         while time.monotonic() < end and server.poll() is None:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"http://{address}/health", timeout=5).is_success:

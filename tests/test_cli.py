@@ -28,7 +28,7 @@ print("HEAVY", [name for name in {HEAVY!r} if name in sys.modules])
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *command], capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 from importlib import metadata
 
@@ -35,6 +36,14 @@ def test_an_audit_passes_only_when_every_locked_package_was_audited_and_none_is_
     flawed = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1"}]}
     outcome, good = audit.judged([clean[0], flawed], pins)
     assert (outcome, good) == ("2 audited, vulnerable: b 2: CVE-1", False)
+
+
+def test_the_bill_of_materials_names_every_locked_package_with_its_version(tmp_path):
+    listed = audit.bill_of_materials(tmp_path / "build" / "sbom.json")
+    assert set(_pins()) <= listed
+    bill = json.loads((tmp_path / "build" / "sbom.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert all(part["version"] for part in bill["components"])
 
 
 def test_every_dependency_is_locked_at_a_version_that_it_allows():

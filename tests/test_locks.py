@@ -31,7 +31,7 @@ def releases_when_told():
 
 
 def test_a_lock_that_is_free_is_taken_without_a_word(lock, caplog):
-    with held(lock, "work", wait_s=60), held(lock.with_name("other.lock"), "work", wait_s=60):
+    with held(lock, "work", wait_s=600), held(lock.with_name("other.lock"), "work", wait_s=600):
         assert lock.exists()
     assert not caplog.text
 
@@ -50,7 +50,7 @@ def test_who_waits_says_for_what_and_goes_on(lock, caplog, releases_when_told):
     other = FileLock(lock, thread_local=False)
     other.acquire()
     releases_when_told(other)
-    with held(lock, "work", wait_s=60):
+    with held(lock, "work", wait_s=600):
         assert "another work runs; waiting for it, at most 60 s" in caplog.text
     assert caplog.text.count("waiting") == 1
 

@@ -42,7 +42,7 @@ def test_run_ends_when_its_owner_is_killed(owner):
     assert run.poll() is None
     process.kill()
     process.wait()
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=600)
     assert run.returncode != 0
     assert f"`kinoloop up` (process {process.pid}) is gone: this run ends with it" in said
 
@@ -58,7 +58,7 @@ def test_run_ends_although_it_does_not_heed_a_termination(owner):
     assert run.stdout.readline() == "begun\n"
     process.kill()
     process.wait()
-    run.communicate(timeout=60)
+    run.communicate(timeout=600)
     assert run.returncode == 1
 
 
@@ -104,7 +104,7 @@ def test_run_ends_when_its_server_refuses_connections(tmp_path):
         assert run.stdout.readline() == "begun\n"
         server.accept()[0].close()
         assert run.poll() is None
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=600)
     assert run.returncode != 0
     assert f"{url} has refused connections for 0 s: this run ends" in said
     assert "start it again" in said

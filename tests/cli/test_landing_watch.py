@@ -29,7 +29,7 @@ def watch(tmp_path, monkeypatch):
 
 
 def until(condition):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     assert condition()

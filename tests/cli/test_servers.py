@@ -58,7 +58,7 @@ def _server(command, port):
     )
 
 
-def _gone(pid, within=10.0):
+def _gone(pid, within=600.0):
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -67,7 +67,7 @@ def _gone(pid, within=10.0):
     return False
 
 
-def _pid(path, within=20.0):
+def _pid(path, within=600.0):
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if path.exists() and path.read_text():

@@ -151,5 +151,5 @@ def test_up_starts_everything_runs_again_what_a_power_cut_ended_and_leaves_nothi
     assert not any(token.decode() in " ".join(process.cmdline()) for process in below)
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait() == 0, up.said
-    _, left = psutil.wait_procs(below, timeout=60)
+    _, left = psutil.wait_procs(below, timeout=600)
     assert not left

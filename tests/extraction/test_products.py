@@ -87,6 +87,19 @@ def test_vector_that_is_all_zero_is_refused_and_harms_no_other():
     assert rows[names.index("red")]["vector"] is None
 
 
+class Narrow(Fussy):
+    """Gives vectors of another length than it says."""
+
+    def encode(self, contents):
+        vectors, present = super().encode(contents)
+        return vectors[:, :-1], present
+
+
+def test_vectors_of_another_length_are_refused():
+    with pytest.raises(RuntimeError, match="vectors have the shape"):
+        make_safely(space(Narrow(set())), sample_videos())
+
+
 def test_encoder_whose_package_is_missing_is_left_out(monkeypatch, caplog):
     missing = replace(efficientnet_lite.WEIGHTS, package="no_such_package")
     monkeypatch.setattr(efficientnet_lite, "WEIGHTS", missing)

@@ -124,11 +124,11 @@ def _served(folder, tmp_path, *, ready):
         yield url
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=60)
+        server.wait(timeout=600)
         log.close()
 
 
-def _wait(url, server, log, *, seconds=180):
+def _wait(url, server, log, *, seconds=1200):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:

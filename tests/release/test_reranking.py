@@ -1,6 +1,11 @@
+import json
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
+from kinoloop.data.growth import Growth
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
@@ -9,9 +14,11 @@ from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
+from kinoloop.release.asking import ask
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking
+from kinoloop.release.version import write_version
 from kinoloop.schema import DAY_US
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue
@@ -139,3 +146,29 @@ def test_promotion_measures_slates_as_they_are_served(world, release, tmp_path):
     )  # fmt: skip
     assert decision.gain.low > 0
     assert decision.promoted
+
+
+def test_a_changed_video_that_was_shortlisted_and_not_shown_leaves_a_version_possible(release):
+    """Without it another video comes into the shortlist, and may be re-ranked into the answer."""
+    known = release.catalogue
+    cases = [r for r in release.golden_requests() if r["ask"] == "recommend"]
+    changed = next(np.array([v]) for v in range(len(known)) if _unseen_but_felt(release, cases, v))
+    title = pl.when(pl.col("video_id") == known.ids.ids[changed[0]]).then(pl.lit("again"))
+    grown = replace(known, videos=known.videos.with_columns(title=title.otherwise("title")))
+    growth = Growth(grown, new=0, changed=changed, withdrawn=0, extracted_until=0)
+    made_of = {"dataset_version": "data-2", "table_versions": {"videos": 2}}
+    folder = release.directory.with_name("version")
+    write_version(
+        folder, model=release, before=release, growth=growth, thumbnails=(), made_of=made_of
+    )
+    Release.open(folder).ask_golden()
+
+
+def _unseen_but_felt(release, cases, video):
+    """Whether an answer that does not show a video is another one without it."""
+    name = release.catalogue.ids.ids[video]
+    return any(
+        name not in json.dumps([case, ask(release, case)])
+        and ask(release, case, without=np.array([video])) != ask(release, case)
+        for case in cases
+    )

@@ -147,10 +147,13 @@ def test_vectors_of_another_encoder_are_left_alone(tables, model):
 
 def test_a_catalogue_with_which_the_model_answers_otherwise_is_refused(tables, model, tmp_path):
     write_toy_tables(tables.root, users=1, seed=9, videos=41)
-    golden = model.directory / "golden.json"
-    golden.write_text(golden.read_text().replace("0.", "7.", 40))
+    catalogue = model.catalogue
+    histories = toy_histories(catalogue)
+    other = tmp_path / "releases" / "other"
+    recommender = build({"kind": "popularity"}).fit(histories, catalogue)
+    write_bundle(other, recommender=recommender, catalogue=catalogue, histories=histories)
     with pytest.raises(BundleError, match="golden request"):
-        published(tables, model)
+        published(tables, model, before=Release.open(other))
     assert not model.directory.with_name("next").exists()
 
 

@@ -37,7 +37,7 @@ class Service(NamedTuple):
         headers = {"Content-Type": "application/json", **kw.pop("headers", {})}
         request = urllib.request.Request(self.url + path, data=data, headers=headers, **kw)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=600) as answer:
                 return _answer(answer.status, answer.read(), answer.headers)
         except urllib.error.HTTPError as err:
             return _answer(err.code, err.read(), err.headers)

@@ -115,7 +115,7 @@ def test_serve_without_servers_finds_the_champion_of_the_state_folder(tmp_path, 
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
     try:
         service = Service(f"http://127.0.0.1:{port}", tmp_path)
-        end = time.monotonic() + 300
+        end = time.monotonic() + 1200
         while process.poll() is None and time.monotonic() < end:
             with contextlib.suppress(OSError):
                 if service.ask("/readyz").status == 200:

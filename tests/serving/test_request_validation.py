@@ -60,7 +60,7 @@ def odd(tmp_path_factory):
 
 def send(service, method, path, body=None, headers=JSON):
     """One request as it is, without what a client library would correct."""
-    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=600)
     try:
         connection.putrequest(method, path, skip_host="host" in headers)
         for name, value in headers.items():
@@ -286,7 +286,7 @@ def test_the_413_reaches_a_client_that_is_still_sending(odd, announced):
 
 def _connection(service) -> socket.socket:
     parts = urlsplit(service.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=60)
+    return socket.create_connection((parts.hostname, parts.port), timeout=600)
 
 
 def _read_all(client) -> bytes:

@@ -285,7 +285,7 @@ def test_metrics_of_both_workers_add_up_and_carry_no_ids(service):
         pattern = rf'^kinoloop_requests_total{{route="{re.escape(route)}",status="200"}} (\S+)'
         return sum(float(value) for value in re.findall(pattern, text, re.MULTILINE)), text
 
-    deadline = time.monotonic() + 120  # on a busy machine the second worker is ready later
+    deadline = time.monotonic() + 1200  # on a busy machine the second worker is ready later
     while "kinoloop_ready_workers 2.0" not in service.ask("/metrics").body:
         assert time.monotonic() < deadline, "only one worker got ready"
         time.sleep(0.2)

@@ -17,7 +17,7 @@ def test_two_processes_have_the_loss_of_one(tmp_path):
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
-        timeout=120,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
