@@ -181,6 +181,8 @@ def prefect_server(environment: Environment) -> Server:
             **server_variables(environment),
             **client_variables(environment),
             **prefect_server_variables(environment),
+            # an upload goes through three runs in a row, each of which may have to wait its turn
+            "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
             # the place of a run outlives a restart of the server, and ends when nobody renews it
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE":
                 "prefect.server.concurrency.lease_storage.filesystem",
@@ -197,18 +199,15 @@ def prefect_worker(environment: Environment) -> Server:
     return Server(
         name="worker",
         command=_python(
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            POOL,
-            "--type",
-            "process",
-            "--name",
-            worker_name(),
+            "prefect", "worker", "start", "--pool", POOL, "--type", "process",
+            "--name", worker_name(),
         ),
-        variables=server_variables(environment) | client_variables(environment),
-    )
+        variables={
+            **server_variables(environment),
+            **client_variables(environment),
+            "PREFECT_WORKER_QUERY_SECONDS": "3",  # how long what is due lies there at most
+        },
+    )  # fmt: skip
 
 
 def mlflow_server(environment: Environment) -> Server:

@@ -51,11 +51,20 @@ class Modality:
         vectors: (n_videos, dim) float32, L2-normalised; zero where `present` is False.
         present: (n_videos,) bool; False means missing, not zero.
         fingerprint: Of the encoder that made the vectors.
+        centred: What `data.fusion.centre` gave when the vectors were stored, kept since; None
+            where nothing is stored.
     """
 
     vectors: NDArray[np.float32]
     present: NDArray[np.bool_]
     fingerprint: str
+    centred: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def first(self, n_videos: int) -> "Modality":
+        """Of the first videos; vectors are views."""
+        centred = self.centred and (self.centred[0], self.centred[1][:n_videos])
+        parts = self.vectors[:n_videos], self.present[:n_videos]
+        return Modality(*parts, self.fingerprint, centred)
 
 
 @dataclass(frozen=True)
@@ -81,11 +90,8 @@ class Catalogue:
 
     def first(self, n_videos: int) -> "Catalogue":
         """Only the first videos; vectors are views."""
-        modalities = {
-            name: Modality(m.vectors[:n_videos], m.present[:n_videos], m.fingerprint)
-            for name, m in self.modalities.items()
-        }
-        ids = IdMap(self.ids.ids[:n_videos])
+        modalities = {name: m.first(n_videos) for name, m in self.modalities.items()}
+        ids = self.ids.first(n_videos)
         return Catalogue(ids, self.published_at[:n_videos], self.videos[:n_videos], modalities)
 
     @property

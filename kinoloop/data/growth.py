@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kinoloop.data.arrivals import with_stamps
 from kinoloop.data.catalogue import Catalogue, Modality, read_videos, unusable
 from kinoloop.data.checksums import check
+from kinoloop.data.fusion import scales_of
 from kinoloop.data.ids import IdMap
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
@@ -161,7 +162,25 @@ def _grown(
             "`features` and extract again"
         )
     newest = int(found["extracted_at"].cast(pl.Int64).fill_null(0).to_numpy().max(initial=0))
-    return Modality(vectors, present, modality.fingerprint), at[known & other], newest
+    centred = _centred(modality, vectors, present, at)
+    grown = Modality(vectors, present, modality.fingerprint, centred)
+    return grown, at[known & other], newest
+
+
+def _centred(
+    before: Modality,
+    vectors: NDArray[np.float32],
+    present: NDArray[np.bool_],
+    read: NDArray[np.integer],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Mean and scales of grown vectors: the mean stays, so that no other video moves."""
+    if before.centred is None:
+        return None
+    mean, old = before.centred
+    scales = np.zeros(len(vectors), dtype=np.float32)
+    scales[: len(old)] = old
+    scales[read] = scales_of(vectors[read], present[read], mean)
+    return mean, scales
 
 
 def _features(
@@ -169,14 +188,22 @@ def _features(
 ) -> pl.DataFrame:
     """Rows of some videos, and all that were written since, the newest of each video."""
     videos, since = asked
-    wanted = (pl.col("modality") == modality) & (pl.col("fingerprint") == fingerprint)
+    features = tables.scan("features").filter(
+        (pl.col("modality") == modality) & (pl.col("fingerprint") == fingerprint)
+    )
     if since:
         start = datetime.fromtimestamp(since // 1_000_000, UTC) - LATE
-        wanted &= (pl.col("extracted_at") >= start) | pl.col("video_id").is_in(list(videos))
+        features = features.filter(
+            (pl.col("extracted_at") >= start) | pl.col("video_id").is_in(list(videos))
+        )
+        # when they were extracted is read first, then vectors of the files of that time only
+        at = features.select("extracted_at").collect().to_series()
+        if not len(at):
+            features = features.limit(0)
+        elif not at.null_count():
+            features = features.filter(pl.col("extracted_at").is_between(at.min(), at.max()))
     return (
-        tables.scan("features")
-        .filter(wanted)
-        .select("video_id", "present", "vector", "extracted_at")
+        features.select("video_id", "present", "vector", "extracted_at")
         .collect()
         .sort("extracted_at")
         .unique("video_id", keep="last", maintain_order=True)

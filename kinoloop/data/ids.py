@@ -30,10 +30,19 @@ class IdMap:
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids: tuple[str, ...] = tuple(ids)
-        self._index = {external: index for index, external in enumerate(self.ids)}
         if len(self._index) < len(self.ids):
             twice = next(e for i, e in enumerate(self.ids) if self._index[e] != i)
             raise DataError(f"the id {twice!r} occurs twice; ids must be unique")
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {external: index for index, external in enumerate(self.ids)}
+
+    def first(self, n: int) -> "IdMap":
+        """Only the first ids; nothing is computed of them before it is asked for."""
+        ids = IdMap.__new__(IdMap)
+        ids.ids = self.ids[:n]
+        return ids
 
     def __len__(self) -> int:
         return len(self.ids)

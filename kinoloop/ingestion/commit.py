@@ -148,6 +148,7 @@ def _ledger(staged: Staged, now: datetime) -> pl.DataFrame:
                         "quarantined",
                         "duplicates",
                         "held",
+                        "landed_at",
                     }
                 ),
             }

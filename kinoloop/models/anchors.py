@@ -139,7 +139,7 @@ def find_anchors(
     if not k or not len(asked):
         return found
     trained, weighing = catalogue.first(len(eligible)).modalities, weights or FusionConfig()
-    centres = {name: centre(m) for name, m in trained.items() if weighing.of(name)}
+    centres = {name: m.centred or centre(m) for name, m in trained.items() if weighing.of(name)}
     step = max(1, BLOCK_CELLS // len(eligible))
     for start in range(0, len(asked), step):
         part = slice(start, start + step)

@@ -25,6 +25,10 @@ def open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
             vectors=open_array(vectors / f"{name}.npy"),
             present=open_array(vectors / f"{name}.present.npy"),
             fingerprint=fingerprint,
+            centred=(
+                open_array(vectors / f"{name}.mean.npy"),
+                open_array(vectors / f"{name}.scales.npy"),
+            ),
         )
         for name, fingerprint in info.fingerprints.items()
     }

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from kinoloop import durable
-from kinoloop.data.fusion import scales_of
+from kinoloop.data.fusion import centre
 from kinoloop.data.growth import Growth
 from kinoloop.data.video_text import texts_of
 from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION
 from kinoloop.release.asking import ask
 from kinoloop.release.bundle import SEARCHED
-from kinoloop.release.files import digests_of, link, open_array, write_array
+from kinoloop.release.files import digests_of, link, write_array
 from kinoloop.release.golden import check_golden, write_golden
 from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
 from kinoloop.release.lexical import grow_index
@@ -99,13 +99,7 @@ def write_version(
         )
         write_info(fresh, info)
         release = Release.read(fresh, info)
-        touched = _touched_since(model, release)
-        check_golden(
-            model.directory / "golden.json",
-            partial(ask, release, without=touched),
-            before=partial(ask, model, without=touched[touched < len(model.catalogue)]),
-            unless=partial(_names, ids={release.catalogue.ids.ids[v] for v in touched.tolist()}),
-        )
+        _check_proven(model, release)
         write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
         known = {name: digest for name, digest in before.info.files.items() if name in kept}
         info = info.model_copy(update={"files": digests_of(fresh, known=known)})
@@ -155,12 +149,29 @@ def _grow_catalogue(before: Release, growth: Growth, fresh: Path) -> None:
         vectors = fresh / "vectors"
         write_array(vectors / f"{name}.npy", modality.vectors)
         write_array(vectors / f"{name}.present.npy", modality.present)
-        mean = open_array(vectors / f"{name}.mean.npy")
-        scales = np.zeros(len(catalogue), dtype=np.float32)
-        old = open_array(before.directory / "vectors" / f"{name}.scales.npy")
-        scales[: len(old)] = old
-        scales[touched] = scales_of(modality.vectors[touched], modality.present[touched], mean)
+        _, scales = modality.centred or centre(modality)
         write_array(vectors / f"{name}.scales.npy", scales)
+
+
+def _check_proven(model: Release, release: Release) -> None:
+    """Ask the model its golden requests with and without this catalogue, on untouched videos.
+
+    Where a video that it was trained on is another one now, the model is asked anew without it:
+    a ranker weighs candidates against each other, and one that is gone shifts all of them.
+
+    Raises:
+        BundleError: The answers differ.
+    """
+    touched = _touched_since(model, release)
+    trained = touched[touched < len(model.catalogue)]
+    if len(trained):
+        model.ask_golden()
+    check_golden(
+        model.directory / "golden.json",
+        partial(ask, release, without=touched),
+        before=partial(ask, model, without=trained) if len(trained) else None,
+        unless=partial(_names, ids={release.catalogue.ids.ids[v] for v in touched.tolist()}),
+    )
 
 
 def _touched_since(model: Release, release: Release) -> NDArray[np.intp]:

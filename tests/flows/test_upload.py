@@ -1,5 +1,8 @@
 """An upload on its way from the landing zone to a slate of the real service."""
 
+import time
+
+import httpx
 import pytest
 from rich.console import Console
 
@@ -28,10 +31,14 @@ def test_an_upload_reaches_a_slate_without_another_training(
     registry = ModelRegistry(Environment().tracking_uri)
     champion = registry.champion()
     console = Console(record=True, width=200)
-    monkeypatch.setattr("kinoloop.testing.service.READY_S", 600.0)  # the machine may be busy
     with running(tmp_path / "state", **folders) as url:
         show_upload(Environment(), url, console)
         show_upload(Environment(), url, console)
+        end = time.monotonic() + 60
+        while not (took := httpx.get(f"{url}/about", timeout=60).json()["uploads_s"]):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert len(took) == 1
     said = console.export_text()
     assert f"by model version {champion.version}, which was not trained on it" in said
     assert f"{UPLOAD} came in an earlier run" in said

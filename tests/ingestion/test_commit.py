@@ -35,6 +35,8 @@ def test_ledger_has_one_row_a_file_with_its_counts(filled):
     assert ledger["file"].to_list() == ["events/a.csv", "videos/a.csv"]
     assert ledger["rows"].to_list() == ledger["accepted"].to_list() == [2, 2]
     assert ledger["batch_id"].n_unique() == 1
+    landed = [(filled.landing / name).stat().st_mtime for name in ledger["file"]]
+    assert [at.timestamp() for at in ledger["landed_at"]] == pytest.approx(landed, abs=1e-3)
 
 
 def test_nothing_of_a_batch_is_left_beside_the_data(filled):

@@ -13,12 +13,16 @@ from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
 from kinoloop.errors import BundleError
 from kinoloop.models.base import build
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import read_info
 from kinoloop.release.release import Release
 from kinoloop.release.version import write_version
-from kinoloop.schema import FEATURES
-from kinoloop.testing.toy import toy_histories
+from kinoloop.schema import DAY_US, FEATURES
+from kinoloop.testing.shown import toy_exposures
+from kinoloop.testing.toy import START_US, toy_histories
 from tests.flows.toy_tables import write_toy_tables
 
 MADE_OF = {"dataset_version": "data-2", "table_versions": {"videos": 2}}
@@ -155,6 +159,26 @@ def test_a_catalogue_with_which_the_model_answers_otherwise_is_refused(tables, m
     with pytest.raises(BundleError, match="golden request"):
         published(tables, model, before=Release.open(other))
     assert not model.directory.with_name("next").exists()
+
+
+def test_a_corrected_candidate_of_the_ranker_holds_nothing_up(tables, tmp_path):
+    catalogue = load_catalogue(tables)
+    exposures, histories = toy_exposures(catalogue)
+    windows = RankerData(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
+    config = RankerConfig(groups=("content", "user"), epochs=2, hidden=8, candidates=20)
+    bundle = tmp_path / "releases" / "ranked"
+    write_bundle(
+        bundle,
+        recommender=build({"kind": "item_knn"}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+        ranker=fit_ranker(config, windows, catalogue).ranker,
+    )
+    model = Release.open(bundle)
+    rows = tables.scan("videos").filter(pl.col("video_id").is_in(["v000", "v004"])).collect()
+    upsert(tables, "videos", rows.with_columns(title=pl.lit("corrected zebra")))
+    release = published(tables, model)
+    assert ids(release.search("corrected zebra", top_k=2)) == {"v000", "v004"}
 
 
 def test_a_bundle_without_a_catalogue_version_keeps_its_digest(model):

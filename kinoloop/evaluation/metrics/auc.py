@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from kinoloop.errors import DataError
 from kinoloop.evaluation.ranks import Ranks
@@ -57,5 +56,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
         raise DataError(
             f"AUC needs both labels, got {ones} positive and {zeros} negative; take a longer window"
         )
+    from scipy.stats import rankdata  # takes long to load, and each flow loads this module
+
     ranked = rankdata(np.asarray(scores, dtype=np.float64))
     return float((ranked[liked].sum() - ones * (ones + 1) / 2) / (ones * zeros))
