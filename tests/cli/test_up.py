@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -20,13 +21,14 @@ FLOWS = {"ingest", "extract", "publish", "drift", "retrain", "promote", "loop"}
 
 
 def _free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Below those that the kernel gives to clients: none takes one before its server starts."""
+    found = []
+    while len(found) < count:
+        port = random.randrange(15_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found += [port] if port not in found else []
+    return found
 
 
 @pytest.fixture
@@ -141,7 +143,8 @@ def test_up_starts_everything_runs_again_what_a_power_cut_ended_and_leaves_nothi
         while not (run := client.read_flow_run(second.id)).state.is_final():
             time.sleep(0.5)
         assert run.state.is_completed(), run.state
-        assert client.read_deployment(ingest.id).global_concurrency_limit.active_slots == 0
+        while client.read_deployment(ingest.id).global_concurrency_limit.active_slots:
+            time.sleep(0.5)  # an hourly run may hold the place just now
     assert pl.read_delta(str(tmp_path / "data" / "events")).height == 400_000
 
     token = (state / "prefect.token").read_text().strip().encode()
