@@ -76,7 +76,7 @@ def publish(environment: Environment, folder: Path) -> ModelVersion:
     shutil.rmtree(folder)
     create_markdown_artifact(
         key="retrain",
-        markdown=selection_page(spool.outcomes, spool.failed, version),
+        markdown=selection_page(spool.outcomes, spool.failed, version, spool.ranker),
         description=f"Version {version.version}",
     )
     return version

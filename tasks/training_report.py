@@ -6,14 +6,20 @@ from pathlib import Path
 from kinoloop.evaluation.evaluate import HEADLINE
 from kinoloop.registry.model_version import ModelVersion
 from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose
+from kinoloop.training.ranker import GAIN
 from kinoloop.training.warm_start import SCRATCH
 from tasks.stages import stages_table
 
+NO_RANKER: Mapping[str, float] = {}
+
 
 def selection_page(
-    outcomes: Sequence[Outcome], failed: Mapping[str, str], version: ModelVersion
+    outcomes: Sequence[Outcome],
+    failed: Mapping[str, str],
+    version: ModelVersion,
+    ranker: Mapping[str, float] = NO_RANKER,
 ) -> str:
-    """Report the candidates, which one won and by what, as Markdown."""
+    """Report the candidates, which one won and by what, as Markdown; and what its ranker brings."""
     winner = choose(outcomes)
     lines = [
         f"# {winner.name} won: version {version.version} is registered",
@@ -36,7 +42,24 @@ def selection_page(
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
     lines += ["", *_saved(outcomes)]
     lines += stages_table(outcomes, SELECTION_METRIC)
+    lines += _ranked(ranker)
     return "\n".join(lines) + "\n"
+
+
+def _ranked(ranker: Mapping[str, float]) -> list[str]:
+    """Tell what slates were before and after the ranker; nothing where there is none."""
+    if not ranker:
+        return []
+    name = f"slates/{SELECTION_METRIC}"
+    line = (
+        f"Slates of the winner on the test window, before and after its ranker (blend "
+        f"{ranker['blend']:g}): {SELECTION_METRIC} {ranker[f'{name}_without']:.4f} → "
+        f"{ranker[name]:.4f}"
+    )
+    if GAIN in ranker:  # work of an earlier version has no interval
+        low, high = ranker[f"{GAIN}_low"], ranker[f"{GAIN}_high"]
+        line += f", {ranker[GAIN]:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return ["", f"{line}; AUC {ranker['test/auc']:.4f}, ECE {ranker['test/ece']:.4f}."]
 
 
 def _origin(outcome: Outcome) -> str:

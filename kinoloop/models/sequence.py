@@ -43,7 +43,7 @@ from kinoloop.models.transformer.inference import Reader, alike
 logger = logging.getLogger(__name__)
 
 MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
-MATCHED = "match_weight"
+MATCHED, WANTED = "match_weight", "wanted_share"
 WANTED_SHARES = (0.0, 0.5, 1.0, 2.0)  # of the logit of "wanted"; what is tried on validation
 MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results/sequence.md was measured with
 
@@ -123,16 +123,15 @@ class Sequence(Recommender):
         self._remembered = None
         logger.info(
             "sequence: kept epoch %d of %d; words that match weigh %g",
-            self.best_epoch,
-            config.epochs,
-            self.match_weight,
+            *(self.best_epoch, config.epochs, self.match_weight),
         )
 
     def learned(self) -> State:
         """Return all that was trained of the network, what it is of, and what was chosen."""
         if not self._learned:
             return {}
-        return {**self._learned, MATCHED: np.array([self.match_weight], dtype=np.float32)}
+        chosen = np.array([[self.match_weight], [self.wanted_share]], dtype=np.float32)
+        return {**self._learned, MATCHED: chosen[0], WANTED: chosen[1]}
 
     def _chosen_weight(self, validation: Validation | None) -> float:
         """Return the set weight of matching words, or the best on validation (lowest of ties)."""
@@ -149,9 +148,11 @@ class Sequence(Recommender):
         return MATCH_WEIGHTS[int(np.argmax(found))]
 
     def _chosen_share(self, validation: Validation | None) -> float:
-        """Return the share of "wanted" in the score that is best on validation, lowest of ties."""
-        if validation is None or not self._asks:
+        """Return the share of "wanted" that is best on validation, lowest of ties."""
+        if not self._asks:
             return 0.0
+        if validation is None:  # what the earlier training chose; one of before has not kept it
+            return float(self.warm.weights.get(WANTED, [0])[0]) if self.warm else 0.0
         found = []
         for share in WANTED_SHARES:
             self.wanted_share = share

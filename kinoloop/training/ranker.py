@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
+from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import Split
 from kinoloop.models.base import Recommender, Report, silent
@@ -15,9 +16,11 @@ from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import Fitted, fit_ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
+from kinoloop.training.outcome import SELECTION_METRIC
 
 logger = logging.getLogger(__name__)
 
+GAIN = "slates/ndcg@10_gain"
 SHARES = (0.8, 0.9)  # of the exposures, where a split has no moments
 
 
@@ -71,7 +74,8 @@ def rank_winner(
 
     Returns:
         The ranker with what it achieved; `metrics` covers slates too: `slates/ndcg@10` of the
-        test window with re-ranking, beside `slates/ndcg@10_without`.
+        test window with re-ranking, beside `slates/ndcg@10_without` and the 95 % interval of
+        their difference.
 
     Raises:
         DataError: A window has no exposures of both kinds.
@@ -96,4 +100,7 @@ def rank_winner(
     for name in ("ndcg@10", "hr@10"):
         metrics[f"slates/{name}"] = reranked.metrics[name]
         metrics[f"slates/{name}_without"] = plain.metrics[name]
+    after, before = (side.per_user[SELECTION_METRIC] for side in (reranked, plain))
+    gain = paired(after, before, seed=seed)
+    metrics |= {GAIN: gain.mean, f"{GAIN}_low": gain.low, f"{GAIN}_high": gain.high}
     return replace(fitted, ranker=ranker, metrics=metrics)

@@ -14,6 +14,7 @@ from kinoloop.models.base import build, load
 from kinoloop.models.llm import Llm, LlmConfig
 from kinoloop.models.sequence import Sequence, SequenceConfig
 from kinoloop.models.transformer.budget import steps_within
+from kinoloop.models.warm_start import WarmStart
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.before_after import Measured, before, lacking, measure_stages
 from kinoloop.training.model_selection import TrainingData, fit_and_evaluate
@@ -87,6 +88,38 @@ def test_full_trains_the_word_vectors_that_titles_have_and_others_do_not(smollm2
         assert tokens.vectors.weight.requires_grad is trained
         assert 3 < tokens.vectors.num_embeddings < 60
         assert tokens.vectors.weight.shape[1] == 576
+
+
+@pytest.mark.parametrize("tune", ["lora", "full", "prefix"])
+def test_goes_on_from_weights_adapters_and_choices_of_an_earlier_training(tune, smollm2_short):
+    histories, catalogue = toy_histories(toy_catalogue()), toy_catalogue()
+    first = build(settings(smollm2_short, tune, epochs=2, wanted=0.5))
+    first.fit(histories, catalogue)
+    first.wanted_share = 2.0  # as if validation had chosen it
+    learned = first.learned()
+    trained = [name for name in learned if name.startswith("backbone.")]
+    assert trained
+    if tune == "lora":
+        adapters = [name for name in trained if "lora_" in name]
+        assert any(np.abs(learned[name]).max() > 0 for name in adapters if "lora_B" in name)
+
+    def again(rate):
+        losses = []
+        model = build(settings(smollm2_short, tune, epochs=2, wanted=0.5))
+        model.warm = WarmStart(learned, catalogue.ids, trained_until=0, rate=rate)
+        model.fit(histories, catalogue, report=lambda name, value, step: losses.append(value))
+        return model, losses[0]
+
+    still, loss = again(rate=1e-12)
+    np.testing.assert_allclose(still._items, first._items, atol=1e-5)
+    hidden = [model._hidden_rows(histories.last(6)) for model in (first, still)]
+    np.testing.assert_allclose(hidden[1], hidden[0], atol=1e-3)
+    assert still.wanted_share == 2.0  # nothing to choose it by
+    losses = []
+    build(settings(smollm2_short, tune, epochs=1, wanted=0.5)).fit(
+        histories, catalogue, report=lambda name, value, step: losses.append(value)
+    )
+    assert loss < losses[0]
 
 
 def test_before_any_training_it_goes_by_the_words_of_titles(smollm2_short):

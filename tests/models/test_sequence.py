@@ -9,6 +9,7 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import leave_one_out
 from kinoloop.models.sequence import MATCH_WEIGHTS, Sequence, SequenceConfig
+from kinoloop.models.warm_start import WarmStart
 from kinoloop.testing.recommender_contract import RecommenderContract
 from kinoloop.testing.toy import COLD_VIDEO, toy_catalogue, toy_histories
 
@@ -114,6 +115,21 @@ def test_the_weight_of_shared_words_is_chosen_on_validation():
         model.match_weight = weight
         found[weight] = split.validation.ndcg(model.score)
     assert found[chosen] == max(found.values())
+
+
+def test_without_validation_it_goes_on_with_what_was_chosen_before():
+    histories, catalogue = toy_histories(toy_catalogue()), toy_catalogue()
+    config = SequenceConfig(**{**SMALL, "epochs": 1, "match_weight": None, "wanted": 0.5})
+    first = Sequence(config).fit(histories, catalogue)
+    first.wanted_share, first.match_weight = 2.0, 4.0  # as if validation had chosen them
+    learned = first.learned()
+    again = Sequence(config)
+    again.warm = WarmStart(learned, catalogue.ids, trained_until=0)
+    again.fit(histories, catalogue)
+    assert (again.wanted_share, again.match_weight) == (2.0, 4.0)
+    of_before = {name: value for name, value in learned.items() if name != "wanted_share"}
+    again.warm = WarmStart(of_before, catalogue.ids, trained_until=0)
+    assert again.fit(histories, catalogue).wanted_share == 0.0
 
 
 def test_a_new_video_gets_the_place_that_is_kept_for_it():

@@ -158,6 +158,18 @@ def test_the_page_tells_what_a_warm_start_saved_and_how_it_did_against_scratch()
     assert "validation ndcg@10 +0.1000 against scratch." in page
 
 
+def test_the_page_tells_what_the_ranker_brings():
+    version = ModelVersion("7", "d", "r", None, {"dataset_version": "data-1"})
+    name = "slates/ndcg@10"
+    ranker = {"blend": 0.25, f"{name}_without": 0.2, name: 0.25, "test/auc": 0.7, "test/ece": 0.01}
+    page = selection_page([_outcome("a", 0.3)], {}, version, ranker)
+    assert "before and after its ranker (blend 0.25): ndcg@10 0.2000 → 0.2500; AUC 0.7" in page
+    interval = {f"{name}_gain": 0.05, f"{name}_gain_low": 0.01, f"{name}_gain_high": 0.09}
+    page = selection_page([_outcome("a", 0.3)], {}, version, {**ranker, **interval})
+    assert "→ 0.2500, +0.0500 [+0.0100, +0.0900]; AUC" in page
+    assert "ranker" not in selection_page([_outcome("a", 0.3)], {}, version)
+
+
 def test_plots_are_drawn(tmp_path):
     epochs = [("loss", 1.0, 0), ("loss", 0.5, 1), ("once", 1.0, 0)]
     outcome = _outcome("a", 0.1, epochs)
