@@ -302,19 +302,20 @@ function say(text) {
 
 let playing = { video: null, details: {} };
 
-async function openPlayer(video, start = 0) {
+async function openPlayer(video, start) {
   const details = await detailsOf(video.video_id);
   playing = { video, details };
   fillFrame($("player-frame"), video);
   $("player-title").textContent = video.title;
   $("player-about").textContent = [details.category, details.creator_id,
     details.duration_s > 0 && clock(details.duration_s)].filter(Boolean).join(" · ");
-  $("player-text").textContent = details.description ?? details.summary ?? "";
+  const about = details.description ?? details.summary ?? "";
+  $("player-text").textContent = about === video.title ? "" : about;
   const labels = (details.labels ?? []).map((one) => make("li", { title: one.evidence }, one.label));
   const tags = [...(details.tags ?? []), ...(details.free_tags ?? [])];
   $("player-tags").replaceChildren(...labels, ...tags.map((tag) => make("li", {}, tag)));
   $("player-moments").replaceChildren(...(details.moments ?? []).map(momentOf));
-  if (start > 0) jumpTo(start);
+  if (start !== undefined) jumpTo(start); // 0 is a moment, too
   else $("progress").value = 100;
   showProgress();
   $("player").showModal();
