@@ -3,13 +3,13 @@
     python -m benchmarks.extract [FOLDER] [--clips 96] [--seconds 8] [--rounds 3]
 
 Decodes, reads and encodes the same clips, in CPU seconds of this process and its decoders: decoding
-alone, reading words and encoding alone (from what was decoded), and the whole extraction with its
-hashes, queues and commits. All are measured in turns, and the least of each counts: a shared
-machine slows down for seconds at a time. Clips are generated, or taken from FOLDER. Each part
-includes what it needs to start (decoders, models). Where there is a GPU, an image encoder of the
-size of ViT-B/16 is held against a bare loop of the same model over tensors that are on the device
-already. Ends with status 1 if the whole costs more than 1.10 times its parts, or the encoder does
-less than 0.85 of the loop.
+alone, reading words, each encoder and the score of harm alone (from what was decoded), and the
+whole extraction with its digests, queues and commits. All are measured in turns, and the least of
+each counts: a shared machine slows down for seconds at a time. Clips are generated, or taken from
+FOLDER. Each part includes what it needs to start (decoders, models). Where there is a GPU, an image
+encoder of the size of ViT-B/16 is held against a bare loop of the same model over tensors that are
+on the device already. Ends with status 1 if the whole costs more than 1.10 times its parts, or the
+encoder does less than 0.85 of the loop.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.errors import MediaError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.extraction.products import VectorProduct, decoding_for, make_products
+from kinoloop.extraction.products import decoding_for, make_products
 from kinoloop.extraction.reader import reader
 from kinoloop.extraction.rows import Decoded
 from kinoloop.extraction.run import extract
@@ -45,7 +45,7 @@ from kinoloop.testing.clips import bar_clip
 
 LIMIT = 1.10
 WHOLE = "whole extraction"
-SILENCE = (np.zeros(0), np.zeros(0, np.float32), 16_000)
+SILENCE = (np.zeros(1), np.zeros(0, np.float32), 16_000)
 SUFFIXES = {".mp4", ".webm", ".mkv", ".mov", ".avi", ".ogv"}
 
 
@@ -75,8 +75,8 @@ def main() -> int:
 
 def _compare(console: Console, root: Path, clips: list[Path], rounds: int) -> bool:
     config = ExtractConfig()
-    for space in _spaces(config):  # what a process imports once is nobody's cost
-        space.make([VideoContent("", "warm", np.zeros((1, 8, 8, 3), np.uint8), *SILENCE)])
+    for product in make_products(config):  # what a process imports once is nobody's cost
+        product.make([VideoContent("", "warm", np.zeros((1, 8, 8, 3), np.uint8), *SILENCE)])
     _decode(config, clips[:1])
     runs = [_measure(config, clips, root / str(i)) for i in range(rounds)]
     costs = {name: min(run[name] for run in runs) for name in runs[0]}
@@ -106,10 +106,10 @@ def _measure(config: ExtractConfig, clips: list[Path], folder: Path) -> dict[str
             found = list(reads.add_words(found))
     contents = [_content(i, one.found) for i, one in enumerate(found)]
     del found
-    for space in _spaces(config):
-        with _measured(costs, f"encode alone: {space.kind}"):
+    for product in make_products(config):
+        with _measured(costs, f"encode alone: {product.name}"):
             for at in range(0, len(contents), config.window_videos):
-                space.make(contents[at : at + config.window_videos])
+                product.make(contents[at : at + config.window_videos])
     del contents
     rows = [{"video_id": f"v{i}", "title": _title(i), "media": str(c)} for i, c in enumerate(clips)]
     tables = Tables(folder / "data")
@@ -139,10 +139,6 @@ def _content(i: int, found: DecodedMedia) -> VideoContent:
     text = f"{_title(i)} {found.words}".strip()
     pictures = (found.frames, found.frame_times_s)
     return VideoContent("", text, *pictures, found.audio, found.sample_rate, found.shots_s)
-
-
-def _spaces(config: ExtractConfig) -> list[VectorProduct]:
-    return [product for product in make_products(config) if isinstance(product, VectorProduct)]
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from kinoloop.extraction.inventory import Roots, take_inventory
 from kinoloop.extraction.products import make_products
 from kinoloop.extraction.run import extract
 from kinoloop.media.hashes import HashCache
-from kinoloop.schema import FEATURES, VIDEOS
+from kinoloop.schema import TABLES, VIDEOS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DIM = 384
@@ -69,21 +69,22 @@ def _extracted(root: Path, n: int) -> None:
     hashes = HashCache(root / "state" / "hashes.sqlite", max_bytes=1)
     for items in take_inventory(tables, Roots(()), hashes):
         for product in make_products(ExtractConfig()):
-            there = product.name == "text"
-            vectors = rng.standard_normal((len(items), DIM)).astype(np.float32)
-            frame = pl.DataFrame(
+            rows = [
                 {
-                    "video_id": [item.video_id for item in items],
-                    "content_hash": [product.hash_of(item) for item in items],
-                    "modality": [product.name] * len(items),
-                    "fingerprint": [product.fingerprint] * len(items),
-                    "present": [there] * len(items),
-                    "vector": list(vectors) if there else [None] * len(items),
-                    "extracted_at": [NOW] * len(items),
-                },
-                schema=FEATURES,
-            )
-            frame.write_delta(str(tables.path("features")), mode="append")
+                    "video_id": item.video_id,
+                    "content_hash": product.hash_of(item),
+                    "fingerprint": product.fingerprint,
+                    **product.blank(),
+                    "extracted_at": NOW,
+                }
+                for item in items
+            ]
+            if product.name == "text":
+                vectors = rng.standard_normal((len(items), DIM)).astype(np.float32)
+                for row, vector in zip(rows, vectors, strict=True):
+                    row |= {"present": True, "vector": vector}
+            frame = pl.DataFrame(rows, schema=TABLES[product.table])
+            frame.write_delta(str(tables.path(product.table)), mode="append")
 
 
 def _add(root: Path, video_id: str) -> None:
