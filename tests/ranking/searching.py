@@ -16,7 +16,7 @@ SEARCH, VIEW = EVENT_KINDS.index("search"), EVENT_KINDS.index("view")
 
 
 def searching(catalogue: Catalogue, topics: np.ndarray, space: str) -> tuple[Exposures, Histories]:
-    """Each user searches for one topic a day, drawn anew, and watches what is of it.
+    """Each user searches for one topic per day, drawn anew, and watches what is of it.
 
     Args:
         catalogue: From `toy_catalogue`; even videos are of the first topic.
