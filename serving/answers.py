@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 
+from serving.exploring import BEST_FIRST
 from serving.first_slates import FirstSlates
 from serving.impressions import Answer, Impressions
 from serving.inputs import Inputs, Made
@@ -15,12 +16,11 @@ from serving.lineage import Lineage
 if TYPE_CHECKING:
     from kinoloop.release.slate import Slate
     from serving.in_service import InService
-    from serving.slates import Asked
+    from serving.slates import Question
 
-POLICY = "best_first"
-"""The rule that puts the best places first: it leaves nothing to chance."""
 
-CERTAIN = 1.0
+PAGED = "recommend"
+"""The endpoint whose slates have pages."""
 
 
 class Asker(NamedTuple):
@@ -31,12 +31,16 @@ class Asker(NamedTuple):
         surface: None where it was not said.
         device: None where it was not said.
         context: What else the client said of the moment.
+        policy: Which rule chooses the places.
+        arm: Of the experiment that they are in; None outside of one.
     """
 
     pseudonym: str | None = None
     surface: str | None = None
     device: str | None = None
     context: Mapping[str, Any] | None = None
+    policy: str = BEST_FIRST
+    arm: str | None = None
 
 
 class Answers:
@@ -66,7 +70,7 @@ class Answers:
         slate: "Slate",
         asker: Asker,
         *,
-        asked: "Asked | None" = None,
+        asked: "Question",
         cursor: str | None = None,
     ) -> Response:
         """Answer with a slate.
@@ -76,14 +80,13 @@ class Answers:
             current: The release that made it.
             slate: What is shown.
             asker: Who asked.
-            asked: What the slate was made from, where it can be made again.
+            asked: What the slate was made from, so that it can be made again.
             cursor: The page before, where this is a further one.
         """
         videos = [place.video_id for place in slate]
         request_id = self._lineage.record(endpoint, videos, current.versions, page_after=cursor)
-        if asked is not None:
-            answer = [(place.video_id, place.score) for place in slate]
-            self._inputs.record(Made(request_id, asked, answer))
+        answer = [(place.video_id, place.score) for place in slate]
+        self._inputs.record(Made(request_id, asked, answer))
         self._first_slates.meet(current, videos)
         if self._impressions is not None and videos:
             self._impressions.record(
@@ -96,11 +99,11 @@ class Answers:
                     json.dumps(asker.context) if asker.context else None,
                     current.model_version,
                     current.catalogue_version,
-                    POLICY,
-                    None,
+                    asker.policy,
+                    asker.arm,
                     videos,
                     [place.score for place in slate],
-                    [CERTAIN] * len(videos),
+                    slate.propensities,
                     [place.reason for place in slate],
                 )
             )
@@ -111,7 +114,7 @@ class Answers:
             "dataset_version": current.dataset_version,
             "slate": [place.as_json() for place in slate],
             **({} if slate.reranked is None else {"reranked": slate.reranked}),
-            **({} if asked is None or len(slate) < asked.top_k else {"cursor": request_id}),
+            **({"cursor": request_id} if endpoint == PAGED and len(slate) >= asked.top_k else {}),
         }  # what messages.Slate describes, without the price of making and dumping its models
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         return Response(text, media_type="application/json")

@@ -112,6 +112,7 @@ class ReleaseFacts(BaseModel):
     trained_until: datetime | None = Field(description="Newest event of the training window.")
     created_at: datetime
     metrics: dict[str, float] = Field(description="Of the test window.")
+    filters: list[str] = Field(description="Columns that requests can filter by.")
 
 
 class About(BaseModel):

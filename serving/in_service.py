@@ -1,5 +1,6 @@
 """A release that passed its check, with what each answer from it needs to know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.arrivals import stamps_of
+from kinoloop.release.availability import Window
+from kinoloop.release.given import Filters
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust
 from serving import metrics
+from serving.problems import unknown_filter
 from serving.refusals import Refusals
 
 
@@ -29,6 +33,21 @@ class InService:
     model_version: str
     run_id: str | None
     durations: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def overruled(self) -> Mapping[int, Window]:
+        """When videos may be shown, where operators overrule the release."""
+        return self.release.availability.overruled
+
+    def check(self, filters: Filters) -> None:
+        """Refuse filters by columns that no video has.
+
+        Raises:
+            Problem: Names the column.
+        """
+        known = self.release.filters
+        for column in known.unknown(filters):
+            raise unknown_filter(column, known.columns)
 
     @property
     def dataset_version(self) -> str:

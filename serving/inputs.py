@@ -1,9 +1,9 @@
-"""What answers were made from, so that they can be made again: a line per answer of `/recommend`.
+"""What answers were made from, so that they can be made again: a line per answer.
 
 Kept beside the lineage, in a file per segment, written once per second and not in the request: a
 kill -9 costs about a second of it. No user id is in it in any form, only what was read: positions
-in the catalogue of the release, and vectors of searches and comments. Bounded like lineage, by
-age and size.
+in the catalogue of the release, the words of a search, and vectors of searches and comments.
+Bounded like lineage, by age and size.
 """
 
 import json
@@ -11,15 +11,18 @@ import logging
 import os
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.written import Wrote
-from serving.slates import Asked
+from kinoloop.release.availability import Window
+from serving.exploring import Draw
+from serving.slates import Asked, AskedSearch, AskedSimilar, Question
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class Made(NamedTuple):
     """
 
     request_id: str
-    asked: Asked
+    asked: Question
     answer: Sequence[tuple[str, float]]
 
 
@@ -86,30 +89,64 @@ def find(folder: Path, request_id: str) -> Made | None:
 
 
 def _line(made: Made) -> str:
-    asked = made.asked._asdict()
-    asked |= {name: asked[name].tolist() for name in ("hidden", "cooling")}
-    asked["written"] = [
+    asked = {name: _WRITERS.get(name, _plain)(v) for name, v in made.asked._asdict().items()}
+    kind = _KINDS[type(made.asked)]
+    line = {"request_id": made.request_id, "kind": kind, "asked": asked, "answer": made.answer}
+    return json.dumps(line) + "\n"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (a field of any question)
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _packed(written: Sequence[Wrote]) -> list[tuple[int, int, str]]:
+    return [
         (one.kind, one.timestamp, b64encode(one.vector.astype(np.float16).tobytes()).decode())
-        for one in made.asked.written
+        for one in written
     ]
-    return json.dumps({"request_id": made.request_id, "asked": asked, "answer": made.answer}) + "\n"
+
+
+def _unpacked(rows: list[tuple[int, int, str]]) -> list[Wrote]:
+    return [
+        Wrote(kind, at, np.frombuffer(b64decode(text), dtype=np.float16).astype(np.float32))
+        for kind, at, text in rows
+    ]
 
 
 def _read(line: str) -> Made | None:
     try:
         document = json.loads(line)
-        asked = document["asked"]
-        for name in ("hidden", "cooling"):
-            asked[name] = np.array(asked[name], dtype=np.int32)
-        asked["history"] = [Interaction(*event) for event in asked["history"]]
-        asked["written"] = [
-            Wrote(kind, at, np.frombuffer(b64decode(text), dtype=np.float16).astype(np.float32))
-            for kind, at, text in asked.get("written", [])  # an earlier version wrote none
-        ]
+        kind = _NAMED[document.get("kind", "recommend")]  # older lines are all of one kind
+        asked = {name: _READERS.get(name, _as_it_is)(v) for name, v in document["asked"].items()}
         answer = [(video, score) for video, score in document["answer"]]
-        return Made(document["request_id"], Asked(**asked), answer)
+        return Made(document["request_id"], kind(**asked), answer)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 (a field of any question)
+    return value
+
+
+def _positions(value: list[int]) -> NDArray[np.int32]:
+    return np.array(value, dtype=np.int32)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "hidden": _positions,
+    "cooling": _positions,
+    "history": lambda events: [Interaction(*event) for event in events],
+    "written": _unpacked,
+    "draw": lambda draw: None if draw is None else Draw(*draw),
+    "overruled": lambda windows: {int(at): Window(*one) for at, one in windows.items()},
+}
+_WRITERS: dict[str, Callable[[Any], Any]] = {"written": _packed}
+_KINDS: dict[type[Any], str] = {
+    Asked: "recommend",
+    AskedSimilar: "similar",
+    AskedSearch: "search",
+}
+_NAMED = {name: kind for kind, name in _KINDS.items()}
 
 
 def _private(path: str, flags: int) -> int:

@@ -94,6 +94,23 @@ Context = Annotated[
 ]
 
 
+MAX_FILTERS, MAX_FILTER_VALUES = 10, 50
+
+Value = Word | StrictBool | StrictInt | FiniteFloat
+Filter = Annotated[list[Value], Field(max_length=MAX_FILTER_VALUES)]
+Filters = Annotated[
+    dict[Word, Value | Filter],
+    Field(
+        default_factory=dict,
+        max_length=MAX_FILTERS,
+        description="Only videos that have this value in a column, or one of these values: "
+        "`language`, `category`, `creator_id`, `tags`, and the free columns of the catalogue "
+        "(`/about` names all of them). A column that no video has is refused by name.",
+        examples=[{"language": ["en", "de"], "category": "music"}],
+    ),
+]
+
+
 class RecommendRequest(Body):
     """Whom to recommend to, and how many."""
 
@@ -114,6 +131,7 @@ class RecommendRequest(Body):
     cursor: str | None = Field(
         None, max_length=100, description="Of the page before: what it showed does not come again."
     )
+    filters: Filters
     surface: Surface
     device: Device
     context: Context
@@ -125,6 +143,7 @@ class SimilarRequest(Body):
     video_id: VideoId
     top_k: TopK = 10
     user_id: UserId | None = None
+    filters: Filters
     surface: Surface
     device: Device
     context: Context
@@ -136,6 +155,7 @@ class SearchRequest(Body):
     query: str = Field(min_length=1, max_length=1000, examples=["calm rain at night"])
     top_k: TopK = 10
     user_id: UserId | None = None
+    filters: Filters
     surface: Surface
     device: Device
     context: Context

@@ -13,7 +13,7 @@ import functools
 import json
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, ParamSpec, TypeVar
@@ -125,6 +125,17 @@ def unknown_page(cursor: str | None) -> Problem:
         got=cursor,
         expected="the cursor of an answer of /recommend, not older than [serving] lineage_days",
         next_step="ask for the first page, without a cursor",
+    )
+
+
+def unknown_filter(column: str, known: Sequence[str]) -> Problem:
+    """422: no such column."""
+    return Problem(
+        "unknown_filter",
+        "no video of the release in service has a column of this name",
+        got=column,
+        expected=f"one of {', '.join(known)[:MAX_ECHO]}" if known else "no filter at all",
+        next_step="GET /about names the columns; a new one is known after the next ingest",
     )
 
 

@@ -10,7 +10,6 @@ import asyncio
 import math
 import os
 import threading
-import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: cores are for workers
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # and when polars is
@@ -21,10 +20,13 @@ import bentoml
 from starlette.responses import Response
 
 from kinoloop.data.interest import InterestConfig
+from kinoloop.data.situations import situation_of
 from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.pseudonyms import load_pseudonyms
+from kinoloop.release.availability import now
+from kinoloop.release.given import Filters
 from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
@@ -34,6 +36,7 @@ from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck, Videos
+from serving.exploring import chance_of
 from serving.fatigue import NONE
 from serving.feedback import FeedbackWriter
 from serving.history import past_of, past_of_videos
@@ -53,7 +56,7 @@ from serving.readiness import Readiness
 from serving.records import Records
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
-from serving.slates import Asked, slate_of
+from serving.slates import Asked, AskedSearch, AskedSimilar, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
 from serving.written import searched, written_by
@@ -96,7 +99,7 @@ class Kinoloop:
         )
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state, check)
-        policy = read_section("policy", PolicyConfig, environment.settings_file)
+        self._policy = policy = read_section("policy", PolicyConfig, environment.settings_file)
         self._records = Records(
             folder, environment.landing, self._state, config=config, policy=policy
         )
@@ -166,12 +169,13 @@ class Kinoloop:
         exclude: list[str],
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
         cursor: str | None,
+        filters: Filters,
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
     ) -> Response:
         """Recommend videos to a user, from what is on record or from a history given here."""
-        current = self._required()
+        current = self._required(filters)
         user = self._pseudonyms.of(user_id)
         if history is not None:
             past, written = past_of_videos(history, current.release.catalogue.ids), []
@@ -182,17 +186,22 @@ class Kinoloop:
         earlier = [] if cursor is None else self._records.lineage.pages_to(cursor)
         if earlier is None:
             raise unknown_page(cursor)
+        chance = chance_of(self._policy, lambda: self._state.ids_of(user)[0])
         asked = Asked(
             past.history,
             NONE if include_seen else past.seen,
             self._records.fatigue.cooling(user, current.release.catalogue.ids),
             [*exclude, *earlier],
             top_k,
-            time.time_ns() // 1000,
+            now(),
             written,
+            situation_of(surface or "recommend", device, context),
+            filters,
+            chance.draw,
+            current.overruled,
         )
         slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
-        asker = Asker(user, surface, device, context)
+        asker = Asker(user, surface, device, context, chance.policy, chance.arm)
         return self._answers.give("recommend", current, slate, asker, asked=asked, cursor=cursor)
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
@@ -202,17 +211,19 @@ class Kinoloop:
         video_id: str,
         top_k: int,
         user_id: str | None,
+        filters: Filters,
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
     ) -> Response:
         """Find videos that look, sound and read like one video."""
-        current = self._required()
+        current = self._required(filters)
         if not current.release.shows(video_id):
             raise unknown_video(video_id, current.dataset_version)
-        slate = current.release.similar(video_id, top_k=top_k)
+        asked = AskedSimilar(video_id, top_k, now(), filters, current.overruled)
         asker = Asker(self._known_as(user_id), surface, device, context)
-        return self._answers.give("similar", current, slate, asker)
+        slate = slate_of(current.release, asked)
+        return self._answers.give("similar", current, slate, asker, asked=asked)
 
     @bentoml.api(input_spec=messages.SearchRequest, output_spec=messages.Slate)
     @answered
@@ -221,20 +232,21 @@ class Kinoloop:
         query: str,
         top_k: int,
         user_id: str | None,
+        filters: Filters,
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
     ) -> Response:
         """Find videos by a text: by its meaning and by its words."""
-        current = self._required()
-        slate = current.release.search(query, top_k=top_k)
+        current = self._required(filters)
+        asked = AskedSearch(query, top_k, now(), filters, current.overruled)
         asker = Asker(self._known_as(user_id), surface, device, context)
+        slate = slate_of(current.release, asked)
         if asker.pseudonym is not None:  # it counts in the next slate
-            at, texts = time.time_ns() // 1000, current.release.texts
-            line = searched(asker.pseudonym, query, texts, at=at)
+            line = searched(asker.pseudonym, query, current.release.texts, at=asked.moment)
             if line is not None:
                 await asyncio.to_thread(self._state.keep_written, line)
-        return self._answers.give("search", current, slate, asker)
+        return self._answers.give("search", current, slate, asker, asked=asked)
 
     @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)
     @answered
@@ -269,10 +281,11 @@ class Kinoloop:
         reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
         return messages.FeedbackReceipt(**counts, reasons=reasons)
 
-    def _required(self) -> "InService":
+    def _required(self, filters: Filters) -> "InService":
         current = self.in_service
         if current is None:
             raise no_release(self.waiting)
+        current.check(filters)
         self.takedowns.look()
         return current
 

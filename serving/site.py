@@ -167,6 +167,7 @@ async def about(request: Request) -> About:
             "model_version": current.model_version,
             "catalogue_version": current.catalogue_version,
             "catalogue_number": current.catalogue_number,
+            "filters": list(current.release.filters.columns),
         }
         facts = ReleaseFacts(**{**info, **versions})
     return About(

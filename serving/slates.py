@@ -1,20 +1,28 @@
 """What a slate is made from, and the slate: one function for the service and for a replay.
 
-Whatever an answer depends on beside the release stands in `Asked`. So an answer that is asked for
-again with the same release and the same `Asked` is the same, bit by bit (`kinoloop lineage`).
+Whatever an answer depends on beside the release stands in `Asked`, `AskedSimilar` or `AskedSearch`.
+So an answer that is asked for again with the same release and the same question is the same, bit by
+bit (`kinoloop lineage`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
+from kinoloop.data.situations import NOWHERE, Situation
 from kinoloop.data.written import Wrote
+from kinoloop.release.availability import Window
+from kinoloop.release.given import EVERYTHING, Filters, Given
 from kinoloop.release.release import Release
 from kinoloop.release.slate import Slate
+from serving.exploring import Draw, explored
+
+AS_IT_IS: Mapping[int, Window] = {}
+"""No operator said anything of a video that its row does not say."""
 
 
 class Asked(NamedTuple):
@@ -28,6 +36,10 @@ class Asked(NamedTuple):
         top_k: How many videos.
         moment: When it is given, µs since the epoch.
         written: What the user searched and commented, oldest first.
+        situation: Surface, device and what else the client said.
+        filters: Which videos may be there at all.
+        draw: What is left to chance; None leaves nothing.
+        overruled: When videos may be shown, where operators overrule the release.
     """
 
     history: Sequence[Interaction]
@@ -37,24 +49,68 @@ class Asked(NamedTuple):
     top_k: int
     moment: int
     written: Sequence[Wrote] = ()
+    situation: Situation = NOWHERE
+    filters: Filters = EVERYTHING
+    draw: Draw | None = None
+    overruled: Mapping[int, Window] = AS_IT_IS
 
 
-def slate_of(release: Release, asked: Asked, *, budget_ms: float = math.inf) -> Slate:
-    """Recommend.
+class AskedSimilar(NamedTuple):
+    """All that an answer of `/similar` depends on, beside the release; see `Asked`."""
+
+    video_id: str
+    top_k: int
+    moment: int
+    filters: Filters = EVERYTHING
+    overruled: Mapping[int, Window] = AS_IT_IS
+
+
+class AskedSearch(NamedTuple):
+    """All that an answer of `/search` depends on, beside the release; see `Asked`."""
+
+    query: str
+    top_k: int
+    moment: int
+    filters: Filters = EVERYTHING
+    overruled: Mapping[int, Window] = AS_IT_IS
+
+
+Question = Asked | AskedSimilar | AskedSearch
+
+
+def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) -> Slate:
+    """Answer a question.
 
     Args:
         release: That is in service, or was.
         asked: What is asked.
         budget_ms: How long it may take; see `Release.recommend`.
     """
+    if isinstance(asked, AskedSimilar):
+        given = Given(asked.moment, filters=asked.filters)
+        return release.similar(asked.video_id, top_k=asked.top_k, given=given)
+    if isinstance(asked, AskedSearch):
+        given = Given(asked.moment, filters=asked.filters)
+        return release.search(asked.query, top_k=asked.top_k, given=given)
+    if asked.draw is None:
+        return _best_first(release, asked, budget_ms)
+    found = _best_first(release, asked._replace(top_k=asked.top_k + 1), budget_ms)
 
+    def others(shown: Sequence[str], top_k: int) -> Slate:
+        rest = asked._replace(exclude=[*asked.exclude, *shown], top_k=top_k)
+        return _best_first(release, rest, budget_ms)
+
+    return explored(found, asked.top_k, asked.draw, others)
+
+
+def _best_first(release: Release, asked: Asked, budget_ms: float) -> Slate:
     def best(top_k: int, hidden: NDArray[np.int32], exclude: Sequence[str]) -> Slate:
         return release.recommend(
             asked.history,
             top_k=top_k,
             exclude=exclude,
             seen=hidden,
-            moment=asked.moment,
+            given=Given(asked.moment, asked.situation, asked.filters),
             budget_ms=budget_ms,
             written=asked.written,
         )

@@ -57,7 +57,7 @@ def lineage(
     if made is None:
         console.print(
             "[yellow]not computed again: what it was made from is not on record "
-            "(only /recommend, and a second after the answer)[/yellow]"
+            "(a second after the answer at the soonest)[/yellow]"
         )
         raise typer.Exit(1)
     again = _replayed(environment, bundle, made)
@@ -165,5 +165,7 @@ def _replayed(environment: "Environment", bundle: Path, made: "Made") -> list[tu
     from serving.startup import one_thread
 
     one_thread()  # sums come out as they did in the service
-    slate = slate_of(Release.open(bundle, load_trust(environment)), made.asked)
+    release = Release.open(bundle, load_trust(environment))
+    release.availability.overrule(made.asked.overruled)
+    slate = slate_of(release, made.asked)
     return [(place.video_id, place.score) for place in slate]

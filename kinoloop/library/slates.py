@@ -11,6 +11,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender
 from kinoloop.models.top_k import best
 from kinoloop.release.availability import now
+from kinoloop.release.given import Given
 from kinoloop.release.shown import Shown
 
 if TYPE_CHECKING:
@@ -79,5 +80,5 @@ class Slates:
             top = best(scores, k)
             return top, scores[top]
         one = part.rows(slice(row, row + 1))
-        found = self._reranking.best(one, scores, k, moment=moment)
+        found = self._reranking.best(one, scores, k, given=Given(moment))
         return found.videos, found.scores

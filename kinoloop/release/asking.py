@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.release.given import Given
 from kinoloop.release.golden import history_from_json
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def ask(
             np.array([event.video for event in known], dtype=np.intp),
             without,
             top_k=TOP_K,
-            moment=_moment(release),
+            given=Given(_moment(release)),
         )
     elif request["ask"] == "similar":
         video = release.catalogue.ids.index(request["video_id"])

@@ -48,6 +48,9 @@ class Availability:
     Args:
         catalogue: The videos; the columns `available_from`, `available_until`, `hidden` and
             `withdrawn` count where they are there.
+
+    Attributes:
+        overruled: Windows that count in place of the rows, by video; replaced, never changed.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -61,6 +64,7 @@ class Availability:
         )
         self._withdrawn = _flags(videos, "withdrawn") | _flags(videos, WITHHELD)
         self._said = (self._opens, self._closes, self._shut)  # by the rows alone
+        self.overruled: Mapping[int, Window] = {}
         self._sort()
 
     def closed(self, moment: int) -> NDArray[np.intp]:
@@ -108,6 +112,7 @@ class Availability:
             self._closes[video] = window.closes
             self._shut[video] = window.hidden or bool(self._withdrawn[video])
         self._sort()
+        self.overruled = dict(windows)
 
     def _sort(self) -> None:
         opens = np.argsort(self._opens, kind="stable")

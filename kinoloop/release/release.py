@@ -25,6 +25,8 @@ from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.availability import Availability, now
 from kinoloop.release.catalogue import open_catalogue, titles
+from kinoloop.release.filters import VideoFilters
+from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
@@ -37,7 +39,7 @@ from kinoloop.release.similarity import Similarity
 from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.texts import Texts
 from kinoloop.release.thumbnails import Thumbnails
-from kinoloop.release.user_histories import UserHistories
+from kinoloop.release.user_histories import UserHistories, each_once
 
 NONE = np.empty(0, dtype=np.intp)
 
@@ -56,6 +58,7 @@ class Release:
         reranking: Orders slates; None without a ranker.
         moments: What videos show, read and say when.
         texts: What users searched and commented.
+        filters: Which videos have which values.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Release:
         self._shown = Shown(catalogue)
         self._why = Reasons(self._titles, catalogue.videos)
         self.texts = Texts(self._histories, search=self._search, ranker=ranker)
+        self.filters = VideoFilters(catalogue.videos)
 
     @property
     def availability(self) -> Availability:
@@ -151,7 +155,7 @@ class Release:
         top_k: int,
         exclude: Collection[str] = (),
         seen: Collection[int] | NDArray[np.integer] | None = None,
-        moment: int | None = None,
+        given: Given = NOW,
         budget_ms: float = np.inf,
         written: Sequence[Wrote] = (),
     ) -> Slate:
@@ -166,7 +170,7 @@ class Release:
             exclude: External ids that must not appear, nor what shows the same.
             seen: Indices of videos that must not appear again, nor what shows the same; None: those
                 of the history, which may be no more than its newest part.
-            moment: When the answer is given, µs since the epoch; None is now.
+            given: When the answer is given, in which situation, and of which videos.
             budget_ms: How long the slate may take; without the time for it, it is not re-ranked,
                 and says so.
             written: What the user searched and commented, oldest first.
@@ -178,17 +182,17 @@ class Release:
         known = self.known(history)
         hidden = [event.video for event in known] if seen is None else seen
         excluded = [i for i in map(self.catalogue.ids.index, exclude) if i >= 0]
-        at = now(moment)
+        at = now(given.moment)
         return self.slate_of(
             self.texts.row(known, written),
             np.concatenate([excluded, hidden]).astype(np.intp),
             self.availability.closed(at),
             top_k=top_k,
-            moment=at,
+            given=given._replace(moment=at),
             deadline=started + budget_ms / 1e3,
         )
 
-    def similar(self, video_id: str, *, top_k: int, moment: int | None = None) -> Slate:
+    def similar(self, video_id: str, *, top_k: int, given: Given = NOW) -> Slate:
         """Videos like one video, but not the same: by its vectors, or by its words without them.
 
         Raises:
@@ -197,7 +201,7 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         if video < 0:
             raise ConfigError(f"video {video_id!r} is not in this release; check the id")
-        return self.like(video, self.availability.closed(now(moment)), top_k=top_k)
+        return self.like(video, self._closed(given), top_k=top_k)
 
     def like(self, video: int, closed: NDArray[np.integer], *, top_k: int) -> Slate:
         """Videos like the one at a position, none of those that are `closed`."""
@@ -210,7 +214,7 @@ class Release:
         top = best(scores, top_k)
         return self._slate(top, scores[top], [reason] * len(top))
 
-    def search(self, query: str, *, top_k: int, moment: int | None = None) -> Slate:
+    def search(self, query: str, *, top_k: int, given: Given = NOW) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.
 
         What matches in no way is left out, and of those that show the same all but one; where a
@@ -218,7 +222,7 @@ class Release:
         """
         found = self._search.score(query)
         scores = np.where(found.scores > 0, found.scores, np.float32(-np.inf))
-        self._shown.hide(scores, NONE, self.availability.closed(now(moment)))
+        self._shown.hide(scores, NONE, self._closed(given))
         top = best(scores, top_k)
         when = [self.moments.nearest(video, found.asked) for video in top.tolist()]
         reasons = why_found(query, found.lexical[top], when)
@@ -252,27 +256,29 @@ class Release:
         closed: NDArray[np.integer],
         *,
         top_k: int,
-        moment: int,
+        given: Given,
         deadline: float = np.inf,
     ) -> Slate:
-        """Recommend as `recommend` does, with the mask that `Shown.hide` takes given."""
+        """Recommend as `recommend` does, with the mask that `Shown.hide` takes, at a moment."""
         scores = self.recommender.score(row)[0]
-        self._shown.hide(scores, hidden, closed)
+        outside = self.filters.outside(given.filters)
+        self._shown.hide(scores, hidden, np.concatenate([closed, outside]))
         if self.reranking is None:
             top = best(scores, top_k)
             return self._slate(top, scores[top], self._reasons(row, top, closed))
         left_ms = 1e3 * (deadline - time.perf_counter())
-        found = self.reranking.best(row, scores, top_k, moment=moment, left_ms=left_ms)
+        found = self.reranking.best(row, scores, top_k, given=given, left_ms=left_ms)
         reasons = self._reasons(row, found.videos, closed)
         return self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
 
     def known(self, history: Sequence[Interaction]) -> list[Interaction]:
         """Of a history what the catalogue knows, each video once, as it came last."""
-        newest_first: dict[int, Interaction] = {}
-        for event in reversed(history):
-            if 0 <= event.video < len(self.catalogue):
-                newest_first.setdefault(event.video, event)
-        return list(newest_first.values())[::-1]
+        return each_once(history, len(self.catalogue))
+
+    def _closed(self, given: Given) -> NDArray[np.integer]:
+        """Positions that must not be in an answer: closed at the moment, or filtered out."""
+        closed = self.availability.closed(now(given.moment))
+        return np.concatenate([closed, self.filters.outside(given.filters)])
 
     def _reasons(
         self, history: Histories, top: NDArray[np.intp], closed: NDArray[np.integer]
@@ -292,9 +298,8 @@ class Release:
         reranked: bool | None = None,
         when: Sequence[Moment | None] = (),
     ) -> Slate:
-        videos = top.tolist()
-        ids = self.catalogue.ids.externals(videos)
-        titles = [self._titles[video] for video in videos]
-        times = [(m.start_s, m.end_s) if m else () for m in when or [None] * len(videos)]
+        ids = self.catalogue.ids.externals(top.tolist())
+        titles = [self._titles[video] for video in top.tolist()]
+        times = [(m.start_s, m.end_s) if m else () for m in when or [None] * len(ids)]
         places = zip(ids, scores.tolist(), titles, reasons, times, strict=True)
         return Slate((Recommendation(*p[:4], *p[4]) for p in places), reranked=reranked)

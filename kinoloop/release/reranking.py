@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Histories
 from kinoloop.models.top_k import best
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.release.availability import now
+from kinoloop.release.given import Given
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Reranking:
         scores: NDArray[np.float32],
         top_k: int,
         *,
-        moment: int,
+        given: Given,
         left_ms: float = math.inf,
     ) -> Best:
         """Return the best videos, ordered by the ranker where there is time for it.
@@ -74,7 +76,7 @@ class Reranking:
             history: One row.
             scores: (n_videos,) of retrieval; −inf hides a video.
             top_k: How many at most.
-            moment: µs since the epoch: when the answer is given.
+            given: When the answer is given, and in which situation.
             left_ms: How long re-ranking may take.
         """
         if self._expected_ms > left_ms:
@@ -86,7 +88,11 @@ class Reranking:
         if not len(found):
             return Best(found, scores[found], reranked=True)
         ranked = self.ranker.rank(
-            history, found[None], scores[found][None], moments=np.array([moment])
+            history,
+            found[None],
+            scores[found][None],
+            moments=np.array([now(given.moment)]),
+            situations=[given.situation],
         )[0]
         order = np.argsort(-ranked, kind="stable")[:top_k]
         took_ms = 1e3 * (time.perf_counter() - started)

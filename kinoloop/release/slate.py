@@ -1,6 +1,6 @@
 """What a release answers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 
@@ -34,10 +34,17 @@ class Slate(list[Recommendation]):
     Args:
         places: Best first.
         reranked: Whether the ranker ordered them; None where the release has none to ask.
+        propensities: Chance of each place to show what it shows; None: 1, nothing is left to
+            chance.
     """
 
     def __init__(
-        self, places: Iterable[Recommendation] = (), *, reranked: bool | None = None
+        self,
+        places: Iterable[Recommendation] = (),
+        *,
+        reranked: bool | None = None,
+        propensities: Sequence[float] | None = None,
     ) -> None:
         super().__init__(places)
         self.reranked = reranked
+        self.propensities = [1.0] * len(self) if propensities is None else list(propensities)

@@ -7,6 +7,7 @@ Of each user the newest interactions are kept whole: more than recommenders read
 the videos are, so that none of them comes again.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,12 @@ def write_histories(directory: Path, histories: Histories, *, limit: int) -> His
     write_array(directory / "older_offsets.npy", older.offsets)
     write_array(directory / "older.npy", older.videos)
     return whole
+
+
+def each_once(history: Sequence[Interaction], n_videos: int) -> list[Interaction]:
+    """Of a history, oldest first, what is of the first `n_videos`, each once, as it came last."""
+    newest_first: dict[int, Interaction] = {}
+    for event in reversed(history):
+        if 0 <= event.video < n_videos:
+            newest_first.setdefault(event.video, event)
+    return list(newest_first.values())[::-1]

@@ -9,6 +9,7 @@ from kinoloop.data.histories import Interaction
 from kinoloop.data.ids import IdMap
 from kinoloop.release.availability import Availability, Window
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.given import Given
 from kinoloop.release.release import Release
 from tests.release import tiny
 
@@ -35,9 +36,9 @@ def release(tmp_path):
 def shown(release, moment):
     history = [Interaction(0)]
     slates = [
-        release.recommend(history, top_k=8, moment=moment),
-        release.similar("v0", top_k=8, moment=moment),
-        release.search("fox jazz bread sourdough piano", top_k=8, moment=moment),
+        release.recommend(history, top_k=8, given=Given(moment)),
+        release.similar("v0", top_k=8, given=Given(moment)),
+        release.search("fox jazz bread sourdough piano", top_k=8, given=Given(moment)),
     ]
     return [{place.video_id for place in slate} for slate in slates]
 
@@ -78,7 +79,7 @@ def test_a_near_duplicate_that_is_out_is_shown_while_the_other_is_not(tmp_path):
         histories=tiny.histories(),
     )
     release = Release.open(tmp_path / "bundle")
-    assert "v1" in {p.video_id for p in release.recommend([], top_k=8, moment=1)}
+    assert "v1" in {p.video_id for p in release.recommend([], top_k=8, given=Given(1))}
 
 
 def availability(published, **columns):

@@ -16,6 +16,7 @@ from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.given import Given
 from kinoloop.release.release import Release
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.version import write_version
@@ -62,13 +63,13 @@ def topic(ids):
 
 def test_a_release_with_a_ranker_orders_popular_videos_by_taste(release):
     release.check()
-    assert (topic(slate(release, 0, 2, 4, moment=NOW)) == 0).mean() > 0.8
-    assert (topic(slate(release, 1, 3, 5, moment=NOW)) == 1).mean() > 0.8
+    assert (topic(slate(release, 0, 2, 4, given=Given(NOW))) == 0).mean() > 0.8
+    assert (topic(slate(release, 1, 3, 5, given=Given(NOW))) == 1).mean() > 0.8
 
 
 def test_scores_fall_along_the_slate_and_seen_videos_stay_away(release):
     history = [Interaction(v) for v in (0, 2)]
-    places = release.recommend(history, top_k=38, exclude=["v008"], moment=NOW)
+    places = release.recommend(history, top_k=38, exclude=["v008"], given=Given(NOW))
     scores = [place.score for place in places]
     assert scores == sorted(scores, reverse=True)
     assert len(places) == 37
@@ -82,7 +83,7 @@ def test_without_time_the_slate_is_that_of_retrieval(world, release):
     scores = release.recommender.score(Histories.from_rows([[Interaction(0)]]))[0]
     row = Histories.from_rows([[Interaction(0)]])
     plain = np.argsort(-scores, kind="stable")[:5]
-    found = in_a_hurry.best(row, scores.copy(), 5, moment=NOW, left_ms=-1.0)
+    found = in_a_hurry.best(row, scores.copy(), 5, given=Given(NOW), left_ms=-1.0)
     np.testing.assert_array_equal(found.videos, plain)
     np.testing.assert_array_equal(found.scores, scores[plain])
     assert heard == ["skipped"]
@@ -97,7 +98,7 @@ def test_what_it_costs_is_measured_and_it_is_tried_again_after_a_while(world, re
     tight._expected_ms, heard = 2 * budget, []
     tight.observe = heard.append
     for _ in range(40):
-        tight.best(row, scores, 5, moment=NOW, left_ms=budget)
+        tight.best(row, scores, 5, given=Given(NOW), left_ms=budget)
     assert heard[0] == "skipped"
     assert "taken" in heard
 
@@ -115,7 +116,7 @@ def test_without_a_budget_every_slate_is_reranked_however_long_it_takes(release,
     heard = []
     release.reranking.observe = heard.append
     monkeypatch.setattr(release.reranking, "_expected_ms", 1e9)  # a very busy machine
-    slates = [release.recommend([Interaction(0)], top_k=3, moment=NOW) for _ in range(3)]
+    slates = [release.recommend([Interaction(0)], top_k=3, given=Given(NOW)) for _ in range(3)]
     assert heard == ["taken"] * 3
     assert all(slate.reranked for slate in slates)
     assert slates[0] == slates[1] == slates[2]

@@ -16,6 +16,7 @@ from kinoloop.models.base import build
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.given import Given
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.schema import DAY_US, LABELS
@@ -66,7 +67,7 @@ def bundle(world, tmp_path_factory, request):
 def answers(release, histories):
     """What a release says to users, of videos and to queries, in full."""
     slates = [
-        release.recommend(release.history_of(user), top_k=8, moment=NOW)
+        release.recommend(release.history_of(user), top_k=8, given=Given(NOW))
         for user in histories.user_ids[:12]
     ]
     slates += [release.similar(video, top_k=8) for video in release.catalogue.ids.ids[:6]]
