@@ -108,7 +108,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
             statuses |= _OF_BODIES
         if "security" in operation:
             statuses |= _OF_OPERATORS
-        if "{" in path or path in {"/recommend", "/similar"}:
+        if "{" in path or path in {"/recommend", "/similar", "/search"}:
             statuses |= _UNKNOWN
         responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
         responses["default"] = _answer("Any other error.")

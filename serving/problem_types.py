@@ -45,9 +45,7 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not announced as JSON"
     ),
     "invalid_request": ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "A field is wrong"),
-    "unknown_filter": ProblemType(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "No video has the column of a filter"
-    ),
+    "unknown_filter": ProblemType(HTTPStatus.NOT_FOUND, "No video has the column of a filter"),
     "too_many_events": ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "There are too many events"),
     "headers_too_large": ProblemType(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large"

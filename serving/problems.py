@@ -129,7 +129,7 @@ def unknown_page(cursor: str | None) -> Problem:
 
 
 def unknown_filter(column: str, known: Sequence[str]) -> Problem:
-    """422: no such column."""
+    """404: no such column."""
     return Problem(
         "unknown_filter",
         "no video of the release in service has a column of this name",

@@ -69,7 +69,7 @@ def version_data(environment: Environment) -> str:
             DVC said. The next ingest, extract or prune pins and pushes what is waiting.
     """
     data_dir = environment.data_dir.resolve()
-    if _dvc_root(data_dir) is None:
+    if dvc_root(data_dir) is None:
         logger.warning("%s is in no DVC repository: its version is a hash of the tables", data_dir)
     else:
         _pin(environment, data_dir)
@@ -109,7 +109,8 @@ def _pointer(data_dir: Path) -> Path:
     return resolved.with_name(f"{resolved.name}.dvc")
 
 
-def _dvc_root(path: Path) -> Path | None:
+def dvc_root(path: Path) -> Path | None:
+    """Return the folder of the DVC repository that a path is in; None where it is in none."""
     return next((p for p in path.parents if (p / ".dvc").is_dir()), None)
 
 

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def lineage(
     request_id: str = typer.Argument(metavar="REQUEST", help="request_id of an answer."),
     to: Path | None = typer.Option(
-        None, help="New folder for all that the answer came from: release, facts, data.dvc."
+        None, help="New folder for all that the answer came from: release, facts, data."
     ),
 ) -> None:
     """Follow an answer back to the files it came from, and compute it again.
@@ -53,7 +53,8 @@ def lineage(
         console.print(f"{'table ' + table:<18} version {version}")
     if to is not None:
         _check_out(to, bundle, facts)
-        console.print(f"checked out to {to}")
+        console.print(f"release checked out to {to / 'release'}")
+        _check_out_data(environment, facts["dataset_version"], to, console)
     if made is None:
         console.print(
             "[yellow]not computed again: what it was made from is not on record "
@@ -152,10 +153,19 @@ def _check_out(to: Path, bundle: Path, facts: dict[str, Any]) -> None:
     to.mkdir(parents=True)
     shutil.copytree(bundle, to / "release")
     (to / "lineage.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
-    version = facts["dataset_version"]
-    if version.endswith(".dir"):  # DVC's; `dvc checkout data.dvc` brings that revision's tables
-        pointer = f"outs:\n- md5: {version}\n  hash: md5\n  path: data\n"
-        (to / "data.dvc").write_text(pointer, encoding="utf-8")
+
+
+def _check_out_data(environment: "Environment", version: str, to: Path, console: Console) -> None:
+    """Check out the tables, and say what came of it: without them an answer can be made again."""
+    from kinoloop.errors import DataError
+    from tasks.checkout import check_out_data
+
+    try:
+        data = check_out_data(environment, version, to)
+    except DataError as err:
+        console.print(f"[yellow]data not checked out: {escape(str(err))}[/yellow]")
+    else:
+        console.print(f"data checked out to {data}, as dataset {version}")
 
 
 def _replayed(environment: "Environment", bundle: Path, made: "Made") -> list[tuple[str, float]]:

@@ -95,6 +95,7 @@ def test_an_answer_leads_to_its_files_and_is_computed_again_bit_by_bit(service, 
     done = run("lineage", body["request_id"], "--to", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert "computed again: 9 places and scores are equal" in done.output
+    assert "data not checked out: dataset data-0 is none of DVC's" in done.output
     facts = json.loads((tmp_path / "out" / "lineage.json").read_text())
     assert facts["files"] == found["files"]
     assert Release.open(tmp_path / "out" / "release").info.digest == found["model_digest"]
