@@ -6,6 +6,7 @@ from kinoloop.environment import Environment
 from tasks.announce import announce_completion
 from tasks.failures import explain_failure
 from tasks.promotion import (
+    catch_up,
     find_challenge,
     known_refusals,
     move_champion,
@@ -45,6 +46,7 @@ def promote(*, force: bool = False) -> PromoteSummary:
             for refusal in known:
                 logger.warning("version %s was refused before by %s", version, refusal)
             return PromoteSummary(outcome="nothing to do", version=version, refused_by=known)
+        challenge = catch_up(challenge)
         decision = weigh(challenge)
         record_decision(challenge, decision)  # first: no champion is without its record
         refreshed = None

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
@@ -18,12 +18,13 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.encoders.recorded import with_written
 from kinoloop.environment import Environment
-from kinoloop.errors import BundleError, RegistryError
+from kinoloop.errors import BundleError, DataError, RegistryError
 from kinoloop.locks import held
 from kinoloop.promotion.decision import Decision, Sides, decide
 from kinoloop.promotion.gates import PromoteConfig
 from kinoloop.promotion.record import to_markdown
 from kinoloop.registry import aliases
+from kinoloop.registry.catalogues import fetch_catalogue
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
@@ -31,6 +32,7 @@ from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section
 from kinoloop.training.model_selection import SplitConfig, cut
+from tasks.catalogue import one_publication, publish_catalogue
 from tasks.versioning import dataset_version
 
 logger = logging.getLogger(__name__)
@@ -109,9 +111,34 @@ def refusals_of(tags: Mapping[str, str]) -> list[str]:
     return tags.get(REFUSED_BECAUSE, "see its record in MLflow").splitlines()
 
 
+@task(name="bring catalogues up to date", cache_policy=NO_CACHE)
+def catch_up(challenge: Challenge) -> Challenge:
+    """Publish for both sides what the tables hold, so that both are judged on one catalogue.
+
+    One whose bundle is damaged, or that answers otherwise with the new catalogue, keeps the one it
+    has, and the record says what it lacks.
+    """
+    champion = challenge.champion
+    with one_publication(challenge.environment):
+        return replace(
+            challenge,
+            challenger=_published(challenge, challenge.challenger),
+            champion=None if champion is None else _published(challenge, champion),
+        )
+
+
+def _published(challenge: Challenge, version: ModelVersion) -> ModelVersion:
+    """Return the version as it is after its publication."""
+    try:
+        publish_catalogue.fn(challenge.environment, version)  # no task of its own: it may fail
+    except (BundleError, DataError) as err:
+        logger.warning("version %s keeps the catalogue that it has: %s", version.version, err)
+    return challenge.registry.version(version.version)
+
+
 @task(name="weigh", cache_policy=NO_CACHE)
 def weigh(challenge: Challenge) -> Decision:
-    """Measure both on the challenger's test window, cut again from the current tables."""
+    """Measure both, as `catch_up` left them, on the challenger's test window, cut again."""
     environment = challenge.environment
     challenger = _open(challenge.registry, challenge.challenger, environment)
     champion, notes = _open_champion(challenge)
@@ -134,7 +161,7 @@ def weigh(challenge: Challenge) -> Decision:
         champion=challenge.champion.version if challenge.champion and champion else None,
     )
     decision = decide(challenger, champion, holdout, challenge.config, ids=ids, versions=versions)
-    return decision.model_copy(update={"notes": [*decision.notes, *notes]})
+    return decision.model_copy(update={"notes": [*notes, *decision.notes]})
 
 
 @task(name="move champion", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
@@ -198,7 +225,7 @@ def restore_previous(environment: Environment) -> tuple[ModelVersion, ModelVersi
     registry = ModelRegistry(environment.tracking_uri)
     with registry.moving_aliases(environment.state_dir):
         champion, previous = aliases.to_restore(registry)
-        _open(registry, previous, environment).ask_golden()
+        _open(registry, previous.with_own_catalogue(), environment).ask_golden()
         _record_rollback(environment, champion, previous)  # first, as in `record_decision`
         aliases.roll_back(registry)
     return champion, previous
@@ -245,5 +272,7 @@ def _open_champion(challenge: Challenge) -> tuple[Release | None, list[str]]:
 
 
 def _open(registry: ModelRegistry, version: ModelVersion, environment: Environment) -> Release:
+    """Open a release with its newest catalogue version."""
     trust = load_trust(environment)
-    return Release.open(registry.download(version, environment.releases, trust=trust), trust)
+    folder = fetch_catalogue(registry, version, environment.releases, trust=trust)
+    return Release.open(folder, trust)

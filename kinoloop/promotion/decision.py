@@ -1,10 +1,11 @@
 """Promote or refuse: challenger and champion on one fresh window, and the gates.
 
 Both are read from their bundles, so that what is measured is what serves. The window is the
-challenger's test window, cut again from the current tables; the champion stands in it through its
-own catalogue, and misses what it does not know. Per user, the difference of NDCG@10 is paired
-and bootstrapped; an interval above `min_gain` beats. A challenger that was trained on newer data
-may also pass as not worse, in all and on each slice.
+challenger's test window, cut again from the current tables; both stand in it with the newest
+catalogue version (videos that a model was not trained on have their score from content), and what
+has left the tables is ranked by neither. Per user, the difference of NDCG@10 is paired and
+bootstrapped; an interval above `min_gain` beats. A challenger that was trained on newer data may
+also pass as not worse, in all and on each slice.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from kinoloop.data.ids import IdMap
 from kinoloop.evaluation.baseline import popularity_warning
 from kinoloop.evaluation.compare import paired
-from kinoloop.evaluation.evaluate import Evaluation, evaluate
+from kinoloop.evaluation.evaluate import Evaluation, Rankable, evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY
 from kinoloop.evaluation.split import Holdout
 from kinoloop.evaluation.translate import translate_holdout
+from kinoloop.promotion.current import OnlyCurrent, missing_note, trained_ids
 from kinoloop.promotion.gates import (
     COMPARED_BY,
     Gain,
@@ -43,7 +45,19 @@ from kinoloop.settings import FrozenRecord
 
 
 class MeasuredRelease(FrozenRecord):
-    """One side of a decision."""
+    """One side of a decision.
+
+    Attributes:
+        version: In the registry.
+        digest: Of the model's bundle.
+        name: Of the candidate.
+        kind: Of the recommender.
+        dataset_version: That it was trained on.
+        trained_until: Newest event that it was trained on.
+        catalogue: Number of the catalogue version that it was measured with; 0 is its own.
+        videos: How many that catalogue has.
+        metrics: On the window.
+    """
 
     version: str
     digest: str
@@ -51,6 +65,8 @@ class MeasuredRelease(FrozenRecord):
     kind: str
     dataset_version: str
     trained_until: datetime | None
+    catalogue: int = 0
+    videos: int = 0
     metrics: dict[str, float]
 
 
@@ -100,8 +116,8 @@ def decide(
     """Weigh a challenger against the champion.
 
     Args:
-        challenger: Opened.
-        champion: Opened; None before the first promotion.
+        challenger: Opened, with its newest catalogue version.
+        champion: Likewise; None before the first promotion.
         holdout: The window, in the indices of `ids`.
         config: The gates.
         ids: Of the catalogue that the window was loaded with.
@@ -114,7 +130,7 @@ def decide(
     parts = (
         None
         if champion is None
-        else masks(holdout, ids, challenger.catalogue, (champion.catalogue.ids, champion.info))
+        else masks(holdout, ids, challenger.catalogue, (trained_ids(champion), champion.info))
     )
     new = measure(challenger, holdout, ids, parts=parts)
     old = None if champion is None else measure(champion, holdout, ids, parts=parts)
@@ -150,6 +166,8 @@ def decide(
         gates=gates,
         competed=challenger.info.competed,
         notes=[
+            *missing_note("challenger", challenger, ids),
+            *([] if champion is None else missing_note("champion", champion, ids)),
             *_notes(holdout, champion),
             *_against_popularity(challenger.info),
             *latency_warnings(latency, config),
@@ -175,12 +193,11 @@ def measure(
         parts: Targets that are measured by themselves, too, by name.
     """
     window = translate_holdout(holdout, ids, release.catalogue.ids)
-    if release.reranking is None:
-        return evaluate(release.recommender, window, metrics=metrics, parts=parts)
-    moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
-    ranker = release.reranking.ranker
-    reranked = Reranked(release.recommender, ranker, moment=moment)
-    return evaluate(reranked, window, metrics=metrics, parts=parts)
+    current: Rankable = OnlyCurrent(release.recommender, ids)
+    if release.reranking is not None:
+        moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
+        current = Reranked(current, release.reranking.ranker, moment=moment)
+    return evaluate(current, window, metrics=metrics, parts=parts)
 
 
 def _is_fresher(challenger: BundleInfo, champion: BundleInfo) -> bool:
@@ -208,11 +225,13 @@ def _gain(new: Evaluation, old: Evaluation, config: PromoteConfig) -> Gain:
 def _measured_release(info: BundleInfo, version: str, measured: Evaluation) -> MeasuredRelease:
     return MeasuredRelease(
         version=version,
-        digest=info.digest,
+        digest=info.catalogue.model if info.catalogue else info.digest,
         name=info.name,
         kind=info.kind,
         dataset_version=info.dataset_version,
         trained_until=info.trained_until,
+        catalogue=info.catalogue.number if info.catalogue else 0,
+        videos=info.videos,
         metrics=measured.metrics,
     )
 

@@ -88,6 +88,8 @@ def _side_rows(sides: list[MeasuredRelease]) -> list[list[str]]:
         ["recommender", *(f"{side.name or side.kind}" for side in sides)],
         ["dataset version", *(f"`{side.dataset_version}`" for side in sides)],
         ["trained until", *(_day(side.trained_until) for side in sides)],
+        ["videos", *(str(side.videos) for side in sides)],
+        ["catalogue version", *(str(side.catalogue) for side in sides)],
     ]
     return facts + [
         [name, *(f"{side.metrics[name]:.4f}" for side in sides)]

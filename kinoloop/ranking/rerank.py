@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.sampling import evenly_spaced
+from kinoloop.evaluation.evaluate import Rankable
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
 from kinoloop.evaluation.split import Holdout
@@ -31,7 +32,7 @@ class Reranked:
         moment: µs since the epoch: when the answers are given.
     """
 
-    def __init__(self, recommender: Recommender, ranker: Ranker, *, moment: int) -> None:
+    def __init__(self, recommender: Rankable, ranker: Ranker, *, moment: int) -> None:
         self.recommender, self.ranker, self.moment = recommender, ranker, moment
 
     @property

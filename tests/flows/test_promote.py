@@ -2,6 +2,7 @@ import json
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -9,8 +10,11 @@ from mlflow import MlflowClient
 from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
+from kinoloop.data.tables import Tables
 from kinoloop.errors import BundleError, RegistryError
+from kinoloop.promotion.record import to_markdown
 from kinoloop.registry import aliases
+from kinoloop.schema import VIDEOS
 from tasks.loop import reason_to_retrain
 from tasks.promotion import one_promotion
 from tasks.results import PromoteSummary, RollbackSummary
@@ -217,6 +221,29 @@ def test_an_older_champion_stands_in_the_window_through_its_own_catalogue(
     decision = promote().decision
     assert decision.champion.dataset_version != decision.challenger.dataset_version
     assert decision.gain.users == decision.users > 0
+
+
+def test_both_sides_are_judged_on_the_catalogue_of_today(crowd, registry, settings):
+    """Videos that came after the champion's training are no misses of it, nor are gone ones hits.
+
+    The window holds new videos that were never published: promote publishes them first, for both.
+    """
+    settings(POPULARITY)
+    retrain()
+    promote()
+    write_toy_tables(crowd.data_dir, users=40, seed=2, videos=44)
+    settings(ITEM_KNN)
+    retrain()
+    write_toy_tables(crowd.data_dir, users=1, seed=3, videos=46)  # after the challenger, too
+    tables = Tables(crowd.data_dir)
+    rest = tables.scan("videos").filter(pl.col("video_id") != "v001").collect()
+    rest.select(*VIDEOS).write_delta(str(tables.path("videos")), mode="overwrite")
+    decision = promote().decision
+    sides = decision.champion, decision.challenger
+    assert [(one.catalogue, one.videos) for one in sides] == [(1, 46), (1, 46)]
+    assert not [note for note in decision.notes if "does not know" in note]
+    assert "| catalogue version | 1 | 1 |" in to_markdown(decision)
+    assert {one.name for one in decision.slices} >= {"new_videos"}
 
 
 def test_a_champion_that_moved_meanwhile_stops_it(crowd, registry, settings, monkeypatch):

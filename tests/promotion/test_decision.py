@@ -6,12 +6,13 @@ import pytest
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.models.base import build
+from kinoloop.promotion.current import OnlyCurrent, trained_ids
 from kinoloop.promotion.decision import Decision, Sides, decide
 from kinoloop.promotion.gates import Gain, PromoteConfig, fresher_gate
 from kinoloop.promotion.record import to_markdown
 from kinoloop.promotion.slices import SliceGain, masks
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.info import Provenance
+from kinoloop.release.info import CatalogueVersion, Provenance
 from kinoloop.release.release import Release
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from kinoloop.training.model_selection import SplitConfig, cut
@@ -124,7 +125,7 @@ def test_a_challenger_that_popularity_beats_is_noted(world, make):
     measured = {"item_knn": {"validation": 0.2, "test": 0.1}}
     beaten = {**measured, "popularity": {"validation": 0.1, "test": 0.3}}
     challenger.info = challenger.info.model_copy(update={"competed": beaten})
-    (note,) = _decide(world, challenger, None).notes
+    (note,) = [n for n in _decide(world, challenger, None).notes if "Popularity" in n]
     assert note.startswith("Popularity beats item_knn on the test window: ndcg@10 0.3000 against")
 
 
@@ -195,3 +196,38 @@ def test_slices_are_cut_by_what_the_champion_knew(world, aged):
     videos = split.test.targets.videos
     assert found["new_videos"].tolist() == (videos >= 10).tolist()
     assert set(found) >= {"new_users", "sparse_users", "without_text"} or not catalogue.modalities
+
+
+def test_what_has_left_the_tables_is_ranked_by_neither_side(world, releases):
+    """The most popular video is gone: where it stood, the others move up."""
+    catalogue, split = world
+    _, champion = releases
+    gone = int(np.bincount(split.train.videos, minlength=len(catalogue)).argmax())
+    left = IdMap(one for at, one in enumerate(catalogue.ids.ids) if at != gone)
+    scorer = OnlyCurrent(champion.recommender, left)
+    scores = scorer.score(split.test.histories.rows(slice(0, 2)))
+    assert np.isneginf(scores[:, gone]).all()
+    assert np.isfinite(np.delete(scores, gone, axis=1)).all()
+    assert scorer.catalogue is champion.catalogue
+
+
+def test_a_catalogue_that_could_not_be_brought_up_to_date_is_noted(world, releases):
+    catalogue, split = world
+    ids = IdMap([*catalogue.ids.ids, "new"])
+    decision = decide(*releases, split.test, GATES, ids=ids, versions=VERSIONS)
+    said = [note for note in decision.notes if "does not know 1 of 41 videos" in note]
+    assert [note.split()[1] for note in said] == ["challenger", "champion"]
+
+
+def test_new_videos_are_those_that_the_champion_was_not_trained_on(world, releases):
+    """A catalogue version has them, too; they are the ones after those of training."""
+    champion = releases[1]
+    version = CatalogueVersion(
+        number=2, model="m", trained=7, dataset_version="d", table_versions={}
+    )
+    info = champion.info
+    champion.info = info.model_copy(update={"catalogue": version})
+    assert trained_ids(champion).ids == champion.catalogue.ids.ids[:7]
+    assert _decide(world, releases[0], champion).champion.digest == "m"
+    champion.info = info
+    assert trained_ids(champion) is champion.catalogue.ids
