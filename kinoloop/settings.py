@@ -20,7 +20,7 @@ SECTIONS: Final[dict[str, str]] = {
     "ingest": "kinoloop.ingestion.rule:IngestConfig",
     "interest": "kinoloop.data.interest:InterestConfig",
     "extract": "kinoloop.extraction.config:ExtractConfig",
-    "fusion": "kinoloop.data.fusion:FusionConfig",
+    "fusion": "kinoloop.training.contrastive:FusionSettings",
     "retrain": "kinoloop.training.model_selection:RetrainConfig",
     "ranker": "kinoloop.ranking.config:RankerConfig",
     "promote": "kinoloop.promotion.gates:PromoteConfig",

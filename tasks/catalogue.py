@@ -28,6 +28,7 @@ from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
 from kinoloop.registry.client import Alias, ModelRegistry
 from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.model_version import ModelVersion
+from kinoloop.release.catalogue import open_joint
 from kinoloop.release.info import read_info
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust, load_signer, load_trust
@@ -89,7 +90,9 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
     known = before.info.catalogue
     if known is not None and known.table_versions == made_of["table_versions"]:
         return None
-    growth = grow(tables, before.catalogue, since=known.extracted_until if known else 0)
+    since = known.extracted_until if known else 0
+    joint = open_joint(before.directory, before.info)
+    growth = grow(tables, before.catalogue, since=since, joint=joint)
     if not len(growth.touched):
         logger.info("version %s knows every video as it is", version.version)
         return None

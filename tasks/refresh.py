@@ -29,6 +29,7 @@ from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.model_version import ModelVersion
 from kinoloop.registry.runs import Runs
 from kinoloop.release.bundle import LEARNED, write_bundle
+from kinoloop.release.catalogue import open_joint
 from kinoloop.release.info import BundleInfo, Lineage, Provenance
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_signer, load_trust
@@ -196,6 +197,7 @@ def _write(
         moments=load_moments(tables, proven.info.fingerprints.get("text")),
         ranker=None if proven.reranking is None else proven.reranking.ranker,
         learned=learned,
+        joint=open_joint(proven.directory, proven.info),
     )
 
 

@@ -16,6 +16,7 @@ from kinoloop.locks import held
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.settings import read_section
+from kinoloop.training.contrastive import FusionSettings
 from kinoloop.training.model_selection import RetrainConfig, TrainingData, load_training_data
 from tasks.spool import FILE as SPOOL
 from tasks.versioning import dataset_version
@@ -30,6 +31,7 @@ class RetrainPlan:
         config: Section `[retrain]`.
         interest: Section `[interest]`.
         ranker: Section `[ranker]`.
+        fusion: Section `[fusion]`.
         dataset_version: Of the data when the run began.
         nonce: Sets a forced run apart from the finished one.
     """
@@ -38,13 +40,15 @@ class RetrainPlan:
     config: RetrainConfig
     interest: InterestConfig
     ranker: RankerConfig
+    fusion: FusionSettings
     dataset_version: str
     nonce: str = ""
 
     @property
     def settings_hash(self) -> str:
         """Of all settings that decide the outcome, and of the code's version."""
-        return f"{__version__}-{self.config.digest(self.interest, self.ranker)}"
+        learned = [self.fusion.contrastive] if self.fusion.contrastive.enabled else []
+        return f"{__version__}-{self.config.digest(self.interest, self.ranker, *learned)}"
 
     @property
     def key(self) -> str:
@@ -69,8 +73,13 @@ class RetrainPlan:
     @cached_property
     def training_data(self) -> TrainingData:
         """Catalogue, histories and split, read once per run."""
-        written = self.ranker.reads_written
-        return load_training_data(self.tables, self.config, self.interest, written=written)
+        return load_training_data(
+            self.tables,
+            self.config,
+            self.interest,
+            written=self.ranker.reads_written,
+            contrastive=self.fusion.contrastive,
+        )
 
 
 def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:
@@ -81,6 +90,7 @@ def plan_retrain(environment: Environment, *, force: bool) -> RetrainPlan:
         config=read_section("retrain", RetrainConfig, path),
         interest=read_section("interest", InterestConfig, path),
         ranker=read_section("ranker", RankerConfig, path),
+        fusion=read_section("fusion", FusionSettings, path),
         dataset_version=dataset_version(environment),
         nonce=f"-{datetime.now(UTC):%Y%m%dT%H%M%S}" if force else "",
     )

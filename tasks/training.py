@@ -19,7 +19,6 @@ from safetensors import SafetensorError
 
 from kinoloop import __version__, durable
 from kinoloop.data.catalogue import load_moments, load_thumbnails
-from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.rating_scale import found_in
 from kinoloop.data.search_log import load_search_log
 from kinoloop.encoders.recorded import text_encoder
@@ -32,7 +31,6 @@ from kinoloop.release.info import Provenance
 from kinoloop.release.search_training import MOST_PAIRS
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
-from kinoloop.settings import read_section
 from kinoloop.training.fit import checkpoints_of
 from kinoloop.training.model_selection import SplitConfig, fit_and_evaluate
 from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose, scores_by_candidate
@@ -168,6 +166,7 @@ def release_winner(
             thumbnails=load_thumbnails(plan.tables).iter_rows(),
             moments=load_moments(plan.tables, catalogue.fingerprints.get("text")),
             ranker=load_ranker(plan),
+            joint=plan.training_data.joint,
         )
     load_signer(plan.environment).sign(bundle)
     spool = Spool(
@@ -211,7 +210,7 @@ def _provenance(
         split=_split(plan),
         encoders=text_encoder(plan.tables, plan.training_data.catalogue.fingerprints),
         competed=scores_by_candidate(outcomes),
-        fusion=read_section("fusion", FusionConfig, plan.environment.settings_file),
+        fusion=plan.fusion.weights,
         metrics=winner.test,
         ranker=ranker_metrics(plan.work_dir),
         rating_liked_from=found_in(plan.tables.scan("events")),

@@ -45,6 +45,7 @@ def evaluate(
     from kinoloop.evaluation.leaderboard import leaderboard, per_user
     from kinoloop.evaluation.plots import plot_leaderboard, plot_slices, plot_tradeoff
     from kinoloop.settings import read_section
+    from kinoloop.training.contrastive import FusionSettings
     from kinoloop.training.model_selection import RetrainConfig, load_training_data
 
     if window not in {"test", "validation"}:
@@ -52,7 +53,9 @@ def evaluate(
     environment, console = Environment(), Console(highlight=False)
     config = read_section("retrain", RetrainConfig, environment.settings_file)
     interest = read_section("interest", InterestConfig, environment.settings_file)
-    data = load_training_data(Tables(environment.data_dir), config, interest)
+    fusion = read_section("fusion", FusionSettings, environment.settings_file)
+    tables = Tables(environment.data_dir)
+    data = load_training_data(tables, config, interest, contrastive=fusion.contrastive)
     found: dict[str, Evaluation] = {}
     if champion:
         found |= _champion(environment, data, window)

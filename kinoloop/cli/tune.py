@@ -36,6 +36,7 @@ def tune(
     from kinoloop.environment import Environment
     from kinoloop.errors import ConfigError
     from kinoloop.settings import read_section
+    from kinoloop.training.contrastive import FusionSettings
     from kinoloop.training.model_selection import RetrainConfig, SplitConfig, load_training_data
     from kinoloop.tuning.study import StudyConfig
     from kinoloop.tuning.study import tune as search_settings
@@ -46,6 +47,9 @@ def tune(
     environment, console = Environment(), Console(highlight=False)
     config = read_section("retrain", RetrainConfig, environment.settings_file)
     interest = read_section("interest", InterestConfig, environment.settings_file)
+    fusion = read_section("fusion", FusionSettings, environment.settings_file)
+    contrastive = fusion.contrastive
+    joint = f" {contrastive.model_dump_json()}" if contrastive.enabled else ""
     tables = Tables(environment.data_dir)
     versions = {table: tables.version(table) for table in ("videos", "events", "features")}
     split = config.model_dump_json(include=set(SplitConfig.model_fields))
@@ -54,13 +58,13 @@ def tune(
         candidate=_candidate(candidate, config.candidates),
         minutes=minutes,
         seed=config.seed,
-        data=f"{versions} {split} {interest.model_dump_json()}",
+        data=f"{versions} {split} {interest.model_dump_json()}{joint}",
         max_trials=trials,
     )
     with console.status(f"Searching for {minutes:g} minutes"):
         tuned = search_settings(
             search,
-            load_training_data(tables, config, interest),
+            load_training_data(tables, config, interest, contrastive=contrastive),
             environment.state_dir / "tuning" / "studies.db",
             tried=lambda attempt: console.print(_line(attempt)),
         )

@@ -10,7 +10,8 @@ so that f(a)·f(b) is the weighted sum of the cosines of what both have, and ‖
 what a has. A missing modality counts as average (0) and not as unlike. Similar videos, and whoever
 wants one matrix of content, use this. It learns nothing: the recommenders project, gate and mask
 the modalities themselves (`kinoloop/models/transformer/`), and `content_cosine` standardises each
-channel over the videos of a request instead, because it adds channels that are not vectors.
+channel over the videos of a request instead, because it adds channels that are not vectors. A
+fusion that is learned is `kinoloop/data/joint.py`.
 
 Source: centring, Mu & Viswanath, "All-but-the-Top", 2018.
 """
@@ -32,6 +33,11 @@ class FusionConfig(Config):
     text: float = Field(default=0.5, ge=0, description="Words say most of what a video is about.")
     visual: float = Field(default=0.3, ge=0, description="How it looks.")
     audio: float = Field(default=0.2, ge=0, description="How it sounds; it says least.")
+    joint: float = Field(
+        default=0.0,
+        ge=0,
+        description="Of the learned joint vector, where [fusion.contrastive] makes it.",
+    )
 
     def of(self, modality: str) -> float:
         """Weight of one modality; 0 for one that has none."""

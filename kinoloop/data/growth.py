@@ -18,6 +18,7 @@ from kinoloop.data.catalogue import Catalogue, Modality, read_videos, unusable
 from kinoloop.data.checksums import check
 from kinoloop.data.fusion import scales_of
 from kinoloop.data.ids import IdMap
+from kinoloop.data.joint import JOINT, Joint
 from kinoloop.data.tables import Tables
 from kinoloop.errors import DataError
 
@@ -51,13 +52,16 @@ class Growth:
         return np.concatenate([self.changed, np.arange(n_videos - self.new, n_videos)])
 
 
-def grow(tables: Tables, before: Catalogue, *, since: int = 0) -> Growth:
+def grow(
+    tables: Tables, before: Catalogue, *, since: int = 0, joint: Joint | None = None
+) -> Growth:
     """Bring a catalogue up to date with the tables.
 
     Args:
         tables: Where to read.
         before: The catalogue as it was.
         since: Newest feature that `before` knows, µs since the epoch; 0 reads all of them.
+        joint: What makes the joint vectors of `before`; None where it has none.
 
     Raises:
         DataError: Vectors are damaged, or a file of the tables is.
@@ -70,11 +74,15 @@ def grow(tables: Tables, before: Catalogue, *, since: int = 0) -> Growth:
     ids = IdMap(rows["video_id"])
     modalities, newest = {}, since
     moved = np.zeros(len(before), dtype=np.bool_)
-    moved[changed] = True
     for name, modality in before.modalities.items():
+        if name == JOINT and joint is not None:
+            continue
         grown, differs, until = _grown(tables, modality, (name, ids, len(before)), since=since)
         modalities[name], newest = grown, max(newest, until)
         moved[differs] = True
+    if joint is not None:
+        modalities[JOINT] = joint.grown(modalities, before.modalities[JOINT], moved)
+    moved[changed] = True
     published = rows.select(pl.col("published_at").cast(pl.Int64).fill_null(0)).to_series()
     rows = with_stamps(rows, before.videos, tables, now=datetime.now(UTC))
     catalogue = Catalogue(ids, published.to_numpy().copy(), rows, modalities)

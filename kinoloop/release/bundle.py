@@ -13,6 +13,7 @@
                          the newest searches and comments where the ranker reads them
     thumbnails/          one packed file and its table
     moments/             what videos show, read and say when; may be missing
+    joint.safetensors    projections of the joint vectors; may be missing
     golden.json          requests with expected answers
 
 Arrays are `.npy`, read memory-mapped. No file is a pickle. The directory appears whole or never.
@@ -30,6 +31,8 @@ import polars as pl
 from kinoloop import durable
 from kinoloop.data.catalogue import CONTENT, SHOWN, Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.joint import FILE as JOINT_FILE
+from kinoloop.data.joint import Joint
 from kinoloop.data.search_log import SearchLog
 from kinoloop.data.video_text import texts_of
 from kinoloop.errors import BundleError
@@ -76,6 +79,7 @@ def write_bundle(
     learned: Mapping[str, Path] | None = None,
     searches: SearchLog | None = None,
     moments: pl.DataFrame | None = None,
+    joint: Joint | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -90,6 +94,7 @@ def write_bundle(
         searches: What the shares of a search are learned from; None leaves them as they are.
         learned: Files that later trainings go on from, by the name of the candidate.
         moments: `data.catalogue.load_moments` for the text vectors of `catalogue`.
+        joint: What made the joint vectors of `catalogue`; None where it has none.
 
     Returns:
         What `bundle.json` now holds.
@@ -114,6 +119,8 @@ def write_bundle(
         if known.written is not None and ranker is not None and ranker.config.reads_written:
             write_texts(fresh / "histories", known)
         write_thumbnails(fresh / "thumbnails", catalogue.ids, thumbnails)
+        if joint is not None:
+            joint.save(fresh / JOINT_FILE)
         if moments is not None:
             write_moments(fresh / "moments", catalogue.ids, moments)
         info = BundleInfo(

@@ -7,6 +7,7 @@ import polars as pl
 
 from kinoloop.data.catalogue import Catalogue, Modality, unusable
 from kinoloop.data.ids import IdMap
+from kinoloop.data.joint import FILE, JOINT, Joint
 from kinoloop.errors import BundleError
 from kinoloop.release.files import open_array
 from kinoloop.release.info import BundleInfo
@@ -44,6 +45,16 @@ def open_catalogue(directory: Path, info: BundleInfo) -> Catalogue:
     for name, modality in modalities.items():
         _check_vectors(vectors / f"{name}.npy", modality)
     return Catalogue(IdMap(videos["video_id"]), published_at, videos, modalities)
+
+
+def open_joint(directory: Path, info: BundleInfo) -> Joint | None:
+    """Read what makes the joint vectors of the videos; None where they have none.
+
+    Raises:
+        BundleError: It is missing, damaged, or makes other vectors.
+    """
+    made = info.fingerprints.get(JOINT)
+    return None if made is None else Joint.load(directory / FILE, fingerprint=made)
 
 
 def _check_vectors(path: Path, modality: Modality) -> None:

@@ -158,7 +158,10 @@ class BundleInfo(Provenance):
 
     def _content(self, *, without: set[str]) -> dict[str, Any]:
         """All facts; one that a bundle does not have leaves no trace, so that digests hold."""
-        return self.model_dump(mode="json", exclude=without | self._absent("catalogue"))
+        content = self.model_dump(mode="json", exclude=without | self._absent("catalogue"))
+        if not self.fusion.joint:
+            del content["fusion"]["joint"]
+        return content
 
     def _absent(self, *later: str) -> set[str]:
         """Of the facts that came with later versions, those that this bundle does not have."""

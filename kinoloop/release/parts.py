@@ -22,7 +22,8 @@ _PARTS = re.compile(
     r"|vectors/\w+(\.(present|mean|scales))?\.npy"
     r"|(lexical|histories)/\w+\.npy"
     r"|thumbnails/(spans\.npy|packed\.bin)"
-    r"|moments/(\w+\.npy|packed\.bin)",
+    r"|moments/(\w+\.npy|packed\.bin)"
+    r"|joint\.safetensors",
     re.ASCII,
 )
 

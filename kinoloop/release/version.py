@@ -26,6 +26,7 @@ from safetensors.numpy import save_file
 from kinoloop import durable
 from kinoloop.data.fusion import centre
 from kinoloop.data.growth import Growth
+from kinoloop.data.joint import FILE as JOINT_FILE
 from kinoloop.data.video_text import texts_of
 from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION
@@ -118,6 +119,7 @@ def _link_unchanged(before: Release, fresh: Path) -> set[str]:
         for name in before.info.files
         if (name.startswith(("histories/", "model/", "ranker/")) and not name.endswith(EXTENSION))
         or name.endswith(".mean.npy")
+        or name == JOINT_FILE
     }
     for name in sorted(kept):
         link(before.directory / name, fresh / name)

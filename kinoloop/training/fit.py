@@ -16,6 +16,7 @@ from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.settings import read_section
+from kinoloop.training.contrastive import FusionSettings
 from kinoloop.training.model_selection import (
     RetrainConfig,
     build_candidate,
@@ -49,7 +50,9 @@ def fit_candidate(environment: Environment, name: str) -> None:
             f"{environment.settings_file} has no candidate {name!r}; there are "
             f"{', '.join(candidates)}"
         )
-    data = load_training_data(Tables(environment.data_dir), config, interest)
+    fusion = read_section("fusion", FusionSettings, environment.settings_file)
+    tables = Tables(environment.data_dir)
+    data = load_training_data(tables, config, interest, contrastive=fusion.contrastive)
     recommender = build_candidate(candidates[name], seed=config.seed)
     recommender.checkpoints = checkpoints_of(environment, name)
     recommender.checkpoints.mkdir(parents=True, exist_ok=True)

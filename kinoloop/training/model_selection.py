@@ -22,16 +22,18 @@ from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
+from kinoloop.data.joint import Joint
 from kinoloop.data.sampling import evenly_spaced
 from kinoloop.data.tables import Tables
 from kinoloop.encoders.recorded import with_written
 from kinoloop.errors import BundleError, ConfigError, DataError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
-from kinoloop.evaluation.split import Holdout, Split, leave_one_out, temporal_split
+from kinoloop.evaluation.split import Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
 from kinoloop.settings import Config
 from kinoloop.training.before_after import Measured, measure_stages
+from kinoloop.training.contrastive import ContrastiveConfig, with_joint
 from kinoloop.training.outcome import Outcome, TrainedCandidate
 from kinoloop.training.refresh import RefreshConfig
 from kinoloop.training.warm_start import Parent, WarmStartConfig
@@ -120,12 +122,14 @@ class TrainingData:
         histories: All that is known, newest included.
         split: The same, cut.
         metrics: Names of the accuracy metrics that are measured.
+        joint: What makes the joint vectors of the catalogue; None where it has none.
     """
 
     catalogue: Catalogue
     histories: Histories
     split: Split
     metrics: tuple[str, ...] = ACCURACY
+    joint: Joint | None = None
 
 
 def candidate_name(settings: dict[str, Any]) -> str:
@@ -147,9 +151,14 @@ def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
 
 
 def load_training_data(
-    tables: Tables, config: RetrainConfig, interest: InterestConfig, *, written: bool = False
+    tables: Tables,
+    config: RetrainConfig,
+    interest: InterestConfig,
+    *,
+    written: bool = False,
+    contrastive: ContrastiveConfig | None = None,
 ) -> TrainingData:
-    """Read catalogue and histories, with what users wrote where it is wanted, and split them.
+    """Read catalogue (joint vectors, too, if wanted) and histories (what users wrote), and split.
 
     Raises:
         DataError: There is too little to learn from.
@@ -157,7 +166,7 @@ def load_training_data(
     """
     metrics = tuple(dict.fromkeys((*ACCURACY, *config.extra_metrics)))
     metrics_of(metrics)
-    catalogue = load_catalogue(tables)
+    catalogue, joint = with_joint(load_catalogue(tables), contrastive or ContrastiveConfig())
     histories = load_histories(tables, catalogue.ids, interest)
     if len(histories.videos) < config.min_interactions:
         raise DataError(
@@ -174,7 +183,7 @@ def load_training_data(
                 f"the {name} window has {len(window)} users, expected at least "
                 f"{config.min_users} ([retrain] min_users); lengthen the windows or ingest more"
             )
-    return TrainingData(catalogue, histories, split, metrics)
+    return TrainingData(catalogue, histories, split, metrics, joint)
 
 
 def cut(histories: Histories, config: SplitConfig) -> Split:
@@ -189,11 +198,9 @@ def cut(histories: Histories, config: SplitConfig) -> Split:
         split = temporal_split(
             histories, validation_days=config.validation_days, test_days=config.test_days
         )
-    return Split(
-        train=split.train,
-        validation=_at_most(split.validation, config.max_users),
-        test=_at_most(split.test, config.max_users),
-    )
+    most, windows = config.max_users, (split.validation, split.test)
+    kept = [w if len(w) <= most else w.rows(evenly_spaced(len(w), most)) for w in windows]
+    return Split(split.train, *kept)
 
 
 def fit_and_evaluate(
@@ -288,9 +295,3 @@ def _origin(recommender: Recommender, start: Parent | str, cpu_seconds: float) -
             "scratch_cpu_seconds": start.trained.scratch_cpu_s,
         }
     return {"scratch_because": start, "scratch_cpu_seconds": cpu_seconds}
-
-
-def _at_most(window: Holdout, users: int) -> Holdout:
-    if len(window) <= users:
-        return window
-    return window.rows(evenly_spaced(len(window), users))
