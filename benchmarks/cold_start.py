@@ -11,6 +11,7 @@ catalogue before the new videos came. Videos of the history are excluded. Every 
 tune` chooses on other users' targets: every last event is cut off first, the held-out videos are
 taken out altogether, and other ones are drawn among the rest. `--unknown` trains a second model
 on a catalogue without the held-out videos and extends it by them, as a catalogue version does.
+`--text FILE` gives every video the dense vector of its title, too.
 
 Needs: a directory with the Delta tables of an ingest, or the folder of MicroLens (DATA_DIR)
 """
@@ -25,12 +26,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.data.catalogue import Catalogue, load_catalogue
+from kinoloop.data.catalogue import Catalogue, Modality, load_catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.ids import IdMap
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
+from kinoloop.encoders.minilm import MiniLm, MiniLmConfig
 from kinoloop.library.public_data import load_microlens
 from kinoloop.models.base import Recommender, build
 from kinoloop.models.lexical import tfidf
@@ -51,9 +53,12 @@ def main() -> None:
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unknown", action="store_true", help="held out of training, too")
+    parser.add_argument("--text", type=Path, help="file that keeps vectors of titles, as made here")
     parser.add_argument("--limit", type=int, default=10_000, help="rows of each kind")
     arguments = parser.parse_args()
     catalogue, histories = _data(arguments.data)
+    if arguments.text is not None:
+        catalogue = _with_text(catalogue, arguments.text)
     rng = np.random.default_rng(arguments.seed)
     order = rng.permutation(len(catalogue))
     cold = _mask(order[: int(arguments.share * len(order))], len(order))
@@ -97,6 +102,19 @@ def _data(folder: Path) -> tuple[Catalogue, Histories]:
     catalogue = load_catalogue(tables)
     interest = InterestConfig(rating_liked_from=0)
     return catalogue, load_histories(tables, catalogue.ids, interest)
+
+
+def _with_text(catalogue: Catalogue, path: Path) -> Catalogue:
+    """Add vectors of the titles by MiniLM; they are made once and kept in a file."""
+    encoder = MiniLm(MiniLmConfig(kind="minilm"))
+    titles = catalogue.videos["title"].fill_null("").to_list()
+    if not path.exists():
+        started = time.process_time()
+        np.save(path, encoder.encode_text(titles))
+        print(f"{len(titles)} titles in {time.process_time() - started:.0f} CPU s", flush=True)
+    vectors = np.load(path)
+    text = Modality(vectors, vectors.any(axis=1), encoder.fingerprint)
+    return replace(catalogue, modalities={**catalogue.modalities, "text": text})
 
 
 def _extended(
