@@ -1,6 +1,5 @@
 """New, corrected and withdrawn videos reach the model's release without another training."""
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -13,11 +12,9 @@ from kinoloop.data.tables import Tables
 from kinoloop.data.upsert import upsert
 from kinoloop.errors import BundleError
 from kinoloop.registry.catalogues import fetch_catalogue
-from kinoloop.release.catalogue import open_joint
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust
 from kinoloop.schema import VIDEOS
-from tests.flows.conftest import SETTINGS
 from tests.flows.toy_tables import write_toy_tables
 
 
@@ -91,31 +88,6 @@ def test_versions_follow_one_another_and_unchanged_files_are_stored_once(
     assert own.samefile(release.directory / "histories" / "users.npy")
     stored = list((environment.state_dir / "mlartifacts").glob("**/catalogues/*/histories"))
     assert not stored
-
-
-def test_joint_vectors_of_new_videos_are_computed_without_training_again(
-    environment, registry, settings
-):
-    both = '{ kind = "popularity" }, { kind = "item_knn" }'
-    settings(
-        SETTINGS.replace(both, '{ kind = "concat_match", epochs = 1 }')
-        + "\n[fusion.contrastive]\nenabled = true\ndim = 8\nepochs = 2\nmin_videos = 20\n"
-    )
-    retrain()
-    promote()
-    write_toy_tables(environment.data_dir, users=1, seed=9, videos=42)
-    (done,) = publish().published
-    release = newest(environment, registry)
-    made = release.catalogue.modalities["joint"]
-    joint = open_joint(release.directory, release.info)
-    assert made.fingerprint == joint.fingerprint == registry.champion().tags["fingerprint.joint"]
-    expected, _ = joint.of(release.catalogue.modalities, np.array([40, 41]))
-    assert np.array_equal(made.vectors[40:], expected)
-    assert made.present[40:].all()
-    own = environment.releases / registry.champion().digest / "joint.safetensors"
-    assert own.samefile(release.directory / "joint.safetensors")
-    assert (done.new, done.changed) == (2, 0)
-    assert len(release.recommend([Interaction(0)], top_k=42)) == 41
 
 
 def test_a_rollback_brings_the_catalogue_of_the_model_that_it_restores(

@@ -17,12 +17,14 @@ from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.catalogue import open_joint
 from kinoloop.release.info import read_info
 from kinoloop.release.release import Release
 from kinoloop.release.version import write_version
 from kinoloop.schema import DAY_US, FEATURES
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_histories
+from kinoloop.training.contrastive import ContrastiveConfig, with_joint
 from tests.flows.toy_tables import write_toy_tables
 
 MADE_OF = {"dataset_version": "data-2", "table_versions": {"videos": 2}}
@@ -52,7 +54,9 @@ def model(tables, tmp_path):
 def published(tables, model, *, before=None, name="next", thumbnails=()):
     before = before or model
     known = before.info.catalogue
-    growth = grow(tables, before.catalogue, since=known.extracted_until if known else 0)
+    joint = open_joint(before.directory, before.info)
+    since = known.extracted_until if known else 0
+    growth = grow(tables, before.catalogue, since=since, joint=joint)
     directory = model.directory.with_name(name)
     write_version(
         directory,
@@ -69,6 +73,32 @@ def published(tables, model, *, before=None, name="next", thumbnails=()):
 
 def ids(slate):
     return {place.video_id for place in slate}
+
+
+def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables, tmp_path):
+    config = ContrastiveConfig(enabled=True, dim=8, epochs=2, min_videos=20)
+    catalogue, joint = with_joint(load_catalogue(tables), config)
+    histories, directory = toy_histories(catalogue), tmp_path / "releases" / "model"
+    write_bundle(
+        directory,
+        recommender=build({"kind": "concat_match", "epochs": 1}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+        joint=joint,
+    )
+    model = Release.open(directory)
+    write_toy_tables(tables.root, users=1, seed=9, videos=42)
+    release = published(tables, model)
+    made = release.catalogue.modalities["joint"]
+    assert made.fingerprint == joint.fingerprint == model.info.fingerprints["joint"]
+    expected, present = joint.of(release.catalogue.modalities, np.array([40, 41]))
+    assert np.array_equal(made.vectors[40:], expected)
+    assert present.all()
+    before = catalogue.modalities["joint"].vectors
+    assert np.array_equal(made.vectors[:40], before)
+    own = directory / "joint.safetensors"
+    assert own.samefile(release.directory / "joint.safetensors")
+    assert len(release.recommend([Interaction(0)], top_k=42)) == 41
 
 
 def test_new_and_corrected_videos_are_in_every_answer_and_old_scores_stay(tables, model):
