@@ -2,7 +2,8 @@
 
     python -m benchmarks.publish                     # cost at 146, 19,220 and 100,000 videos
     python -m benchmarks.publish --sizes 100000 --new 1,1000
-    python -m benchmarks.publish --swaps 100         # catalogue swaps and a takedown under load
+    python -m benchmarks.publish --swaps 100         # catalogue swaps under load
+    python -m benchmarks.publish --takedowns 5       # until the last answer of each worker
     python -m benchmarks.publish --kills 20          # killed at random moments: old or new
 
 Tables are synthetic, of one to three modalities as the sample has them; the registry is a real
@@ -13,17 +14,14 @@ machine the second ones compare.
 """
 
 import argparse
-import json
 import random
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.harness.swapping import swap, take_down, until_serves
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.growth import grow
 from kinoloop.data.histories import Histories
@@ -46,7 +45,6 @@ from kinoloop.release.bundle import write_bundle
 from kinoloop.release.release import Release
 from kinoloop.release.version import write_version
 from kinoloop.schema import FEATURES, VIDEOS, Schema
-from kinoloop.testing.load import Load
 from kinoloop.testing.service import KEY, SIGNER, TRUST, running
 from serving.in_service import load
 
@@ -146,11 +144,13 @@ class World:
         """Let the champion point at a version."""
         store_catalogue(self.registry, self.champion, directory, model=self.model.info)
 
-    def publish(self) -> None:
-        """Make and store the next version, and go on from it."""
+    def publish(self) -> int:
+        """Let a video arrive, make and store the next version, and go on from it: its number."""
+        self.arrive(1)
         directory = self.make()
         self.store(directory)
         self.before = Release.open(directory, TRUST)
+        return self.made
 
 
 def cost(sizes: list[int], arriving: list[int]) -> None:
@@ -159,7 +159,6 @@ def cost(sizes: list[int], arriving: list[int]) -> None:
     for n in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             world = World(Path(scratch), n)
-            world.arrive(1)
             world.publish()  # the first version reads all vectors; later ones what is new
             for count in arriving:
                 world.arrive(count)
@@ -181,98 +180,33 @@ def cost(sizes: list[int], arriving: list[int]) -> None:
                 )
 
 
-def swaps(count: int, clients: int) -> None:
-    """Swap catalogues under load, take one video down meanwhile, count what failed."""
+def swaps(count: int, rate: float, requests: int) -> None:
+    """Swap catalogues under load, with the settings as they come but for two workers."""
     with tempfile.TemporaryDirectory() as scratch:
         world = World(Path(scratch), 146)
-        state = Path(scratch)
-        # a machine that is busy with others makes requests wait: that is not what is counted
-        patient = "max_queue = 1000\nmax_queue_overloaded = 1000\n"
-        settings = f"[serving]\nworkers = 2\npoll_s = 0.25\n{patient}"
-        (state / "kinoloop.toml").write_text(settings)
-        world.releases.mkdir(exist_ok=True)
-        variables = {"KINOLOOP_SETTINGS_FILE": str(state / "kinoloop.toml")}
-        variables |= {"KINOLOOP_MLFLOW_URI": world.registry.tracking_uri}
-        with running(state, KINOLOOP_OPERATOR_KEY=OPERATOR, **variables) as url:
-            _under_load(world, url, count, clients)
+        with _serving(world) as url:
+            swap(url, world.publish, count=count, rate=rate, requests=requests)
 
 
-def _under_load(world: World, url: str, count: int, clients: int) -> None:
-    done, held = threading.Event(), list[tuple[float, set[str]]]()
-    good, failed = list[float](), list[int]()
-    threads = [
-        threading.Thread(target=_ask, args=(url, done, held)),
-        threading.Thread(target=_load, args=(url, clients, done, good, failed)),
-    ]
-    _wait(url, 0)  # every worker has a release
-    began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for _ in range(count):
-        world.arrive(1)
-        world.publish()
-        _wait(url, world.made)
-    request = urllib.request.Request(
-        f"{url}/videos/video-3", method="DELETE", headers={"Authorization": f"Bearer {OPERATOR}"}
-    )
-    urllib.request.urlopen(request, timeout=30).read()
-    taken_down = time.monotonic()
-    time.sleep(5)
-    done.set()
-    for thread in threads:
-        thread.join()
-    before = sum("video-3" in ids for _, ids in held)
-    last = max((at for at, ids in held if "video-3" in ids), default=taken_down)
-    print(f"{count} catalogue swaps under load: ", end="")
-    print(asdict(Load.of(good, sum(failed), time.monotonic() - began)))
-    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
-        counted = answer.read().decode().splitlines()
-    refused = [line for line in counted if line.startswith("kinoloop_refused_total")]
-    print(f"refused, by reason: {refused or 'none'}")
-    print(f"takedown: in {before} of {len(held)} slates, ", end="")
-    print(f"the last one {max(0.0, last - taken_down):.2f} s after it was acknowledged")
+def takedowns(count: int, rate: float) -> None:
+    """Take videos down under load."""
+    with tempfile.TemporaryDirectory() as scratch:
+        world = World(Path(scratch), 146)
+        with _serving(world) as url:
+            until_serves(url, 0)
+            take_down(url, OPERATOR, count=count, rate=rate)
 
 
-def _load(
-    url: str, clients: int, done: threading.Event, good: list[float], failed: list[int]
-) -> None:
-    """Keep the service busy from a process of its own, until all is done."""
-    command = [sys.executable, "-m", "benchmarks.harness.load", "--url", url, "--every"]
-    command += ["--clients", str(clients), "--seconds", "10", "--pause-ms", "10"]
-    while not done.is_set():
-        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        answers = json.loads(output)
-        good += [latency for _, latency in answers["good"]]
-        failed.append(answers["failed"])
-
-
-def _ask(url: str, done: threading.Event, held: list[tuple[float, set[str]]]) -> None:
-    """Note which videos are shown, from moment to moment."""
-    body = json.dumps({"video_id": "video-4", "top_k": 100}).encode()
-    while not done.is_set():
-        request = urllib.request.Request(
-            f"{url}/similar", data=body, headers={"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                slate = json.loads(answer.read())["slate"]
-        except urllib.error.HTTPError as err:
-            print(f"/similar was answered {err.code}: {err.read()[:200]!r}", flush=True)
-            continue
-        held.append((time.monotonic(), {place["video_id"] for place in slate}))
-        time.sleep(0.01)
-
-
-def _wait(url: str, number: int) -> None:
-    in_a_row, end = 0, time.monotonic() + 120
-    while in_a_row < 8:
-        with urllib.request.urlopen(f"{url}/about", timeout=30) as answer:
-            release = json.loads(answer.read())["release"]  # None: a worker that starts
-        now = release and release["catalogue_number"]
-        in_a_row = in_a_row + 1 if now == number else 0
-        if time.monotonic() > end:
-            raise TimeoutError(f"catalogue version {number} was not taken up")
-        time.sleep(0.02)
+@contextmanager
+def _serving(world: World) -> Iterator[str]:
+    """Run the service with two workers, which follow what the world publishes."""
+    settings = world.root / "kinoloop.toml"
+    settings.write_text("[serving]\nworkers = 2\npoll_s = 0.25\n")
+    variables = {"KINOLOOP_SETTINGS_FILE": str(settings), "KINOLOOP_OPERATOR_KEY": OPERATOR}
+    variables |= {"KINOLOOP_MLFLOW_URI": world.registry.tracking_uri}
+    world.releases.mkdir(exist_ok=True)
+    with running(world.root, **variables) as url:
+        yield url
 
 
 def kills(count: int) -> None:
@@ -366,14 +300,18 @@ def main() -> None:
     parser.add_argument("--sizes", default="146,19220,100000", help="videos, commas")
     parser.add_argument("--new", default="1,1000", help="videos that arrive, commas")
     parser.add_argument("--swaps", type=int, default=0, help="catalogue swaps under load")
-    parser.add_argument("--clients", type=int, default=4, help="that ask meanwhile")
+    parser.add_argument("--takedowns", type=int, default=0, help="under load")
+    parser.add_argument("--rate", type=float, default=60.0, help="requests per second meanwhile")
+    parser.add_argument("--requests", type=int, default=20_000, help="beside the swaps, at least")
     parser.add_argument("--kills", type=int, default=0, help="of a publisher")
     parser.add_argument("--publisher", type=Path, help="publish once in this folder")
     options = parser.parse_args()
     if options.publisher:
         publisher(options.publisher)
     elif options.swaps:
-        swaps(options.swaps, options.clients)
+        swaps(options.swaps, options.rate, options.requests)
+    elif options.takedowns:
+        takedowns(options.takedowns, options.rate)
     elif options.kills:
         kills(options.kills)
     else:
