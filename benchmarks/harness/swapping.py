@@ -22,16 +22,16 @@ PATIENCE_S = 600.0
 
 @dataclass
 class Asking:
-    """One connection that asks `/similar` again and again, and which worker answers it.
+    """One connection that asks `/similar` again and again.
 
     Attributes:
-        worker: Process id.
+        port: Its own end, by which the worker at the other end is found.
         held: Moment and videos of each answer.
         refused: Answers that were no slate, by status and error.
     """
 
     url: str
-    worker: int = 0
+    port: int = 0
     held: list[tuple[float, set[str]]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -42,7 +42,6 @@ class Asking:
         connection = http.client.HTTPConnection(host, timeout=60)
         while not done.is_set():
             try:
-                fresh = connection.sock is None
                 connection.request("POST", "/similar", body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 content = json.loads(answer.read())
@@ -54,8 +53,8 @@ class Asking:
                 self.refused[f"{answer.status} {content.get('error')}"] += 1
             else:
                 self.held.append((time.monotonic(), {one["video_id"] for one in content["slate"]}))
-            if fresh and connection.sock is not None:
-                self.worker = _owner(connection.sock.getsockname()[1])
+            if connection.sock is not None:
+                self.port = connection.sock.getsockname()[1]
             time.sleep(pause_s)
         connection.close()
 
@@ -123,6 +122,7 @@ def take_down(url: str, operator: str, *, count: int, rate: float) -> None:
     traffic, late = Traffic(url, rate), defaultdict[int, list[float]](list)
     with asking(url, 8) as others:
         time.sleep(10)
+        workers = {one.port: _owner(one.port) for one in others}
         for target in sorted(others[0].held[-1][1] - {ASKED})[:count]:
             request = urllib.request.Request(
                 f"{url}/videos/{target}",
@@ -134,7 +134,7 @@ def take_down(url: str, operator: str, *, count: int, rate: float) -> None:
             time.sleep(5)
             for one in others:
                 last = max((at for at, ids in one.held if target in ids), default=acknowledged)
-                late[one.worker].append(max(0.0, last - acknowledged))
+                late[workers.get(one.port, 0)].append(max(0.0, last - acknowledged))
     traffic.end()
     for worker, seconds in late.items():
         print(f"worker {worker}: last answer that held it {max(seconds):.2f} s late, at most, ")
