@@ -54,13 +54,14 @@ def test_the_arrays_compute_what_the_network_computes(windows, catalogue):
     config = RankerConfig(**{**SMALL, "groups": GROUPS, "text_dim": 4, "epochs": 1})
     found = fit_ranker(config, windows, catalogue)
     pairs, state = found.test.pairs, found.ranker._state
+    names, _ = found.ranker._features.of(pairs)
     head = RankerHead(
         found.test.features.shape[1],
         8,
         projection=4,
         hidden=config.hidden,
         dropout=0.0,
-        situation=range(found.test.features.shape[1] - 2, found.test.features.shape[1]),
+        situation=[at for at, name in enumerate(names) if name.startswith("situation.")],
     ).eval()
     head.load_state_dict(
         {k.removeprefix("head."): torch.from_numpy(v) for k, v in state.items() if "head." in k}
