@@ -14,6 +14,7 @@ from kinoloop.release.given import Filters
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust
 from serving import metrics
+from serving.event_check import Videos
 from serving.problems import unknown_filter
 from serving.refusals import Refusals
 
@@ -73,6 +74,11 @@ class InService:
     def arrivals(self) -> dict[str, dict[str, int]]:
         """When videos that came after training passed each station, µs since the epoch."""
         return stamps_of(self.release.catalogue.videos)
+
+    @cached_property
+    def videos(self) -> Videos:
+        """What feedback is checked against."""
+        return Videos(self.release.catalogue.ids, self.durations, self.release.texts)
 
     @cached_property
     def refusals(self) -> Refusals:

@@ -10,7 +10,7 @@ from serving.drain import Drain
 from serving.problems import Problem, no_release
 
 if TYPE_CHECKING:
-    from serving.site import Served
+    from serving.served import Served
 
 
 class Readiness:

@@ -10,6 +10,7 @@ from serving.impressions import Impressions
 from serving.inputs import Inputs
 from serving.lineage import Lineage
 from serving.policy import PolicyConfig
+from serving.problems import unknown_page
 from serving.state import LiveState
 
 
@@ -48,6 +49,17 @@ class Records:
         self.fatigue = Fatigue(state, policy, self.impressions)
         shown = self.impressions if config.impressions else None
         self.answers = Answers(self.lineage, self.inputs, shown, self.first_slates)
+
+    def shown_before(self, cursor: str | None) -> list[str]:
+        """List what a page and those before it showed; nothing without a page.
+
+        Raises:
+            Problem: No such page is on record.
+        """
+        earlier = [] if cursor is None else self.lineage.pages_to(cursor)
+        if earlier is None:
+            raise unknown_page(cursor)
+        return earlier
 
     def flush(self) -> None:
         """Hand what was shown, and what answers were made from, to the operating system."""

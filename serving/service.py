@@ -31,15 +31,13 @@ from kinoloop.settings import read_section
 from serving import messages, metrics, protocol, standby, startup
 from serving.admission import Admission
 from serving.answers import Asker
+from serving.asking import Asking, Wish
 from serving.collector import collect_when
 from serving.config import ServingConfig
 from serving.connections import Connections
 from serving.drain import Drain
-from serving.event_check import EventCheck, Videos
-from serving.exploring import chance_of
-from serving.fatigue import NONE
+from serving.event_check import EventCheck
 from serving.feedback import FeedbackWriter
-from serving.history import past_of, past_of_videos
 from serving.housekeeping import Housekeeping
 from serving.observe import Observe
 from serving.outbox import Outbox
@@ -49,17 +47,16 @@ from serving.problems import (
     answered,
     no_release,
     too_many_events,
-    unknown_page,
     unknown_video,
 )
 from serving.readiness import Readiness
 from serving.records import Records
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
-from serving.slates import Asked, AskedSearch, AskedSimilar, slate_of
+from serving.slates import AskedSearch, AskedSimilar, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
-from serving.written import searched, written_by
+from serving.written import searched
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
     from serving.in_service import InService
@@ -90,7 +87,6 @@ class Kinoloop:
         place = standby.Place(config.workers)
         place.take(prepare=startup.prepare_process)
         folder = environment.state_dir / "serving"
-        self._interest = read_section("interest", InterestConfig, environment.settings_file)
         self._pseudonyms = load_pseudonyms(environment)
         check = EventCheck(
             read_section("ingest", IngestConfig, environment.settings_file),
@@ -99,11 +95,18 @@ class Kinoloop:
         )
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state, check)
-        self._policy = policy = read_section("policy", PolicyConfig, environment.settings_file)
+        policy = read_section("policy", PolicyConfig, environment.settings_file)
         self._records = Records(
             folder, environment.landing, self._state, config=config, policy=policy
         )
         self._answers = self._records.answers
+        self._asking = Asking(
+            self._state,
+            self._records.fatigue,
+            interest=read_section("interest", InterestConfig, environment.settings_file),
+            policy=policy,
+            history_length=config.history_length,
+        )
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
             config, state=self._state, outbox=outbox, records=self._records, policy=policy
@@ -177,29 +180,15 @@ class Kinoloop:
         """Recommend videos to a user, from what is on record or from a history given here."""
         current = self._required(filters)
         user = self._pseudonyms.of(user_id)
-        if history is not None:
-            past, written = past_of_videos(history, current.release.catalogue.ids), []
-        else:
-            limit = config.history_length
-            past = past_of(user, current, self._state, self._interest, limit=limit)
-            written = written_by(user, current, self._state)
-        earlier = [] if cursor is None else self._records.lineage.pages_to(cursor)
-        if earlier is None:
-            raise unknown_page(cursor)
-        chance = chance_of(self._policy, lambda: self._state.ids_of(user)[0])
-        asked = Asked(
-            past.history,
-            NONE if include_seen else past.seen,
-            self._records.fatigue.cooling(user, current.release.catalogue.ids),
-            [*exclude, *earlier],
+        wish = Wish(
             top_k,
-            now(),
-            written,
+            history,
+            [*exclude, *self._records.shown_before(cursor)],
+            include_seen,
             situation_of(surface or "recommend", device, context),
             filters,
-            chance.draw,
-            current.overruled,
         )
+        asked, chance = self._asking.of(user, current, wish)
         slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
         asker = Asker(user, surface, device, context, chance.policy, chance.arm)
         return self._answers.give("recommend", current, slate, asker, asked=asked, cursor=cursor)
@@ -270,10 +259,7 @@ class Kinoloop:
         if len(events) > config.max_events:
             raise too_many_events(len(events), config.max_events)
         current = self.in_service
-        videos = None
-        if current is not None:
-            release = current.release
-            videos = Videos(release.catalogue.ids, current.durations, release.texts)
+        videos = None if current is None else current.videos
         accepted, rejections, held = await self._writer.take(events, videos)
         counts = {"accepted": accepted, "rejected": len(rejections), "held": held}
         for outcome, count in counts.items():

@@ -32,14 +32,23 @@ class Reasons:
             shows = pl.col("labels").list.eval(shown.struct.field("label"))
             self._shows = videos.select(shows.fill_null([])).to_series()
 
-    def of(self, watched: Sequence[int | None], videos: Sequence[int]) -> list[str]:
+    def of(
+        self,
+        watched: Sequence[int | None],
+        videos: Sequence[int],
+        *,
+        unnamed: NDArray[np.integer],
+    ) -> list[str]:
         """Give a reason for each video.
 
         Args:
             watched: For each video, the index of the one that it follows from; None: of none.
             videos: Their indices.
+            unnamed: (n,) indices whose titles are shown to nobody, since they were taken down.
         """
-        return [self._reason(w, v) for w, v in zip(watched, videos, strict=True)]
+        hidden = set(unnamed.tolist())
+        named = [None if one in hidden else one for one in watched]
+        return [self._reason(w, v) for w, v in zip(named, videos, strict=True)]
 
     def _reason(self, watched: int | None, video: int) -> str:
         if watched is None:
@@ -52,6 +61,18 @@ class Reasons:
     def _shown(self, video: int) -> list[str]:
         found: list[str] = self._shows[video].to_list() if self._shows is not None else []
         return found
+
+
+def why_alike(title: str, *, by_words: bool) -> str:
+    """Say why videos are like one, by its title.
+
+    Args:
+        title: Of the one.
+        by_words: Whether words decided, because its content was not extracted.
+    """
+    if by_words:
+        return f"Shares words with “{title}”, whose content was not extracted"
+    return f"Similar to “{title}”"
 
 
 def why_found(

@@ -1,9 +1,8 @@
 """Reading a release: recommend, similar, search, and the check that comes before service.
 
-Everything that does not depend on the request is computed once, when the release is opened:
-`recommend` is one call of the recommender, a mask and an exact partial sort. Large arrays stay
-memory-mapped. What a release answers never changes, and all its methods may be called from several
-threads at once; what is loaded on first use (text encoder, vectors of labels) is seen whole or not.
+Whatever does not depend on the request is computed once; large arrays stay memory-mapped. What a
+release answers never changes, and all its methods may be called from several threads at once; what
+is loaded on first use (text encoder, vectors of labels) is seen whole or not.
 """
 
 import time
@@ -30,7 +29,7 @@ from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
-from kinoloop.release.reasons import Reasons, why_found
+from kinoloop.release.reasons import Reasons, why_alike, why_found
 from kinoloop.release.reranking import Reranking
 from kinoloop.release.search import Search
 from kinoloop.release.shown import Shown
@@ -50,7 +49,7 @@ class Release:
     Args:
         directory: The bundle.
         info: Of the bundle.
-        catalogue: Of the bundle, vectors memory-mapped.
+        catalogue: Of the bundle.
         recommender: Loaded with `catalogue`.
         ranker: Loaded with `catalogue`; None where the release has none.
 
@@ -159,9 +158,7 @@ class Release:
         budget_ms: float = np.inf,
         written: Sequence[Wrote] = (),
     ) -> Slate:
-        """Recommend the best videos for a history, of those that are published.
-
-        Where the release has a ranker it orders the best of them.
+        """Recommend videos for a history; where the release has a ranker, it orders the best.
 
         Args:
             history: Oldest first; unknown videos (index outside the catalogue) are passed over,
@@ -208,11 +205,9 @@ class Release:
         title = self._titles[video]
         seen = self._similarity.covers(video)
         scores = self._similarity.score(video) if seen else self._search.by_words(title)
-        by_words = f"Shares words with “{title}”, whose content was not extracted"
-        reason = f"Similar to “{title}”" if seen else by_words
         self._shown.hide(scores, np.array([video]), closed)
         top = best(scores, top_k)
-        return self._slate(top, scores[top], [reason] * len(top))
+        return self._slate(top, scores[top], [why_alike(title, by_words=not seen)] * len(top))
 
     def search(self, query: str, *, top_k: int, given: Given = NOW) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.
@@ -286,8 +281,7 @@ class Release:
         if not len(history.videos):
             return ["Popular right now"] * len(top)
         watched = self.recommender.explain(history, top)
-        taken_down = set(closed.tolist())  # their titles are shown to nobody
-        return self._why.of([None if w in taken_down else w for w in watched], top.tolist())
+        return self._why.of(watched, top.tolist(), unnamed=closed)
 
     def _slate(
         self,

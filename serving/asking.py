@@ -1,0 +1,93 @@
+"""From what a client wishes to all that a slate of `/recommend` is made from."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinoloop.data.interest import InterestConfig
+from kinoloop.data.situations import Situation
+from kinoloop.release.availability import now
+from kinoloop.release.given import Filters
+from serving.exploring import Chance, chance_of
+from serving.fatigue import NONE, Fatigue
+from serving.history import past_of, past_of_videos
+from serving.policy import PolicyConfig
+from serving.slates import Asked
+from serving.state import LiveState
+from serving.written import written_by
+
+if TYPE_CHECKING:
+    from serving.in_service import InService
+
+
+class Wish(NamedTuple):
+    """What a client asks for.
+
+    Attributes:
+        top_k: How many videos.
+        history: Ids that the user watched, oldest first; None reads what is on record.
+        exclude: Ids that must not appear.
+        include_seen: Whether watched videos may appear again.
+        situation: Where the slate is shown.
+        filters: Which videos may be there at all.
+    """
+
+    top_k: int
+    history: Sequence[str] | None
+    exclude: Sequence[str]
+    include_seen: bool
+    situation: Situation
+    filters: Filters
+
+
+class Asking:
+    """Looks up what is known of a user.
+
+    Args:
+        state: What happened since the release was made.
+        fatigue: What was shown to whom.
+        interest: How events count.
+        policy: Of slates.
+        history_length: Newest videos that are read.
+    """
+
+    def __init__(
+        self,
+        state: LiveState,
+        fatigue: Fatigue,
+        *,
+        interest: InterestConfig,
+        policy: PolicyConfig,
+        history_length: int,
+    ) -> None:
+        self._state, self._fatigue = state, fatigue
+        self._interest, self._policy, self._length = interest, policy, history_length
+
+    def of(self, user: str, current: "InService", wish: Wish) -> tuple[Asked, Chance]:
+        """Return what the slate is made from, and what of it is left to chance.
+
+        Args:
+            user: Pseudonym.
+            current: The release that answers.
+            wish: Of the client.
+        """
+        ids = current.release.catalogue.ids
+        if wish.history is not None:
+            past, written = past_of_videos(wish.history, ids), []
+        else:
+            past = past_of(user, current, self._state, self._interest, limit=self._length)
+            written = written_by(user, current, self._state)
+        chance = chance_of(self._policy, lambda: self._state.ids_of(user)[0])
+        asked = Asked(
+            past.history,
+            NONE if wish.include_seen else past.seen,
+            self._fatigue.cooling(user, ids),
+            wish.exclude,
+            wish.top_k,
+            now(),
+            written,
+            wish.situation,
+            wish.filters,
+            chance.draw,
+            current.overruled,
+        )
+        return asked, chance
