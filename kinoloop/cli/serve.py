@@ -1,5 +1,6 @@
 """`kinoloop serve` starts the service; `recommend` and `search` ask it, or the champion itself."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,10 +11,19 @@ from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
+    from kinoloop.release.given import Given, Plain
     from kinoloop.release.slate import Slate
     from serving.in_service import InService
 
 ANSWER_S = 10.0
+
+_FILTERS: list[str] = typer.Option(
+    [],
+    "--filter",
+    metavar="COLUMN=VALUE",
+    help="Only videos with this value in language, category, creator_id, tags or a free column of "
+    "the catalogue. Repeatable: several values of a column are any of them, several columns all.",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,19 +57,31 @@ def serve() -> None:
 def recommend(
     user: str = typer.Option(..., "--user", "-u", help="User id, as it arrives in the events."),
     top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="Length of the slate."),
+    filters: list[str] = _FILTERS,
+    surface: str | None = typer.Option(None, help="Where it is shown, such as home."),
+    device: str | None = typer.Option(None, help="On what it is shown, such as tv."),
 ) -> None:
-    """Show a user's slate: from the running service, else from the champion's release."""
-    from kinoloop.cli.backends import connect
+    """Show a user's slate: from the running service, else from the champion's release.
 
+    Surface and device count where the ranker has learned from them.
+    """
+    from kinoloop.cli.backends import connect
+    from kinoloop.data.situations import situation_of
+    from kinoloop.release.given import Given
+
+    wanted = _wanted(filters)
     environment = connect()
-    asked = {"user_id": user, "top_k": top_k}
+    asked = {"user_id": user, "top_k": top_k, "filters": wanted}
+    asked |= {"surface": surface, "device": device}
+    given = Given(situation=situation_of(surface or "recommend", device), filters=wanted)
     found = _from_service(environment, "recommend", asked)
-    _print(found or _from_champion(environment, user, top_k))
+    _print(found or _from_champion(environment, user, top_k, given))
 
 
 def search(
     query: str = typer.Argument(help="What to look for, in words."),
     top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="How many videos."),
+    filters: list[str] = _FILTERS,
 ) -> None:
     """Find videos and the moment that shows, reads or says it: from the service, else the champion.
 
@@ -67,16 +89,40 @@ def search(
     """
     from kinoloop.cli.backends import connect
     from kinoloop.errors import ConfigError
+    from kinoloop.release.given import Given
     from serving.startup import open_champion
 
     if not query.strip():
         raise ConfigError('there is nothing to look for; give some words: kinoloop search "a dog"')
+    wanted = _wanted(filters)
     environment = connect()
-    found = _from_service(environment, "search", {"query": query, "top_k": top_k})
+    asked = {"query": query, "top_k": top_k, "filters": wanted}
+    found = _from_service(environment, "search", asked)
     if found is None:
         current = open_champion(environment)
-        found = _read(current, current.release.search(query, top_k=top_k))
+        slate = current.release.search(query, top_k=top_k, given=Given(filters=wanted))
+        found = _read(current, slate)
     _print(found)
+
+
+def _wanted(filters: Sequence[str]) -> "dict[str, Plain | list[Plain]]":
+    """Read `COLUMN=VALUE`, values by column.
+
+    Raises:
+        ConfigError: One has another form.
+    """
+    from kinoloop.errors import ConfigError
+
+    wanted: dict[str, list[Plain]] = {}
+    for text in filters:
+        column, _, value = (part.strip() for part in text.partition("="))
+        if not column or not value:
+            raise ConfigError(
+                f"--filter {text!r}: expected COLUMN=VALUE, such as --filter language=en; "
+                "several of one column are any of them"
+            )
+        wanted.setdefault(column, []).append(value)
+    return {**wanted}
 
 
 def _print(answer: dict[str, Any]) -> None:
@@ -117,16 +163,21 @@ def _from_service(
             "Set KINOLOOP_SERVICE_PORT to the port of the service"
         ) from err
     if response.is_error:
-        raise ConfigError(f"{answer.get('what')}: {answer.get('next_step')}")
+        named = answer.get("error") == "unknown_filter"  # else it lists fields, not options
+        told = f" (got {answer.get('got')!r}, expected {answer.get('expected')})" if named else ""
+        raise ConfigError(f"{answer.get('what')}{told}: {answer.get('next_step')}")
     return {**answer, "source": f"answered by {url}"}
 
 
-def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[str, Any]:
+def _from_champion(
+    environment: "Environment", user: str, top_k: int, given: "Given"
+) -> dict[str, Any]:
     """Open the champion's release here and answer from it, live events included.
 
     Raises:
         RegistryError: Nothing was promoted yet, or the registry is away.
         BundleError: The release is damaged.
+        ConfigError: No video has a column to filter by.
     """
     from kinoloop.data.interest import InterestConfig
     from kinoloop.privacy.pseudonyms import load_pseudonyms
@@ -147,7 +198,7 @@ def _from_champion(environment: "Environment", user: str, top_k: int) -> dict[st
         limit=config.history_length,
     )
     state.shut()
-    slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen)
+    slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen, given=given)
     return _read(current, slate)
 
 

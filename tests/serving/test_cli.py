@@ -52,6 +52,39 @@ def test_reads_the_release_where_no_service_runs(run):
     assert "dataset data-0" in result.output
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_filters_leave_only_what_was_asked_for(run, service, bundle, monkeypatch, running):
+    if running:
+        monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
+    videos = Release.open(bundle).catalogue.videos
+    categories = videos["category"].unique().sort().to_list()
+    first = set(videos.filter(videos["category"] == categories[0])["title"])
+    assert len(categories) > 1
+    assert len(first) < len(videos)
+
+    def titles(*words):
+        result = run("--user", "u000", "--top-k", "40", *words)
+        assert result.exit_code == 0, result.exception
+        shown = [line for line in result.output.splitlines() if line.strip()[:1].isdigit()]
+        return {title for title in videos["title"] if any(f" {title} " in s for s in shown)}
+
+    one = titles("--filter", f"category={categories[0]}", "--surface", "home", "--device", "tv")
+    assert one
+    assert one <= first
+    several = [w for c in categories for w in ("--filter", f"category={c}")]
+    assert titles(*several) == titles() > one
+    assert not titles("--filter", "category=of nobody")
+
+    for verb in (["--user", "u000"], ["search", "video"]):
+        words = [*verb, "--filter", "colour=red"]
+        result = run(*words) if verb[0] == "--user" else CliRunner().invoke(app, words)
+        assert isinstance(result.exception, ConfigError)
+        assert "colour" in str(result.exception)
+        assert "category" in str(result.exception)
+    result = run("--user", "u000", "--filter", "category")
+    assert "expected COLUMN=VALUE, such as --filter language=en" in str(result.exception)
+
+
 def test_search_finds_videos_by_words(run, bundle):
     title = Release.open(bundle).catalogue.videos["title"][0]
     result = CliRunner().invoke(app, ["search", title, "--top-k", "2"])
