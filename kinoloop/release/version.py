@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from kinoloop import durable
-from kinoloop.data.fusion import centre
+from kinoloop.data.fusion import scales_of
 from kinoloop.data.growth import Growth
 from kinoloop.data.joint import FILE as JOINT_FILE
 from kinoloop.data.video_text import texts_of
@@ -32,7 +32,7 @@ from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION
 from kinoloop.release.asking import ask
 from kinoloop.release.bundle import SEARCHED
-from kinoloop.release.files import digests_of, link, write_array
+from kinoloop.release.files import digests_of, link, open_array, write_array
 from kinoloop.release.golden import check_golden, write_golden
 from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
 from kinoloop.release.lexical import grow_index
@@ -151,7 +151,11 @@ def _grow_catalogue(before: Release, growth: Growth, fresh: Path) -> None:
         vectors = fresh / "vectors"
         write_array(vectors / f"{name}.npy", modality.vectors)
         write_array(vectors / f"{name}.present.npy", modality.present)
-        _, scales = modality.centred or centre(modality)
+        if modality.centred is not None:
+            _, scales = modality.centred
+        else:  # the mean stays that of training
+            mean = open_array(vectors / f"{name}.mean.npy")
+            scales = scales_of(modality.vectors, modality.present, mean)
         write_array(vectors / f"{name}.scales.npy", scales)
 
 

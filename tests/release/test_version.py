@@ -91,6 +91,8 @@ def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables,
     release = published(tables, model)
     made = release.catalogue.modalities["joint"]
     assert made.fingerprint == joint.fingerprint == model.info.fingerprints["joint"]
+    (_, scales), (_, grown) = (r.catalogue.modalities["joint"].centred for r in (model, release))
+    np.testing.assert_allclose(grown[: len(scales)], scales, rtol=1e-5)  # centred as in training
     expected, present = joint.of(release.catalogue.modalities, np.array([40, 41]))
     assert np.array_equal(made.vectors[40:], expected)
     assert present.all()
