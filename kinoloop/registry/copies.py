@@ -10,8 +10,11 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from kinoloop import durable
 from kinoloop.release.parts import DIGEST
+from kinoloop.release.signature import SIGNATURE
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +56,19 @@ def remembered(cache_dir: Path) -> list[ServedRelease]:
 
 
 def keep_copy(fresh: Path, cache_dir: Path, digest: str) -> None:
-    """Move a bundle that was made here to its place, so that it need not be downloaded."""
+    """Move a signed bundle that was made here to its place, so that it need not be downloaded.
+
+    Where somebody fetched the same meanwhile, theirs stays and gets our signature: a service may be
+    opening it, and theirs may be signed with a key that is no longer used.
+    """
     target = cache_dir / digest
-    if target.exists():
-        shutil.rmtree(target)  # the same content; perhaps signed with a key that is no longer used
-    durable.move(fresh, target)
+    durable.make_folder(cache_dir)
+    with FileLock(cache_dir / f".{digest}.lock"):
+        if target.exists():
+            durable.move(fresh / SIGNATURE, target / SIGNATURE)
+            shutil.rmtree(fresh)
+        else:
+            durable.move(fresh, target)
 
 
 def prune(cache_dir: Path, keep: set[str]) -> int:
