@@ -12,12 +12,18 @@ T = TypeVar("T")
 NICENESS = 10
 
 
-def in_background(work: Callable[[], T]) -> Future[T]:
-    """Do something in a thread of its own, which neither requests nor the end waits for."""
+def in_background(work: Callable[[], T], *, yielding: bool = True) -> Future[T]:
+    """Do something in a thread of its own, which neither requests nor the end waits for.
+
+    Args:
+        work: What to do.
+        yielding: Whether at low priority; before the first release there is nothing to yield to.
+    """
     future: Future[T] = Future()
 
     def run() -> None:
-        yield_to_requests()
+        if yielding:
+            yield_to_requests()
         try:
             future.set_result(work())
         except BaseException as err:  # noqa: BLE001 (whoever asks for the result is told)

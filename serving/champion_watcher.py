@@ -8,9 +8,9 @@ is swapped. A release that fails is refused and the old one stays; a registry th
 nothing. A worker that starts and cannot take the champion within a few seconds, for whatever
 reason, takes what was in service last and goes on trying.
 
-So that no request feels it: the thread runs at low priority, the interpreter changes threads every
-half millisecond (serving/startup.py), and the old release is let go a moment after the last
-request that may hold it.
+So that no request feels it: once there is a release to answer with, the thread runs at low
+priority, the interpreter changes threads every half millisecond (serving/startup.py), and the old
+release is let go a moment after the last request that may hold it.
 """
 
 import gc
@@ -90,10 +90,16 @@ class ChampionWatcher:
         self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
 
     def start(self) -> None:
-        """Take the champion up, or soon what was in service last, and follow."""
+        """Take the champion up, or soon what was in service last, and follow.
+
+        A release whose files have arrived is waited for however long loading takes: a worker that
+        opens without one refuses what its neighbours would answer.
+        """
         self._thread.start()
         self._asked.wait(self._patience_s)
-        if self.current is None:
+        with self._taking:
+            nothing_taken = self.current is None
+        if nothing_taken:
             self._recall()
 
     def close(self) -> None:
@@ -135,7 +141,6 @@ class ChampionWatcher:
         return self.current.model_version if self.current else None
 
     def _run(self) -> None:
-        yield_to_requests()
         jitter = random.Random()  # noqa: S311 (spreads load)
         while not self._stop.is_set():
             try:
@@ -143,6 +148,8 @@ class ChampionWatcher:
             except Exception:
                 logger.exception("following the champion failed; the release in service stays")
             self._asked.set()
+            if self.current is not None:  # before, there are no requests to yield to
+                yield_to_requests()
             self._stop.wait(self._poll_s * jitter.uniform(1 - JITTER, 1 + JITTER))
 
     def _switch_to(self, registry: ModelRegistry, champion: ModelVersion) -> None:
@@ -150,7 +157,8 @@ class ChampionWatcher:
         version, key = champion.version, _key(champion)
         if self._arriving is None or self._arriving[0] != key:
             fetch = in_background(
-                lambda: fetch_catalogue(registry, champion, self._cache_dir, trust=self._trust())
+                lambda: fetch_catalogue(registry, champion, self._cache_dir, trust=self._trust()),
+                yielding=self.current is not None,
             )
             self._arriving = (key, fetch)
         try:

@@ -292,6 +292,29 @@ def test_a_start_does_not_wait_for_files_that_drip(
     watcher.close()
 
 
+def test_a_start_waits_for_a_release_that_is_being_loaded(
+    registry, versions, tmp_path, monkeypatch
+):
+    loading = threading.Event()
+
+    class OutOfPatience(threading.Event):
+        def wait(self, timeout=None):
+            return not loading.wait(600)
+
+    def slowly(*args, **rest):
+        loading.set()
+        time.sleep(0.3)  # in which a start that does not wait is over
+        return load(*args, **rest)
+
+    monkeypatch.setattr("serving.champion_watcher.load", slowly)
+    registry.set_alias("champion", versions[0].version)
+    watcher = _watcher(lambda: registry, tmp_path / "cache")
+    watcher._asked = OutOfPatience()
+    watcher.start()
+    watcher.close()
+    assert watcher.current.model_version == versions[0].version
+
+
 def _until(done):
     end = time.monotonic() + 600
     while not done():
