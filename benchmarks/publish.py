@@ -4,37 +4,31 @@
     python -m benchmarks.publish --sizes 100000 --new 1,1000
     python -m benchmarks.publish --swaps 100         # catalogue swaps under load
     python -m benchmarks.publish --takedowns 5       # until the last answer of each worker
-    python -m benchmarks.publish --kills 20          # killed at random moments: old or new
 
-Tables are synthetic, of one to three modalities as the sample has them; the registry is a real
-MLflow on SQLite. "made" is the growth of the catalogue and the writing of its version, "stored" the
-way into the registry, "opened" what a worker of the service does before it swaps: fetch, hash every
-byte, load, ask the golden requests. Seconds are of the wall, CPU seconds of the process: on a busy
-machine the second ones compare.
+`publish` is killed by `python -m benchmarks.kill_verbs --verbs publish`. Tables are synthetic, of
+one to three modalities as the sample has them; the registry is a real MLflow on SQLite. "made" is
+the growth of the catalogue and the writing of its version, "stored" the way into the registry,
+"opened" what a worker of the service does before it swaps: fetch, hash every byte, load, ask the
+golden requests. Seconds are of the wall, CPU seconds of the process: on a busy machine the second
+ones compare.
 """
 
 import argparse
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.swapping import swap, take_down, until_serves
+from benchmarks.harness.swapping import swap, take_down
 from kinoloop.data.catalogue import load_catalogue
 from kinoloop.data.growth import grow
 from kinoloop.data.histories import Histories
 from kinoloop.data.tables import Tables
-from kinoloop.errors import KinoloopError
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.registry.catalogues import fetch_catalogue, store_catalogue
@@ -52,6 +46,7 @@ DIMS = {"text": 384, "visual": 128}
 WORDS = ("river", "city", "night", "goal", "bread", "piano", "robot", "forest", "dance", "train")
 START_US = 1_780_000_000_000_000
 USERS = 5000
+WORKERS = 2
 OPERATOR = "ab" * 32
 
 
@@ -185,7 +180,7 @@ def swaps(count: int, rate: float, requests: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         world = World(Path(scratch), 146)
         with _serving(world) as url:
-            swap(url, world.publish, count=count, rate=rate, requests=requests)
+            swap(url, world.publish, workers=WORKERS, count=count, rate=rate, requests=requests)
 
 
 def takedowns(count: int, rate: float) -> None:
@@ -193,84 +188,19 @@ def takedowns(count: int, rate: float) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         world = World(Path(scratch), 146)
         with _serving(world) as url:
-            until_serves(url, 0)
-            take_down(url, OPERATOR, count=count, rate=rate)
+            take_down(url, OPERATOR, workers=WORKERS, count=count, rate=rate)
 
 
 @contextmanager
 def _serving(world: World) -> Iterator[str]:
     """Run the service with two workers, which follow what the world publishes."""
     settings = world.root / "kinoloop.toml"
-    settings.write_text("[serving]\nworkers = 2\npoll_s = 0.25\n")
+    settings.write_text(f"[serving]\nworkers = {WORKERS}\npoll_s = 0.25\n")
     variables = {"KINOLOOP_SETTINGS_FILE": str(settings), "KINOLOOP_OPERATOR_KEY": OPERATOR}
     variables |= {"KINOLOOP_MLFLOW_URI": world.registry.tracking_uri}
     world.releases.mkdir(exist_ok=True)
     with running(world.root, **variables) as url:
         yield url
-
-
-def kills(count: int) -> None:
-    """Kill a publisher at random moments; what can be fetched is always a whole version."""
-    rng, halves = random.Random(0), 0
-    with tempfile.TemporaryDirectory() as scratch:
-        world = World(Path(scratch), 2000)
-        world.arrive(1)
-        whole = time.perf_counter()
-        _publisher(scratch).wait()
-        whole = time.perf_counter() - whole
-        seen: list[int] = []
-        for kill in range(count):
-            world.arrive(1)
-            process = _publisher(scratch)
-            time.sleep(rng.uniform(0.3, 1.0) * whole)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            folder = fetch_catalogue(
-                world.registry, world.champion, Path(scratch) / f"cache-{kill}", trust=TRUST
-            )
-            try:
-                release = Release.open(folder, TRUST)
-                release.ask_golden()
-                seen.append(len(release.catalogue))
-                print(f"kill {kill}: whole, {seen[-1]} videos", flush=True)
-            except KinoloopError as err:
-                halves += 1
-                print(f"kill {kill}: {err}")
-        _publisher(scratch).wait()
-        last = Path(scratch) / "at-last"
-        folder = fetch_catalogue(world.registry, world.champion, last, trust=TRUST)
-        final = len(Release.open(folder, TRUST).catalogue)
-    moved = sum(a != b for a, b in pairwise(seen))
-    print(f"{count} kills: {halves} half, {moved} times new, {count - moved - halves} times old")
-    print(f"at last {final} videos, expected {world.videos}")
-    sys.exit(int(halves > 0 or final != world.videos))
-
-
-def _publisher(root: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-m", "benchmarks.publish", "--publisher", root])
-
-
-def publisher(root: Path) -> None:
-    """Publish what the tables of a world hold, as the flow does: the process that is killed."""
-    registry = ModelRegistry(f"sqlite:///{root / 'mlflow.db'}")
-    champion, releases = registry.champion(), root / "releases"
-    assert champion is not None
-    model = Release.open(registry.download(champion, releases, trust=TRUST), TRUST)
-    before = Release.open(fetch_catalogue(registry, champion, releases, trust=TRUST), TRUST)
-    known = before.info.catalogue
-    tables = Tables(root / "data")
-    growth = grow(tables, before.catalogue, since=known.extracted_until if known else 0)
-    directory = releases / f"publishing-{time.time_ns()}"
-    write_version(
-        directory,
-        model=model,
-        before=before,
-        growth=growth,
-        thumbnails=(),
-        made_of={"dataset_version": str(time.time_ns()), "table_versions": {}},
-    )
-    SIGNER.sign(directory)
-    store_catalogue(registry, champion, directory, model=model.info)
 
 
 def _write(tables: Tables, name: str, rows: pl.DataFrame, schema: Schema) -> None:
@@ -303,17 +233,11 @@ def main() -> None:
     parser.add_argument("--takedowns", type=int, default=0, help="under load")
     parser.add_argument("--rate", type=float, default=60.0, help="requests per second meanwhile")
     parser.add_argument("--requests", type=int, default=20_000, help="beside the swaps, at least")
-    parser.add_argument("--kills", type=int, default=0, help="of a publisher")
-    parser.add_argument("--publisher", type=Path, help="publish once in this folder")
     options = parser.parse_args()
-    if options.publisher:
-        publisher(options.publisher)
-    elif options.swaps:
+    if options.swaps:
         swaps(options.swaps, options.rate, options.requests)
     elif options.takedowns:
         takedowns(options.takedowns, options.rate)
-    elif options.kills:
-        kills(options.kills)
     else:
         cost(*([int(n) for n in text.split(",")] for text in (options.sizes, options.new)))
 

@@ -86,16 +86,26 @@ def asking(url: str, connections: int) -> Iterator[list[Asking]]:
             thread.join()
 
 
-def swap(url: str, publish: Callable[[], int], *, count: int, rate: float, requests: int) -> None:
+def swap(
+    url: str,
+    publish: Callable[[], int],
+    *,
+    workers: int,
+    count: int,
+    rate: float,
+    requests: int,
+) -> None:
     """Publish `count` versions beside at least `requests` requests, and say what became of both.
 
     Args:
         url: Of the service.
         publish: Makes and stores the next version; returns its number.
+        workers: Of the service; nobody asks before each has a release.
         count: Of swaps.
         rate: Requests per second.
         requests: At least.
     """
+    until_ready(url, workers)
     until_serves(url, 0)
     traffic, began = Traffic(url, rate), time.monotonic()
     with asking(url, 4) as others:
@@ -112,17 +122,17 @@ def swap(url: str, publish: Callable[[], int], *, count: int, rate: float, reque
     print(f"{count} swaps: {traffic.said(first, ended)}; load {os.getloadavg()[0]:.1f}")
     print(f"/similar meanwhile: {sum(len(one.held) for one in others)} slates, ", end="")
     print(f"not answered: {dict(refused) or 'none'}")
-    with urllib.request.urlopen(f"{url}/metrics", timeout=30) as answer:
-        counted = answer.read().decode().splitlines()
-    print("refused, by reason:", [x for x in counted if x.startswith("kinoloop_refused_total")])
+    refusals = [line for line in _metrics(url) if line.startswith("kinoloop_refused_total")]
+    print("refused, by reason:", refusals)
 
 
-def take_down(url: str, operator: str, *, count: int, rate: float) -> None:
+def take_down(url: str, operator: str, *, workers: int, count: int, rate: float) -> None:
     """Take videos down under load; the last answer of each worker that held one of them."""
+    until_ready(url, workers)
     traffic, late = Traffic(url, rate), defaultdict[int, list[float]](list)
     with asking(url, 8) as others:
         time.sleep(10)
-        workers = {one.port: _owner(one.port) for one in others}
+        owners = {one.port: _owner(one.port) for one in others}
         for target in sorted(others[0].held[-1][1] - {ASKED})[:count]:
             request = urllib.request.Request(
                 f"{url}/videos/{target}",
@@ -134,11 +144,30 @@ def take_down(url: str, operator: str, *, count: int, rate: float) -> None:
             time.sleep(5)
             for one in others:
                 last = max((at for at, ids in one.held if target in ids), default=acknowledged)
-                late[workers.get(one.port, 0)].append(max(0.0, last - acknowledged))
+                late[owners.get(one.port, 0)].append(max(0.0, last - acknowledged))
     traffic.end()
     for worker, seconds in late.items():
         print(f"worker {worker}: last answer that held it {max(seconds):.2f} s late, at most, ")
         print(f"  of {len(seconds)} observations; load {os.getloadavg()[0]:.1f}")
+
+
+def until_ready(url: str, workers: int) -> None:
+    """Wait until each worker has a release.
+
+    Raises:
+        TimeoutError: One has none.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while f"kinoloop_ready_workers {float(workers)}" not in _metrics(url):
+        if time.monotonic() > end:
+            raise TimeoutError(f"fewer than {workers} workers have a release")
+        time.sleep(0.2)
+
+
+def _metrics(url: str) -> list[str]:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as answer:
+        lines: list[str] = answer.read().decode().splitlines()
+    return lines
 
 
 def until_serves(url: str, number: int) -> None:
