@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.exposures import load_exposures
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
@@ -152,10 +153,13 @@ def weigh(challenge: Challenge) -> Decision:
         read_section("interest", InterestConfig, environment.settings_file),
         until=until,
     )
-    if any(side is not None and side.texts.space for side in (challenger, champion)):
+    sides = [side for side in (challenger, champion) if side is not None]
+    if any(side.texts.space for side in sides):
         prints = challenger.info.fingerprints
         histories = with_written(histories, tables, prints, until=until)
     holdout = cut(histories, SplitConfig.model_validate(challenger.info.split)).test
+    if any(side.reranking and side.reranking.ranker.reads_situations for side in sides):
+        holdout = holdout.situated(load_exposures(tables, ids))
     versions = Sides(
         challenger=challenge.challenger.version,
         champion=challenge.champion.version if challenge.champion and champion else None,

@@ -23,6 +23,7 @@ from kinoloop.schema import EVENT_KINDS
 logger = logging.getLogger(__name__)
 
 _NO_EXPOSURE = ("search", "undo", "identify")
+_OTHER_ANSWERS = ("search", "similar")  # surfaces of what was asked for, not recommended
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,23 @@ class Exposures:
         """(n,) whether an event of one of these kinds happened."""
         bits = sum(1 << EVENT_KINDS.index(kind) for kind in set(kinds))
         return (self.kinds & bits) > 0
+
+    def first_situations(self, since: int, until: int) -> dict[str, Situation]:
+        """By pseudonym, in which situation something was first shown in a time, ends included.
+
+        It is known before anything is watched, as in service; whether it was watched plays no part.
+        """
+        recommended = np.array(
+            [fact.get("surface") not in _OTHER_ANSWERS for fact in self.facts], dtype=np.bool_
+        )
+        inside = self.shown & (self.timestamps >= since) & (self.timestamps <= until)
+        at = np.flatnonzero(inside & recommended[self.situations])
+        users, first = np.unique(self.users[at], return_index=True)
+        codes = self.situations[at[first]].tolist()
+        return {
+            self.user_ids[user]: self.facts[code]
+            for user, code in zip(users.tolist(), codes, strict=True)
+        }
 
 
 def load_exposures(tables: Tables, ids: IdMap) -> Exposures:

@@ -8,14 +8,16 @@ Windows are measured in days on which something happened, so that a silence (a s
 off, one late event from a phone) does not leave a window empty.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.data.exposures import Exposures
 from kinoloop.data.histories import Histories
 from kinoloop.data.sampling import evenly_spaced
+from kinoloop.data.situations import Situation
 from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
@@ -30,17 +32,28 @@ class Holdout:
     Attributes:
         histories: What was known.
         targets: What came next; at least one per row, never one of the row's history.
+        situations: By pseudonym, in which situation a slate is asked for; who is not there has said
+            nothing.
     """
 
     histories: Histories
     targets: Histories
+    situations: Mapping[str, Situation] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.histories)
 
     def rows(self, rows: NDArray[np.integer] | slice) -> "Holdout":
         """Keep the given rows."""
-        return Holdout(self.histories.rows(rows), self.targets.rows(rows))
+        return replace(self, histories=self.histories.rows(rows), targets=self.targets.rows(rows))
+
+    def situated(self, exposures: Exposures) -> "Holdout":
+        """Ask for each slate in the situation of the user's first exposure of the window."""
+        if not len(self):
+            return self
+        times = self.targets.timestamps
+        found = exposures.first_situations(int(times.min()), int(times.max()))
+        return replace(self, situations=found)
 
     def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
         """NDCG@k of a scorer on at most `max_rows` evenly spaced rows; 0.0 without rows."""

@@ -39,7 +39,8 @@ def translate(histories: Histories, from_ids: IdMap, to_ids: IdMap) -> Histories
 
 def translate_holdout(holdout: Holdout, from_ids: IdMap, to_ids: IdMap) -> Holdout:
     """Renumber a holdout; its rows stay the same users, so that results can be paired."""
-    return Holdout(
+    return replace(
+        holdout,
         histories=translate(holdout.histories, from_ids, to_ids),
         targets=_renumber(holdout.targets, from_ids, to_ids),
     )

@@ -93,8 +93,7 @@ class Model:
             return self.recommender
         from kinoloop.ranking.rerank import Reranked
 
-        moment = int(holdout.targets.timestamps.min(initial=0))
-        return Reranked(self.recommender, reranking.ranker, moment=moment)
+        return Reranked.on(self.recommender, reranking.ranker, holdout)
 
     def recommend(
         self,

@@ -195,8 +195,7 @@ def measure(
     window = translate_holdout(holdout, ids, release.catalogue.ids)
     current: Rankable = OnlyCurrent(release.recommender, ids)
     if release.reranking is not None:
-        moment = int(window.targets.timestamps.min()) if len(window.targets.videos) else 0
-        current = Reranked(current, release.reranking.ranker, moment=moment)
+        current = Reranked.on(current, release.reranking.ranker, window)
     return evaluate(current, window, metrics=metrics, parts=parts)
 
 

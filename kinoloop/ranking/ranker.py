@@ -72,6 +72,11 @@ class Ranker:
         """Share of the retrieval score in the order of a re-ranked slate, in [0, 1]."""
         return float(self._state["blend"][0])
 
+    @property
+    def reads_situations(self) -> bool:
+        """Whether it has learned to tell situations apart."""
+        return bool(self._vocabulary.columns)
+
     def with_blend(self, blend: float) -> "Ranker":
         """Return the same ranker with another share of the retrieval score."""
         return Ranker(self.config, self.knowledge, {**self._state, "blend": np.array([blend])})

@@ -5,12 +5,15 @@ blend is chosen on the validation window; where the ranker does not help it is 1
 stays as retrieval had it.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.sampling import evenly_spaced
+from kinoloop.data.situations import NOWHERE, Situation
 from kinoloop.evaluation.evaluate import Rankable
 from kinoloop.evaluation.metrics.ndcg import ndcg
 from kinoloop.evaluation.ranks import rank_targets
@@ -30,10 +33,25 @@ class Reranked:
         recommender: Finds candidates.
         ranker: Orders the best of them.
         moment: µs since the epoch: when the answers are given.
+        situations: By pseudonym, in which situation; who is not there has said nothing.
     """
 
-    def __init__(self, recommender: Rankable, ranker: Ranker, *, moment: int) -> None:
+    def __init__(
+        self,
+        recommender: Rankable,
+        ranker: Ranker,
+        *,
+        moment: int,
+        situations: Mapping[str, Situation] | None = None,
+    ) -> None:
         self.recommender, self.ranker, self.moment = recommender, ranker, moment
+        self.situations = situations or {}
+
+    @classmethod
+    def on(cls, recommender: Rankable, ranker: Ranker, holdout: Holdout) -> "Reranked":
+        """Answer a window as it is asked: at its beginning, each user in their situation."""
+        moment = int(holdout.targets.timestamps.min()) if len(holdout.targets.videos) else 0
+        return cls(recommender, ranker, moment=moment, situations=holdout.situations)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -52,11 +70,11 @@ class Reranked:
         candidates = best_columns(hidden, self.ranker.config.candidates)
         retrieval = np.take_along_axis(hidden, candidates, axis=1)
         moments = np.full(len(histories), self.moment, dtype=np.int64)
-        order = np.argsort(
-            -self.ranker.rank(histories, candidates, retrieval, moments=moments),
-            axis=1,
-            kind="stable",
+        known = [self.situations.get(user, NOWHERE) for user in histories.user_ids]
+        ranked = self.ranker.rank(
+            histories, candidates, retrieval, moments=moments, situations=known or None
         )
+        order = np.argsort(-ranked, axis=1, kind="stable")
         reordered = np.take_along_axis(candidates, order, axis=1)
         np.put_along_axis(scores, reordered, retrieval, axis=1)
         return scores
@@ -70,17 +88,16 @@ def choose_blend(
     Args:
         ranker: Fitted.
         recommender: That it will serve with.
-        holdout: The validation window.
+        holdout: The validation window, with its situations where the ranker has learned some.
         max_rows: Rows looked at, evenly spaced.
 
     Returns:
         The ranker with its blend, and NDCG@10 by blend.
     """
     sample = holdout.rows(evenly_spaced(len(holdout), max_rows))
-    moment = int(sample.targets.timestamps.min())
     found = {}
     for blend in BLENDS:
-        scorer = Reranked(recommender, ranker.with_blend(blend), moment=moment)
+        scorer = Reranked.on(recommender, ranker.with_blend(blend), sample)
         ranks = rank_targets(scorer.score, sample.histories, sample.targets)
         found[blend] = float(ndcg(ranks, k=10).mean())
     return ranker.with_blend(max(found, key=lambda blend: found[blend])), found

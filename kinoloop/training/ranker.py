@@ -91,11 +91,13 @@ def rank_winner(
             seed=seed,
             report=report,
         )
-        ranker, found = choose_blend(fitted.ranker, recommender, split.validation)
+        ranker, found = choose_blend(
+            fitted.ranker, recommender, split.validation.situated(data.exposures)
+        )
         logger.info("ranker: blend %.2f, validation NDCG@10 by blend %s", ranker.blend, found)
-        moment = int(split.test.targets.timestamps.min())
-        plain = evaluate(recommender, split.test)
-        reranked = evaluate(Reranked(recommender, ranker, moment=moment), split.test)
+        test = split.test.situated(data.exposures)
+        plain = evaluate(recommender, test)
+        reranked = evaluate(Reranked.on(recommender, ranker, test), test)
     metrics = {**fitted.metrics, "blend": ranker.blend}
     for name in ("ndcg@10", "hr@10"):
         metrics[f"slates/{name}"] = reranked.metrics[name]

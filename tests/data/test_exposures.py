@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -88,6 +89,18 @@ def test_it_keeps_what_followed(exposures):
 
 def test_what_was_not_shown_is_marked(exposures):
     assert exposures.shown.tolist() == [True, True, False, True, False]
+
+
+def test_the_first_situation_of_a_time_is_that_of_what_was_recommended_first(exposures):
+    at = exposures.timestamps
+    home, feed = {"surface": "home"}, {"surface": "feed"}
+    assert exposures.first_situations(int(at.min()), int(at.max())) == {"a": feed, "b": home}
+    assert exposures.first_situations(int(at.min()), int(at.min())) == {"b": home}
+    assert exposures.first_situations(int(at.max()) + 1, int(at.max()) + 2) == {}
+    found = replace(exposures, facts=tuple(
+        {"surface": "search"} if fact == feed else fact for fact in exposures.facts
+    ))  # fmt: skip
+    assert found.first_situations(int(at.min()), int(at.max())) == {"b": home}
 
 
 def test_rows_can_be_picked(exposures):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from kinoloop.data.histories import Histories, Interaction
@@ -24,7 +26,10 @@ def test_unknown_targets_stay_and_count_as_missed():
     split = leave_one_out(toy_histories(new))
     train = translate(split.train, new.ids, old.ids)
     champion = build({"kind": "popularity"}).fit(train, old)
-    moved = translate_holdout(split.test, new.ids, old.ids)
+    asked = {split.test.histories.user_ids[0]: {"device": "tv"}}
+    test = replace(split.test, situations=asked)
+    moved = translate_holdout(test, new.ids, old.ids)
+    assert moved.situations == asked
     unknown = moved.targets.videos == UNKNOWN
     assert unknown.any()
     assert len(moved) == len(split.test)

@@ -10,9 +10,13 @@ from safetensors.numpy import load_file, save_file
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.situations import logged_situation, situation_of
 from kinoloop.errors import BundleError
+from kinoloop.evaluation.evaluate import evaluate
+from kinoloop.evaluation.split import temporal_split
+from kinoloop.models.base import build
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.rerank import Reranked, choose_blend
 from kinoloop.ranking.vocabulary import MIN_SEEN, MOST_VALUES, Vocabulary
 from tests.ranking.conftest import SMALL, TEST_FROM
 
@@ -72,6 +76,33 @@ def test_what_was_never_learned_from_is_as_if_nothing_had_been_said(fitted_by_de
     np.testing.assert_array_equal(scores(ranker, [strange]), nothing)
     np.testing.assert_array_equal(scores(ranker, [{}]), nothing)
     assert not np.array_equal(scores(ranker, [TV]), nothing)
+
+
+def test_slates_are_measured_and_blended_in_the_situation_they_are_asked_in(
+    fitted_by_device, by_device, catalogue
+):
+    """Each user has one device, and likes what is watched on it: only the situation tells."""
+    exposures = by_device.exposures
+    device = exposures.users % 2
+    shown = replace(exposures, situations=device.astype(np.int32))
+    split = temporal_split(by_device.histories, validation_days=6, test_days=6)
+    popular = build({"kind": "popularity"}).fit(split.train, catalogue)
+    ranker = fitted_by_device.ranker
+    assert ranker.reads_situations
+
+    silent, told = split.validation, split.validation.situated(shown)
+    assert told.situations["u000"] == TV
+    assert told.situations["u001"] == PHONE
+    without, with_it = (choose_blend(ranker, popular, window) for window in (silent, told))
+    assert with_it[0].blend < 1
+    assert with_it[1][with_it[0].blend] > 1.2 * max(without[1].values())
+
+    # the rows of a window keep their own situation, whichever of them are measured
+    some = told.rows(np.arange(len(told))[::-3])
+    whole = Reranked.on(popular, ranker, told).score(told.histories)
+    part = Reranked.on(popular, ranker, told).score(some.histories)
+    np.testing.assert_allclose(part, whole[::-3], rtol=1e-4, atol=1e-5)
+    assert evaluate(Reranked.on(popular, ranker, some), some).metrics["ndcg@10"] > 0
 
 
 def test_the_bundle_keeps_what_is_told_apart(fitted_by_device, catalogue, tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import kinoloop as kl
 from kinoloop.data.growth import Growth
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.evaluation.split import temporal_split
@@ -147,6 +148,12 @@ def test_promotion_measures_slates_as_they_are_served(world, release, tmp_path):
     )  # fmt: skip
     assert decision.gain.low > 0
     assert decision.promoted
+
+
+def test_a_loaded_model_is_measured_at_the_beginning_of_its_window(world, release):
+    window = world[2].test
+    scorer = kl.load(release.directory).as_it_answers(window)
+    assert scorer.moment == window.targets.timestamps.min()
 
 
 def test_a_changed_video_that_was_shortlisted_and_not_shown_leaves_a_version_possible(release):
