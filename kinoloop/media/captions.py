@@ -21,7 +21,11 @@ AT_ONCE_S = 0.1
 """A cue that says the same again so soon is still the one before; later somebody repeats it."""
 
 ROLLED_WORDS = range(3, 40)
-"""So many words at the end of a cue that the next one begins with are lines broken elsewhere."""
+"""So many words at the end of a cue that the next one begins with are lines broken elsewhere, where
+a whole line is among them."""
+
+SURELY_ROLLED = 6
+"""So many are, even where none is: people seldom say so much twice in a row."""
 
 
 def unroll(cues: Iterable[Cue]) -> list[Cue]:
@@ -64,9 +68,13 @@ def _new(before: Sequence[str], lines: Sequence[str]) -> list[str]:
             return list(lines[n:])
         if now.startswith(f"{old} "):
             return [now[len(old) + 1 :], *lines[n:]]
+    if not before:
+        return list(lines)
     old_words, words = " ".join(before).split(" "), " ".join(lines).split(" ")
+    line = min(len(before[-1].split(" ")), len(lines[0].split(" ")))
     for n in reversed(ROLLED_WORDS):
-        if len(old_words) >= n and old_words[-n:] == words[:n]:
+        rolled = len(old_words) >= n and old_words[-n:] == words[:n]
+        if rolled and n >= min(line, SURELY_ROLLED):
             return [" ".join(words[n:])] if words[n:] else []
     return list(lines)
 

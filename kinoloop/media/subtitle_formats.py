@@ -97,7 +97,7 @@ def parse_subtitles(text: str, *, fps: float | None = None) -> Parsed:
         kind = "subviewer" if _SUBVIEWER.search(text[: times.start()]) else "sbv"
         text = _SBV.sub(r"\1 --> \2", text[times.start() :]).replace("[br]", "\n")
         return _parse_other(put_right(text, point=",")[0], fps, form="srt", name=kind)
-    if _SUBSTATION.search(text[:_HEAD]):
+    if _SUBSTATION.search(text[:_HEAD].partition("-->")[0]):  # later it is said by somebody
         text, broken = put_events_right(text)
         old = "[v4 styles]" in text[:_HEAD].lower()
         return _parse_other(text, fps, form="ssa" if old else "ass", broken=broken)

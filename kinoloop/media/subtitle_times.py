@@ -8,9 +8,8 @@ open, and the hundredths of SubStation away; players read all of it.
 import re
 from collections.abc import Iterator
 
-_TIME = (
-    r"(?:(\d{1,3})[ \t]*:[ \t]*)?(\d{1,3})[ \t]*:[ \t]*(\d{1,2})(?:[ \t]?[.,:;][ \t]?(\d{0,9}))?"
-)
+_WHOLE = r"(?:(\d{1,3})[ \t]*:[ \t]*)?(\d{1,3})[ \t]*:[ \t]*(\d{1,2})"
+_TIME = _WHOLE + r"(?:[ \t]?[.,:;][ \t]?(\d{0,9}))?"
 _LINE = re.compile(rf"^[ \t]*{_TIME}[ \t]*(?:-{{1,3}}|[–—−]+)[ \t]*>[ \t]*{_TIME}(?=[ \t]|$)(.*)$")
 _RATE = re.compile(
     r"^\s*\{[01]?\}\{[01]?\}\s*(\d{1,3}(?:[.,]\d{1,6})?)\s*(?:fps)?\s*$", re.IGNORECASE
@@ -18,7 +17,13 @@ _RATE = re.compile(
 _OPEN_END = re.compile(r"^(\s*\{\s*(\d{1,9})\s*\}\s*)\{\s*\}", re.MULTILINE)
 _FRAME = re.compile(r"^\s*\{\s*(\d{1,9})\s*\}\s*\{", re.MULTILINE)
 _EVENT = re.compile(r"^(?:Dialogue|Comment):", re.IGNORECASE)
-_EVENT_TIMES = re.compile(rf"^([^,]*),[ \t]*{_TIME}[ \t]*,[ \t]*{_TIME}[ \t]*,(.*)$")
+_EVENT_TIMES = [
+    re.compile(rf"^([^,]*),[ \t]*{_WHOLE}{start}[ \t]*,[ \t]*{_WHOLE}{end}[ \t]*,(.*)$")
+    for start, end in [
+        (r"(?:[.:](\d{0,9}))?", r"(?:[.:](\d{0,9}))?"),  # a comma ends the field
+        (r",(\d{2,3})", r"(?:[.:,](\d{2,3}))?"),  # unless a time follows only after the next
+    ]
+]
 _NO_TEXT = ("NOTE", "STYLE", "REGION")
 
 
@@ -81,12 +86,12 @@ def put_events_right(text: str) -> tuple[str, int]:
     """
     lines, broken = [], 0
     for line in text.split("\n"):
-        found = _EVENT_TIMES.match(line) if _EVENT.match(line) else None
-        if found:
-            parts = found.groups()
+        event = _EVENT.match(line)
+        parts = next((m.groups() for form in _EVENT_TIMES if (m := form.match(line))), None)
+        if event and parts:
             start, end = _stamp(parts[1:5], "."), _stamp(parts[5:9], ".")
-            lines.append(f"{parts[0]},{start},{end},{parts[9]}")
-        elif _EVENT.match(line):
+            lines.append(f"{parts[0].capitalize()},{start},{end},{parts[9]}")
+        elif event:
             broken += 1
         else:
             lines.append(line)

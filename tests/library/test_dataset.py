@@ -161,7 +161,7 @@ def test_ids_that_only_events_name_are_judged_as_those_of_videos(odd):
         video_id=pl.when(pl.col("user_id") == "u01").then(pl.lit(odd)).otherwise("video_id")
     )
     with pytest.raises(
-        kl.DataError, match="events, row 5, column 'video_id': video_id (has|is empty)"
+        kl.DataError, match=r"events, row 5, column 'video_id': video_id (has|is empty)"
     ):
         kl.Dataset.from_frames(named)
     data = kl.Dataset.from_frames(named, errors="quarantine")

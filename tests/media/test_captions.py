@@ -29,11 +29,16 @@ def test_last_line_may_grow_while_the_others_roll():
 
 
 @pytest.mark.parametrize(
-    "second", ["along the river until the mill", "we walk along\nthe river until\nthe mill"]
+    "second",
+    ["so then we walk along the river\nuntil the mill", "along the river\nuntil the mill"],
 )
 def test_words_that_roll_over_other_line_ends_are_said_once(second):
-    rolled = words("we walk along the river", second, "until the mill and rest")
-    assert rolled == "we walk along the river / until the mill / and rest"
+    rolled = words("and so then we walk\nalong the river", second, "until the mill and rest")
+    assert rolled == "and so then we walk along the river / until the mill / and rest"
+
+
+def test_long_roll_is_no_repetition_wherever_its_lines_end():
+    assert words("we a b c d e f", "a b c d e f g") == "we a b c d e f / g"
 
 
 def test_cue_that_shows_nothing_new_is_left_out():
@@ -47,6 +52,8 @@ def test_cue_that_shows_nothing_new_is_left_out():
         ("no", "nobody knows"),
         ("- yes\n- no", "- yes\n- maybe"),
         ("the end", "of the end"),
+        ("he sang no no no", "no no no he said"),
+        ("she said I love you", "I love you too"),
     ],
 )
 def test_what_only_looks_alike_is_kept(texts):

@@ -1,7 +1,7 @@
 import pytest
 
 from kinoloop.errors import MediaError
-from kinoloop.media.subtitle_formats import parse_subtitles
+from kinoloop.media.subtitle_formats import Cue, parse_subtitles
 
 
 def read(text, fps=None):
@@ -123,3 +123,16 @@ def test_text_of_no_format_is_refused_by_what_it_starts_with():
     said = r"not_subtitles: no line has times .* it starts with \['1', 'soon --> later'\]"
     with pytest.raises(MediaError, match=said):
         parse_subtitles("1\nsoon --> later\nred fox\n")
+
+
+@pytest.mark.parametrize("fields", [",", "Default,", "1,Bob", "Default,2"])
+@pytest.mark.parametrize("kind", ["Dialogue", "dialogue"])
+def test_times_of_substation_end_at_their_comma(kind, fields):
+    head = "[Script Info]\nScriptType: v4.00+\n[Events]\n"
+    text = f"{head}{kind}: 0,0:00:01,0:00:02,{fields},0,0,0,,Hello, there\n"
+    assert parse_subtitles(text).cues == (Cue(1.0, 2.0, "Hello, there"),)
+
+
+def test_what_somebody_says_makes_no_substation():
+    text = "1\n00:00:01,000 --> 00:00:02,000\n[Events]\n\n2\n00:00:03,000 --> 00:00:04,000\nx\n"
+    assert [cue.text for cue in parse_subtitles(text).cues] == ["[Events]", "x"]
