@@ -40,7 +40,8 @@ from kinoloop.sample.write import write_media
 
 SAMPLE = REPOSITORY / "data" / "sample" / "batches"
 USERS = 200
-PATIENCE_S = 900.0
+SAID_S = 30.0
+"""How often the wait for the last ones says what it waits for, seconds."""
 
 
 def prepare(home: Path, variables: dict[str, str]) -> None:
@@ -111,9 +112,10 @@ class Watch:
             return answer.status_code == 404
         return answer.is_success and answer.json()["title"] == title
 
-    def waits(self) -> bool:
-        """Whether something was not seen yet."""
-        return any(way.seen is None for way in (*self.uploads.values(), *self.changes.values()))
+    def missing(self) -> list[str]:
+        """Say what was not seen yet."""
+        ways = (*self.uploads.items(), *self.changes.items())
+        return [f"{video_id} “{way.title}”" for video_id, way in ways if way.seen is None]
 
 
 def row_of(world: World, at: int, home: Path) -> dict[str, Any]:
@@ -149,21 +151,29 @@ def land(home: Path, name: str, row: dict[str, Any]) -> float:
     return time.monotonic()
 
 
-def arrive(home: Path, watch: Watch, rows: list[dict[str, Any]], every_s: float) -> None:
-    """Let everything arrive, and look for it until all is seen."""
+def arrive(
+    home: Path, watch: Watch, rows: list[dict[str, Any]], *, every_s: float, patience_s: float
+) -> None:
+    """Let everything arrive, and look for it until all is seen, or for a time after the last."""
     videos = pl.read_delta(str(home / "data" / "videos"))
     open_ = videos.filter(pl.col("hidden").fill_null(value=False).not_())
     open_ = open_.drop_nulls("published_at").sort("published_at")
     known = {row["video_id"]: row for row in open_.to_dicts()}
     pending, after = list(enumerate(rows)), time.monotonic()
     with httpx.Client(base_url=watch.url, timeout=60.0) as client:
-        end = time.monotonic() + len(rows) * every_s + PATIENCE_S
-        while (pending or watch.waits()) and time.monotonic() < end:
+        end = say = after + len(rows) * every_s + patience_s
+        while (missing := watch.missing()) or pending:
+            if time.monotonic() > end:
+                print(f"given up after {patience_s:.0f} s: {'; '.join(missing)}", flush=True)
+                break
+            if not pending and time.monotonic() > say:
+                print(f"waits for {len(missing)}: {'; '.join(missing[:5])}", flush=True)
+                say += SAID_S
             if pending and time.monotonic() >= after:
                 at, row = pending.pop(0)
                 row = row | {"published_at": datetime.now(UTC).isoformat()}
                 watch.uploads[row["video_id"]] = Way(row["title"], land(home, row["video_id"], row))
-                after += every_s
+                after, say = after + every_s, time.monotonic() + SAID_S
                 if at == len(rows) // 2:
                     _change(home, watch, known)
             watch.look(client)
@@ -232,6 +242,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=77, help="of titles and clips; not 20")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two uploads")
     parser.add_argument("--rate", type=float, default=20.0, help="requests per second meanwhile")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds after the last one")
     parser.add_argument("--before", type=float, default=30.0, help="seconds of load before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="uploads-", ignore_cleanup_errors=True) as scratch:
@@ -255,7 +266,7 @@ def measure(home: Path, variables: dict[str, str], options: argparse.Namespace) 
         time.sleep(options.before)
         first = time.monotonic()
         try:
-            arrive(home, watch, rows, options.every)
+            arrive(home, watch, rows, every_s=options.every, patience_s=options.patience)
         finally:
             traffic.end()
         ended = time.monotonic()
