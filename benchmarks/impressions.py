@@ -4,7 +4,8 @@
     python -m benchmarks.impressions --requests 2000 --rounds 3
 
 Two services of one release, one with and one without, are asked in turns by one client, so that a
-busy moment hits both: the ratio of their p50 is what counts. Then eight clients ask the one that
+busy moment hits both: the ratio of the medians over rounds of their p50, with the 95 % interval of
+a bootstrap over rounds, is what counts (goal: 1.05 at most). Then eight clients ask the one that
 records; it is stopped, and the rows in its landing zone are counted against the places in its
 answers.
 """
@@ -18,12 +19,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from benchmarks.serve import measure
 from kinoloop.testing.service import running, synthetic_bundle
 
 CLIENTS = 8
+RESAMPLES = 10_000
 
 
 def ask(url: str, first: int, requests: int) -> tuple[int, int]:
@@ -43,6 +47,16 @@ def ask(url: str, first: int, requests: int) -> tuple[int, int]:
             connection.close()
             failed += 1
     return places, failed
+
+
+def ratio_of_medians(
+    on: NDArray[np.float64], off: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Median of one over that of the other, with its 95 % interval; rounds are drawn in pairs."""
+    drawn = np.random.default_rng(0).integers(0, len(on), (RESAMPLES, len(on)))
+    ratios = np.median(on[drawn], axis=1) / np.median(off[drawn], axis=1)
+    low, high = np.quantile(ratios, (0.025, 0.975))
+    return float(np.median(on) / np.median(off)), float(low), float(high)
 
 
 def main() -> None:
@@ -69,20 +83,14 @@ def main() -> None:
                     urls[name], "/recommend", clients=1, seconds=arguments.seconds, users="user-{}"
                 )
                 taken[name] += [run] if turn else []  # the first turn warms up
-        p50 = {name: sorted(run["p50_ms"] for run in runs) for name, runs in taken.items()}
-        middle = {name: values[len(values) // 2] for name, values in p50.items()}
-        cpu = {name: sorted(run["cpu_ms"] for run in runs) for name, runs in taken.items()}
-        ratios = sorted(
-            on["p50_ms"] / off["p50_ms"]
-            for on, off in zip(taken["true"], taken["false"], strict=True)
-        )
-        print(
-            f"/recommend p50 of {arguments.rounds} rounds in turns: {middle['false']:.2f} ms "
-            f"without, {middle['true']:.2f} ms with; ratio of each round, middle: "
-            f"{ratios[len(ratios) // 2]:.3f} (from {ratios[0]:.3f} to {ratios[-1]:.3f}); "
-            f"CPU per request {cpu['false'][len(ratios) // 2]:.2f} ms without, "
-            f"{cpu['true'][len(ratios) // 2]:.2f} ms with"
-        )
+        print(f"/recommend with impressions against without, {arguments.rounds} rounds in turns:")
+        for figure, name in (("p50_ms", "p50"), ("cpu_ms", "CPU per request")):
+            off, on = (np.array([r[figure] for r in taken[side]]) for side in ("false", "true"))
+            ratio, low, high = ratio_of_medians(on, off)
+            print(
+                f"  {name}: {np.median(off):.2f} ms without, {np.median(on):.2f} ms with, "
+                f"ratio {ratio:.3f} [{low:.3f}, {high:.3f}]"
+            )
         share = arguments.requests // CLIENTS
         with ThreadPoolExecutor(CLIENTS) as pool:
             firsts = range(0, share * CLIENTS, share)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.ids import IdMap
-from kinoloop.errors import DataError
+from kinoloop.data.situations import COLUMNS, Situation, situation_of
+from kinoloop.errors import ConfigError, DataError
 from kinoloop.library.expected import id_of
 from kinoloop.library.known_users import KnownUsers
 
@@ -53,6 +54,27 @@ class Asked:
             names = [str(one) for one in listed]
             return cls(names, known.histories(names), known.seen(names))
         return _from_lists([str(row) for row in range(len(listed))], listed, ids)
+
+
+def situation_asked(situation: Any) -> Situation:  # noqa: ANN401 (anything)
+    """Understand in which situation a slate is asked for.
+
+    Raises:
+        ConfigError: It is no map of surface, device and context.
+    """
+    given = dict(situation) if isinstance(situation, Mapping) else {"": situation}
+    context = given.get("context") or {}
+    surface, device = given.get("surface"), given.get("device")
+    plain = isinstance(context, Mapping) and all(
+        isinstance(value, str | bool | int | float) for value in context.values()
+    )
+    places = isinstance(surface, str | None) and isinstance(device, str | None)
+    if not (set(given) <= set(COLUMNS) and plain and places):
+        raise ConfigError(
+            f"got the situation {situation!r}, expected a map such as {{'surface': 'home', "
+            "'device': 'tv', 'context': {'network': 'wifi'}}, of texts and plain values"
+        )
+    return situation_of(surface, device, context)
 
 
 def _list(users: Any) -> list[Any]:  # noqa: ANN401 (anything)

@@ -1,6 +1,6 @@
 """A recommender as a caller sees it: frames in, frames out, with the caller's own ids."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
@@ -12,7 +12,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.errors import ConfigError, NotFittedError
 from kinoloop.evaluation.evaluate import Rankable
 from kinoloop.evaluation.split import Holdout
-from kinoloop.library.asked import Asked
+from kinoloop.library.asked import Asked, situation_asked
 from kinoloop.library.dataset import Dataset
 from kinoloop.library.expected import as_path, expect, id_of, whole
 from kinoloop.library.known_users import FittedUsers, KnownUsers, StoredUsers
@@ -103,6 +103,7 @@ class Model:
         exclude_seen: bool = True,
         exclude: Collection[str | int] = (),
         where: pl.Expr | None = None,
+        situation: Mapping[str, Any] | None = None,
     ) -> pl.DataFrame:
         """Recommend the best videos for each user.
 
@@ -113,6 +114,8 @@ class Model:
             exclude_seen: Leave out every video that the user has met.
             exclude: Ids of videos that must not appear.
             where: Which videos may, such as `pl.col("category") == "Comedy"`, over `videos`.
+            situation: `surface`, `device` and `context` of the moment, as in a request, for a
+                model with a ranker that has learned from them; others pass it over.
 
         Returns:
             `user_id` (the name, or the position of a history), `rank` from 1, `video_id`, `score`.
@@ -121,13 +124,14 @@ class Model:
             NotFittedError: Neither `fit` nor `load` came first.
             DataError: A user or a video is unknown.
             ConfigError: `k` is not a number from 1 up, or `where` or `exclude` is no filter of
-                videos.
+                videos, or `situation` is none.
         """
         expect(exclude_seen, bool, "exclude_seen is true or false")
         asked = Asked.of(users, self._known, self.recommender.catalogue.ids)
         allowed = self._allowed(exclude, where)
         hidden = asked.seen if exclude_seen else [row[:0] for row in asked.seen]
-        tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=whole(k, "k", least=1))
+        most, known = whole(k, "k", least=1), situation_asked(situation or {})
+        tops = self._fitted_slates.of(asked.histories, hidden, allowed, k=most, situation=known)
         return _frame(asked.names, tops, self.videos["video_id"])
 
     def similar(

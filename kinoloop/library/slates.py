@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
+from kinoloop.data.situations import NOWHERE, Situation
 from kinoloop.models.base import Recommender
 from kinoloop.models.top_k import best
 from kinoloop.release.availability import now
@@ -42,6 +43,7 @@ class Slates:
         allowed: NDArray[np.bool_],
         *,
         k: int,
+        situation: Situation = NOWHERE,
     ) -> list[Top]:
         """Return the best videos of each row, best first, with their scores.
 
@@ -50,8 +52,10 @@ class Slates:
             hidden: Per row the videos that must not appear, nor what shows the same.
             allowed: (n_videos,) which videos may appear at all.
             k: How many at most.
+            situation: In which all of them are shown.
         """
         moment = now()
+        asked = Given(moment, situation)
         closed = self._shown.availability.closed(moment)
         found: list[Top] = []
         step = max(1, SCORES_AT_A_TIME // max(1, len(allowed)))
@@ -62,7 +66,7 @@ class Slates:
             for row, given in enumerate(scores):
                 met = hidden[start + row]
                 self._shown.hide(given, met, closed)
-                found.append(self._top(part, row, given, k=k, moment=moment))
+                found.append(self._top(part, row, given, k=k, asked=asked))
         return found
 
     def similar(self, video: int, allowed: NDArray[np.bool_], *, k: int) -> Top:
@@ -74,11 +78,11 @@ class Slates:
         return top, scores[top]
 
     def _top(
-        self, part: Histories, row: int, scores: NDArray[np.float32], *, k: int, moment: int
+        self, part: Histories, row: int, scores: NDArray[np.float32], *, k: int, asked: Given
     ) -> Top:
         if self._reranking is None:
             top = best(scores, k)
             return top, scores[top]
         one = part.rows(slice(row, row + 1))
-        found = self._reranking.best(one, scores, k, given=Given(moment))
+        found = self._reranking.best(one, scores, k, given=asked)
         return found.videos, found.scores

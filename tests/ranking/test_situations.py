@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import kinoloop as kl
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.situations import logged_situation, situation_of
-from kinoloop.errors import BundleError
+from kinoloop.errors import BundleError, ConfigError
 from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
@@ -18,6 +19,7 @@ from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.rerank import Reranked, choose_blend
 from kinoloop.ranking.vocabulary import MIN_SEEN, MOST_VALUES, Vocabulary
+from kinoloop.release.bundle import write_bundle
 from tests.ranking.conftest import SMALL, TEST_FROM
 
 FACTS = (
@@ -103,6 +105,25 @@ def test_slates_are_measured_and_blended_in_the_situation_they_are_asked_in(
     part = Reranked.on(popular, ranker, told).score(some.histories)
     np.testing.assert_allclose(part, whole[::-3], rtol=1e-4, atol=1e-5)
     assert evaluate(Reranked.on(popular, ranker, some), some).metrics["ndcg@10"] > 0
+
+
+def test_a_loaded_model_recommends_in_a_situation(fitted_by_device, by_device, catalogue, tmp_path):
+    popular = build({"kind": "popularity"}).fit(by_device.histories, catalogue)
+    write_bundle(
+        tmp_path / "bundle", recommender=popular, catalogue=catalogue,
+        histories=by_device.histories, ranker=fitted_by_device.ranker,
+    )  # fmt: skip
+    model = kl.load(tmp_path / "bundle")
+
+    def slate(**said):
+        found = model.recommend([[]], k=6, **said)["video_id"].to_list()
+        return {catalogue.ids.index(video_id) % 2 for video_id in found}
+
+    assert slate(situation={"surface": "home", "device": "tv"}) == {0}
+    assert slate(situation={"device": "phone", "context": {"network": "wifi"}}) == {1}
+    for wrong in ("tv", {"place": "home"}, {"device": 3}, {"context": {"network": []}}):
+        with pytest.raises(ConfigError, match=r"got the situation .*expected a map such as"):
+            slate(situation=wrong)
 
 
 def test_the_bundle_keeps_what_is_told_apart(fitted_by_device, catalogue, tmp_path):
