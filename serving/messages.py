@@ -21,6 +21,7 @@ from pydantic import (
 from starlette.requests import Request
 
 from kinoloop.data.ids import BLANKS
+from kinoloop.data.situations import MAX_CONTEXT, MAX_CONTEXT_CHARACTERS
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving.feedback_event import EVENTS
 
@@ -76,8 +77,6 @@ class Body(bentoml.IODescriptor):
         parsed: Body = request.scope[PARSED]
         return parsed
 
-
-MAX_CONTEXT, MAX_CONTEXT_CHARACTERS = 20, 200
 
 Place = Annotated[str | None, Field(max_length=MAX_CONTEXT_CHARACTERS)]
 Surface = Annotated[Place, Field(None, description="Where it is shown.", examples=["home"])]

@@ -2,10 +2,12 @@
 
 A situation is flat, from a name to a text: `{"surface": "home", "device": "tv", "context.network":
 "wifi"}`. What was not said is not there. The same words come from a request and from the log, so
-that what is learned from the one is found in the other.
+that what is learned from the one is found in the other. A log may hold anything: what is no plain
+value within the bounds of a request says nothing.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,9 @@ Situation = Mapping[str, str]
 
 COLUMNS = ("surface", "device", "context")
 """Of the table `events`."""
+
+MAX_CONTEXT, MAX_CONTEXT_CHARACTERS = 20, 200
+"""Names in a context; characters of a name and of a value as text."""
 
 NOWHERE: Situation = {}
 """Nothing was said."""
@@ -28,7 +33,7 @@ def situation_of(
         {'surface': 'home', 'context.network': 'wifi', 'context.volume': '3'}
     """
     known = {"surface": surface, "device": device}
-    facts = {name: value for name, value in known.items() if value}
+    facts = {name: value for name, value in known.items() if value and _is_text(value)}
     for name, value in sorted((context or {}).items()):
         facts[f"context.{name}"] = text_of(value)
     return facts
@@ -36,7 +41,19 @@ def situation_of(
 
 def logged_situation(surface: str | None, device: str | None, context: str | None) -> Situation:
     """Return the situation of an event; what is no JSON object of plain values says nothing."""
-    return situation_of(surface, device, _plain(context))
+    return situation_of(surface, device, _fitting(_read(context)))
+
+
+def fits(context: str) -> bool:
+    """Whether all of an event's context says something: bounded, plain values by their names.
+
+    Examples:
+        >>> fits('{"network": "wifi", "muted": null}'), fits('{"network": ["wifi"]}'), fits("[")
+        (True, False, False)
+    """
+    document = _read(context)
+    said = {k: v for k, v in document.items() if v is not None} if document is not None else {}
+    return document is not None and len(_fitting(document)) == len(said)
 
 
 def text_of(value: object) -> str:
@@ -53,13 +70,30 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def _plain(context: str | None) -> dict[str, Any]:
-    if not context:
-        return {}
+def _read(context: str | None) -> dict[str, Any] | None:
+    """Read a JSON object; None where it is none, or too deep to be one of plain values."""
     try:
-        document = json.loads(context)
-    except ValueError:
+        document = json.loads(context or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _fitting(document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Take the plain values; none of too many."""
+    if document is None or len(document) > MAX_CONTEXT:
         return {}
-    if not isinstance(document, dict):
-        return {}
-    return {k: v for k, v in document.items() if isinstance(v, str | int | float)}
+    return {name: value for name, value in document.items() if _is_plain(name, value)}
+
+
+def _is_plain(name: str, value: object) -> bool:
+    if not isinstance(value, str | int | float):
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return all(len(t) <= MAX_CONTEXT_CHARACTERS and _is_text(t) for t in (name, text_of(value)))
+
+
+def _is_text(text: str) -> bool:
+    """Whether it is free of half surrogate pairs, which JSON can say and no file can hold."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from kinoloop.data.situations import MAX_CONTEXT, MAX_CONTEXT_CHARACTERS, fits
 from kinoloop.ingestion.conform import parsed_columns
 from kinoloop.ingestion.rule import Expectation, Rule
 from kinoloop.ingestion.rule_kinds import (
@@ -216,6 +217,15 @@ EVENT_RULES: tuple[Rule, ...] = (
         reason="the log's own hour is not the hour of timestamp in the log's time zone",
         severity="warn",
         breaks=lambda _: pl.col("logged_hour") != _local.dt.hour(),
+    ),
+    Rule(
+        name="event_context_unfit",
+        kind="events",
+        column="context",
+        reason=f"context is no JSON object of at most {MAX_CONTEXT} plain values of at most "
+        f"{MAX_CONTEXT_CHARACTERS} characters; what does not fit counts as not said",
+        severity="warn",
+        breaks=lambda _: ~pl.col("context").map_elements(fits, return_dtype=pl.Boolean),
     ),
     Rule(
         name="event_id_decimal",

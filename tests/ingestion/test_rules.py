@@ -95,6 +95,8 @@ def test_an_id_that_no_address_can_name_is_quarantined_and_an_odd_one_is_not(zon
         ({"logged_date": "2025-12-29", "utc_offset_h": "8"}, "event_logged_date_disagrees"),
         ({"logged_hour": "10", "utc_offset_h": "8"}, "event_logged_hour_disagrees"),
         ({"logged_hour": "noon"}, "event_logged_hour_unreadable"),
+        ({"context": "[" * 1200 + "]" * 1200}, "event_context_unfit"),
+        ({"context": '{"network": ["wifi"]}'}, "event_context_unfit"),
     ],
 )
 def test_an_odd_event_is_accepted_and_warned_of(zone, changes, rule):

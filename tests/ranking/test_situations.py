@@ -168,11 +168,37 @@ def test_only_frequent_values_of_a_bounded_number_of_columns_are_told_apart():
     assert few.columns == {}
 
 
+DEEP = 1200
+
+
 @pytest.mark.parametrize(
-    "context", [None, "", "no json", "[1]", '{"a": {"deep": 1}}', '{"a": null}', '{"a": [1]}']
+    "context",
+    [
+        *(None, "", "no json", "[1]", '{"a": {"deep": 1}}', '{"a": null}', '{"a": [1]}'),
+        "[" * DEEP + "]" * DEEP,
+        '{"a":' * DEEP + "1" + "}" * DEEP,
+        json.dumps({"a": "\ud83d"}),
+        json.dumps({"\ud83d": "a"}),
+        json.dumps({"a": "x" * 201}),
+        json.dumps({f"k{n}": "x" for n in range(21)}),
+        '{"a": 1e999}',
+        '{"a": NaN}',
+        '{"a": ' + "9" * 5000 + "}",
+    ],
+    ids=lambda text: str(text)[:20],
 )
 def test_a_context_that_is_no_map_of_plain_values_says_nothing(context):
     assert logged_situation("home", None, context) == {"surface": "home"}
+
+
+def test_half_a_surrogate_pair_is_no_surface_and_no_device():
+    assert situation_of("\ud83d", "\ud83d") == {}
+    assert situation_of("\U0001f600") == {"surface": "\U0001f600"}
+
+
+def test_what_fits_is_taken_beside_what_does_not():
+    logged = logged_situation(None, None, '{"a": [1], "network": "wifi"}')
+    assert logged == {"context.network": "wifi"}
 
 
 def test_a_request_and_the_log_say_the_same():
