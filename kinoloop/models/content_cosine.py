@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
@@ -29,6 +29,8 @@ from kinoloop.models.base import (
 from kinoloop.models.extended import over, read_anew
 from kinoloop.models.lexical import Lexicon
 from kinoloop.models.neighbours import Neighbours, recent_weights
+
+NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class ContentCosineConfig(RecommenderConfig):
@@ -53,6 +55,7 @@ class ContentCosine(Recommender):
     _lexical: Neighbours
     _lexicon: Lexicon
     _trained_on: int | None = None  # first videos whose mean and spread count; None: all
+    _otherwise: State | None = None  # vectors that some had in training and have no more
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (nothing is learned)
         self._lexicon = Lexicon.of(self.catalogue.videos)
@@ -65,8 +68,7 @@ class ContentCosine(Recommender):
         scores *= np.float32(self.config.lexical_weight) / np.maximum(total, np.float32(1e-12))
         for name, weight in self.config.modality_weights.items():
             if weight and name in self.catalogue.modalities:
-                channel = _standardised(history, self.catalogue.modalities[name], self._trained_on)
-                scores += np.float32(weight) * channel
+                scores += np.float32(weight) * self._channel(history, name)
         return self._break_ties(scores)
 
     def _similarity(
@@ -86,25 +88,46 @@ class ContentCosine(Recommender):
         self._lexical = Neighbours.from_state(state)
         self._lexicon = Lexicon.from_state(state, self.catalogue.videos)
 
+    def _extension(
+        self, catalogue: Catalogue, before: State, changed: NDArray[np.integer]
+    ) -> State:
+        """Keep the vectors that changed videos had in training, beside what every kind keeps."""
+        made = super()._extension(catalogue, before, changed)
+        rows, since = made["changed"], before.get("changed", NO_ROWS)
+        for name, modality in self.catalogue.modalities.items():
+            had = {f"{name}.vectors": modality.vectors, f"{name}.present": modality.present}
+            for part, values in had.items():
+                made[part] = values[rows]
+                if part in before:
+                    made[part][np.searchsorted(rows, since)] = before[part]
+        return made
+
+    def _channel(self, history: sp.csr_matrix, name: str) -> NDArray[np.float32]:
+        """Cosine with the profile, mean 0 and deviation 1 over the trained videos with vectors.
+
+        Those that are others now count as they were in training, so that they move nobody.
+        """
+        modality = self.catalogue.modalities[name]
+        profiles = np.asarray(history @ modality.vectors)
+        cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
+        known, present = cosines[:, : self._trained_on], modality.present[: self._trained_on]
+        then = self._otherwise or {}
+        if f"{name}.vectors" in then:
+            known, present, rows = known.copy(), present.copy(), then["changed"]
+            known[:, rows] = profiles @ then[f"{name}.vectors"].T
+            present[rows] = then[f"{name}.present"]
+        if present.any():
+            known = known if present.all() else known[:, present]
+            mean, spread = known.mean(axis=1, keepdims=True), known.std(axis=1, keepdims=True)
+            cosines -= mean
+            cosines /= np.maximum(spread, np.float32(1e-9))
+        cosines[:, ~modality.present] = 0
+        return np.asarray(cosines, dtype=np.float32)
+
     def _extended_by(self, catalogue: Catalogue, extension: State) -> "ContentCosine":
         """Extend by what a new video looks, sounds and reads like: it is scored like any other."""
         grown, asked = over(self, catalogue, extension), read_anew(extension, catalogue)
         words, top_n = self._lexicon.grown(catalogue.videos, asked), self.config.lexical_neighbours
         grown._lexical = self._lexical.grown(words, asked, top_n=top_n)
-        grown._trained_on = len(self.prior)
+        grown._trained_on, grown._otherwise = len(self.prior), extension
         return grown
-
-
-def _standardised(
-    history: sp.csr_matrix, modality: Modality, first: int | None
-) -> NDArray[np.float32]:
-    """Cosine with the profile, mean 0 and deviation 1 over the first videos that have vectors."""
-    profiles = np.asarray(history @ modality.vectors)
-    cosines = profiles @ modality.vectors.T  # up to the profile's length, which cancels below
-    present = modality.present[:first]
-    if present.any():
-        known = cosines[:, :first] if present.all() else cosines[:, :first][:, present]
-        cosines -= known.mean(axis=1, keepdims=True)
-        cosines /= np.maximum(known.std(axis=1, keepdims=True), np.float32(1e-9))
-    cosines[:, ~modality.present] = 0
-    return np.asarray(cosines, dtype=np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.errors import BundleError, DataError, NotFittedError
 from kinoloop.evaluation.ranks import scored_chunks
@@ -142,6 +143,22 @@ class RecommenderContract:
         if not self.places_new_videos:
             _assert_close(fewer.score(histories), grown.score(histories)[:, : known + 2])
 
+    def test_changed_videos_move_no_other_score(
+        self, fitted: Recommender, grown: Recommender, tmp_path: Path
+    ) -> None:
+        if self.places_new_videos:
+            pytest.skip("its places move the others")
+        others = Histories.from_rows([[Interaction(v, timestamp=v) for v in (9, 10, 13)]])
+        known, changed = len(fitted.catalogue), np.array([3, 4])
+        catalogue = grown.catalogue
+        for other, rows in ((5, changed[:1]), (22, changed)):  # one after the other
+            catalogue = _as_another(catalogue, rows, other)
+            grown = grown.extended(catalogue, changed=rows[-1:])
+            grown.save(tmp_path / str(other))
+            grown = load(tmp_path / str(other), catalogue)
+        same = np.setdiff1d(np.arange(known), changed)
+        _assert_close(grown.score(others)[:, same], fitted.score(others)[:, same])
+
     def test_a_history_with_a_new_video_is_read(self, grown: Recommender) -> None:
         new = len(grown.catalogue) - N_NEW
         rows = [[Interaction(new)], [Interaction(0), Interaction(new + 1)], [Interaction(new + 4)]]
@@ -238,3 +255,16 @@ class RecommenderContract:
 def _assert_close(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Equal up to the order of additions, which changes with the alignment of memory."""
     np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _as_another(catalogue: Catalogue, rows: NDArray[np.integer], other: int) -> Catalogue:
+    """Give some videos the words and vectors of another one."""
+    taken = np.arange(len(catalogue))
+    taken[rows] = other
+    ids = catalogue.videos["video_id"]
+    modalities = {
+        name: Modality(m.vectors[taken], m.present[taken], m.fingerprint)
+        for name, m in catalogue.modalities.items()
+    }
+    videos = catalogue.videos[taken.tolist()].with_columns(video_id=ids)
+    return Catalogue(catalogue.ids, catalogue.published_at, videos, modalities)
