@@ -101,6 +101,28 @@ def centre(modality: Modality) -> tuple[NDArray[np.float32], NDArray[np.float32]
     return mean, scales_of(modality.vectors, present, mean)
 
 
+def centred_as(
+    before: Modality, grown: Modality, changed: NDArray[np.integer]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Mean and scales of a grown modality: the mean stays, so that no other video moves.
+
+    Args:
+        before: Of the first videos of `grown`.
+        grown: Of all videos.
+        changed: Positions that are new or other.
+
+    Returns:
+        As `centre` does; None where `before` has none.
+    """
+    if before.centred is None:
+        return None
+    mean, old = before.centred
+    scales = np.zeros(len(grown.present), dtype=np.float32)
+    scales[: len(old)] = old
+    scales[changed] = scales_of(grown.vectors[changed], grown.present[changed], mean)
+    return mean, scales
+
+
 def scales_of(
     vectors: NDArray[np.float32], present: NDArray[np.bool_], mean: NDArray[np.float32]
 ) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ is `withdrawn` (histories that name it stay evidence), and new videos are append
 from the tables only where something was extracted since.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kinoloop.data.arrivals import with_stamps
 from kinoloop.data.catalogue import Catalogue, Modality, read_videos, unusable
 from kinoloop.data.checksums import check
-from kinoloop.data.fusion import scales_of
+from kinoloop.data.fusion import centred_as
 from kinoloop.data.ids import IdMap
 from kinoloop.data.joint import JOINT, Joint
 from kinoloop.data.tables import Tables
@@ -170,25 +170,9 @@ def _grown(
             "`features` and extract again"
         )
     newest = int(found["extracted_at"].cast(pl.Int64).fill_null(0).to_numpy().max(initial=0))
-    centred = _centred(modality, vectors, present, at)
-    grown = Modality(vectors, present, modality.fingerprint, centred)
+    grown = Modality(vectors, present, modality.fingerprint)
+    grown = replace(grown, centred=centred_as(modality, grown, at))
     return grown, at[known & other], newest
-
-
-def _centred(
-    before: Modality,
-    vectors: NDArray[np.float32],
-    present: NDArray[np.bool_],
-    read: NDArray[np.integer],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Mean and scales of grown vectors: the mean stays, so that no other video moves."""
-    if before.centred is None:
-        return None
-    mean, old = before.centred
-    scales = np.zeros(len(vectors), dtype=np.float32)
-    scales[: len(old)] = old
-    scales[read] = scales_of(vectors[read], present[read], mean)
-    return mean, scales
 
 
 def _features(

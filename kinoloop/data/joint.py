@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.fusion import centred_as
 from kinoloop.errors import BundleError
 
 JOINT = "joint"
@@ -108,7 +109,8 @@ class Joint:
         vectors[:n_before], present[:n_before] = before.vectors, before.present
         asked = np.concatenate([np.flatnonzero(moved), np.arange(n_before, n_videos)])
         vectors[asked], present[asked] = self.of(modalities, asked)
-        return Modality(vectors, present, before.fingerprint)
+        grown = Modality(vectors, present, before.fingerprint)
+        return replace(grown, centred=centred_as(before, grown, asked))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from kinoloop.data.catalogue import load_catalogue
+from kinoloop.data.fusion import FusionConfig
 from kinoloop.data.growth import grow
 from kinoloop.data.histories import Interaction
 from kinoloop.data.tables import Tables
@@ -18,7 +19,7 @@ from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.catalogue import open_joint
-from kinoloop.release.info import read_info
+from kinoloop.release.info import Provenance, read_info
 from kinoloop.release.release import Release
 from kinoloop.release.version import write_version
 from kinoloop.schema import DAY_US, FEATURES
@@ -75,7 +76,8 @@ def ids(slate):
     return {place.video_id for place in slate}
 
 
-def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables, tmp_path):
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables, tmp_path, weight):
     config = ContrastiveConfig(enabled=True, dim=8, epochs=2, min_videos=20)
     catalogue, joint = with_joint(load_catalogue(tables), config)
     histories, directory = toy_histories(catalogue), tmp_path / "releases" / "model"
@@ -85,6 +87,7 @@ def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables,
         catalogue=catalogue,
         histories=histories,
         joint=joint,
+        provenance=Provenance(fusion=FusionConfig(joint=weight)),
     )
     model = Release.open(directory)
     write_toy_tables(tables.root, users=1, seed=9, videos=42)
@@ -96,6 +99,12 @@ def test_joint_vectors_of_new_videos_are_computed_without_training_again(tables,
     expected, present = joint.of(release.catalogue.modalities, np.array([40, 41]))
     assert np.array_equal(made.vectors[40:], expected)
     assert present.all()
+    mean, scales = made.centred
+    old_mean, old_scales = model.catalogue.modalities["joint"].centred
+    assert np.array_equal(mean, old_mean)
+    assert np.array_equal(scales[:40], old_scales)
+    lengths = np.linalg.norm(expected - mean, axis=1)
+    assert scales[40:] == pytest.approx(1 / lengths, rel=1e-3)
     before = catalogue.modalities["joint"].vectors
     assert np.array_equal(made.vectors[:40], before)
     own = directory / "joint.safetensors"
