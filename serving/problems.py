@@ -113,7 +113,7 @@ def unknown_video(video_id: str, dataset_version: str) -> Problem:
         got=video_id,
         expected=f"a video_id of dataset {dataset_version}",
         next_step="take a video_id from /recommend or /search; a new video is known after the "
-        "next ingest and retrain",
+        "next ingest, extract and publish, and one that was taken down no more",
     )
 
 
@@ -135,7 +135,7 @@ def unknown_filter(column: str, known: Sequence[str]) -> Problem:
         "no video of the release in service has a column of this name",
         got=column,
         expected=f"one of {', '.join(known)[:MAX_ECHO]}" if known else "no filter at all",
-        next_step="GET /about names the columns; a new one is known after the next ingest",
+        next_step="GET /about names the columns; a new one is known after the next publish",
     )
 
 

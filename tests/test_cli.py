@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from rich.text import Text
+from typer.main import get_command
 
 from kinoloop.cli import main
+from kinoloop.cli.main import app
 from kinoloop.errors import DataError
 
 HEAVY = (
@@ -41,6 +44,18 @@ def test_help_imports_nothing_heavy():
 def test_help_lists_the_verbs():
     done = _run("-m", "kinoloop.cli", "--help")
     assert "sample" in done.stdout
+
+
+def test_no_word_of_help_is_read_as_markup():
+    for text in _help_texts(get_command(app)):
+        assert Text.from_markup(text).plain == text
+
+
+def _help_texts(command):
+    yield command.help or ""
+    yield from (getattr(each, "help", None) or "" for each in command.params)
+    for each in getattr(command, "commands", {}).values():
+        yield from _help_texts(each)
 
 
 def test_error_on_purpose_ends_in_its_message_and_status_1(tmp_path):

@@ -99,7 +99,7 @@ def ingest(
         console.print(f"  [yellow]{escape(warning)}[/yellow]")
     console.print(f"dataset version {done.dataset_version}", soft_wrap=True)
     console.print(f"validation report {done.data_docs}", soft_wrap=True)
-    console.print("next: kinoloop extract, then kinoloop retrain")
+    console.print("next: kinoloop extract, then kinoloop publish (and kinoloop retrain)")
     for line in done.set_aside:
         Console(stderr=True, highlight=False).print(
             f"[red]set aside:[/red] {escape(line)}", soft_wrap=True

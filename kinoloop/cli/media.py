@@ -99,7 +99,7 @@ def probe(
 ) -> None:
     """Read files as extraction would, and print one JSON line each; nothing is written.
 
-    Limits are those of [extract.guard] unless options say otherwise.
+    Limits are those of section `extract.guard` unless options say otherwise.
     """
     from kinoloop.environment import Environment
     from kinoloop.extraction.config import ExtractConfig

@@ -36,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Start the service and stay; it follows the champion by itself.
 
-    Address and port: KINOLOOP_HOST and KINOLOOP_SERVICE_PORT; workers: [serving] in kinoloop.toml.
+    Address and port: KINOLOOP_HOST and KINOLOOP_SERVICE_PORT; workers: section `serving` of
+    kinoloop.toml.
     """
     import os
 

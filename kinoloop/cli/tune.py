@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    candidate: str = typer.Argument(help="A kind, or a name in [[retrain.candidates]]."),
+    candidate: str = typer.Argument(help="A kind, or a name among `retrain.candidates`."),
     minutes: float = typer.Option(10.0, "--minutes", "-m", min=0.01, help="Time budget."),
     name: str | None = typer.Option(
         None, "--name", help="Of the study; the same name goes on. Default: the candidate's."

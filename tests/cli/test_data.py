@@ -84,7 +84,7 @@ def test_ingest_prints_counts_findings_and_where_the_report_is(
     zone.put("events/a.csv", EVENTS + "anna,v1,2025-12-30,stare,1\n")
     done = run.invoke(app, ["ingest"])
     assert "2 files" in done.stdout
-    assert done.stdout.endswith("next: kinoloop extract, then kinoloop retrain\n")
+    assert done.stdout.endswith("then kinoloop publish (and kinoloop retrain)\n")
     assert "1  event_kind_unknown" in done.stdout
     assert "data_docs/index.html" in done.stdout.replace("\n", "")
     assert "Nothing new" in run.invoke(app, ["ingest"]).stdout
