@@ -3,10 +3,16 @@
 Columns are `language`, `category`, `creator_id`, `tags` and the free ones of the landing format, as
 far as the catalogue carries them. Which videos have a value is written down once, when the release
 is opened: videos sorted by value, so that a filter is one slice per value, set in a mask.
-Values are compared by their text, as CSV and Parquet may say the same in two types.
+
+CSV, JSON and Parquet may say the same in two types, so a free column is compared in one form, on
+both sides: a truth value is `true` or `false`, however it is spelt (`True`), a number has no zeros
+that say nothing (6.0 is 6, 1.50 is 1.5), and text that is a JSON list is its values. What starts
+with a zero, as a postcode may, is no number. The other columns are compared as they are written.
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -20,6 +26,8 @@ from kinoloop.release.given import Filters
 
 OWN = ("language", "category", "creator_id", "tags")
 """Columns of the catalogue that are no free ones."""
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 NONE = np.empty(0, dtype=np.intp)
 
@@ -62,10 +70,12 @@ class VideoFilters:
     def __init__(self, videos: pl.DataFrame) -> None:
         self._n = len(videos)
         at = pl.int_range(pl.len(), dtype=pl.Int32).alias("video")
+        self._free: frozenset[str] = frozenset()
         own = [name for name in OWN if name in videos.columns]
         found = {name: videos.select(pl.col(name).alias("value"), at) for name in own}
         if "extra" in videos.columns:
-            found |= _free(videos["extra"])
+            free = _free(videos["extra"])
+            found, self._free = {**free, **found}, frozenset(free)
         columns = {name: _column(having) for name, having in found.items()}
         self._columns = {name: column for name, column in columns.items() if column.codes}
 
@@ -94,21 +104,42 @@ class VideoFilters:
             )
         inside = np.ones(self._n, dtype=np.bool_)
         for name, wanted in filters.items():
+            form = same_form if name in self._free else text_of
             having = np.zeros(self._n, dtype=np.bool_)
             for value in wanted if isinstance(wanted, list) else [wanted]:
-                having[self._columns[name].having(text_of(value))] = True
+                having[self._columns[name].having(form(value))] = True
             inside &= having
         return np.flatnonzero(~inside)
+
+
+def same_form(value: object) -> str:
+    """Write a value of a free column as the one text that it is compared by.
+
+    Examples:
+        >>> [same_form(value) for value in (True, "TRUE", 6, "6.0", "1.50", "007", "1e3", "6 km")]
+        ['true', 'true', '6', '6', '1.5', '007', '1000', '6 km']
+    """
+    text = text_of(value)
+    if text.lower() in {"true", "false"}:
+        return text.lower()
+    number = _DECIMAL.fullmatch(text)
+    if number is None or not (number[2] or number[3]) or not math.isfinite(float(text)):
+        return text
+    return text_of(float(text))
 
 
 def _free(extra: pl.Series) -> dict[str, pl.DataFrame]:
     """Read free columns: plain values, also those in lists, with the videos that have them."""
     found: dict[str, tuple[list[str], list[int]]] = {}
     for at in extra.is_not_null().arg_true():
-        for name, value in json.loads(extra[at]).items():
+        row = _parsed(extra[at])
+        for name, value in row.items() if isinstance(row, dict) else ():
+            if name in OWN:
+                continue
+            plain = [
+                same_form(one) for one in _several(value) if isinstance(one, str | int | float)
+            ]
             values, videos = found.setdefault(name, ([], []))
-            several = value if isinstance(value, list) else [value]
-            plain = [text_of(one) for one in several if isinstance(one, str | int | float)]
             values += plain
             videos += [at] * len(plain)
     schema = {"value": pl.String, "video": pl.Int32}
@@ -116,6 +147,21 @@ def _free(extra: pl.Series) -> dict[str, pl.DataFrame]:
         name: pl.DataFrame({"value": values, "video": videos}, schema=schema)
         for name, (values, videos) in found.items()
     }
+
+
+def _parsed(text: str) -> object:
+    """Read JSON; None where it is none, or too deep to be a row."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _several(value: object) -> list[object]:
+    """Values of a cell: those of a list, which a text file has as text."""
+    if isinstance(value, str) and value.startswith("["):
+        value = found if isinstance(found := _parsed(value), list) else value
+    return value if isinstance(value, list) else [value]
 
 
 def _column(having: pl.DataFrame) -> _Column:

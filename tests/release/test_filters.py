@@ -72,3 +72,35 @@ def test_it_is_what_a_loop_over_all_rows_finds():
             if not all(row.get(name) in values for name, values in wanted.items())
         ]
         assert filters.outside(wanted).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        (True, "True"), ("True", True), ("FALSE", False), ("6.0", 6), (6, "6.0"), ("2.50", 2.5),
+        ("1e3", 1000), ('["a", "b"]', "b"), ("[true, 2.0]", 2), (["6.0"], 6), ("[a]", "[a]"),
+    ],
+)  # fmt: skip
+def test_a_free_value_is_found_whatever_file_it_came_from(cell, wanted):
+    extra = [json.dumps({"x": cell}), json.dumps({"x": "other"})]
+    filters = VideoFilters(pl.DataFrame({"extra": extra}))
+    assert filters.outside({"x": wanted}).tolist() == [1]
+
+
+def test_what_starts_with_a_zero_and_tags_are_compared_as_written():
+    extra = [json.dumps({"post": "01067"}), json.dumps({"post": 1067})]
+    filters = VideoFilters(pl.DataFrame({"tags": [["1.0"], ["True"]], "extra": extra}))
+    assert filters.outside({"post": "01067"}).tolist() == [1]
+    assert filters.outside({"tags": "1"}).tolist() == [0, 1]
+    assert filters.outside({"tags": "True"}).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":' + "[" * 3000 + "]" * 3000 + "}", "[1]", "null", "no json", '{"language": "en"}'],
+    ids=lambda text: text[:9],
+)
+def test_extra_that_is_no_row_says_nothing_and_takes_no_columns_place(text):
+    filters = VideoFilters(pl.DataFrame({"language": ["de", "en"], "extra": [text, '{"b": 1}']}))
+    assert filters.columns == ("b", "language")
+    assert filters.outside({"language": "en"}).tolist() == [0]
