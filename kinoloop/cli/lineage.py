@@ -52,6 +52,7 @@ def lineage(
     for table, version in facts["table_versions"].items():
         console.print(f"{'table ' + table:<18} version {version}")
     if to is not None:
+        _check_outside(to, environment, bundle)
         _check_out(to, bundle, facts)
         console.print(f"release checked out to {to / 'release'}")
         _check_out_data(environment, facts["dataset_version"], to, console)
@@ -140,19 +141,46 @@ def _facts(found: dict[str, Any], bundle: Path) -> dict[str, Any]:
     return {**found, "table_versions": info.table_versions, "files": info.files}
 
 
-def _check_out(to: Path, bundle: Path, facts: dict[str, Any]) -> None:
-    """Write all that an answer came from into a new folder.
+def _check_outside(to: Path, environment: "Environment", bundle: Path) -> None:
+    """Refuse a folder where the installation keeps its own.
 
     Raises:
-        DataError: The folder exists.
+        DataError: It is one of them, or lies in one.
     """
     from kinoloop.errors import DataError
 
-    if to.exists():
-        raise DataError(f"{to} exists already; name a new folder")
-    to.mkdir(parents=True)
-    shutil.copytree(bundle, to / "release")
-    (to / "lineage.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    own = (
+        *(bundle, environment.releases, environment.state_dir),
+        *(environment.data_dir, Path(environment.landing)),
+    )
+    try:
+        place = to.resolve()
+    except (OSError, RuntimeError) as err:  # links that go round
+        raise DataError(f"{to} is no place for a folder: {err}; name another") from err
+    for folder in own:
+        if place.is_relative_to(folder.resolve()):
+            raise DataError(f"{to} lies in {folder}, which Kinoloop keeps; name a folder elsewhere")
+
+
+def _check_out(to: Path, bundle: Path, facts: dict[str, Any]) -> None:
+    """Write all that an answer came from into a new folder; whole, or not at all.
+
+    Raises:
+        DataError: The folder exists, or cannot be made.
+    """
+    from kinoloop import durable
+    from kinoloop.errors import DataError
+
+    try:
+        if to.exists() or to.is_symlink():
+            raise DataError(f"{to} exists already; name a new folder")
+        with durable.appearing(to) as fresh:
+            shutil.copytree(bundle, fresh / "release")
+            (fresh / "lineage.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    except (OSError, shutil.Error) as err:
+        raise DataError(
+            f"the release cannot be written to {to}: {err}; name another folder"
+        ) from err
 
 
 def _check_out_data(environment: "Environment", version: str, to: Path, console: Console) -> None:
