@@ -11,6 +11,7 @@ from serving.exploring import Chance, chance_of
 from serving.fatigue import NONE, Fatigue
 from serving.history import past_of, past_of_videos
 from serving.policy import PolicyConfig
+from serving.reading import Reading
 from serving.slates import Asked
 from serving.state import LiveState
 from serving.written import written_by
@@ -45,6 +46,7 @@ class Asking:
     Args:
         state: What happened since the release was made.
         fatigue: What was shown to whom.
+        reading: What users wrote a moment ago.
         interest: How events count.
         policy: Of slates.
         history_length: Newest videos that are read.
@@ -55,14 +57,15 @@ class Asking:
         state: LiveState,
         fatigue: Fatigue,
         *,
+        reading: Reading,
         interest: InterestConfig,
         policy: PolicyConfig,
         history_length: int,
     ) -> None:
-        self._state, self._fatigue = state, fatigue
+        self._state, self._fatigue, self._reading = state, fatigue, reading
         self._interest, self._policy, self._length = interest, policy, history_length
 
-    def of(self, user: str, current: "InService", wish: Wish) -> tuple[Asked, Chance]:
+    async def of(self, user: str, current: "InService", wish: Wish) -> tuple[Asked, Chance]:
         """Return what the slate is made from, and what of it is left to chance.
 
         Args:
@@ -75,7 +78,8 @@ class Asking:
             past, written = past_of_videos(wish.history, ids), []
         else:
             past = past_of(user, current, self._state, self._interest, limit=self._length)
-            written = written_by(user, current, self._state)
+            await self._reading.catch_up(user, current.release.texts)
+            written = written_by(user, current, self._state, self._reading)
         chance = chance_of(self._policy, lambda: self._state.ids_of(user)[0])
         asked = Asked(
             past.history,

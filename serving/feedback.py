@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from serving.event_check import Checked, EventCheck, Rejection, Videos
 from serving.state import LiveState
-from serving.written import lines_of
+from serving.unread import texts_of
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class FeedbackWriter:
             checked = self._check.sort_out(events, videos)
             if checked.events:
                 taken = (checked.events, checked.parcels)
-                texts = lines_of(*taken, None if videos is None else videos.texts)
+                texts = texts_of(*taken, None if videos is None else videos.texts)
                 self._state.record(*taken, checked.persons, texts)
         except sqlite3.Error as error:
             logger.exception("%d feedback requests could not be written", len(requests))

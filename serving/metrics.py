@@ -35,6 +35,11 @@ REFUSED = Counter(
     ["reason"],
 )
 FEEDBACK = Counter("kinoloop_feedback_events", "Feedback events by outcome.", ["outcome"])
+TEXTS = Counter(
+    "kinoloop_texts",
+    "Texts of users by outcome: read; not read: queue_full, fault; a write that failed: disk.",
+    ["outcome"],
+)
 EXPORTED = Counter("kinoloop_feedback_exported", "Feedback events moved to the landing zone.")
 PENDING = Gauge(
     "kinoloop_outbox_pending",

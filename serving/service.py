@@ -6,7 +6,6 @@ event loop: an answer takes a millisecond or two, less than handing it to a thre
 cost under load.
 """
 
-import asyncio
 import math
 import os
 import threading
@@ -50,13 +49,13 @@ from serving.problems import (
     unknown_video,
 )
 from serving.readiness import Readiness
+from serving.reading import Reading
 from serving.records import Records
 from serving.request_validation import RequestValidation
 from serving.site import build_site, paths
 from serving.slates import AskedSearch, AskedSimilar, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
-from serving.written import searched
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
     from serving.in_service import InService
@@ -100,9 +99,11 @@ class Kinoloop:
             folder, environment.landing, self._state, config=config, policy=policy
         )
         self._answers = self._records.answers
+        self._reading = Reading(self._state)
         self._asking = Asking(
             self._state,
             self._records.fatigue,
+            reading=self._reading,
             interest=read_section("interest", InterestConfig, environment.settings_file),
             policy=policy,
             history_length=config.history_length,
@@ -118,6 +119,7 @@ class Kinoloop:
             environment, config, self._pseudonyms.key_id, prepare=self.takedowns.apply
         )
         self.takedowns.start()
+        self._reading.start(lambda: self.in_service)
         self._records.first_slates.start()
         collect_when(lambda: admission.idle, stop=threading.Event())
         site.state.served = self
@@ -159,6 +161,7 @@ class Kinoloop:
         self.takedowns.close()
         self._records.first_slates.close()
         self._writer.close()
+        self._reading.close()
         self._housekeeping.close()
         self._state.shut()
 
@@ -188,7 +191,7 @@ class Kinoloop:
             situation_of(surface or "recommend", device, context),
             filters,
         )
-        asked, chance = self._asking.of(user, current, wish)
+        asked, chance = await self._asking.of(user, current, wish)
         slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
         asker = Asker(user, surface, device, context, chance.policy, chance.arm)
         return self._answers.give("recommend", current, slate, asker, asked=asked, cursor=cursor)
@@ -232,9 +235,7 @@ class Kinoloop:
         asker = Asker(self._known_as(user_id), surface, device, context)
         slate = slate_of(current.release, asked)
         if asker.pseudonym is not None:  # it counts in the next slate
-            line = searched(asker.pseudonym, query, current.release.texts, at=asked.moment)
-            if line is not None:
-                await asyncio.to_thread(self._state.keep_written, line)
+            await self._reading.searched(asker.pseudonym, asked, slate, current.release.texts)
         return self._answers.give("search", current, slate, asker, asked=asked)
 
     @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)

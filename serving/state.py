@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from kinoloop.data.interest import NO_INTERACTION
-from serving import sayings, shown, written
+from serving import sayings, shown, unread, written
 from serving.live_event import LiveEvent, Parcel
 
 BUSY_TIMEOUT_S = 20.0  # four workers with one fsync per commit on a busy disk waited over 5 s
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS outbox (
   batch TEXT
 );
 CREATE INDEX IF NOT EXISTS outbox_by_batch ON outbox (batch);
-{sayings.SCHEMA}{shown.SCHEMA}{written.SCHEMA}"""
+{sayings.SCHEMA}{shown.SCHEMA}{written.SCHEMA}{unread.SCHEMA}"""
 _LATER_COLUMNS = {"given_id": "TEXT", "text": "TEXT", "surface": "TEXT", "device": "TEXT",
                   "duration_s": "REAL", "request_id": "TEXT", "position": "INTEGER",
                   "undoes": "TEXT", "creator_id": "TEXT", "label": "TEXT",
@@ -120,7 +120,7 @@ class LiveState:
         events: Sequence[LiveEvent],
         parcels: Sequence[Parcel],
         persons: Mapping[str, str] = _NOBODY,
-        texts: Sequence[written.Line] = (),
+        texts: Sequence[unread.Unread] = (),
     ) -> int:
         """Keep events and put them in the outbox, in one durable commit.
 
@@ -128,7 +128,7 @@ class LiveState:
             events: What happened.
             parcels: What else the landing zone gets of each.
             persons: Pseudonym of each raw `person_id`.
-            texts: What some of the events say, as vectors.
+            texts: What some of the events say, to be read later.
 
         Returns:
             How many were new; an event that is known already is kept once.
@@ -153,13 +153,18 @@ class LiveState:
             connection.executemany(
                 _TO_OUTBOX, [(event.event_id, event.user, *parcel) for event, parcel in new]
             )
-            written.keep(connection, texts)
+            unread.keep(connection, texts, of={event.event_id for event, _ in new})
         return len(new)
 
-    def keep_written(self, line: written.Line) -> None:
-        """Keep what a search of `/search` said; it is no event, and never exported."""
+    def keep_written(self, lines: Sequence[written.Line]) -> None:
+        """Keep what searches and comments said, and wait for them no more."""
         with self.transaction() as connection:
-            written.keep(connection, [line])
+            written.keep(connection, lines)
+            unread.remove(connection, [line.event_id for line in lines])
+
+    def unread_of(self, users: Sequence[str], space: str) -> list[unread.Unread]:
+        """Return the texts of the ids of a person that wait to be read, newest first."""
+        return unread.of_users(self.connection, users, space)
 
     def newest_written(self, users: Sequence[str], space: str) -> list[written.Line]:
         """Return the newest texts of the ids of a person, newest first."""
@@ -213,6 +218,7 @@ class LiveState:
         """Delete events older than `timestamp` (µs) that have left the outbox; how many."""
         with self.transaction() as connection:
             written.forget_before(connection, timestamp)
+            unread.forget_before(connection, timestamp)
             return connection.execute(
                 "DELETE FROM live WHERE timestamp < ? AND event_id NOT IN"
                 " (SELECT event_id FROM outbox)",
@@ -230,6 +236,7 @@ class LiveState:
             connection.execute("DELETE FROM outbox WHERE user = ?", (user,))
             sayings.forget(connection, user)
             written.forget(connection, user)
+            unread.forget(connection, user)
             connection.execute("DELETE FROM shown WHERE user = ?", (user,))
             erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
         self.wipe()

@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.interest import CODES
-from kinoloop.data.written import WRITTEN, Wrote, readable
+from kinoloop.data.written import Wrote, readable
 from kinoloop.ranking.written import NEWEST, WITHIN_US
-from serving.live_event import LiveEvent, Parcel
+from serving.repeats import MOST, surplus
 from serving.sayings import Said, hashed
+from serving.unread import Unread
 
 if TYPE_CHECKING:
     from kinoloop.release.texts import Texts
     from serving.in_service import InService
+    from serving.reading import Reading
     from serving.state import LiveState
 
 SCHEMA = """
@@ -40,6 +42,8 @@ CREATE INDEX IF NOT EXISTS written_by_time ON written (timestamp);
 SAME = 0.999
 """Cosine from which two searches within half an hour are one that was told twice: by `/search`,
 and by the client in `/feedback`."""
+OURS = "search "
+"""How ids of searches begin that `/search` told, and no client may name."""
 
 
 class Line(NamedTuple):
@@ -64,67 +68,72 @@ class Line(NamedTuple):
     vector: bytes
 
 
-def lines_of(
-    events: Sequence[LiveEvent], parcels: Sequence[Parcel], texts: "Texts | None"
-) -> list[Line]:
-    """Read the texts of accepted events; of each user only as many as are ever read.
+def read(waiting: Sequence[Unread], texts: "Texts") -> list[Line]:
+    """Read texts; none where no encoder is here.
 
     Args:
-        events: In any order.
-        parcels: What else is known of each.
-        texts: Of the release in service; None without one.
+        waiting: A few: search waits as long as it takes.
+        texts: Of the release in service.
     """
-    if texts is None or not texts.space:
-        return []
-    mine: dict[str, list[tuple[LiveEvent, str]]] = {}
-    for event, parcel in zip(events, parcels, strict=True):
-        text = readable(parcel.text) if event.event in WRITTEN else None
-        if text is not None:
-            mine.setdefault(event.user, []).append((event, text))
-    for wrote in mine.values():
-        wrote.sort(key=lambda one: one[0].timestamp)
-    kept = [one for wrote in mine.values() for one in wrote[-NEWEST:]]
-    vectors = texts.encode([text for _, text in kept]) if kept else None
+    said = list(dict.fromkeys(one.text for one in waiting))
+    vectors = texts.encode(said) if said else None
     if vectors is None:
         return []
-    return [
-        Line(*_key(event), texts.space, vector.astype(np.float16).tobytes())
-        for (event, _), vector in zip(kept, vectors, strict=True)
-    ]
+    blobs = {text: _blob(vector) for text, vector in zip(said, vectors, strict=True)}
+    return [Line(*one[:-1], blobs[one.text]) for one in waiting]
 
 
-def searched(user: str, query: str, texts: "Texts", *, at: int) -> Line | None:
-    """Read a query of `/search`; None where it is not read.
+def searched(
+    user: str, query: str, vector: NDArray[np.float32] | None, space: str, *, at: int
+) -> Line | None:
+    """Return a query of `/search` as it is kept; None where it is not read.
 
     Args:
         user: Pseudonym.
         query: As it came.
-        texts: Of the release in service.
+        vector: Of the query, as it was searched; None where it was searched by words.
+        space: That the release in service reads.
         at: µs since the epoch.
     """
-    text = readable(query)
-    vectors = texts.encode([text]) if texts.space and text is not None else None
-    if vectors is None:
+    if not space or vector is None or readable(query) is None:
         return None
-    blob = vectors[0].astype(np.float16).tobytes()
-    return Line(hashed(user, "search", blob, at), user, "", "search", at, texts.space, blob)
+    blob = _blob(vector)
+    key = OURS + hashed(user, "search", blob, at)
+    return Line(key, user, "", "search", at, space, blob)
 
 
 def keep(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-    """Remember texts, each once."""
+    """Remember texts, each once, and of each user as many as may count."""
     connection.executemany("INSERT OR IGNORE INTO written VALUES (?, ?, ?, ?, ?, ?, ?)", lines)
+    for user, space in {(line.user, line.space) for line in lines}:
+        rows = connection.execute(
+            "SELECT * FROM written WHERE user = ? AND space = ? ORDER BY timestamp DESC, event_id",
+            (user, space),
+        )
+        connection.executemany(
+            "DELETE FROM written WHERE event_id = ?",
+            [(line.event_id,) for line in surplus_of([Line(*row) for row in rows])],
+        )
+
+
+def surplus_of(lines: Sequence[Line]) -> list[Line]:
+    """Return what need not be kept of one user in one space, of lines newest first."""
+    found = [(line, _wrote(line)) for line in lines]
+    left_out = surplus(
+        found,
+        lambda one, newer: _told_twice(one[1], newer[1]),
+        ours=lambda one: one[0].event_id.startswith(OURS),
+    )
+    return [line for line, _ in left_out]
 
 
 def newest(connection: sqlite3.Connection, users: Sequence[str], space: str) -> list[Line]:
-    """Return the newest texts of the ids of a person in a space, newest first.
-
-    Twice as many as are read: some may be taken back, or told twice.
-    """
+    """Return the newest texts of the ids of a person in a space, newest first."""
     marks = ", ".join("?" * len(users))
     rows = connection.execute(
         f"SELECT * FROM written WHERE user IN ({marks}) AND space = ?"  # noqa: S608
         " ORDER BY timestamp DESC, event_id LIMIT ?",
-        (*users, space, 2 * NEWEST),
+        (*users, space, 2 * MOST),
     )
     return [Line(*row) for row in rows]
 
@@ -139,45 +148,62 @@ def forget_before(connection: sqlite3.Connection, timestamp: int) -> None:
     connection.execute("DELETE FROM written WHERE timestamp < ?", (timestamp,))
 
 
-def written_by(user: str, current: "InService", state: "LiveState") -> list[Wrote]:
+def written_by(
+    user: str, current: "InService", state: "LiveState", reading: "Reading"
+) -> list[Wrote]:
     """Return what the person that a user is wrote lately, oldest first.
+
+    What is taken back is so with all that says the same: `/search` and the client tell of one
+    search by two names.
 
     Args:
         user: Pseudonym.
         current: The release in service.
         state: Live events.
+        reading: Of this worker: what is not in `state` yet.
     """
     texts = current.release.texts
     if not texts.space:
         return []
     users = state.ids_of(user)
     undone = [one for one in state.said_by(users) if one.event == "undo"]
-    live = [
-        Wrote(CODES[line.event], line.timestamp, _vector(line.vector))
-        for line in state.newest_written(users, texts.space)
-        if not _taken_back(line, undone)
-    ]
+    lines = {line.event_id: line for line in reading.not_written(users, texts.space)}
+    lines |= {line.event_id: line for line in state.newest_written(users, texts.space)}
+    back = {line: said for line in lines.values() if (said := _taken_back(line, undone))}
+    twins = [(_wrote(line), said.timestamp) for line, said in back.items()]
+    live = [_wrote(line) for line in lines.values() if line not in back]
     stored = [one for each in users for one in texts.of(each)]
     found: list[Wrote] = []
     for one in sorted([*live, *stored], key=lambda wrote: -wrote.timestamp):
+        if any(one.timestamp <= until and _is_twin(one, twin) for twin, until in twins):
+            continue
         if len(found) < NEWEST and not any(_told_twice(one, other) for other in found):
             found.append(one)
     return found[::-1]
 
 
-def _key(event: LiveEvent) -> tuple[str, str, str, str, int]:
-    return event.event_id, event.user, event.video_id, event.event, event.timestamp
+def _blob(vector: NDArray[np.float32]) -> bytes:
+    return vector.astype(np.float16).tobytes()
 
 
-def _vector(blob: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(blob, dtype=np.float16).astype(np.float32)
+def _wrote(line: Line) -> Wrote:
+    vector = np.frombuffer(line.vector, dtype=np.float16).astype(np.float32)
+    return Wrote(CODES[line.event], line.timestamp, vector)
 
 
-def _taken_back(line: Line, undone: Sequence[Said]) -> bool:
+def _taken_back(line: Line, undone: Sequence[Said]) -> Said | None:
+    """Return the newest undo of a text; None where there is none."""
     named = (line.event_id, line.event, line.video_id, line.timestamp)
-    return any(one.takes_back(*named) for one in undone)
+    found = [one for one in undone if one.takes_back(*named)]
+    return max(found, key=lambda one: one.timestamp, default=None)
 
 
-def _told_twice(one: Wrote, newer: Wrote) -> bool:
-    near = one.kind == newer.kind and newer.timestamp - one.timestamp < WITHIN_US
-    return near and float(one.vector @ newer.vector) > SAME
+def _told_twice(one: Wrote, other: Wrote) -> bool:
+    near = one.kind == other.kind and abs(other.timestamp - one.timestamp) < WITHIN_US
+    return near and float(one.vector @ other.vector) > SAME
+
+
+def _is_twin(one: Wrote, taken_back: Wrote) -> bool:
+    """Whether a text is another name of one that was taken back; a comment is of its video."""
+    same = one.kind == CODES["search"] or one.timestamp == taken_back.timestamp
+    return same and _told_twice(one, taken_back)

@@ -221,7 +221,7 @@ class Release:
         top = best(scores, top_k)
         when = [self.moments.nearest(video, found.asked) for video in top.tolist()]
         reasons = why_found(query, found.lexical[top], when)
-        return self._slate(top, scores[top], reasons, when=when)
+        return Slate(self._slate(top, scores[top], reasons, when=when), asked=found.asked)
 
     def shows(self, video_id: str, *, moment: int | None = None) -> bool:
         """Whether the release knows a video that may be shown."""

@@ -53,7 +53,30 @@ class Parts(NamedTuple):
         return scores
 
 
-_ONE_AT_A_TIME = threading.Lock()
+class _Turns:
+    """A lock that is given in the order of asking: nobody waits longer than for one of each other.
+
+    With a plain lock a thread that reads one text after the other could take it again and again
+    before the one that waits wakes up.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._asked = self._served = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            mine = self._asked
+            self._asked += 1
+            self._changed.wait_for(lambda: self._served == mine)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._served += 1
+            self._changed.notify_all()
+
+
+_ONE_AT_A_TIME = _Turns()
 """A fast tokenizer is one object with settings inside; two threads in it at once is an error."""
 
 

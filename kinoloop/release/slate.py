@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Recommendation(NamedTuple):
     """One place of a slate.
@@ -36,6 +39,7 @@ class Slate(list[Recommendation]):
         reranked: Whether the ranker ordered them; None where the release has none to ask.
         propensities: Chance of each place to show what it shows; None: 1, nothing is left to
             chance.
+        asked: (dim,) float32, vector of the query that they answer; None without one.
     """
 
     def __init__(
@@ -44,7 +48,9 @@ class Slate(list[Recommendation]):
         *,
         reranked: bool | None = None,
         propensities: Sequence[float] | None = None,
+        asked: NDArray[np.float32] | None = None,
     ) -> None:
         super().__init__(places)
+        self.asked = asked
         self.reranked = reranked
         self.propensities = [1.0] * len(self) if propensities is None else list(propensities)

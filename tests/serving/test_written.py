@@ -14,6 +14,7 @@ from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.release.bundle import write_bundle
+from kinoloop.release.given import Given
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.schema import DAY_US, EVENT_KINDS
@@ -21,9 +22,11 @@ from kinoloop.testing.service import KEY, SIGNER, running
 from kinoloop.testing.toy import START_US, TOPICS, toy_catalogue
 from serving.inputs import Inputs, Made, find
 from serving.live_event import LiveEvent, Parcel
+from serving.reading import Reading
 from serving.slates import Asked
 from serving.state import LiveState
-from serving.written import lines_of, searched, written_by
+from serving.unread import texts_of
+from serving.written import searched, written_by
 from tests.ranking.searching import searching
 from tests.serving.conftest import Service
 
@@ -60,20 +63,32 @@ def state(tmp_path):
 def wrote(state, kind, timestamp, text, *, user="p", video="", undoes=None, texts=None):
     event = LiveEvent(f"{user}-{kind}-{timestamp}", user, video, kind, None, None, timestamp)
     parcel = Parcel("raw", text=text, undoes=undoes)
-    lines = lines_of([event], [parcel], texts or Texts())
-    state.record([event], [parcel], texts=lines)
+    texts = texts or Texts()
+    state.record([event], [parcel], texts=texts_of([event], [parcel], texts))
 
 
-def lengths(state, user="p"):
-    return [int(one.vector[0]) for one in written_by(user, IN_SERVICE, state)]
+def found(state, user="p", *, reading=None):
+    """Return what counts in the next slate of a user, at a worker that has read all."""
+    reading = reading or Reading(state)
+    reading.read_of(user, Texts())
+    return written_by(user, IN_SERVICE, state, reading)
+
+
+def lengths(state, user="p", *, reading=None):
+    return [int(one.vector[0]) for one in found(state, user, reading=reading)]
+
+
+def query(text, at, *, user="p"):
+    (vector,) = Texts().encode([text.strip()])
+    return searched(user, text, vector, "s", at=at)
 
 
 def test_searches_and_comments_count_at_once_and_their_texts_are_not_kept(state):
     wrote(state, "search", 5 * DAY_US, "steam trains")
     wrote(state, "comment", 6 * DAY_US, "lovely", video="v1")
     wrote(state, "view", 7 * DAY_US, "no text of mine", video="v1")
-    found = written_by("p", IN_SERVICE, state)
-    assert [(one.kind, one.timestamp // DAY_US) for one in found] == [(SEARCH, 5), (COMMENT, 6)]
+    read = found(state)
+    assert [(one.kind, one.timestamp // DAY_US) for one in read] == [(SEARCH, 5), (COMMENT, 6)]
     assert lengths(state) == [12, 6]
     assert lengths(state, "q") == []
     columns = state.connection.execute("SELECT * FROM written").fetchall()
@@ -84,10 +99,9 @@ def test_the_newest_four_are_read_and_a_search_told_twice_is_one(state):
     for day in range(1, 7):
         wrote(state, "search", day * DAY_US, "x" * day)
     assert lengths(state) == [3, 4, 5, 6]
-    line = searched("p", " xxxxxxx ", Texts(), at=8 * DAY_US)
-    state.keep_written(line)
+    state.keep_written([query(" xxxxxxx ", 8 * DAY_US)])
     wrote(state, "search", 8 * DAY_US + 1_000_000, "xxxxxxx")
-    assert [one.timestamp // DAY_US for one in written_by("p", IN_SERVICE, state)] == [4, 5, 6, 8]
+    assert [one.timestamp // DAY_US for one in found(state)] == [4, 5, 6, 8]
 
 
 def test_what_is_taken_back_or_erased_or_of_another_space_does_not_count(state):
@@ -111,14 +125,17 @@ def test_a_release_that_reads_no_texts_has_none_kept(state):
     blind = Texts()
     blind.space = ""
     wrote(state, "search", DAY_US, "abc", texts=blind)
-    assert searched("p", "abc", blind, at=1) is None
-    assert searched("p", "x" * 201, Texts(), at=1) is None
+    (vector,) = Texts().encode(["abc"])
+    assert searched("p", "abc", vector, "", at=1) is None
+    assert searched("p", "abc", None, "s", at=1) is None
+    assert searched("p", "x" * 201, vector, "s", at=1) is None
+    assert not state.unread_of(["p"], "s")
     assert not state.connection.execute("SELECT * FROM written").fetchall()
 
 
 def test_an_answer_can_be_made_again_with_what_was_written(state, tmp_path):
     wrote(state, "search", DAY_US, "abc")
-    asked = Asked([], NOTHING, NOTHING, [], 3, 5, written_by("p", IN_SERVICE, state))
+    asked = Asked([], NOTHING, NOTHING, [], 3, 5, found(state))
     inputs = Inputs(tmp_path)
     inputs.record(Made("seg-1", asked, [("v1", 0.5)]))
     inputs.flush()
@@ -162,10 +179,13 @@ def test_a_release_keeps_the_newest_texts_of_its_users_as_vectors(bundle):
     assert [one.timestamp for one in found] == sorted(one.timestamp for one in found)
     assert release.texts.of("nobody") == []
     slates = [
-        [place.video_id for place in release.recommend([], top_k=10, written=texts, moment=moment)]
+        [
+            place.video_id
+            for place in release.recommend([], top_k=10, written=texts, given=Given(moment))
+        ]
         for texts, moment in (([], 0), (found[-1:], found[-1].timestamp + 1))
     ]
-    assert slates[0] != slates[1]
+    assert len({tuple(place.video_id for place in slate) for slate in slates}) == 2
 
 
 @pytest.mark.e2e
