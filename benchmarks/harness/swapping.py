@@ -103,7 +103,7 @@ def swap(
         workers: Of the service; nobody asks before each has a release.
         count: Of swaps.
         rate: Requests per second.
-        requests: At least.
+        requests: At least, of both kinds.
     """
     until_ready(url, workers)
     until_serves(url, 0)
@@ -113,7 +113,7 @@ def swap(
         first = time.monotonic()
         for done in range(count):
             until_serves(url, publish())
-            while len(traffic.answers) < requests * (done + 1) / count:
+            while _answered(traffic, others) < requests * (done + 1) / count:
                 time.sleep(0.1)
         ended = time.monotonic()
     traffic.end()
@@ -149,6 +149,10 @@ def take_down(url: str, operator: str, *, workers: int, count: int, rate: float)
     for worker, seconds in late.items():
         print(f"worker {worker}: last answer that held it {max(seconds):.2f} s late, at most, ")
         print(f"  of {len(seconds)} observations; load {os.getloadavg()[0]:.1f}")
+
+
+def _answered(traffic: Traffic, others: list[Asking]) -> int:
+    return len(traffic.answers) + sum(len(one.held) for one in others)
 
 
 def until_ready(url: str, workers: int) -> None:
