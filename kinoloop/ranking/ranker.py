@@ -232,7 +232,25 @@ class Ranker:
             vocabulary=Vocabulary.load(directory),
         )
         known = set(knowledge.state())
-        return cls(config, knowledge, {k: v for k, v in state.items() if k not in known})
+        ranker = cls(config, knowledge, {k: v for k, v in state.items() if k not in known})
+        ranker._check_widths(directory)
+        return ranker
+
+    def _check_widths(self, directory: Path) -> None:
+        """Rank one video, which needs all parts to be as wide as they were learned.
+
+        Raises:
+            BundleError: They are not.
+        """
+        one = Histories.from_rows([[]])
+        moment, score = np.zeros(1, dtype=np.int64), np.zeros((1, 1))
+        try:
+            self.rank(one, np.zeros((1, 1), dtype=np.intp), score, moments=moment)
+        except ValueError as err:
+            raise BundleError(
+                f"{directory}: the ranker and its situations.json do not fit together ({err}); "
+                "fetch the bundle again"
+            ) from err
 
 
 def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -73,8 +73,8 @@ class Vocabulary:
 
     @property
     def names(self) -> list[str]:
-        """One per value, such as `device=tv`."""
-        return [f"{column}={value}" for column, values in self.columns.items() for value in values]
+        """One per value, such as `device=tv`; no two are alike, whatever a client calls them."""
+        return [f"{_marked(c)}={value}" for c, values in self.columns.items() for value in values]
 
     def codes(self, facts: Sequence[Situation]) -> NDArray[np.int16]:
         """Position of each situation's values, (n, n_columns); `UNKNOWN` where there is none."""
@@ -114,3 +114,8 @@ class Vocabulary:
             return cls(_File.model_validate_json(path.read_bytes()).columns)
         except ValidationError as err:
             raise BundleError(f"{path} is no vocabulary: {first_fault(err)}") from err
+
+
+def _marked(column: str) -> str:
+    """Mark what could be taken for the sign between a column and its value."""
+    return column.replace("\\", "\\\\").replace("=", "\\=")

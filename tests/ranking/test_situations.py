@@ -138,6 +138,19 @@ def test_the_bundle_keeps_what_is_told_apart(fitted_by_device, catalogue, tmp_pa
     path.write_text(json.dumps({**document, "version": 2}))
     with pytest.raises(BundleError, match="no vocabulary: version"):
         Ranker.load(tmp_path, catalogue)
+    for other in ({}, {"device": ["phone", "tv", "fridge"]}):
+        path.write_text(json.dumps({"version": 1, "columns": other}))
+        with pytest.raises(BundleError, match="do not fit together"):
+            Ranker.load(tmp_path, catalogue)
+    path.unlink()
+    with pytest.raises(BundleError, match="do not fit together"):
+        Ranker.load(tmp_path, catalogue)
+
+
+def test_no_two_values_have_one_name():
+    columns = {"context.a=b": ("c",), "context.a": ("b=c",), "context.a\\": ("b",)}
+    assert len(set(Vocabulary(columns).names)) == 3
+    assert Vocabulary({"device": ("tv",)}).names == ["device=tv"]
 
 
 def test_a_ranker_of_before_is_read_and_says_the_same(windows, catalogue, tmp_path):
