@@ -107,3 +107,17 @@ def test_command_of_the_core_says_what_to_install():
 
 def fit(kind):
     build({"kind": kind}).fit(toy_histories(toy_catalogue()), toy_catalogue())
+
+
+def test_subtitles_and_the_joint_vector_without_their_extras_say_what_to_install(monkeypatch):
+    from kinoloop.media.subtitle_formats import parse_subtitles
+    from kinoloop.training.contrastive import ContrastiveConfig, learn
+
+    monkeypatch.setitem(sys.modules, "webvtt", None)
+    with pytest.raises(MissingExtraError, match="reading subtitles needs webvtt"):
+        parse_subtitles("WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n")
+    monkeypatch.setitem(sys.modules, "kinoloop.training.info_nce", None)
+    monkeypatch.delitem(sys.modules, "kinoloop.training.info_nce")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="learning the joint vector needs torch"):
+        learn(toy_catalogue().modalities, ContrastiveConfig(min_videos=10))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kinoloop.errors import MediaError
+from kinoloop.extras import explained
 from kinoloop.media.subtitle_text import tame
 from kinoloop.media.subtitle_times import (
     close_ends,
@@ -74,6 +75,7 @@ _TT = re.compile(r"<([\w.-]+:)?tt[\s/>]")
 _HEAD = 1 << 14
 
 
+@explained("reading subtitles")
 def parse_subtitles(text: str, *, fps: float | None = None) -> Parsed:
     """Read a subtitle file.
 

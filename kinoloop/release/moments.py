@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kinoloop.data.ids import IdMap
-from kinoloop.errors import BundleError
+from kinoloop.errors import BundleError, DataError
 from kinoloop.release.files import open_array, write_array
 
 NEAR = 0.35
@@ -142,6 +142,9 @@ def write_moments(
         moments: Columns `video_id` and `moments`, as the table of that name has them.
         before: What an earlier catalogue had, whose videos come first in `ids`; those in `moments`
             replace theirs.
+
+    Raises:
+        DataError: Their vectors are not all of one length.
     """
     known = pl.DataFrame({"video_id": ids.ids}, schema={"video_id": pl.String})
     rows = moments.join(known.with_row_index("index"), on="video_id").sort("index")
@@ -151,21 +154,31 @@ def write_moments(
     directory.mkdir(parents=True)
     spans = np.zeros((len(ids), 2), dtype=np.int64)
     times, ends, vectors, packed = [], [0], bytearray(), directory / "packed.bin"
+    lengths: set[int] = set()
     if grown and before is not None:
         old = open_array(before / "spans.npy")
         spans[: len(old)] = old
         times = open_array(before / "times.npy").tolist()
         ends = open_array(before / "ends.npy").tolist()
-        vectors += open_array(before / "vectors.npy").tobytes()
+        was = open_array(before / "vectors.npy")
+        vectors += was.tobytes()
+        lengths |= {was.shape[1]} if len(was) else set()
         shutil.copyfile(before / "packed.bin", packed)
     with packed.open("ab") as file:
         for video, some in rows.select("index", "moments").iter_rows():
             spans[video] = len(times), len(times) + len(some or ())
             for one in some or ():
                 times.append([one["start_s"], one["end_s"]])
-                vectors += _int8(one["vector"]).tobytes()
+                vector = _int8(one["vector"])
+                lengths.add(len(vector))
+                vectors += vector.tobytes()
                 words = [[s["word"] for s in one["shows"]], one["reads"], one["says"]]
                 ends.append(ends[-1] + file.write(json.dumps(words, ensure_ascii=False).encode()))
+    if len(lengths) > 1:
+        raise DataError(
+            f"vectors of moments have lengths {sorted(lengths)}, expected one; delete the older "
+            "rows of table `moments`, extract again and retrain"
+        )
     write_array(directory / "spans.npy", spans)
     write_array(directory / "times.npy", np.array(times, dtype=np.float32))
     write_array(directory / "vectors.npy", np.frombuffer(vectors, np.int8).reshape(len(times), -1))

@@ -5,6 +5,7 @@ It is learned in retrain from the vectors of all videos, and from nothing that a
 """
 
 import logging
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -73,7 +74,8 @@ def learn(modalities: Mapping[str, Modality], config: ContrastiveConfig) -> Join
     """Learn the projections.
 
     Returns:
-        None where fewer than `min_videos` videos have two modalities.
+        None where fewer than `min_videos` videos have two modalities, where what is held out
+        leaves none to learn from, and where learning came to nothing.
     """
     names = sorted(name for name, modality in modalities.items() if modality.present.any())
     present = [modalities[name].present for name in names]
@@ -85,10 +87,24 @@ def learn(modalities: Mapping[str, Modality], config: ContrastiveConfig) -> Join
             *(len(usable), config.min_videos),
         )
         return None
-    from kinoloop.training.info_nce import train
-
     order = np.random.default_rng(config.seed).permutation(usable)
     n_held_out = max(2, round(config.held_out * len(order)))
     described = {name: modalities[name] for name in names}
     with explained("learning the joint vector"):
-        return train(described, (order[n_held_out:], order[:n_held_out]), config)
+        from kinoloop.training.info_nce import FEWEST, train
+
+        if len(order) - n_held_out < FEWEST:
+            logger.warning(
+                "the joint vector is left out: %d videos are held out of %d, which leaves none to "
+                "learn from; lower [fusion.contrastive] held_out",
+                *(n_held_out, len(order)),
+            )
+            return None
+        learned = train(described, (order[n_held_out:], order[:n_held_out]), config)
+    if not math.isfinite(learned.measured["held_out_loss"]):
+        logger.warning(
+            "the joint vector is left out: its held-out loss is no number; lower "
+            "[fusion.contrastive] learning_rate, or raise temperature"
+        )
+        return None
+    return learned

@@ -14,13 +14,13 @@ from kinoloop.encoders import base
 from kinoloop.encoders.efficientnet_lite import TENSORS, WEIGHTS
 from kinoloop.encoders.embedded import load_tensors
 from kinoloop.encoders.fingerprint import text_space
-from kinoloop.errors import BundleError
+from kinoloop.errors import BundleError, DataError
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.moments import Moments, write_moments
 from kinoloop.release.release import Release
-from kinoloop.schema import FEATURES, MEDIA, VIDEOS
+from kinoloop.schema import FEATURES, MEDIA, MOMENTS, VIDEOS
 from kinoloop.semantics.config import SemanticsConfig
 from kinoloop.semantics.label import label
 from kinoloop.semantics.moments import MOST, describe_moments
@@ -201,3 +201,18 @@ def test_a_long_transcript_has_no_more_moments_than_others():
     assert len(windows) <= MOST
     assert windows[0][0] == 0.0
     assert " ".join(text for _, _, text in windows) == " ".join(cue["text"] for cue in cues)
+
+
+def test_vectors_of_two_lengths_are_refused(tmp_path):
+    def rows(*lengths):
+        said = {"start_s": 0.0, "end_s": 1.0, "shows": [], "reads": "", "says": "x"}
+        moments = [[{**said, "vector": np.ones(n, np.float16).tobytes()}] for n in lengths]
+        schema = {name: MOMENTS[name] for name in ("video_id", "moments")}
+        ids = ["a", "b"][: len(lengths)]
+        return pl.DataFrame({"video_id": ids, "moments": moments}, schema=schema)
+
+    with pytest.raises(DataError, match=r"lengths \[4, 8\], expected one"):
+        write_moments(tmp_path / "one", IdMap(["a", "b"]), rows(4, 8))
+    write_moments(tmp_path / "old", IdMap(["a", "b"]), rows(4))
+    with pytest.raises(DataError, match=r"lengths \[4, 6\], expected one"):
+        write_moments(tmp_path / "two", IdMap(["a", "b"]), rows(6), before=tmp_path / "old")

@@ -124,3 +124,16 @@ def test_a_release_without_joint_vectors_has_the_digest_that_it_had_before():
     weighed = info.model_copy(update={"fusion": FusionConfig(joint=0.5)})
     assert weighed.document()["fusion"]["joint"] == 0.5
     assert weighed.digest != info.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"held_out": 0.999}, "leaves none to learn from"),
+        ({"temperature": 1e-45}, "its held-out loss is no number"),
+    ],
+)
+def test_a_joint_vector_that_learned_nothing_is_left_out(caplog, changes, why):
+    config = CONFIG.model_copy(update={"epochs": 1, **changes})
+    assert learn(_agreeing(), config) is None
+    assert why in caplog.text
