@@ -146,10 +146,25 @@ def watch_champion(
 def open_champion(environment: Environment) -> "InService":
     """Open and check the champion's release here: for a process that serves nobody else.
 
+    What operators said of a video holds here as in the service.
+
     Raises:
         RegistryError: Nothing was promoted yet, or the registry is away.
         BundleError: The release is damaged.
     """
+    from serving.state import LiveState
+    from serving.takedowns import overrule, said_in
+
+    current = _champion(environment)
+    live = environment.state_dir / "serving" / "live.db"
+    if live.exists():
+        state = LiveState(live)
+        overrule(current, said_in(state))
+        state.shut()
+    return current
+
+
+def _champion(environment: Environment) -> "InService":
     from kinoloop.errors import RegistryError
     from kinoloop.registry.catalogues import fetch_catalogue
     from kinoloop.registry.client import ModelRegistry

@@ -11,7 +11,7 @@ import hmac
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -71,10 +71,8 @@ class Takedowns:
         self, state: LiveState, current: "Callable[[], InService | None]", *, token: str
     ) -> None:
         self._state, self._current, self._token = state, current, token
-        with state.transaction() as connection:
-            connection.execute(_SCHEMA)
         self._seen, self._next_look = threading.local(), 0.0
-        self._said: dict[str, Window] = self._read()
+        self._said = said_in(state)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="takedowns", daemon=True)
 
@@ -122,7 +120,7 @@ class Takedowns:
                 "INSERT OR REPLACE INTO availability VALUES (?, ?, ?, ?, ?)",
                 (video_id, *window[:2], int(window.hidden), time.time_ns() // 1000),
             )
-        self._said = self._read()
+        self._said = _read(self._state)
         current = self._current()
         if current is not None:
             self.apply(current)
@@ -130,9 +128,7 @@ class Takedowns:
 
     def apply(self, current: "InService") -> None:
         """Let what operators said overrule the rows of a release."""
-        release = current.release
-        found = {release.catalogue.ids.index(v): window for v, window in self._said.items()}
-        release.availability.overrule({i: window for i, window in found.items() if i >= 0})
+        overrule(current, self._said)
 
     def agree(self, current: "InService") -> int:
         """Drop what the catalogue version in service says by itself; how many."""
@@ -160,12 +156,6 @@ class Takedowns:
             Window() if current is None or index < 0 else current.release.availability.said(index)
         )
 
-    def _read(self) -> dict[str, Window]:
-        rows = self._state.connection.execute(
-            "SELECT video_id, opens, closes, hidden FROM availability"
-        )
-        return {name: Window(opens, closes, bool(hidden)) for name, opens, closes, hidden in rows}
-
     def look(self) -> None:
         """See what other workers were told; called before an answer, and when nobody asks."""
         now = time.monotonic()
@@ -176,7 +166,7 @@ class Takedowns:
         if version == getattr(self._seen, "version", None):  # of this thread's connection
             return
         self._seen.version = version
-        said = self._read()
+        said = _read(self._state)
         if said != self._said:
             self._said = said
             current = self._current()
@@ -196,6 +186,30 @@ class Takedowns:
             except Exception:
                 logger.exception("what operators said could not be read; trying again")
         self._state.close()
+
+
+def said_in(state: LiveState) -> dict[str, Window]:
+    """Read what operators said, by external id; where nobody ever did, it is made room for."""
+    with state.transaction() as connection:
+        connection.execute(_SCHEMA)
+    return _read(state)
+
+
+def overrule(current: "InService", said: Mapping[str, Window]) -> None:
+    """Let what operators said overrule the rows of a release; of videos it does not know, nothing.
+
+    Args:
+        current: The release.
+        said: By external id.
+    """
+    release = current.release
+    found = {release.catalogue.ids.index(video): window for video, window in said.items()}
+    release.availability.overrule({i: window for i, window in found.items() if i >= 0})
+
+
+def _read(state: LiveState) -> dict[str, Window]:
+    rows = state.connection.execute("SELECT video_id, opens, closes, hidden FROM availability")
+    return {name: Window(opens, closes, bool(hidden)) for name, opens, closes, hidden in rows}
 
 
 def _micros(moment: datetime | None, missing: int) -> int:

@@ -11,8 +11,9 @@ from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
-    from kinoloop.release.given import Given, Plain
+    from kinoloop.release.given import Plain
     from kinoloop.release.slate import Slate
+    from serving.asking import Wish
     from serving.in_service import InService
 
 ANSWER_S = 10.0
@@ -68,15 +69,16 @@ def recommend(
     """
     from kinoloop.cli.backends import connect
     from kinoloop.data.situations import situation_of
-    from kinoloop.release.given import Given
+    from serving.asking import Wish
 
     wanted = _wanted(filters)
     environment = connect()
     asked = {"user_id": user, "top_k": top_k, "filters": wanted}
     asked |= {"surface": surface, "device": device}
-    given = Given(situation=situation_of(surface or "recommend", device), filters=wanted)
+    situation = situation_of(surface or "recommend", device)
+    wish = Wish(top_k, None, [], include_seen=False, situation=situation, filters=wanted)
     found = _from_service(environment, "recommend", asked)
-    _print(found or _from_champion(environment, user, top_k, given))
+    _print(found or _from_champion(environment, user, wish))
 
 
 def search(
@@ -170,37 +172,45 @@ def _from_service(
     return {**answer, "source": f"answered by {url}"}
 
 
-def _from_champion(
-    environment: "Environment", user: str, top_k: int, given: "Given"
-) -> dict[str, Any]:
-    """Open the champion's release here and answer from it, live events included.
+def _from_champion(environment: "Environment", user: str, wish: "Wish") -> dict[str, Any]:
+    """Open the champion's release here and answer from it and the live state, best first.
+
+    Nothing is left to chance: what is not counted as shown has nothing to teach.
 
     Raises:
         RegistryError: Nothing was promoted yet, or the registry is away.
         BundleError: The release is damaged.
         ConfigError: No video has a column to filter by.
     """
+    import asyncio
+
     from kinoloop.data.interest import InterestConfig
     from kinoloop.privacy.pseudonyms import load_pseudonyms
     from kinoloop.settings import read_section
+    from serving.asking import Asking
     from serving.config import ServingConfig
-    from serving.history import past_of
+    from serving.fatigue import Fatigue
+    from serving.policy import PolicyConfig
+    from serving.reading import Reading
+    from serving.slates import slate_of
     from serving.startup import open_champion
     from serving.state import LiveState
 
-    current = open_champion(environment)
-    config = read_section("serving", ServingConfig, environment.settings_file)
+    current, settings = open_champion(environment), environment.settings_file
+    policy = read_section("policy", PolicyConfig, settings)
     state = LiveState(environment.state_dir / "serving" / "live.db")
-    past = past_of(
-        load_pseudonyms(environment).of(user.strip()),  # as ingestion reads ids
-        current,
+    asking = Asking(
         state,
-        read_section("interest", InterestConfig, environment.settings_file),
-        limit=config.history_length,
+        Fatigue(state, policy),
+        reading=Reading(state),
+        interest=read_section("interest", InterestConfig, settings),
+        policy=policy,
+        history_length=read_section("serving", ServingConfig, settings).history_length,
     )
+    pseudonym = load_pseudonyms(environment).of(user.strip())  # as ingestion reads ids
+    asked, _ = asyncio.run(asking.of(pseudonym, current, wish))
     state.shut()
-    slate = current.release.recommend(past.history, top_k=top_k, seen=past.seen, given=given)
-    return _read(current, slate)
+    return _read(current, slate_of(current.release, asked._replace(draw=None)))
 
 
 def _read(current: "InService", slate: "Slate") -> dict[str, Any]:

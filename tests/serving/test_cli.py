@@ -11,10 +11,13 @@ from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
 from kinoloop.errors import ConfigError, RegistryError
+from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER, free_port
+from serving.state import LiveState
+from serving.takedowns import LOOK_S
 from tests.serving.conftest import Service
 
 
@@ -83,6 +86,43 @@ def test_filters_leave_only_what_was_asked_for(run, service, bundle, monkeypatch
         assert "category" in str(result.exception)
     result = run("--user", "u000", "--filter", "category")
     assert "expected COLUMN=VALUE, such as --filter language=en" in str(result.exception)
+
+
+def test_without_a_service_its_takedowns_and_what_was_passed_over_count_all_the_same(
+    run, service, monkeypatch
+):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(service.folder / "state"))
+    ports = (service.url.rsplit(":", 1)[1], str(free_port()))
+    questions = (["recommend", "-u", "passer-by", "-k", "40"], ["search", "part 4", "-k", "40"])
+
+    def answers():
+        """Slates by the service and without it: all that is printed but for who answered."""
+        for words in questions:
+            said = []
+            for port in ports:
+                monkeypatch.setenv("KINOLOOP_SERVICE_PORT", port)
+                result = CliRunner().invoke(app, words)
+                assert result.exit_code == 0, result.exception
+                said.append(result.output.rpartition("model version")[0].splitlines())
+            assert said[0] == said[1]
+            yield " ".join(said[1])
+
+    before = [*answers()]
+    assert all("v004" in slate for slate in before)
+    pseudonym = Pseudonyms(bytes.fromhex(KEY)).of("passer-by")
+    state = LiveState(service.folder / "state" / "serving" / "live.db")
+    state.remember_shown([(pseudonym, "v002", time.time_ns() // 1000)] * 10, within_s=60.0)
+    state.shut()
+    token = (service.folder / "state" / "operator.key").read_text().strip()
+    operator = {"Authorization": f"Bearer {token}"}
+    service.ask("/videos/v004", method="DELETE", headers=operator)
+    time.sleep(2 * LOOK_S)
+    try:
+        after = [*answers()]
+    finally:
+        service.ask("/videos/v004", {"hidden": False}, method="PATCH", headers=operator)
+    assert not any("v004" in slate for slate in after)
+    assert after[0].index("v002") > max(after[0].index(f"v0{n:02}") for n in range(5, 40))
 
 
 def test_search_finds_videos_by_words(run, bundle):

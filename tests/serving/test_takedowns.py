@@ -12,7 +12,7 @@ from kinoloop.release.release import Release
 from kinoloop.testing.service import running
 from serving.problems import Problem
 from serving.state import LiveState
-from serving.takedowns import LOOK_S, AvailabilityPatch, Takedowns
+from serving.takedowns import LOOK_S, AvailabilityPatch, Takedowns, said_in
 from tests.serving.conftest import SETTINGS, Service
 
 TOKEN = "ab" * 32
@@ -77,7 +77,7 @@ def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served,
     )
     published = SimpleNamespace(release=later, catalogue="c" * 64)
     assert kept.agree(published) == 1
-    assert set(kept._read()) == {"v006"}
+    assert set(said_in(kept._state)) == {"v006"}
 
 
 def test_nobody_without_the_key_changes_anything(served, tmp_path):

@@ -2,7 +2,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from kinoloop.cli.main import app
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
 from kinoloop.encoders import base as encoders
@@ -18,7 +20,7 @@ from kinoloop.release.given import Given
 from kinoloop.release.info import Provenance
 from kinoloop.release.release import Release
 from kinoloop.schema import DAY_US, EVENT_KINDS
-from kinoloop.testing.service import KEY, SIGNER, running
+from kinoloop.testing.service import KEY, SIGNER, free_port, running
 from kinoloop.testing.toy import START_US, TOPICS, toy_catalogue
 from serving.inputs import Inputs, Made, find
 from serving.live_event import LiveEvent, Parcel
@@ -179,17 +181,14 @@ def test_a_release_keeps_the_newest_texts_of_its_users_as_vectors(bundle):
     assert [one.timestamp for one in found] == sorted(one.timestamp for one in found)
     assert release.texts.of("nobody") == []
     slates = [
-        [
-            place.video_id
-            for place in release.recommend([], top_k=10, written=texts, given=Given(moment))
-        ]
+        release.recommend([], top_k=10, written=texts, given=Given(moment))
         for texts, moment in (([], 0), (found[-1:], found[-1].timestamp + 1))
     ]
     assert len({tuple(place.video_id for place in slate) for slate in slates}) == 2
 
 
 @pytest.mark.e2e
-def test_a_search_changes_the_next_slate_of_its_user(bundle, tmp_path):
+def test_a_search_changes_the_next_slate_of_its_user(bundle, tmp_path, monkeypatch):
     def of_football(slate):
         return sum(int(place["video_id"][1:]) % 2 for place in slate.body["slate"])
 
@@ -206,3 +205,17 @@ def test_a_search_changes_the_next_slate_of_its_user(bundle, tmp_path):
         assert of_football(slate("cook")) <= 1
         service.ask("/search", {"query": "cooking"})  # of nobody
         assert of_football(slate("fan")) >= 7
+        shown = [place["title"] for place in slate("cook").body["slate"]]
+    for name, value in {
+        "STATE_DIR": str(tmp_path / "state"),
+        "SERVICE_PORT": str(free_port()),
+        "PSEUDONYM_KEY": KEY,
+        "TRUSTED_KEYS": SIGNER.public,
+        "BUNDLE": str(bundle),
+    }.items():
+        monkeypatch.setenv(f"KINOLOOP_{name}", value)
+    monkeypatch.setenv("COLUMNS", "160")
+    printed = CliRunner().invoke(app, ["recommend", "-u", "cook", "-k", "8"]).output
+    assert "no service is running" in printed
+    places = [printed.index(f" {title} ") for title in shown]
+    assert places == sorted(places)
