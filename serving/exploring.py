@@ -7,7 +7,9 @@ the slate leaves out, each equally likely. So the chance that a place shows what
     share / (k n)   for a video that was drawn,
 
 and is recorded with each place, which lets evaluation tell what another policy would have brought.
-A slate that leaves out no video stays as it is, with chance 1. The draw hangs on its seed alone.
+Whatever is not drawn is the slate that there would be without exploration, in the same places. What
+cools down is drawn only where nothing else is left out. A slate that leaves out no video stays as
+it is, with chance 1. The draw hangs on its seed alone.
 """
 
 import hashlib
@@ -41,23 +43,24 @@ class Draw(NamedTuple):
     seed: int
 
 
-def explored(
-    found: Slate, top_k: int, draw: Draw, others: Callable[[Sequence[str], int], Slate]
-) -> Slate:
+def explored(found: Slate, draw: Draw, others: Callable[[Sequence[str], int], Slate]) -> Slate:
     """Draw, and say how likely each place was.
 
     Args:
-        found: The best `top_k` + 1 videos, or fewer where no more are there.
-        top_k: Length of the slate.
+        found: Best first: what is shown where nothing is drawn.
         draw: What is left to chance.
         others: Gives the best videos without those that are shown, so many at most.
     """
-    if len(found) <= top_k:
+    top_k, rng = len(found), np.random.default_rng(draw.seed)
+    drawn = rng.random() < draw.share
+    chances = [1 - draw.share / top_k] * top_k if top_k else []
+    if found.more and not drawn:
+        return Slate(found, reranked=found.reranked, propensities=chances)
+    rest = others([place.video_id for place in found], draw.among if drawn else 1)
+    if not rest:
         return found
-    places, rng = list(found[:top_k]), np.random.default_rng(draw.seed)
-    chances = [1 - draw.share / top_k] * top_k
-    if rng.random() < draw.share:
-        rest = others([place.video_id for place in places], draw.among)
+    places = list(found)
+    if drawn:
         at = int(rng.integers(top_k))
         places[at] = rest[int(rng.integers(len(rest)))]
         chances[at] = draw.share / (top_k * len(rest))

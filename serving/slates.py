@@ -92,33 +92,27 @@ def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) 
     if isinstance(asked, AskedSearch):
         given = Given(asked.moment, filters=asked.filters)
         return release.search(asked.query, top_k=asked.top_k, given=given)
-    if asked.draw is None:
-        return _best_first(release, asked, budget_ms)
-    found = _best_first(release, asked._replace(top_k=asked.top_k + 1), budget_ms)
 
-    def others(shown: Sequence[str], top_k: int) -> Slate:
-        rest = asked._replace(exclude=[*asked.exclude, *shown], top_k=top_k)
-        return _best_first(release, rest, budget_ms)
-
-    return explored(found, asked.top_k, asked.draw, others)
-
-
-def _best_first(release: Release, asked: Asked, budget_ms: float) -> Slate:
-    def best(top_k: int, hidden: NDArray[np.int32], exclude: Sequence[str]) -> Slate:
+    def best(top_k: int, shown: Sequence[str], *, cooling: bool) -> Slate:
+        """Return the best but for those that are shown, with those that cool down or without."""
+        hidden = asked.hidden if cooling else np.concatenate([asked.hidden, asked.cooling])
         return release.recommend(
             asked.history,
             top_k=top_k,
-            exclude=exclude,
+            exclude=[*asked.exclude, *shown],
             seen=hidden,
             given=Given(asked.moment, asked.situation, asked.filters),
             budget_ms=budget_ms,
             written=asked.written,
         )
 
-    slate = best(asked.top_k, np.concatenate([asked.hidden, asked.cooling]), asked.exclude)
+    def others(shown: Sequence[str], top_k: int) -> Slate:
+        rest = best(top_k, shown, cooling=False)
+        return rest if rest or not len(asked.cooling) else best(top_k, shown, cooling=True)
+
+    slate = best(asked.top_k, (), cooling=False)
     left = asked.top_k - len(slate)
     if left and len(asked.cooling):
-        shown = [place.video_id for place in slate]
-        rest = best(left, asked.hidden, [*asked.exclude, *shown])
+        rest = best(left, [place.video_id for place in slate], cooling=True)
         slate = Slate([*slate, *rest], reranked=slate.reranked)
-    return slate
+    return slate if asked.draw is None else explored(slate, asked.draw, others)

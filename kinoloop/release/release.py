@@ -1,8 +1,7 @@
 """Reading a release: recommend, similar, search, and the check that comes before service.
 
-Whatever does not depend on the request is computed once; large arrays stay memory-mapped. What a
-release answers never changes, and all its methods may be called from several threads at once; what
-is loaded on first use (text encoder, vectors of labels) is seen whole or not.
+Whatever does not depend on the request is computed once; large arrays stay memory-mapped. It may be
+asked from several threads at once; what is loaded on first use is seen whole or not.
 """
 
 import time
@@ -30,7 +29,7 @@ from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
 from kinoloop.release.reasons import Reasons, why_alike, why_found
-from kinoloop.release.reranking import Reranking
+from kinoloop.release.reranking import Best, Reranking
 from kinoloop.release.search import Search
 from kinoloop.release.shown import Shown
 from kinoloop.release.signature import Trust
@@ -260,11 +259,14 @@ class Release:
         self._shown.hide(scores, hidden, np.concatenate([closed, outside]))
         if self.reranking is None:
             top = best(scores, top_k)
-            return self._slate(top, scores[top], self._reasons(row, top, closed))
-        left_ms = 1e3 * (deadline - time.perf_counter())
-        found = self.reranking.best(row, scores, top_k, given=given, left_ms=left_ms)
+            found = Best(top, scores[top])
+        else:
+            left_ms = 1e3 * (deadline - time.perf_counter())
+            found = self.reranking.best(row, scores, top_k, given=given, left_ms=left_ms)
         reasons = self._reasons(row, found.videos, closed)
-        return self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
+        slate = self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
+        slate.more = int(np.isfinite(scores).sum()) > len(slate)
+        return slate
 
     def known(self, history: Sequence[Interaction]) -> list[Interaction]:
         """Of a history what the catalogue knows, each video once, as it came last."""
@@ -280,8 +282,7 @@ class Release:
     ) -> list[str]:
         if not len(history.videos):
             return ["Popular right now"] * len(top)
-        watched = self.recommender.explain(history, top)
-        return self._why.of(watched, top.tolist(), unnamed=closed)
+        return self._why.of(self.recommender.explain(history, top), top.tolist(), unnamed=closed)
 
     def _slate(
         self,

@@ -35,12 +35,12 @@ class Best:
     Attributes:
         videos: (≤ top_k,) positions, best first.
         scores: Of them, float32: the ranker's, or those of retrieval where there was no time.
-        reranked: Whether the ranker ordered them.
+        reranked: Whether the ranker ordered them; None where there is none.
     """
 
     videos: NDArray[np.intp]
     scores: NDArray[np.float32]
-    reranked: bool
+    reranked: bool | None = None
 
 
 class Reranking:

@@ -40,6 +40,9 @@ class Slate(list[Recommendation]):
         propensities: Chance of each place to show what it shows; None: 1, nothing is left to
             chance.
         asked: (dim,) float32, vector of the query that they answer; None without one.
+
+    Attributes:
+        more: Whether `recommend` would have had more videos for a longer one.
     """
 
     def __init__(
@@ -52,5 +55,5 @@ class Slate(list[Recommendation]):
     ) -> None:
         super().__init__(places)
         self.asked = asked
-        self.reranked = reranked
+        self.reranked, self.more = reranked, False
         self.propensities = [1.0] * len(self) if propensities is None else list(propensities)

@@ -6,16 +6,32 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from kinoloop.models.base import build
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.data import RankerData
+from kinoloop.ranking.fitting import fit_ranker
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.release import Release
 from kinoloop.release.slate import Recommendation, Slate
+from kinoloop.schema import DAY_US
+from kinoloop.testing.shown import toy_exposures
+from kinoloop.testing.toy import START_US, toy_catalogue
 from serving.exploring import BEST_FIRST, NO_CHANCE, Draw, chance_of, explored
+from serving.fatigue import NONE
 from serving.policy import PolicyConfig
+from serving.slates import Asked, slate_of
 
+CONFIG = RankerConfig(
+    groups=("content", "user"), epochs=1, hidden=4, candidates=10, label={"watch": "view"}
+)
 RANKED = [f"v{n}" for n in range(12)]
 TOP_K, SHARE, AMONG = 4, 0.4, 5
 
 
-def slate(videos) -> Slate:
-    return Slate(Recommendation(video, 1.0, video, "") for video in videos)
+def slate(videos, *, more: bool = False) -> Slate:
+    found = Slate(Recommendation(video, 1.0, video, "") for video in videos)
+    found.more = more
+    return found
 
 
 def others(shown, top_k) -> Slate:
@@ -23,7 +39,7 @@ def others(shown, top_k) -> Slate:
 
 
 def draw(seed: int, share: float = SHARE) -> Slate:
-    return explored(slate(RANKED[: TOP_K + 1]), TOP_K, Draw(share, AMONG, seed), others)
+    return explored(slate(RANKED[:TOP_K], more=True), Draw(share, AMONG, seed), others)
 
 
 def test_places_show_what_they_show_as_often_as_their_propensity_says():
@@ -65,10 +81,78 @@ def test_the_same_seed_draws_the_same_and_the_rest_stays_in_order():
 
 
 def test_where_nothing_is_left_out_nothing_is_drawn():
-    whole = slate(RANKED[:TOP_K])
-    found = explored(whole, TOP_K, Draw(1.0, AMONG, 0), others)
-    assert found is whole
-    assert found.propensities == [1.0] * TOP_K
+    whole = slate(RANKED)
+    for share in (0.0, 0.5, 1.0):
+        found = explored(whole, Draw(share, AMONG, 0), others)
+        assert found is whole
+        assert found.propensities == [1.0] * len(RANKED)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """A release whose ranker orders the best ten of forty, or as many as are asked for."""
+    catalogue, folder = toy_catalogue(), tmp_path_factory.mktemp("ranked") / "bundle"
+    exposures, histories = toy_exposures(catalogue)
+    windows = RankerData(exposures, histories, START_US + 18 * DAY_US, START_US + 24 * DAY_US)
+    write_bundle(
+        folder,
+        recommender=build({"kind": "popularity"}).fit(histories, catalogue),
+        catalogue=catalogue,
+        histories=histories,
+        ranker=fit_ranker(CONFIG, windows, catalogue).ranker,
+    )
+    return Release.open(folder)
+
+
+def ask(release, top_k: int, **changes) -> Slate:
+    asked = Asked([], NONE, NONE, [], top_k, START_US + 30 * DAY_US)
+    return slate_of(release, asked._replace(**changes))
+
+
+def ids(slate: Slate) -> list[str]:
+    return [place.video_id for place in slate]
+
+
+@pytest.mark.parametrize("top_k", [1, 4, 9, 10, 11, 20, 39, 40])
+def test_exploration_changes_nothing_but_the_place_that_is_drawn(release, top_k):
+    best = ask(release, top_k)
+    for seed in range(3):
+        same = ask(release, top_k, draw=Draw(0.0, 3, seed))
+        assert (same, same.propensities) == (best, best.propensities)
+        found = ask(release, top_k, draw=Draw(1.0, 3, seed))
+        moved = [at for at in range(top_k) if found[at] != best[at]]
+        assert len(moved) == (top_k < 40)
+        for at in moved:
+            assert found[at].video_id not in ids(best)
+            assert found.propensities[at] == 1 / (top_k * min(3, 40 - top_k))
+        if not moved:
+            assert found.propensities == [1.0] * 40
+
+
+@pytest.mark.parametrize(("top_k", "cool"), [(12, []), (4, range(3, 33)), (4, range(4, 40))])
+def test_real_slates_show_what_they_show_as_often_as_their_propensity_says(release, top_k, cool):
+    """With more places than the ranker has candidates, and where much or nearly all cools down."""
+    cooling, n = np.array([*cool], dtype=np.int32), 600
+    best = ask(release, top_k, cooling=cooling)
+    seen: Counter[tuple[int, str]] = Counter()
+    said: dict[tuple[int, str], float] = {}
+    for seed in range(n):
+        found = ask(release, top_k, cooling=cooling, draw=Draw(0.6, 3, seed))
+        for at, (video, propensity) in enumerate(zip(ids(found), found.propensities, strict=True)):
+            seen[at, video] += 1
+            assert said.setdefault((at, video), propensity) == propensity
+    for at, video in enumerate(ids(best)):
+        assert said[at, video] == pytest.approx(1 - 0.6 / top_k)
+        assert sum(said[cell] for cell in seen if cell[0] == at) == pytest.approx(1)
+    cells = [(at, video) for at, video in seen if video != best[at].video_id]
+    drawn = {video for _, video in cells}
+    assert len(drawn) == 3
+    only_cooled_left = 40 - len(cool) == top_k
+    assert all((int(video[1:]) in cool) == only_cooled_left for video in drawn)
+    observed, chances = [seen[cell] for cell in cells], [said[cell] for cell in cells]
+    expected = n * np.array([*chances, 1 - sum(chances)])
+    distance = ((np.array([*observed, n - sum(observed)]) - expected) ** 2 / expected).sum()
+    assert distance < chi2.ppf(0.999, len(cells))
 
 
 def test_settings_say_who_explores_and_an_experiment_has_two_arms():
