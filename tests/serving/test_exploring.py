@@ -132,7 +132,7 @@ def test_exploration_changes_nothing_but_the_place_that_is_drawn(release, top_k)
 @pytest.mark.parametrize(("top_k", "cool"), [(12, []), (4, range(3, 33)), (4, range(4, 40))])
 def test_real_slates_show_what_they_show_as_often_as_their_propensity_says(release, top_k, cool):
     """With more places than the ranker has candidates, and where much or nearly all cools down."""
-    cooling, n = np.array([*cool], dtype=np.int32), 600
+    cooling, n = np.array([*cool], dtype=np.int32), 400
     best = ask(release, top_k, cooling=cooling)
     seen: Counter[tuple[int, str]] = Counter()
     said: dict[tuple[int, str], float] = {}
