@@ -154,14 +154,18 @@ class EventCheck:
         positions: list[int] = []
         held: list[int] = []
         waits = frame.select(pl.col("video_id").is_not_null() & ~pl.col("known")).to_series()
-        for position, reasons, unknown in zip(rows, frame["reasons"], waits, strict=True):
-            if len(reasons):
+        found = frame["reasons"].to_list()
+        for at, nobody in enumerate(frame["user_id"].is_null()):
+            if nobody and not found[at]:  # only the service itself shows videos to nobody
+                found[at] = ["event_user_missing"]
+        for position, reasons, unknown in zip(rows, found, waits, strict=True):
+            if reasons:
                 field = _COLUMN_OF[reasons[0]]
                 rejections.append(Rejection(position, field, reasons[0], self._expected[field]))
             else:
                 positions.append(position)
                 held += [position] if unknown else []
-        good = frame.filter(pl.col("reasons").list.len() == 0)
+        good = frame.filter(pl.Series([not reasons for reasons in found]))
         taken = [self._take(row) for row in good.select(_TAKEN).iter_rows(named=True)]
         return Checked(
             [event for event, _ in taken],
@@ -255,6 +259,7 @@ def _expected(config: IngestConfig) -> dict[str, str]:
         "pseudonym": "nothing; it is not taken here",
         "position": "the place in the answer, a whole number from 0",
         "score": "nothing; it is not taken here",
+        "context": "nothing; it is not taken here",
         "propensity": "nothing; it is not taken here",
         "event": f"one of {', '.join(EVENT_KINDS)}",
         "timestamp": f"{times.EXPECTED}; not ahead",

@@ -2,7 +2,8 @@
 
 Kept beside the lineage, in a file per segment, written once per second and not in the request: a
 kill -9 costs about a second of it. No user id is in it in any form, only what was read: positions
-in the catalogue of the release, the words of a search, and vectors of searches and comments.
+in the catalogue of the release, the words of a search (sealed under the key of the installation),
+and vectors of searches and comments.
 Bounded like lineage, by age and size.
 """
 
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 
 from kinoloop.data.histories import Interaction
 from kinoloop.data.written import Wrote
+from kinoloop.environment import Environment
+from kinoloop.privacy.key_file import secret_key
+from kinoloop.privacy.sealed import Seal
 from kinoloop.release.availability import Window
 from serving.exploring import Draw
 from serving.slates import Asked, AskedSearch, AskedSimilar, Question
@@ -50,10 +54,11 @@ class Inputs:
 
     Args:
         folder: Of the lineage.
+        seal: Of the words of searches.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, seal: Seal) -> None:
+        self._folder, self._seal = folder, seal
         self._waiting: deque[Made] = deque(maxlen=WAITING)
 
     def record(self, made: Made) -> None:
@@ -65,7 +70,7 @@ class Inputs:
         lines: dict[str, list[str]] = {}
         for _ in range(len(self._waiting)):
             made = self._waiting.popleft()
-            lines.setdefault(made.request_id.partition("-")[0], []).append(_line(made))
+            lines.setdefault(made.request_id.partition("-")[0], []).append(_line(made, self._seal))
         for segment, of_segment in lines.items():
             path = self._folder / f"{segment}{SUFFIX}"
             try:
@@ -75,8 +80,13 @@ class Inputs:
                 logger.exception("%d answers cannot be replayed later", len(of_segment))
 
 
-def find(folder: Path, request_id: str) -> Made | None:
-    """How an answer was made; None where nothing is known, or no longer."""
+def seal_of(environment: Environment) -> Seal:
+    """Return the seal of the words of searches in an installation."""
+    return Seal(secret_key(environment, "pseudonym"), "words of searches")
+
+
+def find(folder: Path, request_id: str, seal: Seal) -> Made | None:
+    """How an answer was made; None where nothing is known, or no longer; `seal` as of `Inputs`."""
     path = folder / f"{request_id.partition('-')[0]}{SUFFIX}"
     if path.name != f"{request_id.partition('-')[0]}{SUFFIX}" or not path.exists():
         return None
@@ -84,12 +94,13 @@ def find(folder: Path, request_id: str) -> Made | None:
     with path.open(encoding="utf-8") as file:
         for line in file:
             if line.startswith(f'{{"request_id": {mark}'):
-                return _read(line)
+                return _read(line, seal)
     return None
 
 
-def _line(made: Made) -> str:
-    asked = {name: _WRITERS.get(name, _plain)(v) for name, v in made.asked._asdict().items()}
+def _line(made: Made, seal: Seal) -> str:
+    writers: dict[str, Callable[[Any], Any]] = {**_WRITERS, "query": seal.close}
+    asked = {name: writers.get(name, _plain)(v) for name, v in made.asked._asdict().items()}
     kind = _KINDS[type(made.asked)]
     line = {"request_id": made.request_id, "kind": kind, "asked": asked, "answer": made.answer}
     return json.dumps(line) + "\n"
@@ -113,11 +124,12 @@ def _unpacked(rows: list[tuple[int, int, str]]) -> list[Wrote]:
     ]
 
 
-def _read(line: str) -> Made | None:
+def _read(line: str, seal: Seal) -> Made | None:
+    readers: dict[str, Callable[[Any], Any]] = {**_READERS, "query": seal.open}
     try:
         document = json.loads(line)
         kind = _NAMED[document.get("kind", "recommend")]  # older lines are all of one kind
-        asked = {name: _READERS.get(name, _as_it_is)(v) for name, v in document["asked"].items()}
+        asked = {name: readers.get(name, _as_it_is)(v) for name, v in document["asked"].items()}
         answer = [(video, score) for video, score in document["answer"]]
         return Made(document["request_id"], kind(**asked), answer)
     except (ValueError, KeyError, TypeError):

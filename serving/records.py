@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from kinoloop.environment import Environment
 from serving.answers import Answers
 from serving.config import ServingConfig
 from serving.fatigue import Fatigue
 from serving.first_slates import FirstSlates
 from serving.impressions import Impressions
-from serving.inputs import Inputs
+from serving.inputs import Inputs, seal_of
 from serving.lineage import Lineage
 from serving.policy import PolicyConfig
 from serving.problems import unknown_page
@@ -19,7 +20,7 @@ class Records:
 
     Args:
         folder: Of the service's own files.
-        landing: Landing zone, where impressions go.
+        environment: Where impressions go, and whose key seals words.
         state: What the workers share.
         config: How much is kept, and for how long.
         policy: How what was shown counts.
@@ -28,7 +29,7 @@ class Records:
     def __init__(
         self,
         folder: Path,
-        landing: str,
+        environment: Environment,
         state: LiveState,
         *,
         config: ServingConfig,
@@ -37,10 +38,10 @@ class Records:
         self.lineage = Lineage(
             folder / "lineage", max_days=config.lineage_days, max_bytes=config.lineage_mb * 2**20
         )
-        self.inputs = Inputs(folder / "lineage")
+        self.inputs = Inputs(folder / "lineage", seal_of(environment))
         self.impressions = Impressions(
             folder / "impressions",
-            landing,
+            environment.landing,
             max_answers=config.impressions_queue,
             max_bytes=config.impressions_mb * 2**20,
             max_rows=config.impressions_rows,

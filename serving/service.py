@@ -95,9 +95,7 @@ class Kinoloop:
         self._state = LiveState(folder / "live.db")
         self._writer = FeedbackWriter(self._state, check)
         policy = read_section("policy", PolicyConfig, environment.settings_file)
-        self._records = Records(
-            folder, environment.landing, self._state, config=config, policy=policy
-        )
+        self._records = Records(folder, environment, self._state, config=config, policy=policy)
         self._answers = self._records.answers
         self._reading = Reading(self._state)
         self._asking = Asking(

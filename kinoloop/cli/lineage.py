@@ -37,7 +37,8 @@ def lineage(
 
     environment, console = Environment(), Console(highlight=False, soft_wrap=True)
     folder = environment.state_dir / "serving" / "lineage"
-    found, made = find(folder, request_id), inputs.find(folder, request_id)
+    found = find(folder, request_id)
+    made = inputs.find(folder, request_id, inputs.seal_of(environment))
     if found is None:
         raise DataError(
             f"no answer {request_id!r} is on record in {folder}; take the request_id of an answer "

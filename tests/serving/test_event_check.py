@@ -66,6 +66,13 @@ def test_spaces_around_ids_make_no_other_user_or_video():
     assert one == other
 
 
+@pytest.mark.parametrize("user", [None, "", "  ", "\u200b"])
+def test_an_impression_without_a_user_is_refused_though_ingestion_takes_the_services_own(user):
+    shown = {"video_id": "v1", "event": "impression", "request_id": "r-1"}
+    (rejection,) = check({**shown, "user_id": user}).rejections
+    assert (rejection.field, rejection.reason) == ("user_id", "event_user_missing")
+
+
 def test_a_search_needs_no_video_and_everything_else_does():
     search = {"user_id": "u", "event": "search", "text": "soup"}
     events, parcels, _, rejections, *_ = check(search, {"user_id": "u", "event": "view"})
@@ -273,7 +280,7 @@ def test_what_feedback_accepts_ingest_accepts_with_every_value_as_it_was(zone, r
     assert len(checked.events) + len(checked.rejections) == len(requests)
     with tempfile.TemporaryDirectory() as folder:
         state = LiveState(Path(folder) / "live.db")
-        new = state.record(checked.events, checked.parcels)
+        new = state.record(checked.events, checked.parcels, checked.persons)
         Outbox(state, str(zone.landing), max_rows=1000).export()
         state.shut()
     staged = zone.ingest(config)

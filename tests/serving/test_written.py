@@ -12,6 +12,7 @@ from kinoloop.encoders.fingerprint import text_space
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
+from kinoloop.privacy.sealed import Seal
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
@@ -138,10 +139,11 @@ def test_a_release_that_reads_no_texts_has_none_kept(state):
 def test_an_answer_can_be_made_again_with_what_was_written(state, tmp_path):
     wrote(state, "search", DAY_US, "abc")
     asked = Asked([], NOTHING, NOTHING, [], 3, 5, found(state))
-    inputs = Inputs(tmp_path)
+    seal = Seal(b"k" * 32, "words")
+    inputs = Inputs(tmp_path, seal)
     inputs.record(Made("seg-1", asked, [("v1", 0.5)]))
     inputs.flush()
-    (again,) = find(tmp_path, "seg-1").asked.written
+    (again,) = find(tmp_path, "seg-1", seal).asked.written
     assert again[:2] == asked.written[0][:2]
     assert again.vector.tolist() == [3.0, 1.0]
 

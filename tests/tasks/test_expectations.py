@@ -63,7 +63,7 @@ def observed(tmp_path_factory):
         "video_id,title,duration_s,published_at,tags,media,subtitles\nv0,A,10,2025-01-01,a,,\n"
         "v1,,0,1960-01-01,[,,\nv2,C,nan,2031-01-01,,,\n,D,inf,x,,,\nv0,other,1,,,,\nv3,E,-1,,,,\n"
         "v4,F,x,,,,\n7.0,G,,,,https://u:p@host/a.mp4,https://u:p@host/a.vtt\n"
-        f"{'v' * 2049},H,,,,,\na\u200b\x07,I,,,,,\n",
+        f"{'v' * 2049},H,,,,,\na\x07b,I,,,,,\n",
     )
     zone.put(
         "videos/b.csv",
