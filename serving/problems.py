@@ -113,7 +113,7 @@ def unknown_video(video_id: str, dataset_version: str) -> Problem:
         got=video_id,
         expected=f"a video_id of dataset {dataset_version}",
         next_step="take a video_id from /recommend or /search; a new video is known after the "
-        "next ingest, extract and publish, and one that was taken down no more",
+        "next publish, one that was taken down no more",
     )
 
 
