@@ -51,7 +51,7 @@ def test_who_waits_says_for_what_and_goes_on(lock, caplog, releases_when_told):
     other.acquire()
     releases_when_told(other)
     with held(lock, "work", wait_s=600):
-        assert "another work runs; waiting for it, at most 60 s" in caplog.text
+        assert "another work runs; waiting for it, at most 600 s" in caplog.text
     assert caplog.text.count("waiting") == 1
 
 
