@@ -14,7 +14,6 @@ Needs: the sample (`dvc pull`), the project's tables, or the folder of KuaiRand 
 
 import argparse
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,44 +23,20 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness.kuairand_data import load, window_of
+from benchmarks.harness.sample_tables import ingested
 from kinoloop.data.catalogue import Catalogue, load_catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.sampling import evenly_spaced
 from kinoloop.data.tables import Tables
-from kinoloop.data.writers_lock import exclusive
 from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import evaluate
-from kinoloop.ingestion.commit import commit
-from kinoloop.ingestion.landing import look, open_landing
-from kinoloop.ingestion.rule import IngestConfig
-from kinoloop.ingestion.staging import stage_batch
 from kinoloop.models.base import build
-from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.schema import DAY_US
 
 METRIC = "ndcg@10"
 MIN_EVENTS = 100  # a model of fewer events is none
-
-
-def _ingested(sample: Path, folder: Path) -> Path:
-    """Ingest the batches of the sample, pseudonyms and rules included; the data directory."""
-    tables = Tables(folder / "data")
-    for batch in sorted((sample / "batches").iterdir()):
-        with exclusive(tables):
-            staged = stage_batch(
-                open_landing(str(batch))[0],
-                look(str(batch), tables).new,
-                tables,
-                pseudonyms=Pseudonyms(b"s" * 32),
-                config=IngestConfig(),
-                directory=tables.workspace / "staging" / "batch",
-                now=datetime.now(UTC),
-                any_volume=True,
-            )
-            commit(staged, tables, now=datetime.now(UTC))
-    return tables.root
 
 
 def measured(
@@ -98,7 +73,8 @@ def main() -> None:
         if arguments.kuairand is not None:
             catalogue, histories, _ = load(arguments.kuairand, Path(folder))
         else:
-            tables = Tables(arguments.tables or _ingested(arguments.sample, Path(folder)))
+            given = arguments.tables
+            tables = Tables(given) if given else ingested(arguments.sample, Path(folder))
             catalogue = load_catalogue(tables)
             histories = load_histories(tables, catalogue.ids, InterestConfig())
     length, newest = round(arguments.days * DAY_US), int(histories.timestamps.max()) + 1
