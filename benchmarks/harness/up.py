@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.harness.verbs import REPOSITORY
 
 UP = "Ctrl-C stops everything"
+STOP_S = 600.0  # and no run of it hangs for ever
 
 
 def free_ports() -> list[int]:
@@ -56,7 +57,7 @@ def up(home: Path, variables: dict[str, str]) -> Iterator[str]:
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait()
+        process.wait(STOP_S)
 
 
 class Traffic:
