@@ -115,10 +115,10 @@ class Reading:
                 if not piece:
                     return
                 lines = self._read(piece, texts)
-                if len(lines) < len(piece):
-                    return  # the thread erases what cannot be read
                 self._unwiped = True
                 self._keep(lines)
+                if len(lines) < len(piece):
+                    return  # the thread erases what cannot be read
 
     def _keep(self, lines: Sequence[Line], written: Callable[[], object] | None = None) -> None:
         if left_out := self._memory.add(lines, written):
@@ -135,7 +135,9 @@ class Reading:
         try:
             lines = read(piece, texts)
         except Exception:
-            logger.exception("%d texts could not be read", len(piece))
+            if len(piece) > 1:  # one of them may be at fault, and not the others
+                return [line for text in piece for line in self._read([text], texts)]
+            logger.exception("a text could not be read")
             lines = []
         metrics.TEXTS.labels("read").inc(len(lines))
         metrics.TEXTS.labels("fault").inc(len(piece) - len(lines))
@@ -196,8 +198,8 @@ class Reading:
     def _keep_read(self, piece: Sequence[Unread], lines: Sequence[Line]) -> None:
         if lines:
             self._state.keep_written(lines)
-        elif piece:
-            self._erase([text.event_id for text in piece])
+        if left_out := {text.event_id for text in piece} - {line.event_id for line in lines}:
+            self._erase(sorted(left_out))
         if piece:
             self._unwiped = True
         elif self._unwiped:

@@ -138,10 +138,10 @@ def test_what_cannot_be_read_is_left_out_and_holds_nothing_up(state, started, te
         return plain(said)
 
     texts.encode = encode
-    tell(state, texts, ("comment", "p", "c1", NOON, "a\u0000b"))
+    said = ("fine", "a\u0000b", "good", "well")  # of one piece
+    tell(state, texts, *[("comment", "p", f"c{i}", NOON + i, text) for i, text in enumerate(said)])
     until(lambda: rows(state, "unread") == 0)
-    tell(state, texts, ("comment", "p", "c2", NOON + 1, "fine"))
-    until(lambda: rows(state, "written") == 1)
+    until(lambda: rows(state, "written") == 3)
     assert "could not be read" in caplog.text
 
 
