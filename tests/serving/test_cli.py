@@ -116,7 +116,7 @@ def test_without_a_service_its_takedowns_and_what_was_passed_over_count_all_the_
     token = (service.folder / "state" / "operator.key").read_text().strip()
     operator = {"Authorization": f"Bearer {token}"}
     service.ask("/videos/v004", method="DELETE", headers=operator)
-    time.sleep(2 * LOOK_S)
+    time.sleep(2 * LOOK_S)  # the next request looks for what operators said
     try:
         after = [*answers()]
     finally:
