@@ -1,19 +1,18 @@
-"""Biased matrix factorisation by alternating least squares, for implicit and explicit targets.
+"""Biased matrix factorisation for implicit and explicit targets, by any of three solvers.
 
 r̂(u, i) = μ + b_u + b_i + q_i·p_u. With implicit targets it is fitted to 1 where a user showed
 interest (weight c), to 0 where the user disliked (weight |c|), and, lightly, to 0 everywhere else
-(weight α₀); with explicit targets to the interest itself (ratings above all), where there is one:
+(weight α₀); with explicit targets to the interest itself (ratings above all), where there is one.
+The objective stands in `factorization.py`; alternating least squares, stochastic descent and L-BFGS
+(`descent.py`) make the same one small and rank alike once they have converged. ALS is the default:
+a few sweeps are enough, and none of its settings has to fit the data.
 
-    Σ_observed c (t − r̂)² + α₀ Σ_all r̂² + Σ λ_u |p_u|² + Σ λ_i |q_i|²,
-    λ_u = λ (n_u + α₀ n_videos), λ_i = λ (n_i + α₀ n_users).
+At score time the user is folded in from the history by solving for (b_u, p_u) against the videos,
+whichever solver found these, so there is no user table and a new user is served like an old one.
 
-A row is solved with (b_u, p_u) as one unknown against (1, q_i), so biases cost nothing extra; at
-score time the user is folded in from the history in the same way, so there is no user table and a
-new user is served like an old one. Short rows are solved in the size of the row and not of the
-factors (Woodbury, in the eigenbasis of the Gram matrix).
-
-The solver is our own: the `implicit` library's has no biases and no weight for what was not
-observed. On MicroLens-50K both reach the same quality at like cost (docs/results/candidates.md).
+The solvers are our own: the `implicit` library's has no biases and no weight for what was not
+observed. On MicroLens-50K its ALS and ours reach the same quality at like cost
+(docs/results/candidates.md).
 
 Source: Hu, Koren and Volinsky, ICDM 2008; biases of Koren, Bell and Volinsky, IEEE Computer 42(8),
 2009; frequency-scaled λ of Rendle et al., RecSys 2022, "Revisiting the Performance of iALS".
@@ -38,6 +37,8 @@ from kinoloop.models.base import (
     Validation,
 )
 from kinoloop.models.cosine import cosines
+from kinoloop.models.descent import alternate, quasi_newton, stochastic
+from kinoloop.models.factorization import Factors, Objective, one_side
 from kinoloop.models.least_squares import Observed, Ridge
 
 logger = logging.getLogger(__name__)
@@ -46,14 +47,26 @@ logger = logging.getLogger(__name__)
 class BiasedMfConfig(RecommenderConfig):
     """Size, regularisation and the weight of what was not observed."""
 
+    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
+        "solver",
+        "passes",
+        "learning_rate",
+    }
     only_with: ClassVar[Tied] = {"unobserved_weight": ("target", ("implicit",))}
 
     kind: Literal["biased_mf"] = "biased_mf"
     target: Literal["implicit", "explicit"] = Field(
         "implicit", description="explicit: predict the interest itself, from observed pairs only."
     )
+    solver: Literal["als", "sgd", "lbfgs"] = Field(
+        "als", description="What makes the objective small; all three end at the same value."
+    )
     factors: int = Field(64, ge=1, description="Length of q and p.")
-    iterations: int = Field(8, ge=1, description="Sweeps over users and videos.")
+    iterations: int = Field(8, ge=1, description="Sweeps of als over users and videos.")
+    passes: int = Field(100, ge=1, description="Of sgd over all users; of lbfgs at most.")
+    learning_rate: float = Field(
+        0.5, gt=0, description="First step of sgd; for a row of n observations 1/√n of it."
+    )
     unobserved_weight: float = Field(
         0.03, gt=0, description="α₀: weight of what was not watched; implicit targets only."
     )
@@ -75,20 +88,35 @@ class BiasedMf(Recommender):
     _folding: Ridge
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (fixed sweeps)
-        n_videos, rng = len(self.catalogue), np.random.default_rng(self.seed)
-        by_user = self._observed(histories, decay=1.0)
-        by_video = by_user.transposed(n_videos)
-        total = by_user.weights.sum() + self._unobserved_weight * len(histories) * n_videos
-        self._mean = float((by_user.weights * by_user.targets).sum() / max(total, 1e-12))
-        self._videos = rng.normal(0, 0.1 / np.sqrt(self.config.factors), (n_videos, self._width))
-        self._videos[:, 0] = 0
-        for sweep in range(self.config.iterations):
-            users = self._against(self._videos).solve(by_user)
-            before = self._videos
-            self._videos = self._against(users).solve(by_video)
-            report("change", float(np.abs(self._videos - before).mean()), sweep)
+        config, n_videos = self.config, len(self.catalogue)
+        objective = Objective(
+            self._observed(histories, decay=1.0),
+            n_videos,
+            unobserved_weight=self._unobserved_weight,
+            regularization=config.regularization,
+        )
+        rng, spread = np.random.default_rng(self.seed), 0.1 / np.sqrt(config.factors)
+        videos, users = (
+            rng.normal(0, spread, (n, 1 + config.factors)) for n in (n_videos, len(histories))
+        )
+        videos[:, 0] = users[:, 0] = 0
+        start = Factors(users, videos)
+        if config.solver == "als":
+            found = alternate(objective, start, sweeps=config.iterations, report=report)
+        elif config.solver == "lbfgs":
+            found = quasi_newton(objective, start, passes=config.passes, report=report)
+        else:
+            found = stochastic(
+                objective,
+                start,
+                passes=config.passes,
+                rate=config.learning_rate,
+                rng=rng,
+                report=report,
+            )
+        self._mean, self._videos = objective.mean, found.videos
         self._prepare()
-        logger.info("biased_mf: %d sweeps over %d events", sweep + 1, len(by_user.weights))
+        logger.info("biased_mf by %s: %d events", config.solver, len(histories.videos))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         observed = self._observed(histories, decay=self.config.decay)
@@ -114,24 +142,14 @@ class BiasedMf(Recommender):
     def _unobserved_weight(self) -> float:
         return self.config.unobserved_weight if self.config.target == "implicit" else 0.0
 
-    @property
-    def _width(self) -> int:
-        return 1 + self.config.factors
-
-    def _against(self, others: NDArray[np.float64]) -> Ridge:
-        """Set up the problem of one side, given (bias, factors) of the other."""
-        features = others.copy()
-        features[:, 0] = 1
-        return Ridge(
-            features,
-            self._mean + others[:, 0],
+    def _prepare(self) -> None:
+        """Make ready for scoring: folding in, and (q, 1, b) of each video in one matrix."""
+        self._folding = one_side(
+            self._videos,
+            self._mean,
             unobserved_weight=self._unobserved_weight,
             regularization=self.config.regularization,
         )
-
-    def _prepare(self) -> None:
-        """Make ready for scoring: folding in, and (q, 1, b) of each video in one matrix."""
-        self._folding = self._against(self._videos)
         ones = np.ones((len(self._videos), 1))
         columns = np.hstack([self._videos[:, 1:], ones, self._videos[:, :1]])
         self._columns = columns.astype(np.float32)

@@ -40,6 +40,13 @@ class Observed:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return Observed(offsets, rows[order], self.weights[order], self.targets[order])
 
+    def rows(self, picked: NDArray[np.integer]) -> "Observed":
+        """Return the observations of some rows, in the given order."""
+        lengths = np.diff(self.offsets)[picked]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        at = np.arange(offsets[-1]) + np.repeat(self.offsets[picked] - offsets[:-1], lengths)
+        return Observed(offsets, self.columns[at], self.weights[at], self.targets[at])
+
 
 class Ridge:
     """The side of the problem that all rows share, prepared once; `solve` is then cheap.

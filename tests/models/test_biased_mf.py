@@ -13,6 +13,16 @@ class TestBiasedMf(RecommenderContract):
     settings = {"factors": 4}
 
 
+class TestBiasedMfByStochasticDescent(RecommenderContract):
+    recommender = BiasedMf
+    settings = {"factors": 4, "solver": "sgd"}
+
+
+class TestBiasedMfByQuasiNewton(RecommenderContract):
+    recommender = BiasedMf
+    settings = {"factors": 4, "solver": "lbfgs"}
+
+
 def objective(solution, row, features, fixed, alpha, ridge):
     columns, weights, liked = row
     predicted = fixed + features @ solution
