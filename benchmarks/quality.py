@@ -3,11 +3,12 @@
     python -m benchmarks.quality DATA_DIR [--split temporal] [--kinds item_knn sequence] [--seed 0]
 
 Each candidate is fitted on the training part with the validation part for early stopping, then
-fitted again on all that came before the test targets (with the epochs that validation chose), and
-measured on the test part, seen videos excluded. Leave-one-out is for comparing with papers; the
-temporal split is the honest one. Prints a table with the metrics, the seconds of the two fits and
-of the evaluation, and the peak memory of the candidate's process; `--curve` prints the metrics per
-epoch as well. `--limit` takes the first N test rows, for a quick look.
+fitted again on all that came before the test targets (with the epochs and the settings that
+validation chose), and measured on the test part, seen videos excluded. Leave-one-out is for
+comparing with papers; the temporal split is the honest one. Prints a table with the metrics, the
+seconds of the two fits and of the evaluation, and the peak memory of the candidate's process;
+`--curve` prints the metrics per epoch as well. `--limit` takes the first N test rows, for a quick
+look.
 
 Needs: a directory with the Delta tables of an ingest (DATA_DIR)
 """
@@ -70,6 +71,8 @@ def _table(arguments: argparse.Namespace) -> int:
         values = [f"{found[name]:.4f}" for name in SHOWN]
         costs = [f"{found[name]:.1f}" for name in ("fit_s", "refit_s", "test_s")]
         table.add_row(kind, *values, *costs, f"{found['peak_mb']:.0f}", str(found["epoch"]))
+        chosen = ", ".join(f"{name} {value:g}" for name, value in found["chosen"].items())
+        console.print(f"{kind} chosen on validation: {chosen or 'nothing'}", highlight=False)
         for name, values_of in found["slices"].items():
             console.print(
                 f"{kind} {name}: {values_of['rows']:.0f} rows, HR@10 {values_of['hr@10']:.4f}, "
@@ -109,7 +112,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model = build(settings, seed=arguments.seed)
     model.fit(split.train, catalogue, validation=split.validation, report=report)
     times.append(time.perf_counter())
-    epoch = getattr(model, "best_epoch", 0)
+    epoch, chosen = getattr(model, "best_epoch", 0), model.chosen
+    settings |= chosen
     if epoch:
         settings["epochs"] = epoch
     model = build(settings, seed=arguments.seed).fit(known, catalogue)
@@ -119,7 +123,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     fit_s, refit_s, test_s = (b - a for a, b in pairwise(times))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     costs = {"fit_s": fit_s, "refit_s": refit_s, "test_s": test_s, "peak_mb": peak_mb}
-    return {**result.metrics, **costs, "epoch": epoch, "slices": result.slices}
+    found = {**result.metrics, **costs, "epoch": epoch, "slices": result.slices}
+    return {**found, "chosen": chosen}
 
 
 if __name__ == "__main__":

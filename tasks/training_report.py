@@ -40,7 +40,7 @@ def selection_page(
         row += [f"{outcome.fit_seconds:.1f}", f"{outcome.cpu_seconds:.1f}", _origin(outcome)]
         lines.append("| " + " | ".join(row) + " |")
     lines += [f"| {name} | failed: {why} |" for name, why in failed.items()]
-    lines += ["", *_saved(outcomes)]
+    lines += ["", *_chosen(outcomes), *_saved(outcomes)]
     lines += stages_table(outcomes, SELECTION_METRIC)
     lines += _ranked(ranker)
     return "\n".join(lines) + "\n"
@@ -60,6 +60,15 @@ def _ranked(ranker: Mapping[str, float]) -> list[str]:
         low, high = ranker[f"{GAIN}_low"], ranker[f"{GAIN}_high"]
         line += f", {ranker[GAIN]:+.4f} [{low:+.4f}, {high:+.4f}]"
     return ["", f"{line}; AUC {ranker['test/auc']:.4f}, ECE {ranker['test/ece']:.4f}."]
+
+
+def _chosen(outcomes: Sequence[Outcome]) -> list[str]:
+    """Tell which settings that were left open the validation window chose."""
+    lines = []
+    for outcome in outcomes:
+        told = ", ".join(f"`{name}` {value:g}" for name, value in outcome.chosen.items())
+        lines += [f"- {outcome.name}: the validation window chose {told}."] if told else []
+    return lines
 
 
 def _origin(outcome: Outcome) -> str:

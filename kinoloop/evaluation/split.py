@@ -57,10 +57,15 @@ class Holdout:
 
     def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
         """NDCG@k of a scorer on at most `max_rows` evenly spaced rows; 0.0 without rows."""
+        found = self.ndcgs(score, k=k, max_rows=max_rows)
+        return float(found.mean()) if len(found) else 0.0
+
+    def ndcgs(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> NDArray[np.float64]:
+        """Return the same row by row."""
         if not len(self):
-            return 0.0
+            return np.zeros(0)
         sample = self.rows(evenly_spaced(len(self), max_rows))
-        return float(ndcg(rank_targets(score, sample.histories, sample.targets), k=k).mean())
+        return ndcg(rank_targets(score, sample.histories, sample.targets), k=k)
 
 
 @dataclass(frozen=True)

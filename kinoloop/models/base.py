@@ -8,16 +8,21 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from safetensors.numpy import save_file
 
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
 from kinoloop.extras import explained
+from kinoloop.models.choosing import best_half_life
+from kinoloop.models.config import Decay as Decay
+from kinoloop.models.config import NegativePopularity as NegativePopularity
+from kinoloop.models.config import RecommenderConfig as RecommenderConfig
+from kinoloop.models.config import Tied as Tied
 from kinoloop.models.prior import popularity_prior
 from kinoloop.models.reasons import Explains
 from kinoloop.models.state import State as State
@@ -28,49 +33,15 @@ from kinoloop.models.warm_start import WarmStart
 from kinoloop.models.watching import Report as Report
 from kinoloop.models.watching import silent as silent
 from kinoloop.plugins import Plugins
-from kinoloop.settings import NumbersConfig, fault_of
+from kinoloop.settings import fault_of
 
 if TYPE_CHECKING:
     from kinoloop.data.catalogue import Catalogue
 
-Tied = Mapping[str, tuple[str, tuple[Any, ...]]]  # a setting: another one, and some of its values
-Decay = Annotated[
-    float,
-    Field(gt=0, le=1, description="Weight of each video relative to the next newer one."),
-]
-NegativePopularity = Annotated[
-    float,
-    Field(ge=0, le=1, description="Exponent of popularity in drawing negatives; 0 is uniform."),
-]
 PRIOR_SHARE = 1e-4  # of popularity, where nothing else tells videos apart
 UNCHANGED = np.empty(0, dtype=np.intp)
 EXTENSION = "extension.safetensors"
 LEARNED_NOWHERE = "no array"  # an extension may be all zero: of videos without content
-
-
-class RecommenderConfig(NumbersConfig):
-    """Base of every recommender's config; `kind` names the class.
-
-    Attributes:
-        not_searched: Settings that `kinoloop tune` leaves alone: budgets, of which more is always a
-            little better, and what does not change a ranking.
-        only_with: What changes a result only where another setting has one of some values.
-    """
-
-    not_searched: ClassVar[frozenset[str]] = frozenset(
-        {"kind", "prior_half_life_days", "epochs", "patience", "iterations", "cpu_threads"}
-    )
-    only_with: ClassVar[Tied] = {}
-
-    kind: str
-    prior_half_life_days: float = Field(
-        14.0, gt=0, description="Age at which an event counts half in the popularity prior, days."
-    )
-
-    @classmethod
-    def make_valid(cls, settings: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003 (of subclasses)
-        """Move drawn settings to the nearest that go together; what is `given` stays."""
-        return settings
 
 
 class Recommender(Explains, ABC):
@@ -87,6 +58,7 @@ class Recommender(Explains, ABC):
         extension: What it knows of videos that it was not trained on; empty where there are none.
         goes_on: Whether it can go on from an earlier training; what has a closed form cannot.
         warm: The earlier training that `fit` goes on from; None starts anew.
+        chosen: Settings that `fit` chose on validation; `config` has them, too.
     """
 
     Config: ClassVar[type[RecommenderConfig]]
@@ -97,7 +69,8 @@ class Recommender(Explains, ABC):
     warm: WarmStart | None = None
 
     def __init__(self, config: RecommenderConfig, *, seed: int = 0) -> None:
-        self.config = config
+        self.config = self._as_built = config
+        self.chosen: dict[str, float] = {}
         self.seed = seed
         self._catalogue: Catalogue | None = None
         self._prior: NDArray[np.float32] | None = None
@@ -133,7 +106,8 @@ class Recommender(Explains, ABC):
         Args:
             histories: What users did, training window only.
             catalogue: All videos, including those that nobody has watched yet.
-            validation: Histories with held-out next videos, for early stopping.
+            validation: Histories with held-out next videos, for early stopping, and for choosing
+                the settings that the config leaves open.
             report: Receives metrics per epoch.
 
         Raises:
@@ -141,10 +115,17 @@ class Recommender(Explains, ABC):
         """
         histories.check(len(catalogue))
         self._catalogue = catalogue
+        self.config, self.chosen = self._as_built, {}
+        if validation is not None and "prior_half_life_days" in self.config.left_open:
+            self._take_over(prior_half_life_days=best_half_life(self, histories, validation))
         self._prior = popularity_prior(histories, len(catalogue), self.config.prior_half_life_days)
         with explained(f"fitting {self.config.kind}"):
             self._fit(histories, validation, report)
         return self
+
+    def _take_over(self, **chosen: float) -> None:
+        """Set what was chosen; it is saved, and a fit with these settings chooses nothing."""
+        self.config, self.chosen = self.config.model_copy(update=chosen), {**self.chosen, **chosen}
 
     def learned(self) -> State:
         """Return what a later training can go on from; empty unless it was fitted here."""

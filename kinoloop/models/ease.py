@@ -28,9 +28,13 @@ from kinoloop.models.base import (
     Report,
     Validation,
 )
+from kinoloop.models.choosing import choose
+from kinoloop.models.config import Grids
 from kinoloop.models.neighbours import NeighbourConfig, NeighbourRecommender, Neighbours, compact
 
 logger = logging.getLogger(__name__)
+
+SEARCHED_VIDEOS = 2_000  # most watched ones, on which λ is chosen: the inverse grows with n³
 
 
 class EaseConfig(NeighbourConfig):
@@ -39,6 +43,11 @@ class EaseConfig(NeighbourConfig):
     not_searched: ClassVar[frozenset[str]] = NeighbourConfig.not_searched | {
         "max_videos",
         "top_n",
+    }
+
+    grids: ClassVar[Grids] = {
+        **NeighbourConfig.grids,
+        "regularization": (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
     }
 
     kind: Literal["ease"] = "ease"
@@ -77,18 +86,40 @@ class Ease(NeighbourRecommender):
             nothing = sp.csr_matrix((n_videos, n_videos), dtype=np.float32)
             self._neighbours = Neighbours(compact(nothing))
             return
-        weights = _solve(watched[:, taking_part], self.config.regularization)
-        sparse = _strongest(weights, self.config.top_n)
-        columns, rows = taking_part[sparse.indices], taking_part
+        most = np.sort(np.argsort(-users, kind="stable")[:SEARCHED_VIDEOS])
+        few = most[users[most] > 0]
+        if validation is not None:
+            gram = _gram(watched[:, few])
+
+            def learn() -> None:
+                self._learn(gram.copy(order="F"), few)
+
+            choose(self, "regularization", validation, learn)
+        self._learn(_gram(watched[:, taking_part]), taking_part)
+        choose(self, "decay", validation)
+        self._choose_trend(validation)
+
+    def _learn(self, gram: NDArray[np.float32], videos: NDArray[np.intp]) -> None:
+        """Set the weights among some videos, from their `gram`, whose memory it takes."""
+        n_videos = len(self.catalogue)
+        sparse = _strongest(_solve(gram, self.config.regularization), self.config.top_n)
         offsets = np.zeros(n_videos + 1, dtype=np.int64)
-        offsets[rows + 1] = np.diff(sparse.indptr)
-        parts = (sparse.data, columns, np.cumsum(offsets))
+        offsets[videos + 1] = np.diff(sparse.indptr)
+        parts = (sparse.data, videos[sparse.indices], np.cumsum(offsets))
         self._neighbours = Neighbours(compact(sp.csr_matrix(parts, shape=(n_videos, n_videos))))
 
 
-def _solve(watched: sp.csr_matrix, regularization: float) -> NDArray[np.float32]:
-    """B of EASE, (n, n) float32, 0 on the diagonal; row i is what video i says of the others."""
-    gram = (watched.T @ watched).toarray(order="F").astype(np.float32, copy=False)
+def _gram(watched: sp.csr_matrix) -> NDArray[np.float32]:
+    """Users who watched both, (n, n) float32."""
+    gram: NDArray[np.float32] = (watched.T @ watched).toarray(order="F")
+    return gram.astype(np.float32, copy=False)
+
+
+def _solve(gram: NDArray[np.float32], regularization: float) -> NDArray[np.float32]:
+    """B of EASE, (n, n) float32, 0 on the diagonal; row i is what video i says of the others.
+
+    Takes the memory of `gram`.
+    """
     gram[np.diag_indices_from(gram)] += np.float32(regularization)
     inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
     inverse /= -np.diag(inverse).copy()

@@ -5,15 +5,19 @@ catalogue never exists; read one row at a time, so that one history costs (lengt
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.base import Decay, Recommender, RecommenderConfig, State
+from kinoloop.models.base import Decay, State
+from kinoloop.models.config import Grids
+from kinoloop.models.trend import TrendConfig, Trending
 
 BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB per float32 copy
+DECAYS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ class Neighbours:
             ends - starts,
         )
 
+    def strongest(self, top_n: int) -> "Neighbours":
+        """Return the same table with fewer neighbours per video."""
+        return Neighbours(compact(strongest(self.similarity, top_n)))
+
     def over(self, n_videos: int) -> "Neighbours":
         """Return the same table for more videos; new ones have no neighbours."""
         table = self.similarity
@@ -150,20 +158,22 @@ class Neighbours:
         return cls(compact(matrix))
 
 
-class NeighbourConfig(RecommenderConfig):
+class NeighbourConfig(TrendConfig):
     """Recency of what is read."""
+
+    grids: ClassVar[Grids] = {**TrendConfig.grids, "decay": DECAYS}
 
     decay: Decay = 0.7
 
 
-class NeighbourRecommender(Recommender):
+class NeighbourRecommender(Trending):
     """Scores by the neighbours of the recent history; a concrete class finds them in `_fit`."""
 
     config: NeighbourConfig
     _neighbours: Neighbours
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        return self._break_ties(self._neighbours.score(histories, decay=self.config.decay))
+        return self._with_trend(self._neighbours.score(histories, decay=self.config.decay))
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

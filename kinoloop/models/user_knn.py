@@ -21,23 +21,29 @@ from kinoloop.data.histories import Histories
 from kinoloop.models.base import (
     RECOMMENDERS,
     Decay,
-    Recommender,
-    RecommenderConfig,
     Report,
     State,
     Validation,
 )
-from kinoloop.models.neighbours import compact, recent_weights, strongest
+from kinoloop.models.choosing import choose
+from kinoloop.models.config import Grids
+from kinoloop.models.neighbours import DECAYS, compact, recent_weights, strongest
+from kinoloop.models.trend import TrendConfig, Trending
 
 CHUNK_CELLS = 8_000_000  # similarities held at a time, at most
 
 
-class UserKnnConfig(RecommenderConfig):
-    """Neighbourhood, recency and memory."""
+class UserKnnConfig(TrendConfig):
+    """Neighbourhood, recency, trend and memory."""
 
-    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
+    not_searched: ClassVar[frozenset[str]] = TrendConfig.not_searched | {
         "max_users",
         "max_videos_a_user",
+    }
+    grids: ClassVar[Grids] = {
+        **TrendConfig.grids,
+        "decay": DECAYS,
+        "top_n": (50, 100, 200, 400, 800),
     }
 
     kind: Literal["user_knn"] = "user_knn"
@@ -50,7 +56,7 @@ class UserKnnConfig(RecommenderConfig):
 
 
 @RECOMMENDERS.register("user_knn")
-class UserKnn(Recommender):
+class UserKnn(Trending):
     """Scores by what the nearest training users watched."""
 
     Config = UserKnnConfig
@@ -67,9 +73,16 @@ class UserKnn(Recommender):
             kept = kept.rows(np.sort(rows))
         users = np.bincount(kept.videos, minlength=len(self.catalogue))
         self._rarity = np.log((1 + len(kept)) / (1 + users)).astype(np.float32)
-        self._watched = self._rows(kept)
-        self._watched.data /= np.repeat(_norms(self._watched), np.diff(self._watched.indptr))
-        self._prepare()
+
+        def read() -> None:
+            self._watched = self._rows(kept)
+            self._watched.data /= np.repeat(_norms(self._watched), np.diff(self._watched.indptr))
+            self._prepare()
+
+        read()
+        choose(self, "decay", validation, read)
+        choose(self, "top_n", validation)
+        self._choose_trend(validation)
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         rows = self._rows(histories)
@@ -78,7 +91,7 @@ class UserKnn(Recommender):
             self._asked(rows[start : start + step]) for start in range(0, len(histories), step)
         ]
         scores = np.concatenate(parts)
-        return self._break_ties(scores)
+        return self._with_trend(scores)
 
     def _rows(self, histories: Histories) -> sp.csr_matrix:
         """Interest by recency and rarity, (n_rows, n_videos)."""

@@ -1,4 +1,4 @@
-"""What a recommender is told of a validation window: enough to stop early, and no more."""
+"""What a recommender is told of a validation window: enough to stop early and to choose."""
 
 from typing import Protocol
 
@@ -28,3 +28,6 @@ class Validation(Protocol):
 
     def ndcg(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> float:
         """NDCG@k of a scorer on the first `max_rows` rows, full ranking, seen videos excluded."""
+
+    def ndcgs(self, score: Scorer, *, k: int = 10, max_rows: int = 5000) -> NDArray[np.float64]:
+        """Return the same row by row, of at most `max_rows` rows."""

@@ -271,6 +271,7 @@ def _fit_and_evaluate(
     outcome = Outcome(
         name=candidate_name(candidate),
         settings=recommender.config.model_dump(mode="json"),
+        chosen=recommender.chosen,
         fit_seconds=fit_seconds,
         cpu_seconds=cpu_seconds,
         **_origin(recommender, start, cpu_seconds),

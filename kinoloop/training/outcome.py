@@ -44,7 +44,8 @@ class Outcome(FrozenRecord):
 
     Attributes:
         name: Of the candidate.
-        settings: Of its recommender, defaults filled in.
+        settings: Of its recommender, defaults and what was chosen filled in.
+        chosen: Settings that were left open, as the validation window chose them.
         fit_seconds: Wall time of fitting.
         cpu_seconds: CPU time of fitting, of all threads.
         started_from: Release whose weights it went on from; "" where from scratch.
@@ -59,6 +60,7 @@ class Outcome(FrozenRecord):
 
     name: str
     settings: dict[str, Any]
+    chosen: dict[str, float] = Field(default_factory=dict)
     fit_seconds: float
     cpu_seconds: float = 0.0
     started_from: str = ""

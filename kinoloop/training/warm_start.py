@@ -127,10 +127,15 @@ def why_not(seen: Seen, split: Split, *, temporal: bool) -> str:
 
 
 def what_differs(trained: Trained, recommender: Recommender, fingerprints: dict[str, str]) -> str:
-    """Say which settings or vectors are others than those of an earlier training; "" if none."""
-    now = recommender.config.model_dump(mode="json")
+    """Say which settings or vectors are others than those of an earlier training; "" if none.
+
+    A setting that is left open is none of them: the earlier training chose its own.
+    """
+    now, left_open = recommender.config.model_dump(mode="json"), recommender.config.left_open
     names = sorted(
-        name for name in {*now, *trained.settings} if now.get(name) != trained.settings.get(name)
+        name
+        for name in {*now, *trained.settings} - left_open
+        if now.get(name) != trained.settings.get(name)
     )
     if names:
         changed = ", ".join(f"{n} {trained.settings.get(n)} → {now.get(n)}" for n in names)

@@ -80,7 +80,7 @@ def test_validation_keeps_the_best_epoch():
             heard.append(score(Histories.from_rows([[Interaction(0)]])))
             return next(self.values)
 
-    model = ConcatMatch(ConcatMatch.Config(**{**SMALL, "patience": 2}))
+    model = ConcatMatch(ConcatMatch.Config(**SMALL | {"patience": 2, "prior_half_life_days": 14}))
     model.fit(toy_histories(toy_catalogue()), toy_catalogue(), validation=Validation())
     assert len(heard) == 4
     np.testing.assert_array_equal(model.score(Histories.from_rows([[Interaction(0)]])), heard[1])

@@ -128,7 +128,10 @@ def test_the_text_encoder_is_the_one_that_made_the_vectors(plan, caplog):
 
 def test_the_page_names_winner_losers_and_failures():
     version = ModelVersion("7", "d", "r", None, {"dataset_version": "data-1"})
-    page = selection_page([_outcome("a", 0.1), _outcome("b", 0.2)], {"c": "out of memory"}, version)
+    second = _outcome("b", 0.2).model_copy(update={"chosen": {"prior_half_life_days": 2.0}})
+    page = selection_page([_outcome("a", 0.1), second], {"c": "out of memory"}, version)
+    assert "- b: the validation window chose `prior_half_life_days` 2." in page
+    assert "- a:" not in page
     assert page.startswith("# b won: version 7 is registered")
     assert page.index("| b | 0.2000 |") < page.index("| a | 0.1000 |")
     assert "| c | failed: out of memory |" in page

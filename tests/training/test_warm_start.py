@@ -217,6 +217,11 @@ def test_other_settings_or_vectors_are_named(world, tmp_path):
     same = world.catalogue.fingerprints
     assert what_differs(trained, build(MATCH), same) == ""
     assert "dim 8 → 16" in what_differs(trained, build({**MATCH, "dim": 16}), same)
+    chosen = trained.settings | {"prior_half_life_days": 2.0}
+    trained = trained.model_copy(update={"settings": chosen})
+    assert what_differs(trained, build(MATCH), same) == ""  # left open: it chose its own
+    pinned = build({**MATCH, "prior_half_life_days": 7})
+    assert "prior_half_life_days 2.0 → 7.0" in what_differs(trained, pinned, same)
     other = {**same, "visual": "another"}
     assert what_differs(trained, build(MATCH), other) == "vectors are of another encoder: visual"
 

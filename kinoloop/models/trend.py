@@ -1,0 +1,50 @@
+"""Trend: what everybody watches lately, added to what one history says.
+
+score(j | history) = s_j / max_k s_k + w · prior_j, with s the scores of the recommender and `prior`
+the time-decayed popularity, whose half-life is chosen on validation. Where neighbours say nothing
+(sparse data, a history of rare videos) popularity answers, and where trends rule a large w lets
+it. With w = 0 the prior only orders equals.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kinoloop.models.base import Recommender, RecommenderConfig, Validation
+from kinoloop.models.choosing import choose
+from kinoloop.models.config import Grids
+
+TREND_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+class TrendConfig(RecommenderConfig):
+    """How much recent popularity counts."""
+
+    not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {"trend_weight"}
+    grids: ClassVar[Grids] = {**RecommenderConfig.grids, "trend_weight": TREND_WEIGHTS}
+
+    trend_weight: float = Field(
+        0.0, ge=0, description="Of the popularity prior, where the best score of a row is 1."
+    )
+
+
+class Trending(Recommender):
+    """A recommender whose scores can take in the trend."""
+
+    config: TrendConfig
+
+    def _choose_trend(self, validation: Validation | None) -> None:
+        """Choose the weight; all of the grid is tried, for popularity alone stands at its end."""
+        choose(self, "trend_weight", validation, look=len(TREND_WEIGHTS))
+
+    def _with_trend(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add the trend, in place, and return the scores."""
+        weight = np.float32(self.config.trend_weight)
+        if not weight:
+            return self._break_ties(scores)
+        highest = scores.max(axis=1, keepdims=True, initial=0.0)
+        scores /= np.where(highest > 0, highest, np.float32(1))
+        scores += weight * self.prior
+        return scores
