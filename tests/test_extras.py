@@ -69,7 +69,7 @@ def test_every_module_that_an_extra_brings_is_known_where_it_is_imported():
                 assert not {name.partition(".")[0] for name in names} & unknown, path
 
 
-@pytest.mark.parametrize("kind", ["sequence", "concat_match"])
+@pytest.mark.parametrize("kind", ["sequence", "concat_match", "two_tower"])
 def test_training_without_torch_says_what_to_install(kind):
     code = (
         f"import sys; sys.modules['torch'] = None\nfrom tests.test_extras import fit\nfit({kind!r})"

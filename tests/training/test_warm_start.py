@@ -27,7 +27,8 @@ from kinoloop.training.warm_start import (
 
 SEQUENCE = {"kind": "sequence", "dim": 16, "layers": 1, "length": 8, "epochs": 4}
 MATCH = {"kind": "concat_match", "dim": 8, "hidden": 8, "epochs": 4, "negatives": 16}
-KINDS = (SEQUENCE, MATCH)
+TOWERS = {**MATCH, "kind": "two_tower"}
+KINDS = (SEQUENCE, MATCH, TOWERS)
 
 
 @pytest.fixture(scope="module")

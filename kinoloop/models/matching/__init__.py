@@ -1,1 +1,1 @@
-"""Training of concat-and-match."""
+"""Training of concat-and-match and of the two towers."""

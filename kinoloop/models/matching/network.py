@@ -4,23 +4,19 @@ Shapes: B positions, L history, V videos, D embedding, H hidden, S negatives.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kinoloop.data.catalogue import Modality
 from kinoloop.models.base import State
+from kinoloop.models.matching.fused import Fused, array_of
+from kinoloop.models.matching.positions import Batch, Positions
 
 
-class Matched(NamedTuple):
-    """A network at one moment: arrays to score with, and what a later training goes on from."""
-
-    arrays: State
-    learned: State
-
-
-class Matcher(nn.Module):
+class Matcher(Fused):
     """Embeds videos and matches them with profiles.
 
     Args:
@@ -28,34 +24,22 @@ class Matcher(nn.Module):
         n_videos: Of the catalogue.
         dim: D.
         hidden: H.
+        temperature: Cosines are divided by it in the loss.
     """
 
     def __init__(
-        self, modalities: Mapping[str, Modality], n_videos: int, *, dim: int, hidden: int
+        self,
+        modalities: Mapping[str, Modality],
+        n_videos: int,
+        *,
+        dim: int,
+        hidden: int,
+        temperature: float = 0.1,
     ) -> None:
-        super().__init__()
-        self.names = list(modalities)
-        self.project = nn.ModuleList(
-            nn.Linear(modality.vectors.shape[1], dim, bias=False)
-            for modality in modalities.values()
-        )
-        for at, modality in enumerate(modalities.values()):
-            self.register_buffer(f"content_{at}", torch.from_numpy(modality.vectors.copy()))
-        self.unseen = nn.Parameter(torch.zeros(dim))  # a video without any content
-        self.n_videos = n_videos
+        super().__init__(modalities, n_videos, dim=dim)
+        self.temperature = temperature
         self.first = nn.Linear(2 * dim, hidden)
         self.second = nn.Linear(hidden, dim)
-
-    def videos(self, index_V: Tensor) -> Tensor:
-        """Vectors of some videos, (V, D); a missing modality adds nothing."""
-        fused_VD = self.unseen.expand(len(index_V), -1)
-        for at, project in enumerate(self.project):
-            fused_VD = fused_VD + project(self.get_buffer(f"content_{at}")[index_V])
-        return fused_VD
-
-    def profile(self, fused_BLD: Tensor, weight_BL: Tensor) -> Tensor:
-        """p_u, (B, D), of length 1."""
-        return nn.functional.normalize((fused_BLD * weight_BL[..., None]).sum(dim=1), dim=1)
 
     def match(self, profile_BD: Tensor, fused_BVD: Tensor) -> Tensor:
         """cos(p_u, M([p_u; f_v])) for V videos of each position, (B, V).
@@ -69,26 +53,37 @@ class Matcher(nn.Module):
         answer_BVD = self.second(torch.relu(asked_BH[:, None] + offered_BVH))
         return (nn.functional.normalize(answer_BVD, dim=2) * profile_BD[:, None]).sum(dim=2)
 
-    def kept(self) -> Matched:
-        """Return what scoring needs, and every parameter by name for a later training."""
-        learned = {n: p.detach().float().cpu().numpy().copy() for n, p in self.named_parameters()}
-        return Matched(self.arrays(), learned)
+    def loss(self, batch: Batch, drawn: NDArray[np.int64], positions: Positions) -> Tensor:  # noqa: ARG002 (of other networks)
+        """−log of the softmax of the target's cosine over temperature, against what was drawn.
 
+        All positions share the negatives; one that is the target is taken out.
+        """
+        device = self.unseen.device
+        unique, where = np.unique(
+            np.concatenate([batch.videos.ravel(), batch.targets, drawn]), return_inverse=True
+        )
+        fused_VD = self.videos(torch.from_numpy(unique).to(device))
+        ends = np.cumsum([batch.videos.size, len(batch.targets)])
+        history, targets, others = (
+            torch.from_numpy(part).to(device) for part in np.split(where, ends)
+        )
+        fused_BLD = fused_VD[history].view(*batch.videos.shape, -1)
+        profile_BD = self.profile(fused_BLD, torch.from_numpy(batch.weights).to(device))
+        positive_B = self.match(profile_BD, fused_VD[targets][:, None])
+        negative_BS = self.match(profile_BD, fused_VD[others][None])
+        negative_BS = negative_BS.masked_fill(targets[:, None] == others, float("-inf"))
+        logits_BK = torch.cat([positive_B, negative_BS], dim=1) / self.temperature
+        return -torch.log_softmax(logits_BK, dim=1)[:, 0].mean()
+
+    @torch.no_grad()
     def arrays(self) -> State:
         """Return what scoring needs, in numpy: f of each video, and M (first layer in halves)."""
-        with torch.no_grad():
-            device = self.unseen.device
-            videos = self.videos(torch.arange(self.n_videos, device=device))
-            first_profile, first_video = self.first.weight.chunk(2, dim=1)
-            parts: dict[str, Tensor] = {
-                "videos": videos,
-                "first_profile": first_profile,
-                "first_video": first_video,
-                "first_bias": self.first.bias,
-                "second": self.second.weight,
-                "second_bias": self.second.bias,
-                "unseen": self.unseen,
-            }
-            for name, project in zip(self.names, self.project, strict=True):
-                parts |= {f"project.{name}": values for values in project.parameters()}
-            return {name: part.float().cpu().numpy().copy() for name, part in parts.items()}
+        first_profile, first_video = self.first.weight.chunk(2, dim=1)
+        return {
+            **super().arrays(),
+            "first_profile": array_of(first_profile),
+            "first_video": array_of(first_video),
+            "first_bias": array_of(self.first.bias),
+            "second": array_of(self.second.weight),
+            "second_bias": array_of(self.second.bias),
+        }

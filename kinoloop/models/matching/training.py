@@ -1,33 +1,19 @@
-"""Training of concat-and-match: the next liked video against videos that others watched.
+"""Training of networks that match: the next liked video against videos that others watched."""
 
-The loss of a position is −log of the softmax of its cosines over temperature, the positive against
-negatives that the whole step shares; a negative that is the positive is taken out.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
 from kinoloop.devices import place
 from kinoloop.models.base import Report, State
-from kinoloop.models.matching.config import ConcatMatchConfig
-from kinoloop.models.matching.network import Matched, Matcher
+from kinoloop.models.matching.config import MatchingConfig
+from kinoloop.models.matching.fused import Fused, Matched
+from kinoloop.models.matching.positions import Positions
 from kinoloop.models.warm_start import WarmStart
-
-
-class Positions(NamedTuple):
-    """Histories with their next video: (B, L) videos and weights, (B,) targets."""
-
-    videos: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    targets: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,20 +31,22 @@ class Watching:
     warm: WarmStart | None = None
 
 
-def train_matcher(
-    config: ConcatMatchConfig,
+def train(
+    make: Callable[[Positions], Fused],
     histories: Histories,
     catalogue: Catalogue,
     *,
+    config: MatchingConfig,
     seed: int,
     watching: Watching,
 ) -> Matched:
     """Train and give the arrays to score with, those of the best epoch where `quality` tells.
 
     Args:
-        config: Hyper-parameters.
+        make: Makes the network; torch is seeded by then.
         histories: What users did.
         catalogue: All videos, with their vectors.
+        config: Hyper-parameters.
         seed: Of initial weights, order and negatives.
         watching: Who watches it.
 
@@ -67,17 +55,12 @@ def train_matcher(
     """
     quality, report, warm = watching.quality, watching.report, watching.warm
     device, rng = place()[0], np.random.default_rng(seed)
-    counts = np.bincount(histories.videos, minlength=len(catalogue)).astype(np.float64)
-    chances = np.cumsum(np.where(counts > 0, counts**config.negative_popularity, 0.0))
+    positions = Positions(histories, len(catalogue), config=config, warm=warm)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = Matcher(
-            catalogue.modalities, len(catalogue), dim=config.dim, hidden=config.hidden
-        ).to(device)
+        network = make(positions).to(device)
         if warm is not None:
-            for name, parameter in network.named_parameters():
-                value = torch.from_numpy(warm.array(name, tuple(parameter.shape)))
-                parameter.data.copy_(value)
+            network.go_on(warm, catalogue.ids)
         optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=config.learning_rate * (1.0 if warm is None else warm.rate),
@@ -89,9 +72,8 @@ def train_matcher(
             report("validation_ndcg@10", best, 0)
         for epoch in range(1, (config.epochs if warm is None else warm.fewer(config.epochs)) + 1):
             losses = []
-            for batch in _epoch(histories, config, rng, warm):
-                drawn = np.searchsorted(chances, rng.random(config.negatives) * chances[-1])
-                loss = _loss(network, batch, drawn, config.temperature)
+            for batch in positions.epoch(rng):
+                loss = network.loss(batch, positions.drawn(rng), positions)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
                 optimizer.step()
@@ -101,53 +83,7 @@ def train_matcher(
             if quality is not None:
                 report("validation_ndcg@10", now, epoch)
             if now > best:
-                best, kept, waited = now, network.kept(), 0
+                best, kept, waited = now, network.kept()._replace(epoch=epoch), 0
             elif (waited := waited + 1) >= config.patience:
                 break
     return kept
-
-
-def _epoch(
-    histories: Histories,
-    config: ConcatMatchConfig,
-    rng: np.random.Generator,
-    warm: WarmStart | None,
-) -> Iterator[Positions]:
-    """Batches of positions in random order: liked videos that have something before them."""
-    after_first = np.arange(len(histories.videos)) > histories.offsets[:-1][histories.row_of]
-    positions = np.flatnonzero(after_first & (histories.weights > 0))
-    if warm is not None:
-        positions = positions[warm.replayed(histories.timestamps[positions], rng)]
-    picked = rng.permutation(positions)[: config.max_positions]
-    begins = histories.offsets[:-1][histories.row_of]
-    steps = np.arange(1, config.length + 1)
-    recency = np.power(config.decay, steps - 1).astype(np.float32)
-    for start in range(0, len(picked), config.batch_size):
-        at = picked[start : start + config.batch_size]
-        before = at[:, None] - steps
-        real = before >= begins[at][:, None]
-        before = np.where(real, before, 0)
-        yield Positions(
-            histories.videos[before].astype(np.int64),
-            np.where(real, histories.weights[before] * recency, 0).astype(np.float32),
-            histories.videos[at].astype(np.int64),
-        )
-
-
-def _loss(
-    network: Matcher, batch: Positions, drawn: NDArray[np.int64], temperature: float
-) -> Tensor:
-    device = network.unseen.device
-    unique, where = np.unique(
-        np.concatenate([batch.videos.ravel(), batch.targets, drawn]), return_inverse=True
-    )
-    fused_VD = network.videos(torch.from_numpy(unique).to(device))
-    ends = np.cumsum([batch.videos.size, len(batch.targets)])
-    history, targets, others = (torch.from_numpy(part).to(device) for part in np.split(where, ends))
-    fused_BLD = fused_VD[history].view(*batch.videos.shape, -1)
-    profile_BD = network.profile(fused_BLD, torch.from_numpy(batch.weights).to(device))
-    positive_B = network.match(profile_BD, fused_VD[targets][:, None])
-    negative_BS = network.match(profile_BD, fused_VD[others][None])
-    negative_BS = negative_BS.masked_fill(targets[:, None] == others, float("-inf"))
-    logits_BK = torch.cat([positive_B, negative_BS], dim=1) / temperature
-    return -torch.log_softmax(logits_BK, dim=1)[:, 0].mean()
