@@ -62,6 +62,8 @@ def import_(
     remember_folder(Environment().state_dir, path)
     for value, n in left_out.items():
         Console().print(f"{n:,} events {value!r} left out, as asked", highlight=False, markup=False)
+    for warning in target.order.warnings():
+        Console(stderr=True, highlight=False).print(f"[yellow]{warning}[/yellow]", soft_wrap=True)
     Console().print(
         f"{target.rows['videos']:,} videos and {target.rows['events']:,} events in {where}; "
         "next: kinoloop ingest, then kinoloop extract and kinoloop retrain",

@@ -1,5 +1,6 @@
 """Public data sets by name, read by the importers of `kinoloop import`; nothing is downloaded."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from kinoloop.ingestion.importers.base import IMPORTERS, Landing
 from kinoloop.library.dataset import Dataset, read_chunks
 from kinoloop.library.expected import as_path
 from kinoloop.library.rows import Errors
+
+logger = logging.getLogger(__name__)
 
 FOLDERS = (Path(), Path("data"), Path("datasets"))
 """Where a data set is looked for besides."""
@@ -142,7 +145,10 @@ def _load(
     source: _Source, folder: Path, interest: Mapping[str, Any] | None, errors: Errors
 ) -> Dataset:
     with TemporaryDirectory(prefix="kinoloop-") as landing:
-        IMPORTERS.get(source.importer)(folder, Landing(landing, source.importer, folder))
+        target = Landing(landing, source.importer, folder)
+        IMPORTERS.get(source.importer)(folder, target)
+        for warning in target.order.warnings():
+            logger.warning("%s: %s", folder, warning)
         videos = list(_shards(Path(landing), "videos"))
         return read_chunks(
             _shards(Path(landing), "events"),

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 from typer.testing import CliRunner
 
@@ -48,6 +50,33 @@ def test_import_takes_another_landing_zone_and_a_map(landing, source, tmp_path):
     assert run.invoke(app, ["import", "tables", str(source), *arguments]).exit_code == 0
     assert (tmp_path / "other" / "videos").is_dir()
     assert not landing.exists()
+
+
+@pytest.mark.parametrize(
+    ("time", "ids", "told"),
+    [
+        (
+            lambda at: 0,
+            lambda user, at: 7 * at % 8,
+            "100% of the users carry one",
+        ),
+        (lambda at: at, lambda user, at: at, "100% of the users ascend or descend by id"),
+        (lambda at: at, lambda user, at: Random(user).sample(range(8), 8)[at], ""),
+    ],
+    ids=["one time", "by id", "watched"],
+)
+def test_import_warns_where_the_order_of_events_means_nothing(landing, source, time, ids, told):
+    rows = [
+        f"u{user},v{ids(user, at):02d},2026-01-02T10:00:{time(at):02d}Z,view"
+        for user in range(8)
+        for at in range(8)
+    ]
+    (source / "events.csv").write_text("\n".join(["user_id,video_id,timestamp,event", *rows]))
+    done = run.invoke(app, ["import", "tables", str(source)])
+    assert done.exit_code == 0
+    assert "1 videos and 64 events" in done.stdout
+    assert told in done.stderr
+    assert bool(told) == ("of the users" in done.stderr)
 
 
 @pytest.mark.parametrize(

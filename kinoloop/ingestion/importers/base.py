@@ -19,6 +19,7 @@ import polars as pl
 
 from kinoloop.data.times import Unit, read_times, why_unreadable
 from kinoloop.errors import DataError
+from kinoloop.ingestion.importers.order import Order
 from kinoloop.ingestion.landing import open_landing, sweep, write
 from kinoloop.ingestion.reading import read_chunks
 from kinoloop.plugins import Plugins
@@ -46,6 +47,7 @@ class Landing:
         place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
         self.prefix = f"{importer}-{place}"
         self.rows = {"videos": 0, "events": 0}
+        self.order = Order()
         self._shards = {"videos": 0, "events": 0}
         for kind in self.rows:
             sweep(self.files, f"{self.root.rstrip('/')}/{kind}")
@@ -60,6 +62,8 @@ class Landing:
         write(self.files, f"{self.root.rstrip('/')}/{name}", content.getvalue())
         self._shards[kind] += 1
         self.rows[kind] += frame.height
+        if kind == "events":
+            self.order.look(frame)
 
 
 class Importer(Protocol):
