@@ -1,11 +1,16 @@
 import json
 import re
 from importlib import metadata
+from importlib.metadata import PathDistribution
 
 import audit
+import bill
 import consistent
 import lock
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -38,12 +43,46 @@ def test_an_audit_passes_only_when_every_locked_package_was_audited_and_none_is_
     assert (outcome, good) == ("2 audited, vulnerable: b 2: CVE-1", False)
 
 
-def test_the_bill_of_materials_names_every_locked_package_with_its_version(tmp_path):
-    listed = audit.bill_of_materials(tmp_path / "build" / "sbom.json")
-    assert set(_pins()) <= listed
-    bill = json.loads((tmp_path / "build" / "sbom.json").read_text())
-    assert bill["bomFormat"] == "CycloneDX"
-    assert all(part["version"] for part in bill["components"])
+def test_the_bill_of_materials_names_every_locked_package_and_is_valid_and_reproducible(tmp_path):
+    path = tmp_path / "build" / "sbom.json"
+    assert set(_pins()) <= bill.written(path)
+    text = path.read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    parts = {canonicalize_name(part["name"]): part for part in json.loads(text)["components"]}
+    for name, version in _pins().items():
+        part = parts[name]
+        assert part["version"].split("+")[0] == version
+        purl = PackageURL.from_string(part["purl"])
+        assert (purl.type, canonicalize_name(purl.name), purl.version) == (
+            *("pypi", name),
+            part["version"],
+        )
+    licensed = [name for name in _pins() if "licenses" in parts[name]]
+    assert len(licensed) > 0.9 * len(_pins())
+    bill.written(path)
+    assert path.read_text() == text
+    assert str(ROOT) not in text
+
+
+def test_a_bill_of_materials_tells_licences_in_the_one_form_that_the_format_allows(tmp_path):
+    def licences(*lines):
+        folder = tmp_path / "a-1.dist-info"
+        folder.mkdir(exist_ok=True)
+        (folder / "METADATA").write_text("\n".join(["Name: a", "Version: 1", *lines, ""]))
+        text = bill.document({"a": PathDistribution(folder)})
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+        found = json.loads(text)["components"][0].get("licenses", [])
+        return [one.get("expression") or [*one["license"].values()][-1] for one in found]
+
+    assert licences("License-Expression: MIT OR Apache-2.0", "License: BSD") == [
+        "MIT OR Apache-2.0"
+    ]
+    assert licences("License: MIT") == ["MIT"]
+    assert licences("Classifier: License :: OSI Approved :: BSD License") == ["BSD License"]
+    both = ("Classifier: License :: OSI Approved :: BSD License", "License: MIT OR Apache-2.0")
+    assert licences(*both) == ["MIT OR Apache-2.0"]
+    assert licences("License: Permission is", "        granted", "        to anybody") == []
+    assert licences() == []
 
 
 def test_every_dependency_is_locked_at_a_version_that_it_allows():

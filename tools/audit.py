@@ -11,9 +11,9 @@ network without the package index's advisory service) that is said, and nothing 
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from bill import written
 from packaging.utils import canonicalize_name
 
 from kinoloop.cli.machine_checks import LOCK, ROOT, pins_of
@@ -25,7 +25,7 @@ def main() -> int:
     """Write the bill of materials, then audit."""
     text = LOCK.read_text(encoding="utf-8")
     pins = pins_of(text)
-    listed = bill_of_materials(SBOM)
+    listed = written(SBOM)
     absent = sorted(set(pins) - listed)
     sys.stdout.write(f"{SBOM.relative_to(ROOT)}: {len(listed)} components, {len(pins)} locked\n")
     if absent:
@@ -38,18 +38,6 @@ def main() -> int:
     outcome, good = judged(_advisories(text), pins)
     sys.stdout.write(f"audit: {outcome}\n")
     return 0 if good else 1
-
-
-def bill_of_materials(path: Path) -> set[str]:
-    """Write the CycloneDX bill of the running environment; the names that it lists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        *(sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "environment", sys.executable),
-        *("--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "-o", str(path)),
-    ]
-    subprocess.run(command, check=True)  # noqa: S603 (our own arguments)
-    components = json.loads(path.read_text(encoding="utf-8"))["components"]
-    return {canonicalize_name(component["name"]) for component in components}
 
 
 def judged(found: list[dict[str, Any]], pins: dict[str, str]) -> tuple[str, bool]:
