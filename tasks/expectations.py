@@ -9,14 +9,16 @@ chunks carry pseudonyms.
 import logging
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import polars as pl
 
 from kinoloop.errors import DataError
 from kinoloop.ingestion.rule import Limits, Rule
 from kinoloop.ingestion.rules import rules_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +129,10 @@ class ValidationReport:
         name = "".join(part.title() for part in expectation.type.split("_"))
         return getattr(gxe, name)(column=column, **expectation.arguments(self.limits), **about)
 
-    def _pandas(self, kind: str, frame: pl.DataFrame) -> pd.DataFrame:
+    def _pandas(self, kind: str, frame: pl.DataFrame) -> "pd.DataFrame":
         """Convert the columns of the suite; NaN (a broken number) must not read as missing."""
+        import pandas as pd
+
         rules = rules_of(kind, self.limits.config)
         names = dict.fromkeys(rule.checked[0] for rule in rules)
         columns: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import kinoloop
 from kinoloop.errors import KinoloopError, MissingExtraError
 from kinoloop.extras import EXTRAS, explained
 from kinoloop.models.base import build
+from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 
@@ -79,6 +80,20 @@ def test_training_without_torch_says_what_to_install(kind):
         f'fitting {kind} needs torch, which is not installed: `pip install "kinoloop[torch]"`'
         in (done.stderr)
     )
+
+
+def test_fitting_a_ranker_without_torch_says_what_to_install(monkeypatch):
+    from kinoloop.ranking.config import RankerConfig
+    from kinoloop.ranking.data import RankerData
+    from kinoloop.ranking.fitting import fit_ranker
+
+    monkeypatch.setitem(sys.modules, "kinoloop.ranking.training", None)
+    monkeypatch.delitem(sys.modules, "kinoloop.ranking.training")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    catalogue = toy_catalogue()
+    data = RankerData(*toy_exposures(catalogue), 0, 1)
+    with pytest.raises(MissingExtraError, match="fitting the ranker needs torch, which is not"):
+        fit_ranker(RankerConfig(), data, catalogue)
 
 
 def test_every_kind_of_recommender_is_listed_without_torch_and_media():

@@ -13,7 +13,6 @@ from string import Template
 
 from kinoloop import durable
 from kinoloop.drift.detect import Drift, Result
-from kinoloop.drift.plots import draw
 from kinoloop.drift.windows import Windows
 
 ORDER = {"fired": 0, "quiet": 1, "not enough data": 2}
@@ -178,6 +177,8 @@ def _scale(result: Result) -> str:
 
 
 def _card(result: Result) -> str:
+    from kinoloop.drift.plots import draw
+
     plot = result.measurement.plot
     assert plot is not None
     return (

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from scipy.cluster.hierarchy import DisjointSet
-
 
 def group(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Name of the group by video, for the videos of the pairs; a group is named by its first id.
@@ -12,6 +10,8 @@ def group(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         >>> group([("b", "a"), ("c", "b"), ("x", "y")])
         {'a': 'a', 'b': 'a', 'c': 'a', 'x': 'x', 'y': 'x'}
     """
+    from scipy.cluster.hierarchy import DisjointSet
+
     edges = list(pairs)
     sets = DisjointSet(sorted({video for edge in edges for video in edge}))
     for a, b in edges:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.signal import resample_poly
 
 from kinoloop.devices import compiled, fetch
 from kinoloop.encoders import checkpoint
@@ -110,6 +109,8 @@ class HfAudio(Encoder[HfAudioConfig]):
     def _chunks(self, audio: NDArray[np.float32], rate: int) -> list[NDArray[np.float32]]:
         """Chunks of exactly `chunk_s`; the last is padded, so that a batch changes no vector."""
         if rate != self._rate:
+            from scipy.signal import resample_poly
+
             divisor = gcd(rate, self._rate)
             audio = resample_poly(audio, self._rate // divisor, rate // divisor)
         length, shortest = self._length, int(MIN_CHUNK_S * self._rate)

@@ -12,8 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
-from scipy.signal import savgol_filter
 
 Array = NDArray[np.float64]
 
@@ -46,6 +44,8 @@ def mel_decibels(power: Array, rate: int) -> Array:
 
 def mfcc(decibels: Array, n: int) -> Array:
     """First n coefficients of the cosine transform of the log mel spectrum, (n, n_windows)."""
+    from scipy.fft import dct
+
     coefficients: Array = dct(decibels, axis=0, type=2, norm="ortho")[:n]
     return coefficients
 
@@ -54,6 +54,8 @@ def deltas(values: Array) -> Array:
     """Slope over nine windows; zero where there are fewer."""
     if values.shape[1] < 9:
         return np.zeros_like(values)
+    from scipy.signal import savgol_filter
+
     slope: Array = savgol_filter(values, 9, polyorder=1, deriv=1, axis=1, mode="interp")
     return slope
 

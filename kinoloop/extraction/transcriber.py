@@ -9,7 +9,6 @@ from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from kinoloop.errors import ConfigError
 from kinoloop.extraction.config import SpeechConfig
@@ -74,6 +73,8 @@ def resampled(audio: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.
     """Resample a sound to another rate, Hz."""
     if rate == wanted:
         return audio
+    from scipy.signal import resample_poly
+
     divisor = gcd(rate, wanted)
     result: NDArray[np.float32] = resample_poly(audio, wanted // divisor, rate // divisor)
     return result

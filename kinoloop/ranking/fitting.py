@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from kinoloop.errors import DataError
 from kinoloop.evaluation.metrics.auc import roc_auc
 from kinoloop.evaluation.metrics.calibration import calibration_error
 from kinoloop.evaluation.metrics.log_loss import log_loss
+from kinoloop.extras import explained
 from kinoloop.models.base import Report, State, silent
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.models.prior import popularity_prior
@@ -30,11 +32,12 @@ from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.data import RankerData, labelled
 from kinoloop.ranking.features import Features, Knowledge
-from kinoloop.ranking.language import Language
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
-from kinoloop.ranking.training import Examples, Stored, Words, train_head
 from kinoloop.ranking.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # they import torch
+    from kinoloop.ranking.training import Examples, Words
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +62,13 @@ class Fitted:
 
     ranker: Ranker
     metrics: dict[str, float]
-    train: Examples
-    validation: Examples
-    test: Examples
+    train: "Examples"
+    validation: "Examples"
+    test: "Examples"
     probabilities: NDArray[np.float64]
 
 
+@explained("fitting the ranker")
 def fit_ranker(
     config: RankerConfig,
     data: RankerData,
@@ -88,7 +92,10 @@ def fit_ranker(
     Raises:
         DataError: There are no exposures, or a window has none or only one label.
         ConfigError: The language model does not exist.
+        MissingExtraError: torch is not installed.
     """
+    from kinoloop.ranking.training import Examples, train_head
+
     if not len(data.exposures):
         raise DataError("ranker: no events of any video of the catalogue; ingest events first")
     exposures, labels = labelled(data, catalogue, config, seed)
@@ -191,12 +198,16 @@ def text_vectors(
 
 def _reader(
     config: RankerConfig, catalogue: Catalogue, texts: Callable[[], Sequence[str]]
-) -> Words | None:
+) -> "Words | None":
     """Return what gives text vectors: the stored ones, or a language model that is trained."""
     if "text" not in config.groups:
         return None
     if config.language.tune == "head":
+        from kinoloop.ranking.training import Stored
+
         return Stored(text_vectors(catalogue, config.model, texts))
+    from kinoloop.ranking.language import Language
+
     read = texts()
     return lambda steps: Language(config.model, config.language, read, steps=steps)
 

@@ -11,15 +11,17 @@ Weinberger et al. (2009).
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer, strip_accents_unicode
 
 from kinoloop.data.words import sought
 from kinoloop.release.files import open_array, write_array
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import HashingVectorizer
 
 N_FEATURES = 2**18
 TEXT_LIMIT = 6_000
@@ -41,11 +43,12 @@ class LexicalIndex:
         self._idf = idf
         self._indptr, self._indices, self._data = matrix
         self._n_documents = n_documents
+        self._vectorizer = _vectorizer()
 
     def score(self, query: str) -> NDArray[np.float32]:
         """Cosine of the query and every document, (n_documents,) float32 in [0, 1]."""
         scores = np.zeros(self._n_documents, dtype=np.float32)
-        counts = _vectorizer().transform([query])
+        counts = self._vectorizer.transform([query])
         features = counts.indices
         weights = (1 + np.log(counts.data)) * self._idf[features]
         norm = float(np.linalg.norm(weights))
@@ -125,13 +128,17 @@ def _unit(counts: sp.csr_matrix, idf: NDArray[np.float32]) -> sp.csr_array:
     return sp.csr_array(sp.diags_array(scale) @ counts)
 
 
-def _vectorizer() -> HashingVectorizer:
+def _vectorizer() -> "HashingVectorizer":
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     return HashingVectorizer(
         analyzer=_features, n_features=N_FEATURES, alternate_sign=False, norm=None
     )
 
 
 def _features(text: str) -> Iterator[str]:
+    from sklearn.feature_extraction.text import strip_accents_unicode
+
     for token, in_bigrams in sought(strip_accents_unicode(text.lower())):
         if in_bigrams:
             yield from (token[i : i + 2] for i in range(max(1, len(token) - 1)))

@@ -14,15 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.base import TextEncoder
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +132,9 @@ def _encoder() -> TextEncoder:
 
 
 @lru_cache(maxsize=2)
-def _taught(lines: Lines) -> LogisticRegression:
+def _taught(lines: Lines) -> "LogisticRegression":
+    from sklearn.linear_model import LogisticRegression
+
     head = LogisticRegression(C=INVERSE_PENALTY, max_iter=2000)
     logger.info("%d lines teach %d kinds of harm", len(lines.texts), len(lines.kinds))
     return head.fit(_encoder().encode_text(list(lines.texts)), np.array(lines.taught))

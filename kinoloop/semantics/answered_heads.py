@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from kinoloop.encoders.fingerprint import fingerprint
 from kinoloop.semantics.head_store import fuse
@@ -123,6 +120,9 @@ def fit_head(label: str, x: Floats, right: NDArray[np.bool_]) -> tuple[Head, Flo
     Returns:
         The head, and its calibrated probabilities (n,) by cross-validation.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     model = LogisticRegression(C=STRENGTH, max_iter=300, class_weight="balanced")
     n = min(FOLDS, int(right.sum()), int((~right).sum()))
     folds = StratifiedKFold(n, shuffle=True, random_state=0)
@@ -137,4 +137,6 @@ def fit_head(label: str, x: Floats, right: NDArray[np.bool_]) -> tuple[Head, Flo
 
 
 def _f1(truth: NDArray[np.bool_], said: NDArray[np.bool_]) -> float:
+    from sklearn.metrics import f1_score
+
     return float(f1_score(truth, said, zero_division=0))

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from kinoloop.errors import DataError
 from kinoloop.semantics.label_file import Facet, LabelFile
@@ -123,6 +122,8 @@ def choose(uncertain: Floats, vectors: Floats, count: int) -> NDArray[np.int64]:
         vectors: (n, dim) of the same videos.
         count: How many.
     """
+    from sklearn.cluster import KMeans
+
     order = np.argsort(-uncertain, kind="stable")
     pool = order[: POOL * count]
     if len(pool) <= count:

@@ -27,7 +27,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from kinoloop.semantics.nothing import says_nothing
 
@@ -95,6 +94,8 @@ def fit(scored: Sequence[tuple[Floats, Floats, NDArray[np.bool_]]]) -> Calibrati
     Args:
         scored: Logits (n, n_labels), logits of none (n,) and truth (n, n_labels) of each facet.
     """
+    from sklearn.linear_model import LogisticRegression
+
     x = np.concatenate(
         [np.stack([d.ravel() for d in distances(z, none)], 1) for z, none, _ in scored]
     )

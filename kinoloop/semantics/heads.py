@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 
 HELD_OUT = 5
 """One in so many."""
@@ -131,6 +129,8 @@ def learn_tags(
 def _learn(
     name: str, video_ids: Sequence[str], vectors: Floats, truth: NDArray[np.str_]
 ) -> tuple[Head, HeadReport]:
+    from sklearn.linear_model import LogisticRegression
+
     out = np.array([_is_held_out(video_id) for video_id in video_ids])
     training = np.flatnonzero(~out)[:MAX_TRAINING]
     model = LogisticRegression(C=10.0, max_iter=300)
@@ -157,6 +157,8 @@ def _learn(
 
 
 def _f1(truth: NDArray[np.str_], said: NDArray[np.str_], *, binary: bool) -> dict[str, float]:
+    from sklearn.metrics import f1_score
+
     if not len(truth):
         return {"micro_f1": 0.0, "macro_f1": 0.0}
     if binary:

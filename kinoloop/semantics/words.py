@@ -4,8 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
 from kinoloop.data.words import split_words
 
 COMMON_SHARE = 0.2
@@ -34,6 +32,8 @@ def key_words(text: str, rare: Mapping[str, float], n_videos: int, *, limit: int
         n_videos: Of the catalogue.
         limit: How many at most.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     counts = Counter(split_words(text))
     weights = {
         word: (1 + math.log(count)) * rare.get(word, 1.0)
