@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope
 
 from serving.messages import Body
 from serving.problems import Problem, short
+from serving.wrong_values import explain, fields
 
 JSON_TYPE = b"application/json"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -96,7 +97,7 @@ def parse(raw: bytes, body_type: type[Body]) -> Body:
     try:
         body: Body = body_type.model_validate(content)
     except ValidationError as err:
-        raise _explain(err, body_type) from err
+        raise explain(err, body_type, content) from err
     return body
 
 
@@ -132,36 +133,9 @@ def _malformed(err: Exception, body_type: type[Body]) -> Problem:
     return Problem(
         "malformed_json",
         f"the body is not JSON: {why}",
-        expected=_example(body_type),
+        expected=fields(body_type),
         next_step="send one JSON object in UTF-8",
     )
-
-
-def _explain(err: ValidationError, body_type: type[Body]) -> Problem:
-    first = err.errors(include_url=False)[0]
-    where = short(".".join(str(part) for part in first["loc"])) or "the body"
-    if first["type"] == "missing":
-        what, got = f"{where} is missing", None
-    elif first["type"] == "extra_forbidden":
-        what, got = f"there is no field {where}", first["input"]
-    else:
-        what, got = f"{where} is wrong", first["input"]
-    return Problem(
-        "invalid_request",
-        what,
-        got=got,
-        expected=f"{first['msg']}; {_example(body_type)}",
-        next_step="correct the field; /docs describes every one",
-    )
-
-
-def _example(body_type: type[Body]) -> str:
-    """List the fields of a request, the optional ones marked as such."""
-    fields = ", ".join(
-        f'"{name}"' if field.is_required() else f'"{name}"?'
-        for name, field in body_type.model_fields.items()
-    )
-    return f"{{{fields}}}"
 
 
 def _too_large(size: int, most: int) -> Problem:
