@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kinoloop.release.slate import Slate
+from kinoloop.release.slate import Slate, all_reranked
 from serving.policy import PolicyConfig
 
 BEST_FIRST = "best_first"
@@ -59,12 +59,13 @@ def explored(found: Slate, draw: Draw, others: Callable[[Sequence[str], int], Sl
     rest = others([place.video_id for place in found], draw.among if drawn else 1)
     if not rest:
         return found
-    places = list(found)
+    places, reranked = list(found), found.reranked
     if drawn:
         at = int(rng.integers(top_k))
         places[at] = rest[int(rng.integers(len(rest)))]
         chances[at] = draw.share / (top_k * len(rest))
-    return Slate(places, reranked=found.reranked, propensities=chances)
+        reranked = all_reranked(found, rest)
+    return Slate(places, reranked=reranked, propensities=chances)
 
 
 def explores(person: str, share: float) -> bool:

@@ -6,6 +6,7 @@ bit (`kinoloop lineage`).
 """
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from kinoloop.data.written import Wrote
 from kinoloop.release.availability import Window
 from kinoloop.release.given import EVERYTHING, Filters, Given
 from kinoloop.release.release import Release
-from kinoloop.release.slate import Slate
+from kinoloop.release.slate import Slate, all_reranked
 from serving.exploring import Draw, explored
 
 AS_IT_IS: Mapping[int, Window] = {}
@@ -84,8 +85,10 @@ def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) 
     Args:
         release: That is in service, or was.
         asked: What is asked.
-        budget_ms: How long it may take; see `Release.recommend`.
+        budget_ms: How long it may take, with all that is asked of the release for it; see
+            `Release.recommend`.
     """
+    started = time.perf_counter()
     if isinstance(asked, AskedSimilar):
         given = Given(asked.moment, filters=asked.filters)
         return release.similar(asked.video_id, top_k=asked.top_k, given=given)
@@ -102,7 +105,7 @@ def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) 
             exclude=[*asked.exclude, *shown],
             seen=hidden,
             given=Given(asked.moment, asked.situation, asked.filters),
-            budget_ms=budget_ms,
+            budget_ms=budget_ms - 1e3 * (time.perf_counter() - started),
             written=asked.written,
         )
 
@@ -114,5 +117,5 @@ def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) 
     left = asked.top_k - len(slate)
     if left and len(asked.cooling):
         rest = best(left, [place.video_id for place in slate], cooling=True)
-        slate = Slate([*slate, *rest], reranked=slate.reranked)
+        slate = Slate([*slate, *rest], reranked=all_reranked(slate, rest))
     return slate if asked.draw is None else explored(slate, asked.draw, others)

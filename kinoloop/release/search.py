@@ -63,17 +63,28 @@ class _Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._asked = self._served = 0
+        self._gone: set[int] = set()
 
     def __enter__(self) -> None:
         with self._changed:
             mine = self._asked
             self._asked += 1
-            self._changed.wait_for(lambda: self._served == mine)
+            try:
+                self._changed.wait_for(lambda: self._served == mine)
+            except BaseException:  # interrupted: the turn goes to the next
+                self._leave(mine)
+                raise
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
+            self._leave(self._served)
+
+    def _leave(self, turn: int) -> None:
+        self._gone.add(turn)
+        while self._served in self._gone:
+            self._gone.remove(self._served)
             self._served += 1
-            self._changed.notify_all()
+        self._changed.notify_all()
 
 
 _ONE_AT_A_TIME = _Turns()

@@ -57,3 +57,9 @@ class Slate(list[Recommendation]):
         self.asked = asked
         self.reranked, self.more = reranked, False
         self.propensities = [1.0] * len(self) if propensities is None else list(propensities)
+
+
+def all_reranked(*parts: Slate) -> bool | None:
+    """Whether the ranker ordered every part of an answer; None where the release has none."""
+    told = [part.reranked for part in parts if part.reranked is not None]
+    return all(told) if told else None

@@ -1,5 +1,6 @@
 """What is left to chance comes as often as its propensity says."""
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -107,6 +108,26 @@ def release(tmp_path_factory):
 def ask(release, top_k: int, **changes) -> Slate:
     asked = Asked([], NONE, NONE, [], top_k, START_US + 30 * DAY_US)
     return slate_of(release, asked._replace(**changes))
+
+
+def test_all_that_is_asked_for_one_answer_shares_its_budget(release, monkeypatch):
+    clock, heard, score = [0.0], [], release.recommender.score
+
+    def takes_40_ms(row):
+        clock[0] += 0.04
+        return score(row)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(release.recommender, "score", takes_40_ms)
+    monkeypatch.setattr(release.reranking, "_expected_ms", 10.0)
+    monkeypatch.setattr(release.reranking, "observe", heard.append)
+    cool = np.arange(38)
+    for changes in ({"draw": Draw(1.0, 3, 5)}, {"cooling": cool}):
+        asked = Asked([], NONE, NONE, [], 5, START_US + 30 * DAY_US)._replace(**changes)
+        assert slate_of(release, asked, budget_ms=200).reranked is True
+        assert slate_of(release, asked, budget_ms=60).reranked is False
+        assert heard == ["taken", "taken", "taken", "skipped"]
+        heard.clear()
 
 
 def ids(slate: Slate) -> list[str]:

@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import sqlite3
 import threading
 import time
@@ -231,3 +232,31 @@ def test_the_encoder_is_given_in_the_order_of_asking():
         order.append("search")
     thread.join()
     assert order.index("search") == 1
+
+
+def test_the_turn_of_who_was_interrupted_while_waiting_goes_to_the_next():
+    turns, done = search._Turns(), threading.Event()
+    main = threading.main_thread().ident
+
+    def interrupt():
+        until(lambda: turns._asked == 2)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with turns:
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            with pytest.raises(KeyboardInterrupt), turns:
+                done.set()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join()
+    assert not done.is_set()
+
+    def read():
+        with turns:
+            done.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    assert done.wait(600)
