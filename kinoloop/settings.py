@@ -5,9 +5,11 @@ missing file, section or key means the default; an unknown one is an error.
 """
 
 import importlib
+import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -34,6 +36,9 @@ SECTIONS: Final[dict[str, str]] = {
 }
 """Module and class of each section's config, imported only when all of them are asked for; a test
 holds every caller of `read_section` against it."""
+
+NAMES: Final = Path(__file__).with_name("setting_names.json")
+"""Names of the settings of all sections, which tools/setting_names.py reads from the classes."""
 
 
 class FrozenRecord(BaseModel):
@@ -113,9 +118,12 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or names a section or key that does not
-            exist, or a number is true or false.
+            exist, here or in another section, or a number is true or false.
     """
-    section = _read(path).get(name, {})
+    document = _read(path)
+    for fault in _unknown(document, _names(), ""):
+        raise ConfigError(f"{path}: {fault}")
+    section = document.get(name, {})
     for fault in _true_numbers(config_type, section, name) if isinstance(section, dict) else ():
         raise ConfigError(f"{path}: {fault}")
     try:
@@ -152,10 +160,31 @@ def fault_of(err: ValidationError, config: type[Config]) -> str:
     first = err.errors()[0]
     if first["type"] != "extra_forbidden" or len(first["loc"]) > 1:
         return first_fault(err)
-    name, known = str(first["loc"][0]), sorted(set(config.model_fields) - {"kind"})
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return _no_setting(str(first["loc"][0]), set(config.model_fields) - {"kind"})
+
+
+def _no_setting(name: str, known: Iterable[str], *, within: str = "") -> str:
+    """Say that there is no such setting, and which there are."""
+    there = sorted(known)
+    near = get_close_matches(name, there, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"there is no setting {name!r}; {hint}there are {', '.join(known)}"
+    return f"there is no setting {within + name!r}; {hint}there are {', '.join(there)}"
+
+
+def _unknown(settings: object, known: dict[str, Any], within: str) -> Iterator[str]:
+    """Say of each setting that does not exist, however deep it stands, which there are."""
+    for one in settings if isinstance(settings, list) else [settings]:
+        for name, value in one.items() if isinstance(one, dict) else ():
+            if name not in known:
+                yield _no_setting(name, known, within=within)
+            elif known[name] is not None:
+                yield from _unknown(value, known[name], f"{within}{name}.")
+
+
+@cache
+def _names() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(NAMES.read_text(encoding="utf-8"))
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

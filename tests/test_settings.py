@@ -1,17 +1,21 @@
 import ast
 import math
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import setting_names
 from pydantic import ValidationError
 
 from kinoloop.encoders.base import parse
 from kinoloop.errors import ConfigError
+from kinoloop.ingestion.rule import IngestConfig
 from kinoloop.models.base import RECOMMENDERS
 from kinoloop.promotion.gates import Gain
-from kinoloop.settings import SECTIONS, Config, config_of, read_section
+from kinoloop.settings import NAMES, SECTIONS, Config, config_of, read_section
 from kinoloop.training.model_selection import build_candidate
 
 REPOSITORY = Path(__file__).parent.parent
@@ -19,7 +23,7 @@ SETTINGS_FILE = REPOSITORY / "kinoloop.toml"
 
 
 class _Ingest(Config):
-    max_rows: int = 5
+    chunk_rows: int = 5
 
 
 def _write(tmp_path: Path, text: str) -> Path:
@@ -29,22 +33,65 @@ def _write(tmp_path: Path, text: str) -> Path:
 
 
 def test_default_holds_where_the_file_is_missing(tmp_path):
-    assert read_section("ingest", _Ingest, tmp_path / "none.toml").max_rows == 5
+    assert read_section("ingest", _Ingest, tmp_path / "none.toml").chunk_rows == 5
 
 
 def test_file_overrides_the_default(tmp_path):
-    assert read_section("ingest", _Ingest, _write(tmp_path, "[ingest]\nmax_rows = 7")).max_rows == 7
+    assert (
+        read_section("ingest", _Ingest, _write(tmp_path, "[ingest]\nchunk_rows = 7")).chunk_rows
+        == 7
+    )
 
 
 def test_unknown_key_is_an_error_that_names_it(tmp_path):
-    path = _write(tmp_path, "[ingest]\nmax_row = 7")
-    with pytest.raises(ConfigError, match=r"ingest\.max_row: Extra inputs"):
+    path = _write(tmp_path, "[ingest]\nchunk_row = 7")
+    with pytest.raises(
+        ConfigError, match=r"no setting .ingest\.chunk_row.; did you mean chunk_rows"
+    ):
         read_section("ingest", _Ingest, path)
+
+
+def test_the_names_of_all_settings_are_those_of_the_classes():
+    assert NAMES.read_text() == setting_names.document(), "python tools/setting_names.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[policy]\nexplor = 1", "'policy.explor'; did you mean explore?"),
+        ("[extract.decode]\nmax_pixel = 9", "'extract.decode.max_pixel'; did you mean max_pixels?"),
+        (
+            'extract.decode.sampling = { kind = "interval", second = 1 }',
+            "'extract.decode.sampling.second'; did you mean seconds?",
+        ),
+        ("[[alerts.rules]]\nlable = 'dog'", "'alerts.rules.lable'; did you mean label?"),
+        ("[ranker.label]\nxyzzy = 1", "'ranker.label.xyzzy'; there are "),
+    ],
+)
+def test_unknown_key_of_a_section_that_is_not_read_is_refused_with_the_right_name(
+    tmp_path, text, fault
+):
+    path = _write(tmp_path, text)
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: there is no setting {fault}")):
+        read_section("ingest", IngestConfig, path)
+
+
+def test_the_settings_of_sections_that_are_not_read_import_no_module():
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from kinoloop.ingestion.rule import IngestConfig\n"
+        "from kinoloop.settings import read_section\n"
+        "before = set(sys.modules)\n"
+        f"read_section('ingest', IngestConfig, Path({str(SETTINGS_FILE)!r}))\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "kinoloop" not in done.stdout
 
 
 def test_unknown_section_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match="unknown section 'ingets'"):
-        read_section("ingest", _Ingest, _write(tmp_path, "[ingets]\nmax_rows = 7"))
+        read_section("ingest", _Ingest, _write(tmp_path, "[ingets]\nchunk_rows = 7"))
 
 
 @pytest.mark.parametrize(
@@ -127,8 +174,10 @@ def test_no_setting_is_infinite_or_not_a_number(number):
 
 
 def test_true_is_no_number(tmp_path):
-    path = _write(tmp_path, "[ingest]\nmax_rows = true")
-    with pytest.raises(ConfigError, match=r"ingest\.max_rows: Input should be a number, got True"):
+    path = _write(tmp_path, "[ingest]\nchunk_rows = true")
+    with pytest.raises(
+        ConfigError, match=r"ingest\.chunk_rows: Input should be a number, got True"
+    ):
         read_section("ingest", _Ingest, path)
     for section, line, where in (
         ("retrain", "replay = true", "retrain.replay"),
