@@ -10,9 +10,9 @@ import pytest
 
 from kinoloop.cli.interrupts import SAID
 
-ONE_LINE = SAID.decode()
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 COMMAND = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 from kinoloop.cli import interrupts
 interrupts.interrupts_of_this_process.grace_s = float(sys.argv[1])
 class Noisy:
@@ -32,7 +32,15 @@ def deaf():
             news = "heard"
 def computing():
     raise KeyboardInterrupt  # as Polars does, past our handler
+def flow():
+    from prefect.utilities.engine import capture_sigterm  # takes SIGTERM over, as a run does
+    with capture_sigterm():
+        work()
 def parent():
+    forked = os.fork()
+    if not forked:
+        time.sleep(600)
+    print(forked, flush=True)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(child.pid, flush=True)
     deaf()
@@ -56,37 +64,48 @@ def _start(what, *, grace_s=600.0):
     )  # fmt: skip
 
 
-def test_interrupted_command_says_one_line_and_no_traceback():
-    command = _start("work")
+def _ended(number):
+    return 128 + number, SAID[number].decode()
+
+
+@BOTH
+@pytest.mark.parametrize("what", ["work", "flow"])
+def test_interrupted_command_says_one_line_and_no_traceback(what, number):
+    command = _start(what)
     assert command.stdout.readline() == "begun\n"
-    command.send_signal(signal.SIGINT)
+    command.send_signal(number)
     _, said = command.communicate()
-    assert (command.returncode, said) == (130, ONE_LINE)
+    assert (command.returncode, said) == _ended(number)
 
 
 def test_interrupt_that_a_library_heard_first_ends_the_command_all_the_same():
     command = _start("computing")
     _, said = command.communicate()
-    assert (command.returncode, said) == (130, ONE_LINE)
+    assert (command.returncode, said) == _ended(signal.SIGINT)
 
 
-def test_command_that_does_not_heed_ends_after_the_grace():
+@BOTH
+def test_command_that_does_not_heed_ends_after_the_grace(number):
     command = _start("deaf", grace_s=0.5)
     assert command.stdout.readline() == "begun\n"
-    command.send_signal(signal.SIGINT)
+    command.send_signal(number)
     _, said = command.communicate()
-    assert (command.returncode, said) == (130, ONE_LINE)
+    assert (command.returncode, said) == _ended(number)
 
 
-def test_second_interrupt_ends_the_command_and_what_it_started_at_once():
+@BOTH
+def test_second_interrupt_ends_the_command_and_what_it_started_at_once(number):
     command = _start("parent")
-    child = psutil.Process(int(command.stdout.readline()))
+    forked, child = (psutil.Process(int(command.stdout.readline())) for _ in range(2))
     assert command.stdout.readline() == "begun\n"
-    command.send_signal(signal.SIGINT)
+    forked.send_signal(signal.SIGTERM)  # it dies of it, and its parent hears nothing
+    while forked.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    command.send_signal(number)
     assert command.stdout.readline() == "heard\n"
-    command.send_signal(signal.SIGINT)
-    command.communicate()
-    assert command.returncode == 130
+    command.send_signal(number)
+    _, said = command.communicate()
+    assert (command.returncode, said) == _ended(number)
     psutil.wait_procs([child], timeout=600)
     assert not child.is_running()
 
@@ -103,7 +122,8 @@ def test_command_in_the_background_of_a_script_stays_deaf():
 
 
 @pytest.mark.slow
-def test_ingest_can_be_interrupted_at_any_moment_and_leaves_nothing_behind(tmp_path):
+@BOTH
+def test_ingest_can_be_interrupted_at_any_moment_and_leaves_nothing_behind(tmp_path, number):
     environment = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
     for folder in ("videos", "events"):
         (tmp_path / "landing" / folder).mkdir(parents=True)
@@ -130,10 +150,14 @@ def test_ingest_can_be_interrupted_at_any_moment_and_leaves_nothing_behind(tmp_p
             assert command.poll() is None, command.communicate()
             time.sleep(0.01)
         started = psutil.Process(command.pid).children(recursive=True)
-        os.killpg(command.pid, signal.SIGINT)  # as a terminal does: all of its group
+        if number == signal.SIGINT:
+            os.killpg(command.pid, number)  # as a terminal does: all of its group
+        else:
+            command.send_signal(number)
         said = command.communicate()[1]
-        assert command.returncode == 130, (name, said)
-        assert said.endswith(ONE_LINE), (name, said)
+        status, line = _ended(number)
+        assert command.returncode == status, (name, said)
+        assert said.endswith(line), (name, said)
         assert "Traceback" not in said, name
         assert not psutil.wait_procs(started, timeout=600)[1], name
     command = ingest()
