@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger
 from kinoloop.environment import Environment
 from kinoloop.errors import KinoloopError, RegistryError
 from kinoloop.training.before_after import lacking
+from kinoloop.training.blending import of_fitted, unproven
 from kinoloop.training.model_selection import build_candidate, candidate_name
 from kinoloop.training.outcome import Outcome, choose
 from tasks.announce import announce_completion
@@ -71,17 +72,20 @@ def retrain(*, force: bool = False) -> RetrainSummary:
 
 def _train_all(plan: RetrainPlan, start: Start) -> tuple[list[Outcome], dict[str, str]]:
     """One candidate that fails, or lacks a package, is reported and does not stop the others."""
-    outcomes, failed = [], {}
-    for candidate, anew in trainings_of(plan, start):
-        name = candidate_name(candidate)
+    outcomes: list[Outcome] = []
+    failed: dict[str, str] = {}
+    for given, anew in trainings_of(plan, start):
+        name = candidate_name(given)
+        candidate = of_fitted(given, {outcome.name for outcome in outcomes})
         lacks = lacking(build_candidate(candidate, seed=plan.config.seed))
         if lacks:
             get_run_logger().warning("candidate %s is left out: %s", name, lacks)
             failed[name] = f"left out: {lacks}"
             continue
         state = train_candidate(plan, candidate, name, start=start, anew=anew, return_state=True)
-        if state.is_completed():
-            outcomes.append(state.result())
+        why = unproven(state.result()) if state.is_completed() else str(state.message)
+        if why:
+            failed[name] = why
         else:
-            failed[name] = str(state.message)
+            outcomes.append(state.result())
     return outcomes, failed

@@ -7,6 +7,7 @@ run that was killed, or whose registry was away, goes on where it stopped.
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from kinoloop.release.info import Provenance
 from kinoloop.release.search_training import MOST_PAIRS
 from kinoloop.release.signature import load_signer, load_trust
 from kinoloop.schema import TABLES
+from kinoloop.training.blending import part_names
 from kinoloop.training.fit import checkpoints_of
 from kinoloop.training.model_selection import SplitConfig, fit_and_evaluate
 from kinoloop.training.outcome import SELECTION_METRIC, Outcome, choose, scores_by_candidate
@@ -109,9 +111,13 @@ def train_candidate(
     shutil.rmtree(folder, ignore_errors=True)
     logger.info("fitting %s", name)
     checkpoints = checkpoints_of(plan.environment, name)
+    parts = {
+        part: models.load(plan.work_dir / part / "model", plan.training_data.catalogue)
+        for part in part_names(candidate)
+    }
     recommender, outcome, per_user = fit_and_evaluate(
         candidate,
-        plan.training_data,
+        replace(plan.training_data, fitted=parts),
         seed=plan.config.seed,
         checkpoints=checkpoints,
         start=start_of(plan, start, candidate, anew=anew),

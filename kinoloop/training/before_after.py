@@ -19,6 +19,7 @@ from kinoloop.evaluation.split import Split
 from kinoloop.models.base import Recommender
 from kinoloop.models.sequence import Sequence
 from kinoloop.models.transformer.config import SequenceConfig
+from kinoloop.training.blending import too_few
 from kinoloop.training.outcome import Interval, Stage
 
 logger = logging.getLogger(__name__)
@@ -35,10 +36,10 @@ class Measured(NamedTuple):
 
 
 def lacking(recommender: Recommender) -> str:
-    """Return why a candidate cannot be fitted here, a missing package with its remedy; or ""."""
+    """Return why a candidate cannot be fitted here, such as a missing package; or ""."""
     config = recommender.config
     if not isinstance(config, SequenceConfig) or config.backbone.checkpoint is None:
-        return ""
+        return too_few(recommender)
     return why_missing(config.backbone.checkpoint)
 
 

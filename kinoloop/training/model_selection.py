@@ -11,11 +11,12 @@ import json
 import logging
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from threadpoolctl import threadpool_limits
 
 from kinoloop.data.catalogue import Catalogue, load_catalogue
@@ -31,12 +32,14 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.metrics.base import ACCURACY, metrics_of
 from kinoloop.evaluation.split import Split, leave_one_out, temporal_split
 from kinoloop.models.base import Recommender, build
+from kinoloop.models.blend import Blend, name_of
 from kinoloop.settings import Config
 from kinoloop.training.before_after import Measured, measure_stages
+from kinoloop.training.blending import blended_of, with_parts
 from kinoloop.training.contrastive import ContrastiveConfig, with_joint
 from kinoloop.training.outcome import Outcome, TrainedCandidate
 from kinoloop.training.refresh import RefreshConfig
-from kinoloop.training.warm_start import Parent, WarmStartConfig
+from kinoloop.training.warm_start import Parent, WarmStartConfig, origin_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,11 @@ class RetrainConfig(SplitConfig, WarmStartConfig, RefreshConfig):
         description="Each a recommender's `kind` and settings, and a `name` where kinds repeat.",
     )
 
+    @field_validator("candidates")
+    @classmethod
+    def _blends_come_last(cls, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return with_parts(candidates)
+
     @model_validator(mode="after")
     def _names_differ(self) -> "RetrainConfig":
         names = [candidate_name(candidate) for candidate in self.candidates]
@@ -123,6 +131,7 @@ class TrainingData:
         split: The same, cut.
         metrics: Names of the accuracy metrics that are measured.
         joint: What makes the joint vectors of the catalogue; None where it has none.
+        fitted: Candidates that are fitted already, by name; a blend takes its parts from them.
     """
 
     catalogue: Catalogue
@@ -130,11 +139,12 @@ class TrainingData:
     split: Split
     metrics: tuple[str, ...] = ACCURACY
     joint: Joint | None = None
+    fitted: Mapping[str, Recommender] = field(default_factory=dict)
 
 
 def candidate_name(settings: dict[str, Any]) -> str:
     """Its `name`, or else its `kind`."""
-    return str(settings.get("name") or settings.get("kind", ""))
+    return name_of(settings)
 
 
 def build_candidate(settings: dict[str, Any], *, seed: int) -> Recommender:
@@ -258,6 +268,8 @@ def _fit_and_evaluate(
 
     recommender.checkpoints = checkpoints
     recommender.warm = start.warm if isinstance(start, Parent) else None
+    if isinstance(recommender, Blend):
+        recommender.given = data.fitted
     split, started, cpu = data.split, time.perf_counter(), time.process_time()
     recommender.fit(
         split.train,
@@ -274,7 +286,7 @@ def _fit_and_evaluate(
         chosen=recommender.chosen,
         fit_seconds=fit_seconds,
         cpu_seconds=cpu_seconds,
-        **_origin(recommender, start, cpu_seconds),
+        **origin_of(recommender, start, cpu_seconds),
         epochs=epochs,
         validation=validation.metrics,
         test=test.metrics,
@@ -282,17 +294,6 @@ def _fit_and_evaluate(
         stages=measure_stages(recommender, Measured(validation, test), split, data.catalogue)
         if stages and not isinstance(start, Parent)
         else [],
+        blended=blended_of(recommender, seed=recommender.seed),
     )
     return TrainedCandidate(recommender, outcome, test.per_user)
-
-
-def _origin(recommender: Recommender, start: Parent | str, cpu_seconds: float) -> dict[str, Any]:
-    """Say where the weights come from; nothing of what always starts anew."""
-    if not recommender.goes_on:
-        return {}
-    if isinstance(start, Parent):
-        return {
-            "started_from": start.label,
-            "scratch_cpu_seconds": start.trained.scratch_cpu_s,
-        }
-    return {"scratch_because": start, "scratch_cpu_seconds": cpu_seconds}

@@ -39,6 +39,20 @@ class Stage(FrozenRecord):
     gain: Interval | None
 
 
+class Blended(FrozenRecord):
+    """What a blend is made of.
+
+    Attributes:
+        best_part: Which of its parts is best alone.
+        gain: Over that part on validation, by weights that had not seen the user.
+        weights: Of each part, by name.
+    """
+
+    best_part: str
+    gain: Interval
+    weights: dict[str, float]
+
+
 class Outcome(FrozenRecord):
     """What one candidate achieved, as JSON.
 
@@ -56,6 +70,7 @@ class Outcome(FrozenRecord):
         test: Means over the test window.
         slices: Of the test window.
         stages: Before and after fine-tuning; empty where nothing pretrained was.
+        blended: Of a blend what it is made of; None of all others.
     """
 
     name: str
@@ -71,6 +86,7 @@ class Outcome(FrozenRecord):
     test: dict[str, float]
     slices: dict[str, dict[str, float]]
     stages: list[Stage] = Field(default_factory=list)
+    blended: Blended | None = None
 
 
 class TrainedCandidate(NamedTuple):

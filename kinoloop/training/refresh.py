@@ -23,6 +23,7 @@ from kinoloop.evaluation.compare import paired
 from kinoloop.evaluation.evaluate import Evaluation
 from kinoloop.evaluation.split import Holdout
 from kinoloop.models.base import Recommender, build
+from kinoloop.models.blend import Blend
 from kinoloop.models.warm_start import WarmStart
 from kinoloop.settings import Config, FrozenRecord
 from kinoloop.training.outcome import SELECTION_METRIC
@@ -115,6 +116,8 @@ def teach(
     """
     refreshed = build(settings, seed=proven.seed)
     refreshed.warm = warm
+    if isinstance(refreshed, Blend) and isinstance(proven, Blend):
+        refreshed.like = proven
     with threadpool_limits(limits=1):
         return refreshed.fit(lesson.histories, proven.catalogue)
 

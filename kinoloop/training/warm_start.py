@@ -209,3 +209,15 @@ def read_parent(path: Path, config: WarmStartConfig, *, label: str) -> Parent:
         identity=label,
     )
     return Parent(trained, warm, label)
+
+
+def origin_of(recommender: Recommender, start: Parent | str, cpu_seconds: float) -> dict[str, Any]:
+    """Say where the weights come from; nothing of what always starts anew."""
+    if not recommender.goes_on:
+        return {}
+    if isinstance(start, Parent):
+        return {
+            "started_from": start.label,
+            "scratch_cpu_seconds": start.trained.scratch_cpu_s,
+        }
+    return {"scratch_because": start, "scratch_cpu_seconds": cpu_seconds}

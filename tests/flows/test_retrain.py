@@ -255,3 +255,29 @@ def test_the_challenger_scores_as_the_candidate_that_was_measured(environment, r
     )
     bundle = environment.releases / challenger.digest
     assert pl.read_parquet(bundle / "videos.parquet").height == 40
+
+
+def test_a_blend_that_is_not_proven_does_not_compete_and_says_why(registry, settings):
+    settings(
+        SETTINGS.replace('{ kind = "popularity" }', '{ kind = "blend" }, { kind = "popularity" }')
+    )
+    done = retrain()
+    assert set(done.competed) == {"popularity", "item_knn"}
+    assert "left out: not proven better than" in done.failed["blend"]
+
+
+def test_a_proven_blend_is_released_with_its_parts(environment, registry, settings, monkeypatch):
+    monkeypatch.setattr("flows.retrain.unproven", lambda outcome: "")  # 40 users prove nothing
+    monkeypatch.setattr("tasks.training.choose", lambda outcomes: outcomes[-1])
+    blend = '{ kind = "blend", parts = ["popularity", "item_knn", "content_cosine"] }'
+    others = '{ kind = "popularity" }, { kind = "item_knn" }, { kind = "content_cosine" }'
+    settings(
+        SETTINGS.replace('{ kind = "popularity" }, { kind = "item_knn" }', f"{blend}, {others}")
+    )
+    done = retrain()
+    assert done.candidate == "blend"
+    best = max(value["validation"] for value in done.competed.values())
+    assert done.competed["blend"]["validation"] == best
+    release = open_release(environment, registry.version(done.version))
+    release.check()
+    assert set(release.recommender.weights) == {"popularity", "item_knn", "content_cosine"}
