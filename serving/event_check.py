@@ -9,7 +9,7 @@ checked together (serving/feedback.py).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data import times
 from kinoloop.data.ids import IdMap
+from kinoloop.data.label_names import with_known_label
 from kinoloop.ingestion.conform import conform
 from kinoloop.ingestion.event_rules import DURATION, RAW_USER
 from kinoloop.ingestion.json_lines import as_texts
@@ -56,6 +57,7 @@ _NEEDED = (
     "event_kind_unknown",
     "event_undo_of_nothing",
     "event_identify_without_person",
+    "event_label_unknown",
 )  # live state cannot do without them, whatever `[ingest] rules` says
 
 
@@ -103,11 +105,13 @@ class Videos(NamedTuple):
         ids: External ids.
         durations: (n_videos,) seconds, NaN where unknown.
         texts: Reads what is written.
+        labels: Gives the names of what its videos are about, folded; none: nothing is known.
     """
 
     ids: IdMap
     durations: NDArray[np.float64]
     texts: "Texts | None" = None
+    labels: Callable[[], Collection[str]] = tuple
 
 
 class EventCheck:
@@ -237,7 +241,9 @@ def _filled(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_known(frame: pl.DataFrame, videos: Videos | None) -> pl.DataFrame:
     """Add what ingestion knows of raw user ids, and by the tables of videos."""
-    frame = frame.with_columns(*RAW_USER)
+    frame = with_known_label(
+        frame.with_columns(*RAW_USER), videos.labels if videos is not None else tuple
+    )
     if videos is None:
         return frame.with_columns(known=True, known_duration_s=pl.lit(None, pl.Float64))
     at = videos.ids.indices(name or "" for name in frame["video_id"].to_list())
@@ -255,6 +261,7 @@ def _expected(config: IngestConfig) -> dict[str, str]:
         "video_id": "a video; only a search, an identify, an undo by event_id and a not_interested "
         "with creator_id or label may lack it",
         "undoes": "the event_id of what is taken back or, with a video_id, its kind",
+        "label": "a label, category or tag of some video; GET /videos/{video_id} tells a video's",
         "person_id": f"a text of 1 to {MAX_ID_CHARACTERS} characters: whom user_id is",
         "pseudonym": "nothing; it is not taken here",
         "position": "the place in the answer, a whole number from 0",

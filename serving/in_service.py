@@ -78,7 +78,8 @@ class InService:
     @cached_property
     def videos(self) -> Videos:
         """What feedback is checked against."""
-        return Videos(self.release.catalogue.ids, self.durations, self.release.texts)
+        known = self.release.catalogue.ids
+        return Videos(known, self.durations, self.release.texts, lambda: self.refusals.labels)
 
     @cached_property
     def refusals(self) -> Refusals:

@@ -1,11 +1,12 @@
 """Which videos somebody who is not interested in a creator or a label sees no more."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.label_names import folded, names_of
 from kinoloop.release.catalogue import column
 from serving.sayings import Said
 
@@ -26,37 +27,27 @@ class Refusals:
         categories = column(catalogue, "category") or [None] * len(catalogue)
         tags = column(catalogue, "tags") or [None] * len(catalogue)
         about = zip(labels, categories, tags, strict=True)
-        self._labels = _by_name(_names(*one) for one in about)
+        self._labels = _by_name(names_of(*one) for one in about)
+
+    @property
+    def labels(self) -> Collection[str]:
+        """What some video is about, by all its names, folded."""
+        return self._labels.keys()
 
     def of(self, refused: Iterable[Said]) -> NDArray[np.int32]:
         """Videos that must not appear, (n,) int32; some may be there twice."""
         found = [NONE]
         for one in refused:
             if one.creator_id:
-                found.append(self._creators.get(_folded(one.creator_id), NONE))
+                found.append(self._creators.get(folded(one.creator_id), NONE))
             if one.label:
-                found.append(self._labels.get(_folded(one.label), NONE))
+                found.append(self._labels.get(folded(one.label), NONE))
         return np.concatenate(found)
 
 
 def _by_name(names: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int32]]:
     videos: dict[str, list[int]] = {}
     for video, mine in enumerate(names):
-        for name in {_folded(one) for one in mine}:
+        for name in {folded(one) for one in mine}:
             videos.setdefault(name, []).append(video)
     return {name: np.array(found, dtype=np.int32) for name, found in videos.items()}
-
-
-def _names(
-    labels: list[dict[str, str]] | None, category: str | None, tags: list[str] | None
-) -> list[str]:
-    """Return what a video is about: each label plain and with its facet."""
-    found = [category] if category else []
-    found += tags or []
-    for one in labels or []:
-        found += [one["label"], f"{one['facet']}:{one['label']}"]
-    return found
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()

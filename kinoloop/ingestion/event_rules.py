@@ -146,6 +146,15 @@ EVENT_RULES: tuple[Rule, ...] = (
         severity="hold",
         breaks=lambda _: pl.col("video_id").is_not_null() & ~pl.col("known"),
     ),
+    Rule(
+        name="event_label_unknown",
+        kind="events",
+        column="label",
+        reason="no video of the tables has this label, category or tag: nothing is hidden by it "
+        "until one has",
+        severity="warn",
+        breaks=lambda _: (_kind == "not_interested") & ~pl.col("known_label"),
+    ),
     before_epoch("event_before_epoch", "events", "timestamp", "quarantine"),
     in_future("event_in_future", "events", "timestamp", "quarantine"),
     outside("event_watch_out_of_range", "watch_s", 0.0, lambda limits: limits.config.max_watch_s),

@@ -47,7 +47,8 @@ def judged(frame: pl.DataFrame, kind: str, limits: Limits) -> pl.DataFrame:
     """Rows with the verdict on them: one `breaks_<rule>` per rule in force, and `reasons`.
 
     Args:
-        frame: As `conform` gives it; events with `known` and `known_duration_s` of their video.
+        frame: As `conform` gives it; events with `known` and `known_duration_s` of their video,
+            and `known_label`.
         kind: `videos` or `events`.
         limits: Settings and the present time.
     """

@@ -1,13 +1,14 @@
 """One chunk through the rules: typed, pseudonymised, masked, split, counted."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from kinoloop.data.label_names import with_known_label
 from kinoloop.data.times import shown, why_unreadable
 from kinoloop.ingestion.batch import FileCounts
 from kinoloop.ingestion.chunk import Chunk
@@ -54,6 +55,7 @@ class Stage:
         pseudonyms: Of the users.
         observe: Sees every checked chunk.
         known: Videos that events may name: `video_id`, `known_duration_s`.
+        labels: Gives the names of what videos are about.
         promised: Ids of videos whose file is set aside.
         dates: Accepted events by day, over the whole batch.
         firsts: `video_id` and `first` (hash of its first usable row) by index of the video file.
@@ -65,6 +67,7 @@ class Stage:
     pseudonyms: Pseudonyms
     observe: Observe
     known: pl.DataFrame
+    labels: Callable[[], Collection[str]]
     promised: pl.Series
     dates: dict[date, int] = field(default_factory=dict)
     firsts: dict[int, pl.DataFrame] = field(default_factory=dict)
@@ -118,6 +121,7 @@ def stage_events(stage: Stage, chunk: Chunk, *, counts: FileCounts, index: int) 
         how="left",
         maintain_order="left",
     ).with_columns(pl.col("known").fill_null(value=False))
+    frame = with_known_label(frame, stage.labels)
     frame = judged(frame, "events", stage.limits)
     if len(stage.promised):
         lost = frame.filter(~pl.col("known"))["video_id"]

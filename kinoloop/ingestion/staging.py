@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 
 import fsspec
@@ -16,6 +17,7 @@ import polars as pl
 
 from kinoloop.data.ids import BLANKS
 from kinoloop.data.key import check_key
+from kinoloop.data.label_names import known_names
 from kinoloop.data.tables import Tables
 from kinoloop.errors import BatchError
 from kinoloop.ingestion.batch import (
@@ -108,6 +110,7 @@ def stage_batch(
                 pseudonyms=pseudonyms,
                 observe=observer(),
                 known=known_videos(tables),
+                labels=cache(partial(known_names, tables)),
                 promised=_promised(files, [*standing, *aside]),
             )
             against = {name: tables.version(name) for name in STAGED_AGAINST}

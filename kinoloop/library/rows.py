@@ -154,7 +154,7 @@ def _kind_of(raw: pl.DataFrame) -> pl.Expr:
 
 def _with_known(frame: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
     """Add what the rules of events read of a row's video and user."""
-    frame = frame.with_columns(*RAW_USER)
+    frame = frame.with_columns(*RAW_USER, known_label=pl.lit(value=True))
     if known is None:
         return frame.with_columns(
             known=pl.lit(value=True), known_duration_s=pl.lit(None, pl.Float64)

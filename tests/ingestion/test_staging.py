@@ -52,6 +52,19 @@ def test_ids_that_differ_only_by_spaces_are_one_user_and_decimal_ones_are_warned
     assert set(filled.rows("events")["user_id"]) == {KEY.of(i) for i in ("anna", "bert", "1.0")}
 
 
+def test_no_interest_in_a_label_that_no_video_has_is_kept_and_warned_of(filled):
+    head = "user_id,video_id,timestamp,event,label\n"
+    row = "{},,2025-12-30T10:00:00Z,not_interested,{}\n"
+    filled.put("events/b.csv", head + row.format("a", "anything"))
+    assert filled.ingest().findings() == {}  # nothing is known of what videos are about
+    filled.put("videos/b.csv", "video_id,title,category,tags\nv9,Nine,Music,rain|night\n")
+    filled.ingest()
+    said = ["music", "night", "Nihgt"]
+    filled.put("events/c.csv", head + "".join(row.format(n, s) for n, s in enumerate(said)))
+    staged = filled.ingest()
+    assert (staged.total("accepted"), staged.findings()) == (3, {"event_label_unknown": 1})
+
+
 def test_zero_durations_are_stored_as_unknown(zone):
     zone.put("videos/a.csv", "video_id,title,duration_s\nv1,One,0\nv2,Two,-3\nv3,Three,nan\n")
     staged = zone.ingest()

@@ -55,6 +55,22 @@ def test_an_event_of_a_video_that_nobody_knows_yet_is_taken_and_named():
     assert (len(checked.events), checked.held, checked.rejections) == (3, [1], [])
 
 
+def test_no_interest_in_a_label_that_no_video_has_is_refused_where_labels_are_known():
+    def checked(*labels, known=("dog", "shows:dog", "music")):
+        about = Videos(IdMap(VIDEOS), np.full(len(VIDEOS), np.nan), None, lambda: known)
+        said = [{"user_id": "u", "event": "not_interested", "label": label} for label in labels]
+        undo = {"user_id": "u", "event": "undo", "undoes": "not_interested", "label": "gone"}
+        checker = EventCheck(IngestConfig(), pseudonym=str, clock_skew_s=60.0)
+        return checker.sort_out([*said, undo], about)
+
+    told = checked(" Dog", "shows:dog", "dgo", "Music")
+    assert told.positions == [0, 1, 3, 4]
+    (refused,) = told.rejections
+    assert refused[:3] == (2, "label", "event_label_unknown")
+    assert "GET /videos/{video_id}" in refused.expected
+    assert checked("dgo", known=()).rejections == []
+
+
 def test_whoever_somebody_is_said_to_be_gets_a_pseudonym():
     checked = check({"user_id": "tv", "event": "identify", "person_id": "anna"})
     assert (checked.parcels[0].person_id, checked.persons) == ("anna", {"anna": "p-anna"})
