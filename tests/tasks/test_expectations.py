@@ -16,6 +16,9 @@ RUN = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = IngestConfig(chunk_rows=100, max_unreadable_share=1.0, max_quarantined_share=1.0)
 
 
+ODD_KINDS = ("stare", "undo", "identify", "not_interested")
+
+
 def odd_events(rng, rows):
     """Rows of which about one in ten values is odd in each column."""
 
@@ -37,7 +40,7 @@ def odd_events(rng, rows):
                 "2030-01-01",
                 "9999-01-01",
             ),
-            "event": some(lambda i: EVENT_KINDS[i % 10], None, "stare", "undo", "identify"),
+            "event": some(lambda i: EVENT_KINDS[i % 10], None, *ODD_KINDS),
             "watch_s": some(lambda i: str(i % 9), "-1", "nan", "inf", "1e9", "x", None, "0"),
             "value": some(lambda i: "3", "nan", "x", None, None, None, None),
             "duration_s": some(lambda i: "5", "0", "-1", "nan", "inf", "x", None),
@@ -48,6 +51,7 @@ def odd_events(rng, rows):
             "score": some(lambda i: "0.5", "x", None),
             "propensity": some(lambda i: "1", "0", "1.5", "x", None),
             "pseudonym": some(lambda i: None, "anna"),
+            "label": some(lambda i: "Music", "misuc", None),
             "context": some(lambda i: '{"network": "wifi"}', '{"network": [1]}', "[" * 2000),
         }
     )
@@ -58,6 +62,8 @@ def observed(tmp_path_factory):
     rng = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("zone")
     zone = Zone(root)
+    zone.put("videos/0.csv", "video_id,title,category\nw0,A,music\n")
+    zone.ingest(CONFIG)
     zone.put(
         "videos/a.csv",
         "video_id,title,duration_s,published_at,tags,media,subtitles\nv0,A,10,2025-01-01,a,,\n"
