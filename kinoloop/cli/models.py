@@ -122,10 +122,10 @@ def _print_refusals(console: Console, version: str | None, refusals: list[str]) 
 
 def publish() -> None:
     """Bring new, corrected and withdrawn videos into service, without a retrain."""
-    from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_prefect import connected
 
-    connect()
-    from flows import publish as flow
+    with connected():
+        from flows import publish as flow
 
     done, console = flow.publish(), Console(highlight=False)
     if done.outcome == "no model":
