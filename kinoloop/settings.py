@@ -121,15 +121,28 @@ def read_section(name: str, config_type: type[ConfigT], path: Path) -> ConfigT:
             exist, here or in another section, or a number is true or false.
     """
     document = _read(path)
-    for fault in _unknown(document, _names(), ""):
-        raise ConfigError(f"{path}: {fault}")
     section = document.get(name, {})
+    _refuse_unknown({name: section}, path)
     for fault in _true_numbers(config_type, section, name) if isinstance(section, dict) else ():
         raise ConfigError(f"{path}: {fault}")
     try:
-        return config_type.model_validate(section)
+        config = config_type.model_validate(section)
     except ValidationError as err:
         raise ConfigError(f"{path}: {first_fault(err, name)}") from err
+    _refuse_unknown(document, path)  # what is wrong elsewhere comes second
+    return config
+
+
+def check_names(path: Path) -> None:
+    """Raise unless every section and setting of the settings file exists.
+
+    Args:
+        path: The settings file; it may be missing.
+
+    Raises:
+        ConfigError: The file cannot be read, is not TOML, or names what does not exist.
+    """
+    _refuse_unknown(_read(path), path)
 
 
 def config_of(section: str) -> type[Config]:
@@ -179,6 +192,11 @@ def _unknown(settings: object, known: dict[str, Any], within: str) -> Iterator[s
                 yield _no_setting(name, known, within=within)
             elif known[name] is not None:
                 yield from _unknown(value, known[name], f"{within}{name}.")
+
+
+def _refuse_unknown(document: dict[str, Any], path: Path) -> None:
+    for fault in _unknown(document, _names(), ""):
+        raise ConfigError(f"{path}: {fault}")
 
 
 @cache

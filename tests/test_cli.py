@@ -66,6 +66,19 @@ def test_error_on_purpose_ends_in_its_message_and_status_1(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", [["review", "list"], ["up"], ["publish"]])
+def test_a_misspelt_setting_is_refused_by_any_verb_before_it_does_anything(tmp_path, verb):
+    settings = tmp_path / "kinoloop.toml"
+    settings.write_text("[policy]\nexplor = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "kinoloop.cli", *verb], capture_output=True, text=True,
+        cwd=tmp_path, check=False, timeout=600,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no setting 'policy.explor'; did you mean explore?" in done.stderr
+    assert list(tmp_path.iterdir()) == [settings]
+
+
 def _failed(name: str, error: Exception) -> logging.LogRecord:
     try:
         raise error

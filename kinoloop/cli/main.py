@@ -49,6 +49,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Show what each stage does."),
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True),  # noqa: ARG001 (eager callback)
 ) -> None:
@@ -61,6 +62,16 @@ def options(
         handlers=[handler],
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request of Prefect's client
+    if context.invoked_subcommand != "doctor" and "--help" not in sys.argv:  # which tells all of it
+        _check_settings()
+
+
+def _check_settings() -> None:
+    """Refuse a misspelt setting in any verb, also in one that reads no or another section."""
+    from kinoloop.environment import Environment
+    from kinoloop.settings import check_names
+
+    check_names(Environment().settings_file)
 
 
 VERBS = (

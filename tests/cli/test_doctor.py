@@ -107,6 +107,9 @@ def test_every_broken_section_is_reported(environment, tmp_path):
     (tmp_path / "kinoloop.toml").write_text("[interest]\nx = 1\n[promote]\ny = 2\n")
     told = [finding.seen for finding in settings_check.settings(environment)]
     assert len(told) == 2
+    (tmp_path / "kinoloop.toml").write_text("[interest]\nx = 1\n[promote]\nmargin = 'much'\n")
+    told += [finding.seen for finding in settings_check.settings(environment)]
+    assert len(told) == 4
     assert "interest.x" in told[0]
     assert "promote.y" in told[1]
 
