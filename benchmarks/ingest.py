@@ -80,7 +80,7 @@ def ingest() -> dict[str, float]:
             environment, arrivals, config, any_volume=False, standing=standing
         )
         validated = time.perf_counter()
-        commit_batch.fn(environment, staged)
+        commit_batch.fn(environment, staged, config)
         committed = time.perf_counter()
     return {
         "rows": staged.total("rows"),
