@@ -36,6 +36,17 @@ def flow():
     from prefect.utilities.engine import capture_sigterm  # takes SIGTERM over, as a run does
     with capture_sigterm():
         work()
+def up():
+    import tempfile
+    from pathlib import Path
+    from rich.console import Console
+    from kinoloop.cli.servers import Server, Servers
+    from kinoloop.cli.stack import hold
+    with tempfile.TemporaryDirectory() as logs, Servers(Path(logs)) as servers:
+        for name in ("first", "second"):
+            servers.start(Server(name, [sys.executable, "-c", "import time; time.sleep(600)"]))
+        print("begun", flush=True)
+        hold(servers, Console())
 def parent():
     forked = os.fork()
     if not forked:
@@ -108,6 +119,18 @@ def test_second_interrupt_ends_the_command_and_what_it_started_at_once(number):
     assert (command.returncode, said) == _ended(number)
     psutil.wait_procs([child], timeout=600)
     assert not child.is_running()
+
+
+@BOTH
+def test_a_command_that_holds_servers_stops_them_in_order_and_ends_well(number):
+    command = _start("up")
+    assert command.stdout.readline() == "begun\n"
+    started = psutil.Process(command.pid).children(recursive=True)
+    assert len(started) >= 2
+    command.send_signal(number)
+    out, said = command.communicate()
+    assert (command.returncode, out, said) == (0, "Stopping …\n", SAID[number].decode())
+    assert not any(process.is_running() for process in started)
 
 
 def test_command_in_the_background_of_a_script_stays_deaf():
