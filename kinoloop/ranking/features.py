@@ -3,7 +3,8 @@
 - content: per modality the cosine with the nearest liked video, with the profile and with the
   nearest disliked video; the share of the history in the video's category and of its creator;
 - behaviour: item-kNN score of the video for the history;
-- popularity: shows, likes and smoothed rate of likes up to the day before; the prior;
+- popularity: shows, likes and smoothed rate of likes up to the day before; the prior; likes faded
+  over several half-lives, and how the short ones compare with the long ones (`trends.py`);
 - user: how much they watched, how far, and how much of it they liked;
 - video: duration, age, duration against what they like;
 - context: hour of the day;
@@ -26,6 +27,7 @@ from kinoloop.models.neighbours import Neighbours
 from kinoloop.ranking.config import Group
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs
+from kinoloop.ranking.trends import Trends
 from kinoloop.ranking.vocabulary import Vocabulary
 from kinoloop.ranking.written import written_features
 from kinoloop.schema import DAY_US
@@ -45,6 +47,7 @@ class Knowledge:
         neighbours: Of item-kNN, from older behaviour than what is learned from.
         decay: Weight of each video of a history relative to the next newer one.
         vocabulary: Of situations; None in rankers of before there was one.
+        half_lives: Of faded likes, days; empty in rankers of before there were any.
     """
 
     catalogue: Catalogue
@@ -53,10 +56,12 @@ class Knowledge:
     neighbours: Neighbours
     decay: float
     vocabulary: Vocabulary | None = None
+    half_lives: tuple[float, ...] = ()
 
     def state(self) -> State:
         """Arrays to save."""
-        return {"prior": self.prior, **self.counts.state(), **self.neighbours.state()}
+        trends = {"half_lives": np.array(self.half_lives)} if self.half_lives else {}
+        return {"prior": self.prior, **trends, **self.counts.state(), **self.neighbours.state()}
 
 
 class Features:
@@ -73,6 +78,7 @@ class Features:
         self._category, self._creator = _codes(videos, "category"), _codes(videos, "creator_id")
         self._durations = durations_of(knowledge.catalogue)
         self._near = _Lookup(knowledge.neighbours)
+        self._trends = Trends(knowledge.counts, knowledge.half_lives)
 
     def of(self, pairs: Pairs) -> tuple[list[str], NDArray[np.float32]]:
         """Names `group.name`, and (n, n_features) float32 without NaN."""
@@ -123,12 +129,15 @@ class Features:
         return {"near": (near * weights).sum(axis=1), "nearest": (near * (weights > 0)).max(axis=1)}
 
     def _popularity(self, pairs: Pairs) -> dict[str, NDArray[Any]]:
-        counts = self._known.counts.before(pairs.videos, pairs.moments[pairs.contexts])
+        moments = pairs.moments[pairs.contexts]
+        counts = self._known.counts.before(pairs.videos, moments)
+        trends = self._trends.of(pairs.videos, moments) if self._known.half_lives else {}
         return {
             "shows": np.log1p(counts[:, 0]),
             "likes": np.log1p(counts[:, 2]),
             "rate": self._known.counts.smoothed(counts),
             "prior": np.log1p(1000 * self._known.prior[pairs.videos]),
+            **trends,
         }
 
     def _user(self, pairs: Pairs) -> dict[str, NDArray[Any]]:

@@ -34,6 +34,7 @@ from kinoloop.ranking.data import RankerData, labelled
 from kinoloop.ranking.features import Features, Knowledge
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.trends import HALF_LIVES_DAYS
 from kinoloop.ranking.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # they import torch
@@ -237,6 +238,7 @@ def _knowledge(
         neighbours=Neighbours.of(watched.T.tocsr(), top_n=NEIGHBOURS, shrinkage=SHRINKAGE),
         decay=decay,
         vocabulary=Vocabulary({}),
+        half_lives=HALF_LIVES_DAYS,
     )
 
 

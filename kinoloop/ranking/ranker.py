@@ -230,6 +230,7 @@ class Ranker:
             neighbours=Neighbours.from_state(state),
             decay=config.decay,
             vocabulary=Vocabulary.load(directory),
+            half_lives=tuple(state.get("half_lives", np.empty(0)).tolist()),
         )
         known = set(knowledge.state())
         ranker = cls(config, knowledge, {k: v for k, v in state.items() if k not in known})
