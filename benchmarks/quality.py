@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--set", default="{}", help="settings that differ, as JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="rows of the test part")
+    parser.add_argument("--plain", action="store_true", help="choose no settings on validation")
     parser.add_argument("--curve", action="store_true", help="print metrics per epoch")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -112,7 +113,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model = build(settings, seed=arguments.seed)
     model.fit(split.train, catalogue, validation=split.validation, report=report)
     times.append(time.perf_counter())
-    epoch, chosen = getattr(model, "best_epoch", 0), model.chosen
+    epoch, chosen = getattr(model, "best_epoch", 0), {} if arguments.plain else model.chosen
     settings |= chosen
     if epoch:
         settings["epochs"] = epoch

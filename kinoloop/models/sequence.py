@@ -2,8 +2,9 @@
 
 Reads the last videos of a history (with what the user did, how far they watched and how long they
 paused) and scores every video by its fused vector, and by the words that it shares with the
-history: score(j) = h_last · v_j + w Σ_a decay^a cos(words of j, words of the a-th newest). Videos
-that nobody has watched have vectors too, from their content alone. The vectors of the catalogue are
+history: score(j) = h_last · v_j + w Σ_a decay^a cos(words of j, words of the a-th newest), and by
+how it rises: + u log(share lately / share in all); w and u are chosen on validation. Videos that
+nobody has watched have vectors too, from their content alone. The vectors of the catalogue are
 computed once, after training, and stored; one history costs one small forward pass in numpy and one
 product (with a pretrained backbone, one forward pass of it in torch).
 
@@ -13,7 +14,6 @@ the same weights on the same machine; on a GPU up to the order of additions.
 """
 
 import logging
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from kinoloop.models.base import (
     State,
     Validation,
 )
+from kinoloop.models.choosing import choose
 from kinoloop.models.cosine import cosines
 from kinoloop.models.extended import over, read_anew
 from kinoloop.models.lexical import Lexicon
@@ -38,7 +39,8 @@ from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.content import PREFIX, content_vectors, has_content
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.facts import TuningFacts, facts_in
-from kinoloop.models.transformer.inference import Reader, alike
+from kinoloop.models.transformer.inference import Reader, Reads, alike
+from kinoloop.models.trend import rise_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +48,6 @@ MATCH_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0)  # nats; what is tried on validation
 MATCHED, WANTED = "match_weight", "wanted_share"
 WANTED_SHARES = (0.0, 0.5, 1.0, 2.0)  # of the logit of "wanted"; what is tried on validation
 MATCH_WEIGHT = 2.0  # where there is no validation; what docs/results/sequence.md was measured with
-
-
-class Reads(Protocol):
-    """Turns embedded histories into hidden states."""
-
-    def last_hidden(
-        self, inputs_BLD: NDArray[np.float32], lengths_B: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Hidden state at the last position of each row, (B, D)."""
 
 
 @RECOMMENDERS.register("sequence")
@@ -77,6 +70,7 @@ class Sequence(Recommender):
     _context: NDArray[np.float32]  # (n_classes, dim)
     _new: NDArray[np.bool_]  # (n_trained,) videos without events
     _match: Neighbours
+    _rise: NDArray[np.float32]  # (n_trained,) nats
     _reader: Reads
     _backbone: State
     _learned: State
@@ -96,6 +90,7 @@ class Sequence(Recommender):
         words = self._lexicon = Lexicon.of(self.catalogue.videos, most=max(1, config.words))
         self._match = Neighbours.of(words.matrix, top_n=config.match_neighbours)
         self._new = count_videos(histories, len(self.catalogue)) == 0
+        self._rise = rise_of(histories, self.prior)
 
         def quality(arrays: State) -> float:
             assert validation is not None
@@ -120,6 +115,7 @@ class Sequence(Recommender):
         self._remembered = {}
         self.match_weight = self._chosen_weight(validation)
         self.wanted_share = self._chosen_share(validation)
+        choose(self, "trend_weight", validation)
         self._remembered = None
         logger.info(
             "sequence: kept epoch %d of %d; words that match weigh %g",
@@ -202,6 +198,8 @@ class Sequence(Recommender):
             scores += np.float32(self.wanted_share) * self._wanted_logits(hidden)
         if self.match_weight:
             self._add_matches(scores, recent)
+        if self.config.trend_weight:
+            scores[:, : len(self._rise)] += np.float32(self.config.trend_weight) * self._rise
         if self.config.new_video_places:
             self._give_places(scores, histories)
         return scores
@@ -246,6 +244,7 @@ class Sequence(Recommender):
             "items": self._items,
             "context": self._context,
             "new": self._new,
+            "rise": self._rise,
             "match_weight": np.array([self.match_weight], dtype=np.float32),
             "wanted_share": np.array([self.wanted_share], dtype=np.float32),
             **self._match.state(),
@@ -257,7 +256,8 @@ class Sequence(Recommender):
 
     def _restore(self, state: State) -> None:
         self._new, self.match_weight = state["new"], float(state["match_weight"][0])
-        if "wanted_share" in state:  # a release of before has none
+        self._rise = state.get("rise", np.zeros(0, np.float32))  # a release of before has none,
+        if "wanted_share" in state:  # and an older one
             self.wanted_share = float(state["wanted_share"][0])
         self._match = Neighbours.from_state(state)
         self._lexicon = Lexicon.from_state(state, self.catalogue.videos[:0])

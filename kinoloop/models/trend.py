@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.data.histories import Histories
 from kinoloop.models.base import Recommender, RecommenderConfig, Validation
 from kinoloop.models.choosing import choose
-from kinoloop.models.config import Grids
+from kinoloop.models.config import NEVER_DAYS, Grids
+from kinoloop.models.prior import popularity_prior
 
 TREND_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -48,3 +50,17 @@ class Trending(Recommender):
         scores /= np.where(highest > 0, highest, np.float32(1))
         scores += weight * self.prior
         return scores
+
+
+def rise_of(histories: Histories, prior: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much more a video is watched lately than in all, log of the ratio, (n_videos,) float32.
+
+    What was learned from all events alike knows the whole; this turns it towards lately. Both
+    shares are smoothed by that of one video of many: who is rare has no trend.
+    """
+    n_videos = len(prior)
+    lately, whole = prior, popularity_prior(histories, n_videos, NEVER_DAYS)
+    shares = [
+        part / max(float(part.sum()), 1e-12) + 1 / max(1, n_videos) for part in (lately, whole)
+    ]
+    return np.asarray(np.log(shares[0] / shares[1]), dtype=np.float32)

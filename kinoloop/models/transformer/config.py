@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from kinoloop.models.base import Decay, NegativePopularity, RecommenderConfig, Tied
+from kinoloop.models.config import Grids
 from kinoloop.models.new_videos import SLATE
 from kinoloop.settings import Config
 
@@ -43,6 +44,7 @@ class SequenceConfig(RecommenderConfig):
 
     not_searched: ClassVar[frozenset[str]] = RecommenderConfig.not_searched | {
         "new_video_places",
+        "trend_weight",
         "words",
         "accumulate",
         "budget_minutes",
@@ -55,6 +57,11 @@ class SequenceConfig(RecommenderConfig):
         "gbce_calibration": ("loss", ("gbce",)),
         "negatives": ("loss", ("sampled_softmax", "gbce", "bce")),
         "negative_popularity": ("loss", ("sampled_softmax", "gbce", "bce")),
+    }
+
+    grids: ClassVar[Grids] = {
+        **RecommenderConfig.grids,
+        "trend_weight": (0.0, 0.1, 0.2, 0.4, 0.7, 1.0),
     }
 
     kind: Literal["sequence", "llm"] = "sequence"
@@ -106,6 +113,9 @@ class SequenceConfig(RecommenderConfig):
         None,
         ge=0,
         description="Of the words shared with the history, in the score; None: by validation.",
+    )
+    trend_weight: float = Field(
+        0.0, ge=0, description="Of the log of popularity lately over that in all, in the score."
     )
     match_neighbours: int = Field(
         50, ge=0, description="Videos alike in words kept per video; 0: never matched."

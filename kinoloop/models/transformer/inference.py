@@ -14,7 +14,7 @@ Source: Radford et al., 2019 (GPT-2: pre-norm blocks, learned positions, tanh GE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,15 @@ EPSILON = np.float32(1e-5)  # of GPT-2's layer norm
 ROWS_AT_A_TIME = 128  # of what is widest about 1 MB, which stays in the cache
 _TANH_1 = np.float32(np.sqrt(2 / np.pi))
 _TANH_3 = np.float32(np.sqrt(2 / np.pi) * 0.044715)
+
+
+class Reads(Protocol):
+    """Turns embedded histories into hidden states."""
+
+    def last_hidden(
+        self, inputs_BLD: NDArray[np.float32], lengths_B: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Hidden state at the last position of each row, (B, D)."""
 
 
 class _Linear(NamedTuple):
