@@ -4,6 +4,7 @@ A recommender scores from a history and not from a user id, so that a new user a
 both count. All share the popularity prior that answers an empty history, and the saved form.
 """
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ class Recommender(Explains, ABC):
             from; None keeps none.
         trained: Where it was extended, the recommender as it was trained.
         extension: What it knows of videos that it was not trained on; empty where there are none.
+        reads_history: Whether a history changes its scores; else popularity answers everybody.
         goes_on: Whether it can go on from an earlier training; what has a closed form cannot.
         warm: The earlier training that `fit` goes on from; None starts anew.
         chosen: Settings that `fit` chose on validation; `config` has them, too.
@@ -63,8 +65,10 @@ class Recommender(Explains, ABC):
 
     Config: ClassVar[type[RecommenderConfig]]
     goes_on: ClassVar[bool] = False
+    reads_history: ClassVar[bool] = True
     checkpoints: Path | None = None
     trained: "Recommender | None" = None
+    _proven: "Recommender | None" = None
     extension: State = {}  # noqa: RUF012 (replaced, never changed)
     warm: WarmStart | None = None
 
@@ -123,6 +127,17 @@ class Recommender(Explains, ABC):
             self._fit(histories, validation, report)
         return self
 
+    @property
+    def proven(self) -> "Recommender":
+        """The same with the popularity of its training, by which it was measured."""
+        return self._proven or self
+
+    def at_popularity(self, prior: NDArray[np.float32]) -> Self:
+        """Return the same with another popularity, (n_videos,) float32, such as that of today."""
+        other = copy.copy(self)
+        other._prior, other._proven = prior, self.proven
+        return other
+
     def _take_over(self, **chosen: float) -> None:
         """Set what was chosen; it is saved, and a fit with these settings chooses nothing."""
         self.config, self.chosen = self.config.model_copy(update=chosen), {**self.chosen, **chosen}
@@ -148,8 +163,8 @@ class Recommender(Explains, ABC):
         return scores
 
     def _break_ties(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add so little of the prior, in place, that it only orders equals; and return it."""
-        scores += np.float32(PRIOR_SHARE) * self.prior
+        """Add so little of the prior (of training), in place, that it only orders equals."""
+        scores += np.float32(PRIOR_SHARE) * self.proven.prior
         return scores
 
     def extended(

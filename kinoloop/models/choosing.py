@@ -1,9 +1,9 @@
 """Choose settings on the validation window, inside a fit: line searches over small grids.
 
-A search climbs from the default along the grid, looks one value past a descent, and takes what it
-found only where it is ahead of the default by more than the standard error of the difference, row
-by row: on a small window the default stays. Nothing but the training window is counted and nothing
-but the validation window is looked at.
+A search climbs from the default along the grid, both ways, looks one value past a descent, and
+takes what it found only where it is ahead of the default by more than the standard error of the
+difference, row by row: on a small window the default stays. Nothing but the training window is
+counted and nothing but the validation window is looked at.
 """
 
 import logging
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.float64]  # NDCG@10 of each row of the window
 K = 10
+ENOUGH_NEW = 20  # users without a history, for the half-life to be theirs
 MOST_ROWS, MOST_SCORES = 3_000, 150_000_000  # of the window, and rows × videos, in one trial
 
 
@@ -52,13 +53,12 @@ def climb(
 
     start = best = values.index(default)
     for step in (1, -1):
-        at, missed = start + step, 0
+        at, top, missed = start + step, start, 0
         while 0 <= at < len(values) and missed < look:
-            better = mean(at) > mean(best)
-            best, missed = (at, 0) if better else (best, missed + 1)
+            better = mean(at) > mean(top)
+            top, missed = (at, 0) if better else (top, missed + 1)
             at += step
-        if best != start:
-            break
+        best = top if mean(top) > mean(best) else best
     if best == start:
         return default
     gain = found[best] - found[start]
@@ -104,9 +104,16 @@ def choose(
 def best_half_life(
     recommender: "Recommender", histories: Histories, validation: Validation
 ) -> float:
-    """Return the half-life, days, at which popularity alone finds the most of what came next."""
+    """Return the half-life, days, at which popularity alone finds the most of what came next.
+
+    Of the users without a history, whom it answers alone, where the window has enough of them.
+    """
     config, n_videos = recommender.config, len(recommender.catalogue)
-    rows = evenly_spaced(len(validation.targets), MOST_ROWS)
+    asked = np.arange(len(validation.targets))
+    new = np.flatnonzero(validation.histories.lengths == 0)
+    if recommender.reads_history and len(new) >= ENOUGH_NEW:
+        asked = new
+    rows = asked[evenly_spaced(len(asked), MOST_ROWS)]
     known, targets = validation.histories.rows(rows), validation.targets.rows(rows)
 
     def rows_at(days: float) -> Rows:

@@ -33,6 +33,7 @@ class Popularity(Recommender):
     """Scores each video by its time-decayed interest, the same for every history."""
 
     Config = PopularityConfig
+    reads_history = False
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:
         """Learn nothing more: the prior of the base class is the model."""

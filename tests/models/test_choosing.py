@@ -98,6 +98,34 @@ def test_the_half_life_follows_the_data(caplog):
     assert slow.config.prior_half_life_days >= 7
 
 
+def test_the_half_life_is_that_of_new_users_where_popularity_answers_them_alone():
+    trends, hits = trending(), evergreen()
+    then = split_of(trends)
+    lately = then.validation.rows(np.flatnonzero(then.validation.histories.lengths > 0))
+    first = hits.rows(slice(0, 60)).last(3)  # somebody new watches what has always been watched
+    nobody = Histories.from_rows([[]] * 60)
+    window = Holdout(joined(lately.histories, nobody), joined(lately.targets, first))
+    before = hits.rows(slice(60, 160))
+    both = joined(then.train, before.select(before.timestamps <= then.train.timestamps.max()))
+    days = {}
+    for kind in ("popularity", "item_knn"):
+        model = build({"kind": kind}).fit(both, catalogue_of(), validation=window)
+        days[kind] = model.config.prior_half_life_days
+    assert days["popularity"] <= 2 < days["item_knn"]
+
+
+def joined(one, other):
+    rows = [
+        [
+            Interaction(int(v), 1.0, int(t))
+            for v, t in zip(part.videos[part.row(u)], part.timestamps[part.row(u)], strict=True)
+        ]
+        for part in (one, other)
+        for u in range(len(part))
+    ]
+    return Histories.from_rows(rows)
+
+
 def test_what_is_given_stays_and_without_validation_the_default_does():
     pinned, split = fitted("item_knn", trending(), prior_half_life_days=NEVER_DAYS, shrinkage=10)
     assert pinned.config.prior_half_life_days == NEVER_DAYS
