@@ -8,10 +8,12 @@ import logging
 import shutil
 import time
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +22,7 @@ from kinoloop import durable
 from kinoloop.data.arrivals import seconds_since_landing
 from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.growth import Growth, grow
+from kinoloop.data.interest import InterestConfig
 from kinoloop.data.tables import Tables
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, RegistryError
@@ -29,18 +32,20 @@ from kinoloop.registry.client import Alias, ModelRegistry
 from kinoloop.registry.copies import keep_copy
 from kinoloop.registry.model_version import ModelVersion
 from kinoloop.release.catalogue import open_joint
-from kinoloop.release.info import read_info
+from kinoloop.release.info import BundleInfo, read_info
+from kinoloop.release.popularity import has_moved, popularity_now
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust, load_signer, load_trust
 from kinoloop.release.version import write_version
 from kinoloop.schema import TIME
+from kinoloop.settings import read_section
 from tasks.results import PublishedCatalogue, PublishSummary
 from tasks.versioning import dataset_version
 
 logger = logging.getLogger(__name__)
 
-READ = ("videos", "features", "labels", "duplicates", "media", "moderation")
-"""Tables that a catalogue is made of."""
+READ = ("videos", "features", "labels", "duplicates", "media", "moderation", "events")
+"""Tables that a catalogue version is made of."""
 
 NEEDS: tuple[Alias, ...] = ("champion", "challenger", "previous")
 """What serves, what may serve next, and what a rollback restores."""
@@ -93,7 +98,11 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
     since = known.extracted_until if known else 0
     joint = open_joint(before.directory, before.info)
     growth = grow(tables, before.catalogue, since=since, joint=joint)
-    if not len(growth.touched):
+    growth = replace(growth, popularity=_popularity(environment, tables, growth, model))
+    moved = _has_news(tables, before.info) and has_moved(
+        before.recommender.prior, growth.popularity
+    )
+    if not len(growth.touched) and not moved:
         logger.info("version %s knows every video as it is", version.version)
         return None
     durable.sweep(environment.releases)
@@ -155,6 +164,25 @@ def _newest(
     except BundleError as err:
         logger.warning("its catalogue is made anew from the model's own: %s", err)
         return None
+
+
+def _popularity(
+    environment: Environment, tables: Tables, growth: Growth, model: Release
+) -> NDArray[np.float32] | None:
+    """Count what is popular now, as the model would."""
+    days = model.recommender.config.prior_half_life_days
+    interest = read_section("interest", InterestConfig, environment.settings_file)
+    return popularity_now(tables, growth.catalogue.ids, interest, half_life_days=days)
+
+
+def _has_news(tables: Tables, before: BundleInfo) -> bool:
+    """Whether there are events that a release, or the catalogue version, did not know."""
+    if not tables.exists("events"):
+        return False
+    if before.catalogue is not None:
+        return before.catalogue.table_versions.get("events") != tables.version("events")
+    newest = tables.scan("events").select(pl.col("timestamp").max()).collect().item()
+    return newest is not None and (before.known_until is None or newest > before.known_until)
 
 
 def _since_landing(growth: Growth) -> tuple[float, float] | None:

@@ -37,6 +37,7 @@ class Growth:
         changed: (n,) positions before whose row or vectors are others now.
         withdrawn: Of the changed ones, how many have just left the tables.
         extracted_until: Newest feature that was read, µs since the epoch.
+        popularity: (n_videos,) float32 of today; None keeps that of training.
     """
 
     catalogue: Catalogue
@@ -44,6 +45,7 @@ class Growth:
     changed: NDArray[np.intp]
     withdrawn: int
     extracted_until: int
+    popularity: NDArray[np.float32] | None = None
 
     @property
     def touched(self) -> NDArray[np.intp]:

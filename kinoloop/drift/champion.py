@@ -46,7 +46,7 @@ def load_champion(
         rng = np.random.default_rng(seed)
         histories = histories.rows(np.sort(rng.choice(len(histories), max_users, replace=False)))
     return Champion(
-        recommender=release.recommender,
+        recommender=release.recommender.proven,
         catalogue=release.catalogue,
         histories=histories,
         metrics=release.info.metrics,

@@ -6,7 +6,7 @@ recommender; one that scores content itself says so by a better `_extend`.
 """
 
 import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,12 @@ class Extended(Recommender):
         self._anchors = Anchors.from_state(extension)
         self._catalogue = catalogue
         self._prior = self._anchors.prior(base.prior)
+
+    def at_popularity(self, prior: NDArray[np.float32]) -> Self:
+        """Return the same with another popularity; its base has it as well."""
+        other = super().at_popularity(prior)
+        other._base = self._base.at_popularity(prior[: len(self._base.prior)])
+        return other
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         folded = self._anchors.folded(histories, len(self._base.prior))

@@ -69,6 +69,19 @@ class Neighbours:
         history.indptr = history.indptr.astype(self.similarity.indptr.dtype, copy=False)
         return np.asarray((history @ self.similarity).toarray(), dtype=np.float32)
 
+    def add(
+        self, scores: NDArray[np.float32], histories: Histories, *, weight: float, decay: float
+    ) -> None:
+        """Add `weight` times what `score` gives to scores, in place."""
+        if len(histories) == 1:
+            scores += np.float32(weight) * self.score(histories, decay=decay)
+            return
+        found = recent_weights(histories, scores.shape[1], decay=decay) @ self.similarity
+        found.data *= np.float32(weight)
+        for row, start in enumerate(found.indptr[:-1]):  # a row stays in the cache
+            part = slice(start, found.indptr[row + 1])
+            scores[row, found.indices[part]] += found.data[part]
+
     def to(self, videos: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """Similarity of each of `videos` to each of `others`, (n_others, n_videos) float32."""
         neighbours, similarity, lengths = self._of_each(videos)

@@ -14,6 +14,7 @@ the same weights on the same machine; on a GPU up to the order of additions.
 """
 
 import logging
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,14 @@ from kinoloop.models.choosing import choose
 from kinoloop.models.cosine import cosines
 from kinoloop.models.extended import over, read_anew
 from kinoloop.models.lexical import Lexicon
-from kinoloop.models.neighbours import Neighbours, recent_weights
+from kinoloop.models.neighbours import Neighbours
 from kinoloop.models.new_videos import Places
 from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.content import PREFIX, content_vectors, has_content
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.facts import TuningFacts, facts_in
 from kinoloop.models.transformer.inference import Reader, Reads, alike
-from kinoloop.models.trend import rise_of
+from kinoloop.models.trend import moved_rise, rise_of
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +198,8 @@ class Sequence(Recommender):
         if self.wanted_share:
             scores += np.float32(self.wanted_share) * self._wanted_logits(hidden)
         if self.match_weight:
-            self._add_matches(scores, recent)
+            decay = self.config.match_decay
+            self._match.add(scores, recent, weight=self.match_weight, decay=decay)
         if self.config.trend_weight:
             scores[:, : len(self._rise)] += np.float32(self.config.trend_weight) * self._rise
         if self.config.new_video_places:
@@ -212,18 +214,6 @@ class Sequence(Recommender):
         if scores.shape[1] > trained:
             later = np.arange(scores.shape[1]) >= trained
             Places(later, number).give(scores, histories)
-
-    def _add_matches(self, scores: NDArray[np.float32], recent: Histories) -> None:
-        """Add match_weight · Σ_h decay^age_h · cos(words of h, words of v), in place."""
-        weight, decay = np.float32(self.match_weight), self.config.match_decay
-        if len(recent) == 1:
-            scores += weight * self._match.score(recent, decay=decay)
-            return
-        found = recent_weights(recent, scores.shape[1], decay=decay) @ self._match.similarity
-        found.data *= weight
-        for row, start in enumerate(found.indptr[:-1]):  # a row stays in the cache
-            part = slice(start, found.indptr[row + 1])
-            scores[row, found.indices[part]] += found.data[part]
 
     def _hidden(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of rows that are not empty, (n_rows, dim)."""
@@ -262,6 +252,12 @@ class Sequence(Recommender):
         self._match = Neighbours.from_state(state)
         self._lexicon = Lexicon.from_state(state, self.catalogue.videos[:0])
         self._take(state)
+
+    def at_popularity(self, prior: NDArray[np.float32]) -> Self:
+        """Return the same with another popularity, and what rises by it."""
+        other, n = super().at_popularity(prior), len(self._rise)
+        other._rise = moved_rise(self._rise, self.prior[:n], prior[:n])
+        return other
 
     def _extended_by(self, catalogue: Catalogue, extension: State) -> Recommender:
         """Extend by the content of what is new, in the space that was learned."""

@@ -52,15 +52,25 @@ class Trending(Recommender):
         return scores
 
 
+def moved_rise(
+    rise: NDArray[np.float32], before: NDArray[np.float32], now: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what `rise_of` gives with another popularity lately; what it is in all stays."""
+    return np.asarray(rise + np.log(_share(now) / _share(before)), dtype=np.float32)
+
+
+def _share(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of each video, smoothed by that of one video of many."""
+    total = max(float(popularity.sum()), 1e-12)
+    one = np.float32(1 / max(1, len(popularity)))
+    return np.asarray(popularity / np.float32(total) + one, dtype=np.float32)
+
+
 def rise_of(histories: Histories, prior: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much more a video is watched lately than in all, log of the ratio, (n_videos,) float32.
 
     What was learned from all events alike knows the whole; this turns it towards lately. Both
     shares are smoothed by that of one video of many: who is rare has no trend.
     """
-    n_videos = len(prior)
-    lately, whole = prior, popularity_prior(histories, n_videos, NEVER_DAYS)
-    shares = [
-        part / max(float(part.sum()), 1e-12) + 1 / max(1, n_videos) for part in (lately, whole)
-    ]
-    return np.asarray(np.log(shares[0] / shares[1]), dtype=np.float32)
+    whole = popularity_prior(histories, len(prior), NEVER_DAYS)
+    return np.asarray(np.log(_share(prior) / _share(whole)), dtype=np.float32)

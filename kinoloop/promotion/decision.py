@@ -193,7 +193,7 @@ def measure(
         parts: Targets that are measured by themselves, too, by name.
     """
     window = translate_holdout(holdout, ids, release.catalogue.ids)
-    current: Rankable = OnlyCurrent(release.recommender, ids)
+    current: Rankable = OnlyCurrent(release.recommender.proven, ids)
     if release.reranking is not None:
         current = Reranked.on(current, release.reranking.ranker, window)
     return evaluate(current, window, metrics=metrics, parts=parts)

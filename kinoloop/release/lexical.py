@@ -114,6 +114,8 @@ def grow_index(
 
 def _counts(documents: Sequence[str]) -> sp.csr_matrix:
     """1 + log of how often each feature occurs, (n_documents, n_features) float32."""
+    if not documents:
+        return sp.csr_matrix((0, N_FEATURES), dtype=np.float32)
     counts = _vectorizer().transform(document[:TEXT_LIMIT] for document in documents)
     counts = counts.astype(np.float32)
     counts.data = 1 + np.log(counts.data)

@@ -18,7 +18,7 @@ _PARTS = re.compile(
     r"|(model|ranker)/(config\.json|(state|extension)\.safetensors)"
     r"|ranker/situations\.json"
     r"|learned/[\w.-]{1,60}\.safetensors"
-    r"|videos\.parquet|published_at\.npy|golden\.json"
+    r"|videos\.parquet|(published_at|popularity)\.npy|golden\.json"
     r"|vectors/\w+(\.(present|mean|scales))?\.npy"
     r"|(lexical|histories)/\w+\.npy"
     r"|thumbnails/(spans\.npy|packed\.bin)"

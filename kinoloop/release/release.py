@@ -28,6 +28,7 @@ from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
+from kinoloop.release.popularity import served
 from kinoloop.release.reasons import Reasons, why_alike, why_found
 from kinoloop.release.reranking import Best, Reranking
 from kinoloop.release.search import Search
@@ -109,7 +110,7 @@ class Release:
         """
         with no_other_error(directory):
             catalogue = open_catalogue(directory, info)
-            recommender = models.load(directory / "model", catalogue)
+            recommender = served(models.load(directory / "model", catalogue), directory)
             folder = directory / "ranker"
             ranker = Ranker.load(folder, catalogue) if folder.exists() else None
             return cls(

@@ -6,10 +6,12 @@ rows, times, vectors, indexes, thumbnails, and what model and ranker know of vid
 not trained on. What is not changed is copied or linked; what is new is computed.
 
 Before it counts, it must answer the model's golden requests as the model does where both leave out
-what is new or changed: a catalogue must not change what was proven. (The written answers do not
-tell: a changed video in no answer may have kept another from being re-ranked into one.)
+what is new or changed and know the popularity of training: a catalogue must not change what was
+proven. (The written answers do not tell: a changed video in no answer may have kept another from
+being re-ranked into one.)
 """
 
+import copy
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -37,6 +39,7 @@ from kinoloop.release.golden import check_golden, write_golden
 from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
 from kinoloop.release.lexical import grow_index
 from kinoloop.release.moments import write_moments
+from kinoloop.release.popularity import FILE as POPULARITY
 from kinoloop.release.release import Release
 from kinoloop.release.thumbnails import grow_thumbnails
 from kinoloop.schema import MOMENTS
@@ -76,6 +79,8 @@ def write_version(
         kept = _link_unchanged(before, fresh)
         _grow_model(before, growth, fresh)
         _grow_catalogue(before, growth, fresh)
+        if growth.popularity is not None:
+            write_array(fresh / POPULARITY, growth.popularity)
         kept |= grow_thumbnails(
             before.directory / "thumbnails", fresh / "thumbnails", growth.catalogue.ids, thumbnails
         )
@@ -168,7 +173,8 @@ def _check_proven(model: Release, release: Release) -> None:
     Raises:
         BundleError: The answers differ.
     """
-    touched = _touched_since(model, release)
+    touched, release = _touched_since(model, release), copy.copy(release)
+    release.recommender = release.recommender.proven
     trained = touched[touched < len(model.catalogue)]
     if len(trained):
         model.ask_golden()
