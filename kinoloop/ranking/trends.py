@@ -1,8 +1,8 @@
 """What is on the rise: likes of each video, faded over several half-lives, up to the day before.
 
 D_h(v, day) = Σ_{d < day} likes(v, d) · 2^{−(day − 1 − d) / h}. It is made from the running totals
-of `DailyCounts`, so nothing more is stored, and like them it knows nothing of the day itself. Likes
-per day at a short half-life over those at a long one tell a video that rises from one that falls.
+of `DailyCounts`, so nothing more is stored, and like them it knows nothing of the day itself. The
+ratio of likes per day at a short and at a long half-life parts what rises from what falls.
 """
 
 from itertools import pairwise
