@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,9 @@ from hypothesis import settings
 # One thread per test process, read when numpy and torch are imported: threads that wait for each
 # other on a busy machine take many times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a script runs in its background is deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("patient", deadline=None)  # an example may take long on a busy machine
 settings.load_profile("patient")
