@@ -77,7 +77,7 @@ def note(kind, result):
     except MissingExtraError as err:
         said[kind] = err.extra
 for kind in kl.RECOMMENDERS.names():
-    model = kl.build(kind)
+    model = kl.build(kind, **({{"parts": ["item_knn", "ease"]}} if kind == "blend" else {{}}))
     note(kind, lambda: (model.fit(train).save(kind), len(kl.load(kind).recommend(["1"], k=3)))[1])
 for kind in kl.ENCODERS.names():
     note(kind, lambda: base.build(dict(kind=kind) | {settings!r}.get(kind, dict())) and 0)

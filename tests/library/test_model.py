@@ -10,7 +10,11 @@ from kinoloop.release.release import Release
 from tests.library import toy
 
 DATA = kl.Dataset.from_frames(toy.events(), toy.videos())
-TINY = {"sequence": {"epochs": 1, "dim": 8, "layers": 1}, "concat_match": {"epochs": 1}}
+TINY = {
+    "sequence": {"epochs": 1, "dim": 8, "layers": 1},
+    "concat_match": {"epochs": 1},
+    "blend": {"parts": ["item_knn", "content_cosine"]},
+}
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,8 @@ def test_validation_keeps_the_best_epoch_and_says_which():
             return next(self.values)
 
     validation = Validation()
-    model = TwoTower(TwoTower.Config(**{**SMALL, "patience": 2}))
+    settings = {**SMALL, "patience": 2, "prior_half_life_days": 14}
+    model = TwoTower(TwoTower.Config(**settings))
     model.fit(toy_histories(toy_catalogue()), toy_catalogue(), validation=validation)
     assert model.best_epoch == 2
     found = model.score(Histories.from_rows([[Interaction(0)]]))

@@ -32,8 +32,10 @@ def search(**changes):
 def test_the_first_trial_is_the_defaults_and_the_best_is_not_below_them(data, tmp_path):
     tried = []
     tuned = tune(search(), data, tmp_path / "x" / "studies.db", tried=tried.append)
-    default = build_candidate({"kind": "item_knn"}, seed=0)
-    default.fit(data.split.train, data.catalogue)
+    first = tried[0].settings
+    assert first == {name: getattr(RECOMMENDERS.get("item_knn").Config(), name) for name in first}
+    default = build_candidate(first, seed=0)
+    default.fit(data.split.train, data.catalogue, validation=data.split.validation)
     assert tried[0].value == data.split.validation.ndcg(default.score)
     assert tuned.default == tried[0].value
     assert tuned.best == max(attempt.value for attempt in tried)
@@ -53,8 +55,10 @@ def test_a_study_goes_on_under_its_name_and_draws_new_points(data, tmp_path):
 def test_the_best_settings_train_to_the_measured_quality(data, tmp_path):
     tuned = tune(search(), data, tmp_path / "studies.db")
     block = tomllib.loads(candidate_block(tuned))["retrain"]["candidates"][0]
-    again = build_candidate(block, seed=0).fit(data.split.train, data.catalogue)
-    assert data.split.validation.ndcg(again.score) == pytest.approx(tuned.best)
+    validation = data.split.validation
+    again = build_candidate(block, seed=0)
+    again.fit(data.split.train, data.catalogue, validation=validation)
+    assert validation.ndcg(again.score) == pytest.approx(tuned.best)
     RetrainConfig(candidates=[block])
 
 
