@@ -25,7 +25,7 @@ from tasks.sharding import ray_runner
 from tests.encoders import tiny_models
 
 CLIPS, TEXTS = 6, 5
-TRIES = 40
+TRIES = 40  # eight were over within ten minutes at a load of 25
 
 
 @pytest.fixture(scope="module")
