@@ -59,7 +59,7 @@ class BiasedMfConfig(RecommenderConfig):
         "implicit", description="explicit: predict the interest itself, from observed pairs only."
     )
     solver: Literal["als", "sgd", "lbfgs"] = Field(
-        "als", description="What makes the objective small; all three end at the same value."
+        "als", description="What makes the objective small; with passes enough, all three the same."
     )
     factors: int = Field(64, ge=1, description="Length of q and p.")
     iterations: int = Field(8, ge=1, description="Sweeps of als over users and videos.")

@@ -1,4 +1,4 @@
-"""Three ways down the objective of biased matrix factorisation; all arrive at the same value.
+"""Three ways down the objective of biased matrix factorisation; given time, to one value.
 
 | solver | a pass | to within 1 % of the minimum |
 |---|---|---|
