@@ -48,7 +48,11 @@ class _Interrupts:
         read, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        os.register_at_fork(after_in_child=_hear_for_itself)
+        os.register_at_fork(
+            before=_hold_signals,
+            after_in_parent=_let_signals_come,
+            after_in_child=_hear_for_itself,
+        )
         for number in numbers:
             signal.signal(number, self._handle)
         threading.Thread(target=self._watch, args=(read,), name="signals", daemon=True).start()
@@ -77,6 +81,7 @@ class _Interrupts:
 
 
 interrupts_of_this_process = _Interrupts()
+_forking = threading.local()  # what a thread had blocked before its fork
 
 
 @contextlib.contextmanager
@@ -129,10 +134,20 @@ def _behind(err: BaseException) -> signal.Signals | None:
     return signal.SIGTERM if number == signal.SIGTERM else None
 
 
+def _hold_signals() -> None:
+    """Let a signal wait while this thread forks: Python would forget it in the new process."""
+    _forking.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SAID)
+
+
+def _let_signals_come() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.blocked)
+
+
 def _hear_for_itself() -> None:
     """Let a forked process die of a signal, instead of telling its parent of it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_signals_come()
 
 
 def _next_signal(signals: int, *, within_s: float | None = None) -> signal.Signals | None:

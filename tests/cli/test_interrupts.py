@@ -15,18 +15,20 @@ COMMAND = """
 import os, subprocess, sys, time
 from kinoloop.cli import interrupts
 interrupts.interrupts_of_this_process.grace_s = float(sys.argv[1])
+def say(news):  # in one call of the system: an interrupt within print() says it twice
+    os.write(1, f"{news}\\n".encode())
 class Noisy:
     def __del__(self):
         raise RuntimeError("said by a library that was interrupted")
 def work():
     noisy = Noisy()
-    print("begun", flush=True)
+    say("begun")
     time.sleep(600)
 def deaf():
     news = "begun"
     while True:
         try:
-            print(news, flush=True)
+            say(news)
             time.sleep(600)
         except KeyboardInterrupt:
             news = "heard"
@@ -42,19 +44,23 @@ def up():
     from rich.console import Console
     from kinoloop.cli.servers import Server, Servers
     from kinoloop.cli.stack import hold
-    with tempfile.TemporaryDirectory() as logs, Servers(Path(logs)) as servers:
+    class Held(Servers):
+        def watch(self):
+            say("begun")
+            super().watch()
+    with tempfile.TemporaryDirectory() as logs, Held(Path(logs)) as servers:
         for name in ("first", "second"):
             servers.start(Server(name, [sys.executable, "-c", "import time; time.sleep(600)"]))
-        print("begun", flush=True)
         hold(servers, Console())
 def parent():
     forked = os.fork()
     if not forked:
         time.sleep(600)
-    print(forked, flush=True)
+    say(forked)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    print(child.pid, flush=True)
+    say(child.pid)
     deaf()
+os.register_at_fork(after_in_child=lambda: time.sleep(0.5))  # signals come before it is itself
 with interrupts.interruptible():
     locals()[sys.argv[2]]()
 """
