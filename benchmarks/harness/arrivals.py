@@ -48,9 +48,8 @@ async def arrive(url: str, requests: Sequence[bytes], *, rate: float, seconds: f
     async def one(request: bytes) -> None:
         started = time.monotonic()
         try:
-            if free:
-                client = free.pop()
-            else:
+            client = _open_one(free)
+            if client is None:
                 _, client = await loop.create_connection(Client, parts.hostname, parts.port)
             status = await client.ask(request)
             if client.closing:
@@ -73,10 +72,21 @@ async def arrive(url: str, requests: Sequence[bytes], *, rate: float, seconds: f
         await asyncio.sleep(0.001)
         arrived.late.append(time.thread_time() - used)
     if under_way:
-        await asyncio.wait(under_way, timeout=PATIENCE_S)
+        _, silent = await asyncio.wait(under_way, timeout=PATIENCE_S)
+        for _ in silent:
+            arrived.answers.append((time.monotonic() - PATIENCE_S, PATIENCE_S, BROKEN))
+            arrived.broken["no answer"] += 1
     for client in free:
         client.close()
     return arrived
+
+
+def _open_one(free: list[Client]) -> Client | None:
+    """Take a connection that is still open: the service ends what is idle for long."""
+    while free:
+        if not (client := free.pop()).closing:
+            return client
+    return None
 
 
 def main() -> None:

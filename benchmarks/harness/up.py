@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,7 @@ class Traffic:
         self._command = [sys.executable, "-m", "benchmarks.harness.arrivals", "--url", url]
         self._command += ["--rate", str(rate), "--seconds", "10", "--users", "user-{:04d}"]
         self.answers: list[tuple[float, float, int]] = []
+        self._broken: Counter[str] = Counter()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -76,7 +78,9 @@ class Traffic:
             done = subprocess.run(
                 self._command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True
             )
-            self.answers += [tuple(answer) for answer in json.loads(done.stdout)["answers"]]
+            arrived = json.loads(done.stdout)
+            self.answers += [tuple(answer) for answer in arrived["answers"]]
+            self._broken.update(arrived["broken"])
 
     def end(self) -> None:
         """Ask no more."""
@@ -86,6 +90,9 @@ class Traffic:
     def said(self, start: float, end: float) -> str:
         """Tell of the answers to what was asked in a time."""
         part = [answer for answer in self.answers if start <= answer[0] < end]
-        failed = sum(status != 200 for _, _, status in part)
+        refused = Counter(status for _, _, status in part if status != 200)
+        failed = f"{refused.total()} failed"
+        if refused:  # of all pieces: a connection breaks at no known moment
+            failed += f" (by status {dict(refused)}, broken connections {dict(self._broken)})"
         p50, p99 = np.percentile([1000 * latency for _, latency, _ in part], [50, 99])
-        return f"{len(part)} requests, {failed} failed, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        return f"{len(part)} requests, {failed}, p50 {p50:.1f} ms, p99 {p99:.1f} ms"

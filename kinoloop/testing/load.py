@@ -67,7 +67,8 @@ class Client(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits for an answer."""
+        """Tell who waits for an answer, and who would ask next."""
+        self.closing = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionError("closed"))
 
@@ -142,6 +143,9 @@ async def load(
         at = first
         while (started := time.perf_counter()) < end:
             at += clients
+            if client is not None and client.closing:
+                client.close()
+                client = None
             try:
                 if client is None:
                     _, client = await loop.create_connection(Client, host, port)
@@ -155,9 +159,6 @@ async def load(
                 good.append((started, time.perf_counter() - started))
             else:
                 failed += 1
-            if client.closing:
-                client.close()
-                client = None
             if pause_s:
                 await asyncio.sleep(pause_s)
         if client is not None:
