@@ -43,6 +43,15 @@ class Environment(BaseSettings):
     operator_key: SecretStr | None = Field(
         None, description="Key that operators' requests to the service carry (hex)."
     )
+    token: SecretStr | None = Field(
+        None, description="Token that commands here send to a service elsewhere."
+    )
+    tokens: str = Field(
+        "", repr=False, description="Tokens of the service, hashed, `;` between them."
+    )
+    tokens_file: Path | None = Field(
+        None, description="File with the tokens of the service; None: `tokens` in the state folder."
+    )
     trusted_keys: str = Field("", description="Public keys whose releases are taken, commas.")
     dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
     host: str = Field("127.0.0.1", description="Address that every server binds to.")

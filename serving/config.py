@@ -1,6 +1,9 @@
 """Settings of the service: section `[serving]` of `kinoloop.toml`."""
 
-from pydantic import Field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
 
 from kinoloop.settings import Config
 
@@ -71,6 +74,21 @@ class ServingConfig(Config):
         description="Origins whose pages may ask besides the service's own, such as "
         "https://app.example; CORS is set up for them.",
     )
+    tokens: Literal["auto", "required", "off"] = Field(
+        "auto",
+        description='Who needs a token: "auto" everybody once there are tokens, and without any '
+        'only this machine is answered; "required" everybody; "off" nobody, a proxy checks.',
+    )
+    token_rate: float = Field(
+        0.0, ge=0, description="Requests per second of a token in a worker; 0: as many as it likes."
+    )
+    token_burst: int = Field(
+        100, ge=1, description="Requests that a token may save up and send at once."
+    )
+    user_rate: float = Field(
+        0.0, ge=0, description="Requests per second about one user in a worker; 0: any number."
+    )
+    user_burst: int = Field(20, ge=1, description="Requests about one user at once.")
     max_queue: int = Field(
         64, ge=1, description="Requests that may wait in a worker; one more is refused with 503."
     )
@@ -107,3 +125,18 @@ class ServingConfig(Config):
         ("user-0001", "user-0002", "user-0003"),
         description="Users that the page offers to watch as; those of the sample data.",
     )
+
+    @field_validator("origins")
+    @classmethod
+    def _origin_as_browsers_send_it(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Write origins as browsers do; one that is none would admit nobody, without a word."""
+        written = tuple(origin.lower().rstrip("/") for origin in origins)
+        for origin in written:
+            scheme, host = urlsplit(origin)[:2]
+            known = scheme in {"http", "https"} and host
+            if origin != "*" and not (known and origin == f"{scheme}://{host}"):
+                raise ValueError(
+                    f"{origin!r} is no origin; expected scheme, host and port where it is not the "
+                    "usual one, such as https://app.example"
+                )
+        return written

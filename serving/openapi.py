@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from kinoloop import __version__
 from serving.problems import MEDIA_TYPE
+from serving.scopes import ANYBODY, scope_of
 
 _DESCRIPTION = (
     "Multimodal video recommendation. Bodies are JSON without a wrapper; an error is "
@@ -52,23 +53,36 @@ _OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.
               413: "The body is too large.", 415: "The body is not announced as JSON.",
               422: "A field is missing, unknown or out of bounds."}  # fmt: skip
 _UNKNOWN = {404: "There is no such thing."}
-_OF_OPERATORS = {401: "The operator's key is missing or wrong."}
-_SECURITY = {"operator": {"type": "http", "scheme": "bearer", "description": "The operator's key."}}
+_GUARDED = {401: "The token is missing, unknown or expired.",
+            403: "Another scope is needed, or the request comes from another page or name.",
+            429: "Too many requests; Retry-After says when."}  # fmt: skip
+_SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of the service with the scope that is named; for `admin` the "
+        "operator's key, too.",
+    }
+}
 _PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
-def described(document: Mapping[str, Any]) -> dict[str, Any]:
+def described(document: Mapping[str, Any], *, guarded: bool) -> dict[str, Any]:
     """BentoML's document, introduced in our words and with our errors.
 
     Args:
         document: As BentoML makes it.
+        guarded: Whether the service asks users for tokens.
     """
     info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
     components = dict(document["components"])
     components["schemas"] = {**components["schemas"], "Problem": _PROBLEM}
     components["securitySchemes"] = _SECURITY
     paths = {
-        path: {method: _operation(path, method, operation) for method, operation in item.items()}
+        path: {
+            method: _operation(path, method, operation, guarded=guarded)
+            for method, operation in item.items()
+        }
         for path, item in document["paths"].items()
     }
     result = {
@@ -84,35 +98,33 @@ def described(document: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def operators(body: type[BaseModel] | None = None) -> dict[str, Any]:
-    """`openapi_extra` of a route that asks for the operator's key.
-
-    Args:
-        body: What the route reads by itself; None reads nothing.
-    """
-    extra: dict[str, Any] = {"security": [{"operator": []}]}
-    if body is not None:
-        content = {"application/json": {"schema": body.model_json_schema()}}
-        extra["requestBody"] = {"content": content}
-    return extra
+def asked(body: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads its body by itself."""
+    return {"requestBody": {"content": {"application/json": {"schema": body.model_json_schema()}}}}
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], *, guarded: bool
+) -> dict[str, Any]:
+    scope = scope_of(method.upper(), path)
+    asks = scope == "admin" or (guarded and scope != ANYBODY)
     good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
     responses = {"200": good}
     if path == "/readyz":
         responses["503"] = _answer("There is nothing to answer with, or no future.")
+    statuses = _GUARDED if asks else {}
     if path not in _PROBES:
-        statuses = dict(_EVERYWHERE)
+        statuses = {**_EVERYWHERE, **statuses}
         if method in {"post", "patch"}:
             statuses |= _OF_BODIES
-        if "security" in operation:
-            statuses |= _OF_OPERATORS
         if "{" in path or path in {"/recommend", "/similar", "/search"}:
             statuses |= _UNKNOWN
-        responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
+    responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
+    if path not in _PROBES:
         responses["default"] = _answer("Any other error.")
     described = {**operation, "responses": responses}
+    if asks:
+        described["security"] = [{"token": [scope]}]
     if "requestBody" in operation:
         described["requestBody"] = {**operation["requestBody"], "required": True}
     return described

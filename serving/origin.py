@@ -63,7 +63,7 @@ class OriginCheck:
         if self._any or name in self._hosts or name.endswith(self._suffixes):
             return
         here = (scope.get("server") or ("",))[0]
-        if _is_loopback(name) or (name and name == here):
+        if is_loopback(name) or (name and name == here):
             return
         raise Problem(
             "foreign_host",
@@ -126,8 +126,11 @@ def _name(host: str) -> str:
         return ""
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether this is an address of the machine itself, also as a dual-stack socket writes it."""
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or bool(mapped and mapped.is_loopback)

@@ -30,6 +30,11 @@ _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     "malformed_request": ProblemType(_BAD, "The request is not HTTP/1.1"),
     "malformed_json": ProblemType(_BAD, "The body is not JSON"),
+    "no_token": ProblemType(HTTPStatus.UNAUTHORIZED, "The request carries no token"),
+    "bad_token": ProblemType(HTTPStatus.UNAUTHORIZED, "The token opens nothing"),
+    "wrong_scope": ProblemType(HTTPStatus.FORBIDDEN, "The token does not open this"),
+    "tokens_needed": ProblemType(HTTPStatus.FORBIDDEN, "The service has no tokens"),
+    "too_often": ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "There are too many requests"),
     "not_an_operator": ProblemType(HTTPStatus.UNAUTHORIZED, "The request is not from an operator"),
     "foreign_host": ProblemType(HTTPStatus.FORBIDDEN, "The request was sent to another host"),
     "foreign_origin": ProblemType(HTTPStatus.FORBIDDEN, "The request comes from another origin"),

@@ -1,8 +1,9 @@
 """Request validation: nothing but well-formed requests gets past this ASGI middleware.
 
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
-traceback in the log. So who asks is checked (403), the body is bounded while it arrives (408, 413,
-415), parsed and checked here (400, 422), once, and handed on when it is this request's turn (503).
+traceback in the log. So who asks is checked (401, 403, 429), the body is bounded while it arrives
+(408, 413, 415), parsed and checked here (400, 422), once, and handed on when it is this request's
+turn (503).
 """
 
 import functools
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.admission import Admission
 from serving.bodies import GoneError, parse, read
 from serving.config import ServingConfig
+from serving.guard import Guard
 from serving.messages import PARSED, Body
 from serving.origin import OriginCheck, check_one_host
 from serving.problems import Problem, wrong_method
@@ -33,6 +35,7 @@ class RequestValidation:
         bodies: Type of the body by path.
         config: Hosts, origins and bounds.
         admission: Whose turn it is.
+        guard: Who may ask, and how often.
     """
 
     def __init__(
@@ -42,8 +45,9 @@ class RequestValidation:
         bodies: Mapping[str, type[Body]],
         config: ServingConfig,
         admission: Admission,
+        guard: Guard,
     ) -> None:
-        self._app, self._bodies, self._admission = app, bodies, admission
+        self._app, self._bodies, self._admission, self._guard = app, bodies, admission, guard
         self._max_body, self._body_s = config.max_body_kb * 1024, config.body_s
         self._cors = app if isinstance(app, CORSMiddleware) else None
         also = self._cors.is_allowed_origin if self._cors else lambda _: False
@@ -57,6 +61,7 @@ class RequestValidation:
         try:
             check_one_host(scope)
             if scope["path"] in PROBES:
+                self._guard.check(scope)
                 await self._app(scope, receive, send)
                 return
             await self._check(scope, receive)
@@ -75,6 +80,7 @@ class RequestValidation:
             self._origin.check_host(scope)  # whether the page may ask is for CORS to say
             return
         self._origin.check(scope)
+        self._guard.check(scope)
         body_type = self._bodies.get(scope["path"])
         if body_type is None:
             return
@@ -82,7 +88,8 @@ class RequestValidation:
             raise wrong_method(scope, "POST")
         raw = await read(scope, receive, most=self._max_body, within_s=self._body_s)
         scope[READ] = True
-        scope[PARSED] = parse(raw, body_type)
+        scope[PARSED] = body = parse(raw, body_type)
+        self._guard.check_user(body)
 
     def _readable(self, scope: Scope, send: Send) -> Send:
         """Send an answer of ours so that the page that asked may read it."""

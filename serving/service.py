@@ -22,7 +22,6 @@ from kinoloop.data.interest import InterestConfig
 from kinoloop.data.situations import situation_of
 from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
-from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.release.availability import now
 from kinoloop.release.given import Filters
@@ -37,6 +36,7 @@ from serving.connections import Connections
 from serving.drain import Drain
 from serving.event_check import EventCheck
 from serving.feedback import FeedbackWriter
+from serving.guard import Guard
 from serving.housekeeping import Housekeeping
 from serving.observe import Observe
 from serving.outbox import Outbox
@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # the process that only watches the workers need not import a
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
 site = build_site(config.example_users)
+site.state.guard = guard = Guard(startup.known_tokens(environment, config), config)
 admission = Admission(longest=config.max_queue, longest_overloaded=config.max_queue_overloaded)
 connections = Connections(config.max_connections)
 drain = Drain(connections, longest_s=config.drain_s)
@@ -110,9 +111,7 @@ class Kinoloop:
         self._housekeeping = Housekeeping(
             config, state=self._state, outbox=outbox, records=self._records, policy=policy
         )
-        self.takedowns = Takedowns(
-            self._state, lambda: self.in_service, token=secret_key(environment, "operator").hex()
-        )
+        self.takedowns = Takedowns(self._state, lambda: self.in_service)
         self._champion = startup.watch_champion(
             environment, config, self._pseudonyms.key_id, prepare=self.takedowns.apply
         )
@@ -128,6 +127,7 @@ class Kinoloop:
     @staticmethod
     def prepare() -> None:
         """Once, before the workers are started."""
+        startup.say_who_may_ask(environment, config)
         standby.prepare()
 
     @property
@@ -294,4 +294,6 @@ _service.add_asgi_middleware(
 )
 _service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)
 # the last one: what comes next is CORS, which says whose pages may read its refusals
-_service.add_asgi_middleware(RequestValidation, bodies=_BODIES, config=config, admission=admission)
+_service.add_asgi_middleware(
+    RequestValidation, bodies=_BODIES, config=config, admission=admission, guard=guard
+)

@@ -1,4 +1,4 @@
-"""Routes of one video: what it is, its picture, and whether it may be shown."""
+"""Routes of one video: what it is, its picture, and (serving/scopes.py) whether it may be shown."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from kinoloop.release.availability import NEVER, Window, now
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving.bodies import parse, read
 from serving.facts import VideoAvailability, VideoDetails, VideoMoment
-from serving.openapi import operators
+from serving.openapi import asked
 from serving.problems import Problem, no_release, unknown_video
 from serving.served import Served
 from serving.takedowns import AvailabilityPatch, Takedowns
@@ -34,23 +34,21 @@ async def video(request: Request, video_id: str) -> VideoDetails:
     return found.model_copy(update={"moments": moments or None})
 
 
-@router.delete("/videos/{video_id:path}", tags=["Service APIs"], openapi_extra=operators())
+@router.delete("/videos/{video_id:path}", tags=["Service APIs"])
 async def take_down(request: Request, video_id: str) -> VideoAvailability:
     """Show a video no more, from now on and at every worker within a second."""
     takedowns: Takedowns = request.app.state.served.takedowns
-    takedowns.check_operator(request.headers.get("authorization", ""))
     video_id = checked_id(_named(request, video_id))
     window = takedowns.say(video_id, lambda before: before._replace(hidden=True))
     return _availability(request, video_id, window)
 
 
 @router.patch(
-    "/videos/{video_id:path}", tags=["Service APIs"], openapi_extra=operators(AvailabilityPatch)
+    "/videos/{video_id:path}", tags=["Service APIs"], openapi_extra=asked(AvailabilityPatch)
 )
 async def change_availability(request: Request, video_id: str) -> VideoAvailability:
     """Change when a video may be shown, from now on and at every worker within a second."""
     takedowns: Takedowns = request.app.state.served.takedowns
-    takedowns.check_operator(request.headers.get("authorization", ""))
     video_id = checked_id(_named(request, video_id))
     raw = await read(request.scope, request.receive, most=PATCH_BYTES, within_s=PATCH_S)
     patch = parse(raw, AvailabilityPatch)
@@ -76,7 +74,7 @@ async def thumbnail(request: Request, video_id: str) -> Response:
             got=video_id,
             next_step="run `kinoloop extract`, then retrain",
         )
-    headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kinoloop.release.signature import Trust
     from serving.champion_watcher import ChampionWatcher, Fixed
     from serving.in_service import InService
+    from serving.known_tokens import KnownTokens
 
 HOUSE = Path(__file__).resolve().parent.parent
 """The folder that the packages are in."""
@@ -61,12 +62,53 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
     Without any, they say what may be asked should BentoML's own configuration switch CORS on.
     """
     asked = {
-        "access_control_allow_methods": ["GET", "POST"],
-        "access_control_allow_headers": ["content-type"],
+        "access_control_allow_methods": ["GET", "POST", "DELETE", "PATCH"],
+        "access_control_allow_headers": ["authorization", "content-type"],
+        "access_control_expose_headers": ["Retry-After", "WWW-Authenticate"],
     }
     if not origins:
         return asked
     return {**asked, "enabled": True, "access_control_allow_origins": list(origins)}
+
+
+def known_tokens(environment: Environment, config: ServingConfig) -> "Callable[[], KnownTokens]":
+    """Return what opens the tokens, in the process that answers: it makes keys that are missing."""
+
+    def opened() -> "KnownTokens":
+        from serving.known_tokens import KnownTokens
+
+        return KnownTokens(environment, required=config.tokens == "required")
+
+    return opened
+
+
+def say_who_may_ask(environment: Environment, config: ServingConfig) -> None:
+    """Log who may ask, one line.
+
+    Raises:
+        ConfigError: The tokens are damaged.
+    """
+    logger.warning("%s", who_may_ask(environment, config))
+
+
+def who_may_ask(environment: Environment, config: ServingConfig) -> str:
+    """Who may ask the service, one line.
+
+    Raises:
+        ConfigError: The tokens are damaged.
+    """
+    from kinoloop.privacy.tokens import are_asked_for, given_tokens, read_tokens, tokens_file
+
+    if config.tokens == "off":
+        return "open to whoever reaches it ([serving] tokens is off): a proxy must check who asks"
+    path = tokens_file(environment)
+    tokens = [*read_tokens(path), *given_tokens(environment)]
+    if config.tokens == "required" or are_asked_for(environment):
+        return f"open to whoever has one of {len(tokens)} tokens (kinoloop token list)"
+    return (
+        "open to everybody on this machine and to nobody else: there are no tokens (kinoloop "
+        "token create NAME --scope recommend makes one; the service asks for it from then on)"
+    )
 
 
 def packaged_bundle(folder: Path) -> Path | None:

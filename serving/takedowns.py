@@ -7,7 +7,6 @@ the landing zone has caught up and decides again; until then, what operators sai
 release.
 """
 
-import hmac
 import logging
 import threading
 import time
@@ -20,7 +19,6 @@ from pydantic import AwareDatetime, ConfigDict
 from kinoloop.release.availability import NEVER, Window
 from serving.background import yield_to_requests
 from serving.messages import Body
-from serving.problems import Problem
 from serving.state import LiveState
 
 if TYPE_CHECKING:
@@ -64,13 +62,10 @@ class Takedowns:
     Args:
         state: Shared by all workers.
         current: The release in service of this worker.
-        token: What an operator's request carries.
     """
 
-    def __init__(
-        self, state: LiveState, current: "Callable[[], InService | None]", *, token: str
-    ) -> None:
-        self._state, self._current, self._token = state, current, token
+    def __init__(self, state: LiveState, current: "Callable[[], InService | None]") -> None:
+        self._state, self._current = state, current
         self._seen, self._next_look = threading.local(), 0.0
         self._said = said_in(state)
         self._stop = threading.Event()
@@ -85,23 +80,6 @@ class Takedowns:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
-
-    def check_operator(self, authorization: str) -> None:
-        """Refuse whoever does not carry the operator's key.
-
-        Raises:
-            Problem: 401.
-        """
-        expected = f"Bearer {self._token}".encode()
-        if not hmac.compare_digest(authorization.encode("utf-8", "replace"), expected):
-            raise Problem(
-                "not_an_operator",
-                "only an operator may change what is shown",
-                got="another Authorization header" if authorization else "none",
-                expected="Authorization: Bearer <operator key>",
-                next_step="send the key in operator.key of the state folder, or that of "
-                "KINOLOOP_OPERATOR_KEY",
-            )
 
     def say(self, video_id: str, change: Callable[[Window], Window]) -> Window:
         """Change when a video may be shown; it is on the disk and holds here when this returns.

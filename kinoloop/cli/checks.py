@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     settings_check.settings,
     project_checks.landing,
     project_checks.pseudonym_key,
+    project_checks.strangers,
     project_checks.versioning,
     project_checks.registry,
     machine_checks.telemetry,

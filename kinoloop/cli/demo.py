@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from kinoloop.cli import stack
+from kinoloop.cli import own_service, stack
 from kinoloop.cli.backends import LOGS
 from kinoloop.cli.servers import Servers, check_port
 from kinoloop.environment import Environment
@@ -37,7 +37,8 @@ def show_the_loop(*, once: bool) -> None:
     environment = Environment()
     steps = Steps(Console(highlight=False))
     with Servers(environment.state_dir / LOGS) as servers:
-        check_port(stack.service(environment))  # better now than when all the work is done
+        own_service.check_binding(environment)  # better now than when all the work is done
+        check_port(own_service.service(environment))
         with steps.step("Start Prefect and MLflow, pull the sample"):
             stack.start_backends(
                 servers,
@@ -53,11 +54,11 @@ def show_the_loop(*, once: bool) -> None:
         with steps.step("Ask the service"):
             from kinoloop.cli.showcase import show
 
-            show(stack.service_url(environment), BATCHES, steps.console)
+            show(environment, BATCHES, steps.console)
         with steps.step("An upload arrives, and finds its way to a slate"):
             from kinoloop.cli.upload_show import show_upload
 
-            show_upload(environment, stack.service_url(environment), steps.console)
+            show_upload(environment, steps.console)
         steps.total()
         steps.console.print(stack.addresses(environment))
         if not once:
@@ -115,7 +116,7 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
     if "mlflow" in servers:
         with steps.step("Wait for MLflow"):
             servers.wait("mlflow", progress=waiting(steps.console, "MLflow"))
-    servers.start(stack.service(environment, ready=True))
+    servers.start(own_service.service(environment, ready=True))
     if not (arrived or newer) and has_champion(environment):
         steps.console.print("\nThe loop has run on all of it; `kinoloop loop` runs it again.")
         return
@@ -159,7 +160,7 @@ def wait_for_service(servers: Servers, environment: Environment, console: Consol
     log = servers.log_file("service")
 
     def progress(seconds: float) -> None:
-        why = unready(f"{stack.service_url(environment)}/readyz")
+        why = unready(f"{own_service.service_url(environment)}/readyz")
         if why.get("error") == "release_refused":
             raise KinoloopError(f"{why['what']}; {log} says why; next: {why['next_step']}")
         show_waiting(seconds)

@@ -27,6 +27,7 @@ from kinoloop.cli import (
     review,
     sample,
     serve,
+    tokens,
     tune,
     verify,
 )
@@ -87,6 +88,7 @@ VERBS = (
     review,
     sample,
     serve,
+    tokens,
     tune,
     verify,
 )

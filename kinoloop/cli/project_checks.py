@@ -13,8 +13,9 @@ import httpx
 
 from kinoloop.cli.backends import find_up, prefect_url
 from kinoloop.cli.finding import Finding, State, existing
+from kinoloop.cli.own_service import check_binding, service
 from kinoloop.cli.servers import check_port
-from kinoloop.cli.stack import mlflow_server, prefect_server, service
+from kinoloop.cli.stack import mlflow_server, prefect_server
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
@@ -34,6 +35,16 @@ def ports(environment: Environment) -> Iterator[Finding]:
             yield Finding(name, State.BROKEN, f"in use; {server.name} needs it", fix)
         else:
             yield Finding(name, State.OK, f"free for {server.name}")
+
+
+def strangers(environment: Environment) -> Iterator[Finding]:
+    """Check that whoever can reach the service is somebody who may ask it."""
+    try:
+        who = check_binding(environment)
+    except ConfigError as err:
+        yield Finding("Who may ask", State.BROKEN, str(err), "`kinoloop token --help`")
+    else:
+        yield Finding("Who may ask", State.OK, f"the service is {who}")
 
 
 def versioning(environment: Environment) -> Iterator[Finding]:

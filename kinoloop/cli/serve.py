@@ -43,11 +43,12 @@ def serve() -> None:
     import os
 
     from kinoloop.cli.backends import connect
+    from kinoloop.cli.own_service import check_binding, service
     from kinoloop.cli.servers import check_port
-    from kinoloop.cli.stack import service
 
     environment = connect()
     server = service(environment)
+    check_binding(environment)  # the service itself says who may ask
     check_port(server)
     Console(stderr=True).print(f"Starting the service at http://{server.host}:{server.port}/ …")
     # This process becomes the server, so that Ctrl-C and SIGTERM reach it as they are.
@@ -151,12 +152,13 @@ def _from_service(
     """
     import httpx
 
-    from kinoloop.cli.stack import service_url
+    from kinoloop.cli.own_service import caller, service_url
     from kinoloop.errors import ConfigError
 
     url = service_url(environment)
     try:
-        response = httpx.post(f"{url}/{endpoint}", json=body, timeout=ANSWER_S)
+        with caller(environment, patience_s=ANSWER_S) as client:
+            response = client.post(f"/{endpoint}", json=body)
         answer: dict[str, Any] = response.json()
     except httpx.ConnectError:
         return None

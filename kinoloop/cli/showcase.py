@@ -13,8 +13,10 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
+from kinoloop.cli.own_service import caller
 from kinoloop.cli.tables import show as show_table
 from kinoloop.data.interest import INTERACTIONS
+from kinoloop.environment import Environment
 from kinoloop.errors import ServerError
 from kinoloop.sample.topics import TOPIC_NAMES, TOPICS
 from kinoloop.sample.truth import Truth
@@ -27,11 +29,11 @@ JUDGED = 60  # users whose slates are held against the oracle
 SEARCH, SOUGHT = "old steam trains crossing the mountains", "trains"
 
 
-def show(url: str, batches: Path, console: Console) -> None:
+def show(environment: Environment, batches: Path, console: Console) -> None:
     """Ask the service for slates and print them.
 
     Args:
-        url: Of the service.
+        environment: Names the service.
         batches: Where the batches of the sample lie, to know who watched what.
         console: Where to print.
 
@@ -41,7 +43,7 @@ def show(url: str, batches: Path, console: Console) -> None:
     world = build_world()
     seen, popular = watched(batches)
     guests = _guests(world, seen)
-    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+    with caller(environment, patience_s=PATIENCE_S) as client:
         stage = _Stage(client, console, world, seen)
         for user in guests:
             stage.slate(user)

@@ -29,18 +29,18 @@ from kinoloop.cli.backends import (
     server_variables,
     worker_name,
 )
+from kinoloop.cli.own_service import check_binding, service, service_url
 from kinoloop.cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
-
-SERVICE = "serving.service:Kinoloop"
 
 
 def run_all() -> None:
     """Start the servers, deploy every flow of prefect.yaml and hold until Ctrl-C."""
     environment = Environment()
     console = Console()
+    who = check_binding(environment)
     with Servers(environment.state_dir / LOGS) as servers:
         start_backends(servers, environment, console)
         console.print("Deploying the flows and their schedules …")
@@ -60,6 +60,7 @@ def run_all() -> None:
         report(console, "Service", seconds, but=why_not_ready(f"{service_url(environment)}/readyz"))
         servers.wait("worker")
         console.print(addresses(environment), soft_wrap=True)
+        console.print(f"The service is {who}.", markup=False, highlight=False, soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         janitor.start()
         _watch_landing(environment)
@@ -163,11 +164,6 @@ def addresses(environment: Environment) -> str:
     )
 
 
-def service_url(environment: Environment) -> str:
-    """Address of the BentoML service."""
-    return f"http://{environment.host}:{environment.service_port}"
-
-
 def prefect_server(environment: Environment) -> Server:
     """Prefect's API, scheduler and UI."""
     return Server(
@@ -235,27 +231,6 @@ def mlflow_server(environment: Environment) -> Server:
         host=environment.host,
         port=environment.mlflow_port,
         port_setting="KINOLOOP_MLFLOW_PORT",
-    )  # fmt: skip
-
-
-def service(environment: Environment, *, ready: bool = False) -> Server:
-    """Describe the BentoML service; it waits for a champion by itself.
-
-    Args:
-        environment: Names address and folders.
-        ready: Count it as started only when it has a champion to answer with.
-    """
-    return Server(
-        name="service",
-        command=_python(
-            "bentoml", "serve", SERVICE,
-            "--host", environment.host, "--port", str(environment.service_port),
-        ),
-        variables=server_variables(environment) | NO_TOKEN,
-        health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
-        host=environment.host,
-        port=environment.service_port,
-        port_setting="KINOLOOP_SERVICE_PORT",
     )  # fmt: skip
 
 

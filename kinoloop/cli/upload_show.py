@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import httpx
 from rich.console import Console
 
+from kinoloop.cli.own_service import caller
 from kinoloop.environment import Environment
 from kinoloop.errors import ServerError
 
@@ -17,12 +18,11 @@ PATIENCE_S = 900.0  # a busy machine takes a minute to open a version
 SAY_S = 30.0
 
 
-def show_upload(environment: Environment, url: str, console: Console) -> None:
+def show_upload(environment: Environment, console: Console) -> None:
     """Land one video, run what `kinoloop up` would run by itself, and find the video in a slate.
 
     Args:
-        environment: Names the landing zone.
-        url: Of the service, which follows the registry.
+        environment: Names the landing zone, and the service, which follows the registry.
         console: Where to print.
 
     Raises:
@@ -50,17 +50,17 @@ def show_upload(environment: Environment, url: str, console: Console) -> None:
     for name, flow in (("ingested", ingest), ("extracted", extract), ("published", publish)):
         flow()
         console.print(f"  {time.monotonic() - landed:5.1f} s  {name}")
-    model = _first_slate(url, console)
+    model = _first_slate(environment, console)
     console.print(
         f"  {time.monotonic() - landed:5.1f} s  in its first slate: “{TITLE}”, by model version "
         f"{model}, which was not trained on it"
     )
 
 
-def _first_slate(url: str, console: Console) -> str:
+def _first_slate(environment: Environment, console: Console) -> str:
     """Search for the upload until a slate has it; returns the model's version."""
     began = said = time.monotonic()
-    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+    with caller(environment, patience_s=PATIENCE_S) as client:
         while (now := time.monotonic()) < began + PATIENCE_S:
             with suppress(httpx.HTTPError):
                 answer = client.post("/search", json={"query": TITLE, "top_k": 5})

@@ -80,7 +80,7 @@ def test_it_ends_at_once_and_names_the_gate_where_nothing_was_promoted(
     monkeypatch.setattr("kinoloop.cli.drift.run_loop", lambda **_: done)
     (tmp_path / "state").mkdir()
     idle = Server(name="service", command=[sys.executable, "-c", "import time; time.sleep(600)"])
-    monkeypatch.setattr("kinoloop.cli.stack.service", lambda *_, **__: idle)
+    monkeypatch.setattr("kinoloop.cli.own_service.service", lambda *_, **__: idle)
     with (
         Servers(tmp_path / "logs") as servers,
         pytest.raises(KinoloopError, match=r"promote refused version 1 by\n  coverage: 0\.0000"),

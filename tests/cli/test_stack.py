@@ -1,6 +1,6 @@
 import pytest
 
-from kinoloop.cli import stack
+from kinoloop.cli import own_service, stack
 from kinoloop.environment import Environment
 
 
@@ -21,14 +21,14 @@ def test_ports_and_folders_come_from_the_environment(environment, tmp_path):
 
 
 def test_every_server_binds_to_loopback_and_names_the_setting_of_its_port(environment):
-    for make in (stack.prefect_server, stack.mlflow_server, stack.service):
+    for make in (stack.prefect_server, stack.mlflow_server, own_service.service):
         server = make(environment)
         assert server.host == "127.0.0.1"
         assert server.port_setting.startswith("KINOLOOP_")
 
 
 def test_homes_of_the_tools_are_inside_the_state_folder(environment, tmp_path):
-    variables = stack.service(environment).variables
+    variables = own_service.service(environment).variables
     assert variables["PREFECT_HOME"] == str(tmp_path / "state" / "prefect")
     assert variables["BENTOML_HOME"] == str(tmp_path / "state" / "bentoml")
 
@@ -38,5 +38,7 @@ def test_an_mlflow_server_of_the_user_is_used_instead_of_ours(monkeypatch, envir
     theirs = Environment()
     assert stack.has_own_mlflow(theirs)
     assert not stack.has_own_mlflow(environment)
-    assert stack.service(theirs).variables["KINOLOOP_MLFLOW_URI"] == "https://mlflow.example.org"
+    assert (
+        own_service.service(theirs).variables["KINOLOOP_MLFLOW_URI"] == "https://mlflow.example.org"
+    )
     assert "https://mlflow.example.org" in stack.addresses(theirs)

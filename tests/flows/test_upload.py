@@ -32,8 +32,9 @@ def test_an_upload_reaches_a_slate_without_another_training(
     champion = registry.champion()
     console = Console(record=True, width=200)
     with running(tmp_path / "state", **folders) as url:
-        show_upload(Environment(), url, console)
-        show_upload(Environment(), url, console)
+        monkeypatch.setenv("KINOLOOP_SERVICE_PORT", url.rpartition(":")[2])
+        show_upload(Environment(), console)
+        show_upload(Environment(), console)
         end = time.monotonic() + 60
         while not (took := httpx.get(f"{url}/about", timeout=60).json()["uploads_s"]):
             assert time.monotonic() < end

@@ -1,0 +1,80 @@
+"""The service of this installation: how it is started, where it is, and how commands ask it."""
+
+import sys
+
+import httpx
+
+from kinoloop.cli.access import NO_TOKEN
+from kinoloop.cli.backends import server_variables
+from kinoloop.cli.servers import Server
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
+from kinoloop.privacy.tokens import OWN, are_asked_for, own_token
+from kinoloop.settings import read_section
+from serving.config import ServingConfig
+from serving.origin import is_loopback
+from serving.startup import who_may_ask
+
+SERVICE = "serving.service:Kinoloop"
+
+
+def service(environment: Environment, *, ready: bool = False) -> Server:
+    """Describe the BentoML service; it waits for a champion by itself.
+
+    Args:
+        environment: Names address and folders.
+        ready: Count it as started only when it has a champion to answer with.
+    """
+    return Server(
+        name="service",
+        command=[
+            sys.executable, "-m", "bentoml", "serve", SERVICE,
+            "--host", environment.host, "--port", str(environment.service_port),
+        ],
+        variables=server_variables(environment) | NO_TOKEN,
+        health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
+        host=environment.host,
+        port=environment.service_port,
+        port_setting="KINOLOOP_SERVICE_PORT",
+    )  # fmt: skip
+
+
+def service_url(environment: Environment) -> str:
+    """Address of the service."""
+    return f"http://{environment.host}:{environment.service_port}"
+
+
+def caller(environment: Environment, *, patience_s: float) -> httpx.Client:
+    """Return a client of the service that carries a token, where there is one to carry.
+
+    That of `KINOLOOP_TOKEN`, for a service elsewhere; else the one that the service made for the
+    commands of this installation, in a file that only its owner can read.
+
+    Args:
+        environment: Names address, token and state folder.
+        patience_s: With one answer.
+    """
+    token = "" if environment.token is None else environment.token.get_secret_value()
+    if not token and (environment.state_dir / OWN).exists():
+        token = own_token(environment)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.Client(base_url=service_url(environment), headers=headers, timeout=patience_s)
+
+
+def check_binding(environment: Environment) -> str:
+    """Say who may ask the service, one line.
+
+    Raises:
+        ConfigError: Others than this machine could reach it and nothing would check who asks, or
+            the tokens are damaged.
+    """
+    config = read_section("serving", ServingConfig, environment.settings_file)
+    host = environment.host
+    here = host == "localhost" or is_loopback(host)
+    if config.tokens == "auto" and not here and not are_asked_for(environment):
+        raise ConfigError(
+            f"KINOLOOP_HOST={host} would open the service to other machines, and there are no "
+            "tokens; run `kinoloop token create NAME --scope recommend`, or set [serving] tokens = "
+            '"off" in kinoloop.toml where a proxy in front checks who asks'
+        )
+    return who_may_ask(environment, config)
