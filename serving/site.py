@@ -68,7 +68,9 @@ async def docs() -> FileResponse:
 @router.get("/docs.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
     """Return the OpenAPI document of every route."""
-    return JSONResponse(described(request.app.state.served.bento_service.openapi_spec.asdict()))
+    document = request.app.state.served.bento_service.openapi_spec.asdict()
+    guarded = request.app.state.guard.asks_for_tokens
+    return JSONResponse(described(document, guarded=guarded))
 
 
 @router.get("/page/{asset}", include_in_schema=False)
