@@ -35,6 +35,11 @@ UNDER_WAY = 256
 """Requests that have started and wait for something, such as the disk, at most."""
 
 
+ROUNDS, GIVEN = 3, 16
+"""Rounds of the loop between two pieces of a long work: in the first ones what has arrived is read
+and answered, in the others those that wait are, one in two rounds."""
+
+
 class Admission:
     """The queue of one worker.
 
@@ -104,6 +109,13 @@ class Admission:
             self._finished += 1
             if not self._turn_taken:
                 self._next()
+
+    async def give_way(self) -> None:
+        """Let requests that came meanwhile be answered, so many at most; for work in pieces."""
+        for turn in range(1, GIVEN + 1):
+            await asyncio.sleep(0)
+            if turn >= ROUNDS and not self._waiting:
+                return
 
     async def _wait(self) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -72,8 +72,8 @@ class Answers:
         *,
         asked: "Question",
         cursor: str | None = None,
-    ) -> Response:
-        """Answer with a slate.
+    ) -> dict[str, Any]:
+        """Answer with a slate; returns the body of the answer.
 
         Args:
             endpoint: Such as `recommend`; the surface where the asker names none.
@@ -107,7 +107,7 @@ class Answers:
                     [place.reason for place in slate],
                 )
             )
-        body = {
+        return {
             "request_id": request_id,
             "model_version": current.model_version,
             "catalogue_version": current.catalogue_version,
@@ -116,5 +116,13 @@ class Answers:
             **({} if slate.reranked is None else {"reranked": slate.reranked}),
             **({"cursor": request_id} if endpoint == PAGED and len(slate) >= asked.top_k else {}),
         }  # what messages.Slate describes, without the price of making and dumping its models
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-        return Response(text, media_type="application/json")
+
+
+def written(body: Mapping[str, Any]) -> str:
+    """Write the body of an answer as JSON."""
+    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+
+
+def sent(body: Mapping[str, Any]) -> Response:
+    """Send the body of an answer."""
+    return Response(written(body), media_type="application/json")

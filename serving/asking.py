@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kinoloop.data.interest import InterestConfig
 from kinoloop.data.situations import Situation
+from kinoloop.environment import Environment
 from kinoloop.release.availability import now
 from kinoloop.release.given import Filters
+from kinoloop.settings import read_section
+from serving.config import ServingConfig
 from serving.exploring import Chance, chance_of
 from serving.fatigue import NONE, Fatigue
 from serving.history import past_of, past_of_videos
@@ -64,6 +67,28 @@ class Asking:
     ) -> None:
         self._state, self._fatigue, self._reading = state, fatigue, reading
         self._interest, self._policy, self._length = interest, policy, history_length
+
+    @classmethod
+    def by_settings(
+        cls, environment: Environment, state: LiveState, *, fatigue: Fatigue, reading: Reading
+    ) -> "Asking":
+        """Make one as the settings have it.
+
+        Args:
+            environment: Whose settings.
+            state: What happened since the release was made.
+            fatigue: What was shown to whom.
+            reading: What users wrote a moment ago.
+        """
+        settings = environment.settings_file
+        return cls(
+            state,
+            fatigue,
+            reading=reading,
+            interest=read_section("interest", InterestConfig, settings),
+            policy=read_section("policy", PolicyConfig, settings),
+            history_length=read_section("serving", ServingConfig, settings).history_length,
+        )
 
     async def of(self, user: str, current: "InService", wish: Wish) -> tuple[Asked, Chance]:
         """Return what the slate is made from, and what of it is left to chance.

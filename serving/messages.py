@@ -136,6 +136,41 @@ class RecommendRequest(Body):
     context: Context
 
 
+MAX_USERS, MAX_TOP_K_OF_MANY = 1000, 100
+
+_USERS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_USERS,
+    "items": {
+        "description": "Each is answered by itself: what is no user id, with a problem.",
+        "anyOf": [{"type": ["string", "integer"], "minLength": 1}, {}],
+    },
+    "example": ["u1", "u2"],
+}
+
+
+class BatchRequest(Body):
+    """Whom to recommend to, all in the same way."""
+
+    users: Annotated[list[Any], WithJsonSchema(_USERS)] = Field(min_length=1, max_length=MAX_USERS)
+    top_k: Annotated[
+        int,
+        Field(strict=True, ge=1, le=MAX_TOP_K_OF_MANY, description="Length of each slate."),
+        BeforeValidator(_whole),
+    ] = 10
+    exclude: list[VideoId] = Field(
+        [], max_length=10_000, description="Videos that must not appear in any slate."
+    )
+    include_seen: bool = Field(
+        default=False, strict=True, description="Whether watched videos may appear again."
+    )
+    filters: Filters
+    surface: Surface
+    device: Device
+    context: Context
+
+
 class SimilarRequest(Body):
     """Which video, and how many like it."""
 
@@ -202,6 +237,26 @@ class Slate(bentoml.IODescriptor):
     cursor: str | None = Field(
         None, description="Asks /recommend for the next page; not there where nothing is left."
     )
+
+
+class ProblemAnswer(BaseModel):
+    """What went wrong for one user: the problem that /recommend would have answered."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    what: str
+    got: Any
+    expected: str
+    next_step: str
+
+
+class BatchAnswer(bentoml.IODescriptor):
+    """A slate, or what went wrong, for each user in their order."""
+
+    answers: list[Slate | ProblemAnswer]
 
 
 class IdentifyRequest(Body):

@@ -35,6 +35,9 @@ REFUSED = Counter(
     ["reason"],
 )
 FEEDBACK = Counter("kinoloop_feedback_events", "Feedback events by outcome.", ["outcome"])
+BATCHED = Counter(
+    "kinoloop_batch_users", "Users of batches by outcome: answered or failed.", ["outcome"]
+)
 TEXTS = Counter(
     "kinoloop_texts",
     "Texts of users by outcome: read; not read: queue_full, fault; a write that failed: disk.",

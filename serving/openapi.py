@@ -117,7 +117,7 @@ def _operation(
         statuses = {**_EVERYWHERE, **statuses}
         if method in {"post", "patch"}:
             statuses |= _OF_BODIES
-        if "{" in path or path in {"/recommend", "/similar", "/search"}:
+        if "{" in path or path in {"/recommend", "/recommend/batch", "/similar", "/search"}:
             statuses |= _UNKNOWN
     responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
     if path not in _PROBES:

@@ -22,6 +22,7 @@ SCOPE_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "/readyz": {"GET": ANYBODY},
     "/healthz": {"GET": ANYBODY},
     "/recommend": {"POST": "recommend"},
+    "/recommend/batch": {"POST": "recommend"},
     "/similar": {"POST": "recommend"},
     "/search": {"POST": "recommend"},
     "/noop": {"POST": "recommend"},

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 import bentoml
 from starlette.responses import Response
 
-from kinoloop.data.interest import InterestConfig
 from kinoloop.data.situations import situation_of
 from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
@@ -26,10 +25,11 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.release.availability import now
 from kinoloop.release.given import Filters
 from kinoloop.settings import read_section
-from serving import messages, metrics, protocol, standby, startup
+from serving import messages, protocol, standby, startup
 from serving.admission import Admission
-from serving.answers import Asker
+from serving.answers import Asker, sent
 from serving.asking import Asking, Wish
+from serving.batch import Batches
 from serving.collector import collect_when
 from serving.config import ServingConfig
 from serving.connections import Connections
@@ -41,18 +41,15 @@ from serving.housekeeping import Housekeeping
 from serving.observe import Observe
 from serving.outbox import Outbox
 from serving.policy import PolicyConfig
-from serving.problems import (
-    Waiting,
-    answered,
-    no_release,
-    too_many_events,
-    unknown_video,
-)
+from serving.problems import Waiting, answered, no_release, unknown_video
 from serving.readiness import Readiness
 from serving.reading import Reading
+from serving.receipts import receipt_of
+from serving.recommending import Recommending
 from serving.records import Records
 from serving.request_validation import RequestValidation
-from serving.site import build_site, paths
+from serving.routes import BODIES, READ
+from serving.site import build_site
 from serving.slates import AskedSearch, AskedSimilar, slate_of
 from serving.state import LiveState
 from serving.takedowns import Takedowns
@@ -99,14 +96,17 @@ class Kinoloop:
         self._records = Records(folder, environment, self._state, config=config, policy=policy)
         self._answers = self._records.answers
         self._reading = Reading(self._state)
-        self._asking = Asking(
-            self._state,
-            self._records.fatigue,
-            reading=self._reading,
-            interest=read_section("interest", InterestConfig, environment.settings_file),
-            policy=policy,
-            history_length=config.history_length,
+        asking = Asking.by_settings(
+            environment, self._state, fatigue=self._records.fatigue, reading=self._reading
         )
+        self._recommending = Recommending(
+            self._required,
+            self._pseudonyms.of,
+            asking=asking,
+            records=self._records,
+            budget_ms=config.budget_ms or math.inf,
+        )
+        self._batches = Batches(self._recommending, admission)
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
             config, state=self._state, outbox=outbox, records=self._records, policy=policy
@@ -179,20 +179,33 @@ class Kinoloop:
         context: dict[str, Any] | None,
     ) -> Response:
         """Recommend videos to a user, from what is on record or from a history given here."""
-        current = self._required(filters)
-        user = self._pseudonyms.of(user_id)
-        wish = Wish(
-            top_k,
-            history,
-            [*exclude, *self._records.shown_before(cursor)],
-            include_seen,
-            situation_of(surface or "recommend", device, context),
-            filters,
-        )
-        asked, chance = await self._asking.of(user, current, wish)
-        slate = slate_of(current.release, asked, budget_ms=config.budget_ms or math.inf)
-        asker = Asker(user, surface, device, context, chance.policy, chance.arm)
-        return self._answers.give("recommend", current, slate, asker, asked=asked, cursor=cursor)
+        situation = situation_of(surface or "recommend", device, context)
+        wish = Wish(top_k, history, exclude, include_seen, situation, filters)
+        asker = Asker(None, surface, device, context)
+        return sent(await self._recommending.to(user_id, wish, asker, cursor=cursor))
+
+    @bentoml.api(
+        route="/recommend/batch",
+        input_spec=messages.BatchRequest,
+        output_spec=messages.BatchAnswer,
+    )
+    @answered
+    async def recommend_batch(
+        self,
+        users: list[Any],
+        top_k: int,
+        exclude: list[str],
+        include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
+        filters: Filters,
+        surface: str | None,
+        device: str | None,
+        context: dict[str, Any] | None,
+    ) -> Response:
+        """Recommend videos to many users: each is answered as /recommend would, in their order."""
+        self._required(filters)
+        situation = situation_of(surface or "recommend", device, context)
+        wish = Wish(top_k, None, exclude, include_seen, situation, filters)
+        return self._batches.answer(users, wish, Asker(None, surface, device, context))
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)
     @answered
@@ -213,7 +226,7 @@ class Kinoloop:
         asked = AskedSimilar(video_id, top_k, now(), filters, current.overruled)
         asker = Asker(self._known_as(user_id), surface, device, context)
         slate = slate_of(current.release, asked)
-        return self._answers.give("similar", current, slate, asker, asked=asked)
+        return sent(self._answers.give("similar", current, slate, asker, asked=asked))
 
     @bentoml.api(input_spec=messages.SearchRequest, output_spec=messages.Slate)
     @answered
@@ -234,7 +247,7 @@ class Kinoloop:
         slate = slate_of(current.release, asked)
         if asker.pseudonym is not None:  # it counts in the next slate
             await self._reading.searched(asker.pseudonym, asked, slate, current.release.texts)
-        return self._answers.give("search", current, slate, asker, asked=asked)
+        return sent(self._answers.give("search", current, slate, asker, asked=asked))
 
     @bentoml.api(input_spec=messages.FeedbackRequest, output_spec=messages.FeedbackReceipt)
     @answered
@@ -255,16 +268,7 @@ class Kinoloop:
         return messages.Nothing()
 
     async def _take(self, events: list[Any]) -> messages.FeedbackReceipt:
-        if len(events) > config.max_events:
-            raise too_many_events(len(events), config.max_events)
-        current = self.in_service
-        videos = None if current is None else current.videos
-        accepted, rejections, held = await self._writer.take(events, videos)
-        counts = {"accepted": accepted, "rejected": len(rejections), "held": held}
-        for outcome, count in counts.items():
-            metrics.FEEDBACK.labels(outcome).inc(count)
-        reasons = [messages.RejectedEvent(**rejection._asdict()) for rejection in rejections]
-        return messages.FeedbackReceipt(**counts, reasons=reasons)
+        return await receipt_of(events, self._writer, self.in_service, most=config.max_events)
 
     def _required(self, filters: Filters) -> "InService":
         current = self.in_service
@@ -278,22 +282,12 @@ class Kinoloop:
         return None if user_id is None else self._pseudonyms.of(user_id)
 
 
-_BODIES = {
-    "/recommend": messages.RecommendRequest,
-    "/similar": messages.SimilarRequest,
-    "/search": messages.SearchRequest,
-    "/feedback": messages.FeedbackRequest,
-    "/identify": messages.IdentifyRequest,
-    "/noop": messages.NoopRequest,
-}
-_READ = [*paths(), "/livez", "/readyz", "/healthz"]
-
 _service = cast("Any", Kinoloop)  # the decorators have made it a bentoml.Service
 _service.add_asgi_middleware(
-    Observe, routes=[*_BODIES, *_READ], log_share=config.access_log_share, drain=drain
+    Observe, routes=[*BODIES, *READ], log_share=config.access_log_share, drain=drain
 )
 _service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)
 # the last one: what comes next is CORS, which says whose pages may read its refusals
 _service.add_asgi_middleware(
-    RequestValidation, bodies=_BODIES, config=config, admission=admission, guard=guard
+    RequestValidation, bodies=BODIES, config=config, admission=admission, guard=guard
 )

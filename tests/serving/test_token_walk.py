@@ -38,6 +38,7 @@ access_log_share = 1.0
 """
 BODIES = {
     "/recommend": {"user_id": "walker"},
+    "/recommend/batch": {"users": ["walker", "runner"]},
     "/similar": {"video_id": "v000"},
     "/search": {"query": "video"},
     "/noop": {},
