@@ -7,8 +7,9 @@
     model = kl.build("ease").fit(train)
     model.recommend(["196"], k=10)
 
-What this module hands on is public; every other module of the package is private. Names are loaded
-when they are first used, so that `import kinoloop` costs nothing and loads none of the platform.
+What this module hands on is public, and so is `kinoloop.client`, which asks a running service;
+every other module of the package is private. Names are loaded when they are first used, so that
+`import kinoloop` costs nothing and loads none of the platform.
 """
 
 from importlib import import_module

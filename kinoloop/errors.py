@@ -10,10 +10,16 @@
     ├── NotFittedError (RuntimeError)    a recommender is used before `fit`
     ├── BundleError (ValueError)         a release bundle is damaged or does not match
     ├── RegistryError (RuntimeError)     the model registry is away or refuses
-    └── ServerError (RuntimeError)       a server of ours did not start, or ended by itself
+    ├── ServerError (RuntimeError)       a server of ours did not start, or ended by itself
+    └── ServiceError (RuntimeError)      the service failed to answer a client
+        ├── RefusedError (ValueError)    it refuses the request, and says what to correct
+        └── UnavailableError             nothing answers, or not now
 
 A message says what, where, what was got against what was expected, and the next step.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class KinoloopError(Exception):
@@ -113,3 +119,42 @@ class RegistryError(KinoloopError, RuntimeError):
 
 class ServerError(KinoloopError, RuntimeError):
     """A server of ours did not start, or ended by itself."""
+
+
+class ServiceError(KinoloopError, RuntimeError):
+    """The service failed to answer a request of `kinoloop.client`, or something else answered.
+
+    Args:
+        where: Method and address.
+        problem: What the service said (RFC 9457): `error`, `what`, `got`, `expected`, `next_step`.
+        status: HTTP status; 0 where nothing was answered.
+        retry_after_s: What the service asks to wait, seconds; None where it asks nothing.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        problem: Mapping[str, Any],
+        *,
+        status: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.where, self.status, self.retry_after_s = where, status, retry_after_s
+        self.error = str(problem.get("error") or "")
+        self.what = str(problem.get("what") or "")
+        self.got = problem.get("got")
+        self.expected = str(problem.get("expected") or "")
+        self.next_step = str(problem.get("next_step") or "")
+        wrong = self.what if self.got is None else f"{self.what}: got {self.got!r}"
+        right = [f"expected {self.expected}"] if self.expected else []
+        said = "; ".join([wrong, *right, *([self.next_step] if self.next_step else [])])
+        answered = f"{status} {self.error}".strip() if status else "no answer"
+        super().__init__(f"{where}: {answered}: {said}")
+
+
+class RefusedError(ServiceError, ValueError):
+    """The service refuses a request; the message says what to correct."""
+
+
+class UnavailableError(ServiceError):
+    """The service cannot be reached or cannot answer now; the same request may do later."""

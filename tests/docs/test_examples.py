@@ -19,7 +19,10 @@ from tests.docs.pages import PAGES, ROOT, blocks_of
 
 ALL = [*PAGES, ROOT / "README.md"]
 SHELLS = ("bash", "sh", "console")
-OF_THEIR_OWN = ("library.md", "guides/adding-a-recommender.md", "guides/adding-an-encoder.md")
+OF_THEIR_OWN = (
+    *("library.md", "guides/adding-a-recommender.md", "guides/adding-an-encoder.md"),
+    "guides/python-client.md",
+)
 """Pages that have a test file, which runs their blocks with their plugin registered."""
 
 COMMAND = typer.main.get_command(app)

@@ -1,0 +1,40 @@
+"""Python client of the service, sync and async; see docs/guides/python-client.md."""
+
+from kinoloop.client.answers import (
+    About,
+    FeedbackReceipt,
+    Lineage,
+    Place,
+    RejectedEvent,
+    ReleaseFacts,
+    Slate,
+    Video,
+    VideoLabel,
+    VideoMoment,
+    VideoOccurrence,
+)
+from kinoloop.client.async_client import AsyncClient
+from kinoloop.client.options import Event, FindOptions, ManyOptions, RecommendOptions
+from kinoloop.client.retries import Retries
+from kinoloop.client.sync_client import Client
+
+__all__ = [
+    "About",
+    "AsyncClient",
+    "Client",
+    "Event",
+    "FeedbackReceipt",
+    "FindOptions",
+    "Lineage",
+    "ManyOptions",
+    "Place",
+    "RecommendOptions",
+    "RejectedEvent",
+    "ReleaseFacts",
+    "Retries",
+    "Slate",
+    "Video",
+    "VideoLabel",
+    "VideoMoment",
+    "VideoOccurrence",
+]

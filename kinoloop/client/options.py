@@ -1,0 +1,84 @@
+"""What can be said in a request beside the one thing that it is about: keywords, all optional."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Required, TypedDict
+
+Plain = str | bool | int | float
+
+
+class SlateOptions(TypedDict, total=False):
+    """Of every slate.
+
+    Attributes:
+        top_k: Length of the slate, 1 to 500; 10 where it is not said.
+        filters: Only videos with this value in a column, or with one of these values.
+        surface: Where the slate is shown, such as `home`.
+        device: On what, such as `tv`.
+        context: What else is known of the moment: names and plain values.
+    """
+
+    top_k: int | None
+    filters: Mapping[str, Plain | Sequence[Plain]] | None
+    surface: str | None
+    device: str | None
+    context: Mapping[str, Plain] | None
+
+
+class RecommendOptions(SlateOptions, total=False):
+    """Of a slate of `Client.recommend`.
+
+    Attributes:
+        history: What the user watched, oldest first, instead of what is on record.
+        exclude: Videos that must not appear.
+        include_seen: Whether watched videos may appear again.
+        cursor: Of the page before.
+    """
+
+    history: Sequence[str] | None
+    exclude: Sequence[str] | None
+    include_seen: bool | None
+    cursor: str | None
+
+
+class ManyOptions(SlateOptions, total=False):
+    """Of the slates of `Client.recommend_many`, the same for all users; `top_k` is 1 to 100.
+
+    Attributes:
+        exclude: Videos that must not appear.
+        include_seen: Whether watched videos may appear again.
+    """
+
+    exclude: Sequence[str] | None
+    include_seen: bool | None
+
+
+class FindOptions(SlateOptions, total=False):
+    """Of a slate of `Client.similar` and `Client.search`.
+
+    Attributes:
+        user_id: Who asks, where that is known.
+    """
+
+    user_id: str | int | None
+
+
+class Event(TypedDict, total=False):
+    """What a user did: the fields of `POST /feedback` (docs/guides/serve.md)."""
+
+    user_id: Required[str | int]
+    event: Required[str]
+    video_id: str | int | None
+    watch_s: float | None
+    value: float | None
+    timestamp: str | float | datetime | None
+    text: str | None
+    surface: str | None
+    device: str | None
+    event_id: str | None
+    request_id: str | None
+    position: int | None
+    undoes: str | None
+    creator_id: str | None
+    label: str | None
+    person_id: str | int | None

@@ -1,0 +1,108 @@
+"""The Python client against the running service, and its page."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from kinoloop import client as face
+from kinoloop.client import AsyncClient, Client, Retries, calls, options
+from kinoloop.errors import RefusedError
+from kinoloop.privacy.pseudonyms import Pseudonyms
+from kinoloop.testing.service import KEY
+from serving import event_check, facts, messages
+from tests.docs.pages import DOCS, blocks_of
+from tests.serving.conftest import JPEG
+
+PAIRS = [
+    (face.Slate, messages.Slate),
+    (face.Place, messages.SlateVideo),
+    (face.FeedbackReceipt, messages.FeedbackReceipt),
+    (face.RejectedEvent, messages.RejectedEvent),
+    (face.Lineage, facts.LineageRecord),
+    (face.Video, facts.VideoDetails),
+    (face.VideoLabel, facts.VideoLabel),
+    (face.VideoMoment, facts.VideoMoment),
+    (face.VideoOccurrence, facts.VideoOccurrence),
+    (face.About, facts.About),
+    (face.ReleaseFacts, facts.ReleaseFacts),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda one: one.__name__)
+def test_answers_have_the_fields_of_the_service(ours, theirs):
+    def shape(model):
+        return {name: field.is_required() for name, field in model.model_fields.items()}
+
+    assert shape(ours) == shape(theirs)
+
+
+def test_every_field_of_a_request_can_be_said():
+    asked = {
+        messages.RecommendRequest: (options.RecommendOptions, {"user_id"}),
+        messages.BatchRequest: (options.ManyOptions, {"users"}),
+        messages.SimilarRequest: (options.FindOptions, {"video_id"}),
+        messages.SearchRequest: (options.FindOptions, {"query"}),
+    }
+    for body, (said, subject) in asked.items():
+        assert set(said.__annotations__) | subject == set(body.model_fields)
+    assert set(options.Event.__annotations__) <= set(event_check.FIELDS)
+
+
+def test_every_route_answers_its_type(service):
+    with Client(service.url, retries=Retries(attempts=1)) as client:
+        assert client.ready()
+        slate = client.recommend("client-1", top_k=3, surface="home", context={"network": "wifi"})
+        raw = service.ask("/recommend", {"user_id": "client-1", "top_k": 3}).body
+        assert [place.model_dump(exclude_none=True) for place in slate.slate] == raw["slate"]
+        page = client.recommend("client-1", top_k=3, cursor=slate.cursor)
+        assert not set(page.video_ids) & set(slate.video_ids)
+        assert client.lineage(page.request_id).page_after == slate.request_id
+        assert len(client.similar("v001", top_k=2, user_id="client-1").slate) == 2
+        assert "football" in client.search("football goal", top_k=1).slate[0].title
+        about = client.about().release
+        assert about.model_version == slate.model_version
+        assert about.dataset_version == slate.dataset_version
+        assert client.video("v001").video_id == "v001"
+        assert client.thumbnail("v000") == JPEG
+        told = {"user_id": "client-1", "event": "view", "request_id": slate.request_id}
+        events = [{**told, "video_id": v, "position": n} for n, v in enumerate(slate.video_ids)]
+        receipt = client.feedback([*events, {**told, "video_id": "v001", "event": "clap"}])
+        assert (receipt.accepted, receipt.rejected) == (3, 1)
+        assert (receipt.reasons[0].position, receipt.reasons[0].field) == (3, "event")
+        assert not set(client.recommend("client-1").video_ids) & set(slate.video_ids)
+        assert client.identify("phone", "client-1").accepted == 1
+        assert not set(client.recommend("phone").video_ids) & set(slate.video_ids)
+        with pytest.raises(RefusedError, match=r"404 unknown_video: .*take a video_id") as told:
+            client.similar("v999")
+        assert told.value.got == "v999"
+
+
+def test_feedback_that_comes_twice_counts_once(service):
+    body = calls.feedback([{"user_id": "client-2", "video_id": "v003", "event": "like"}]).body
+    for _ in range(2):
+        assert service.ask("/feedback", body).body["accepted"] == 1
+    pseudonym = Pseudonyms(bytes.fromhex(KEY)).of("client-2")
+    with sqlite3.connect(service.folder / "state" / "serving" / "live.db") as state:
+        count = state.execute("SELECT count(*) FROM live WHERE user = ?", (pseudonym,))
+        assert count.fetchone() == (1,)
+
+
+def test_many_may_ask_at_a_time(service):
+    async def ask():
+        async with AsyncClient(service.url) as client:
+            return await asyncio.gather(*(client.recommend(f"u{n:03d}") for n in range(20)))
+
+    assert len({slate.request_id for slate in asyncio.run(ask())}) == 20
+
+
+def test_the_examples_of_the_page_run(service, capsys):
+    names = {"__name__": "page"}
+    blocks = [
+        block for block in blocks_of(DOCS / "guides/python-client.md") if block.language == "python"
+    ]
+    assert len(blocks) > 2
+    for block in blocks:
+        code = block.code.replace("http://127.0.0.1:3000", service.url)
+        exec(compile(code, f"{block.page}:{block.line}", "exec"), names)
+    assert "no video of the release in service has this id" in capsys.readouterr().out
