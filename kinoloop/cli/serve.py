@@ -1,6 +1,7 @@
 """`kinoloop serve` starts the service; `recommend` and `search` ask it, or the champion itself."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -58,28 +59,40 @@ def serve() -> None:
 
 
 def recommend(
-    user: str = typer.Option(..., "--user", "-u", help="User id, as it arrives in the events."),
-    top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="Length of the slate."),
+    user: str | None = typer.Option(
+        None, "--user", "-u", help="User id, as it arrives in the events."
+    ),
+    users: Path | None = typer.Option(None, help="Text file of user ids, one a line; with --out."),
+    all_users: bool = typer.Option(
+        False, "--all-users", help="Every user with a history in the release; with --out."
+    ),
+    out: Path | None = typer.Option(None, help="Parquet file for the slates of many users."),
+    top_k: int = typer.Option(10, "--top-k", "-k", min=1, max=500, help="Length of a slate."),
     filters: list[str] = _FILTERS,
     surface: str | None = typer.Option(None, help="Where it is shown, such as home."),
     device: str | None = typer.Option(None, help="On what it is shown, such as tv."),
 ) -> None:
-    """Show a user's slate: from the running service, else from the champion's release.
+    """Show a user's slate, or write those of many: from the service, else the champion's release.
 
-    Surface and device count where the ranker has learned from them.
+    Surface and device count where the ranker has learned from them. Slates of many users are made
+    from the release, and do not count as shown.
     """
     from kinoloop.cli.backends import connect
     from kinoloop.data.situations import situation_of
     from serving.asking import Wish
 
+    _check_whom(user, users, all_users, out)
     wanted = _wanted(filters)
     environment = connect()
-    asked = {"user_id": user, "top_k": top_k, "filters": wanted}
-    asked |= {"surface": surface, "device": device}
     situation = situation_of(surface or "recommend", device)
     wish = Wish(top_k, None, [], include_seen=False, situation=situation, filters=wanted)
+    if out is not None:
+        _write_many(environment, users, out, wish)
+        return
+    asked = {"user_id": user, "top_k": top_k, "filters": wanted}
+    asked |= {"surface": surface, "device": device}
     found = _from_service(environment, "recommend", asked)
-    _print(found or _from_champion(environment, user, wish))
+    _print(found or _from_champion(environment, str(user), wish))
 
 
 def search(
@@ -175,44 +188,59 @@ def _from_service(
 
 
 def _from_champion(environment: "Environment", user: str, wish: "Wish") -> dict[str, Any]:
-    """Open the champion's release here and answer from it and the live state, best first.
-
-    Nothing is left to chance: what is not counted as shown has nothing to teach.
-
-    Raises:
-        RegistryError: Nothing was promoted yet, or the registry is away.
-        BundleError: The release is damaged.
-        ConfigError: No video has a column to filter by.
-    """
+    """Answer from the champion's release; see `kinoloop.cli.from_release`."""
     import asyncio
 
-    from kinoloop.data.interest import InterestConfig
+    from kinoloop.cli.from_release import opened
     from kinoloop.privacy.pseudonyms import load_pseudonyms
-    from kinoloop.settings import read_section
-    from serving.asking import Asking
-    from serving.config import ServingConfig
-    from serving.fatigue import Fatigue
-    from serving.policy import PolicyConfig
-    from serving.reading import Reading
-    from serving.slates import slate_of
-    from serving.startup import open_champion
-    from serving.state import LiveState
 
-    current, settings = open_champion(environment), environment.settings_file
-    policy = read_section("policy", PolicyConfig, settings)
-    state = LiveState(environment.state_dir / "serving" / "live.db")
-    asking = Asking(
-        state,
-        Fatigue(state, policy),
-        reading=Reading(state),
-        interest=read_section("interest", InterestConfig, settings),
-        policy=policy,
-        history_length=read_section("serving", ServingConfig, settings).history_length,
-    )
     pseudonym = load_pseudonyms(environment).of(user.strip())  # as ingestion reads ids
-    asked, _ = asyncio.run(asking.of(pseudonym, current, wish))
-    state.shut()
-    return _read(current, slate_of(current.release, asked._replace(draw=None)))
+    with opened(environment) as release:
+        return _read(release.current, asyncio.run(release.slate(pseudonym, wish)))
+
+
+def _check_whom(user: str | None, users: Path | None, all_users: bool, out: Path | None) -> None:
+    from kinoloop.errors import ConfigError
+
+    if (user is not None) + (users is not None) + all_users != 1:
+        raise ConfigError("say for whom: --user ID, --users FILE, or --all-users")
+    if (out is None) != (user is not None):
+        raise ConfigError(
+            "--out FILE.parquet goes with --users FILE or --all-users, and they with it; the slate "
+            "of one --user is shown"
+        )
+
+
+def _write_many(environment: "Environment", users: Path | None, out: Path, wish: "Wish") -> None:
+    """Write the slates of the users of a file, or of every user of the release."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from kinoloop.cli.from_release import opened
+    from kinoloop.cli.many_slates import User, users_in, write_slates
+    from kinoloop.privacy.pseudonyms import load_pseudonyms
+    from kinoloop.release.user_histories import UserHistories
+
+    pseudonyms = load_pseudonyms(environment)
+    columns, console = (*Progress.get_default_columns(), MofNCompleteColumn()), Console(stderr=True)
+    with opened(environment) as release, Progress(*columns, console=console) as bar:
+        if users is not None:
+            whom = (User(name, pseudonyms.of(name)) for name in users_in(users))
+            total = None
+        else:
+            known = UserHistories(release.current.release.directory / "histories")
+            whom = (User(name, name) for name in known.pseudonyms())
+            total = len(known)
+        task = bar.add_task("Slates", total=total)
+        written = write_slates(
+            out, whom, release, wish, progress=lambda done: bar.update(task, completed=done)
+        )
+        bar.update(task, completed=written.users + written.empty)
+    console = Console(highlight=False, soft_wrap=True)
+    empty = f"; for {written.empty:,} users nothing is left" if written.empty else ""
+    console.print(
+        f"{written.users:,} slates, {written.places:,} places, by model version "
+        f"{escape(release.current.model_version)} in {escape(str(out))}{empty}"
+    )
 
 
 def _read(current: "InService", slate: "Slate") -> dict[str, Any]:

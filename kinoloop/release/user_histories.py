@@ -7,7 +7,7 @@ Of each user the newest interactions are kept whole: more than recommenders read
 the videos are, so that none of them comes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ class UserHistories:
 
     def __len__(self) -> int:
         return len(self._users)
+
+    def pseudonyms(self) -> Iterator[str]:
+        """Yield every user, in the order of the rows; few are in memory at a time."""
+        for start in range(0, len(self), 10_000):
+            yield from (one.decode() for one in self._users[start : start + 10_000].tolist())
 
     def of(self, pseudonym: str) -> list[Interaction]:
         """Return the newest interactions of one user, oldest first; empty where unknown."""

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
+from kinoloop.cli.main import app
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
-from kinoloop.testing.service import KEY, SIGNER, running
+from kinoloop.testing.service import KEY, SIGNER, free_port, running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
@@ -87,3 +89,21 @@ def service(tmp_path_factory, bundle):
     settings.write_text(SETTINGS)
     with running(folder / "state", bundle=bundle, KINOLOOP_SETTINGS_FILE=str(settings)) as url:
         yield Service(url, folder)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, bundle):
+    for name, value in {
+        "STATE_DIR": str(tmp_path / "state"),
+        "SERVICE_PORT": str(free_port()),
+        "PSEUDONYM_KEY": KEY,
+        "TRUSTED_KEYS": SIGNER.public,
+        "BUNDLE": str(bundle),
+        "SETTINGS_FILE": str(tmp_path / "none.toml"),
+    }.items():
+        monkeypatch.setenv(f"KINOLOOP_{name}", value)
+    for name in ("BENTOML_HOME", "PREFECT_HOME", "PREFECT_CLI_PROMPT", "MLFLOW_TRACKING_URI",
+                 "PREFECT_RESULTS_DEFAULT_SERIALIZER", "PREFECT_SERVER_LOGGING_LEVEL"):  # fmt: skip
+        monkeypatch.setenv(name, str(tmp_path))  # the command sets them: back after the test
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *words: CliRunner().invoke(app, ["recommend", *words], catch_exceptions=True)

@@ -21,24 +21,6 @@ from serving.takedowns import LOOK_S
 from tests.serving.conftest import Service
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch, bundle):
-    for name, value in {
-        "STATE_DIR": str(tmp_path / "state"),
-        "SERVICE_PORT": str(free_port()),
-        "PSEUDONYM_KEY": KEY,
-        "TRUSTED_KEYS": SIGNER.public,
-        "BUNDLE": str(bundle),
-        "SETTINGS_FILE": str(tmp_path / "none.toml"),
-    }.items():
-        monkeypatch.setenv(f"KINOLOOP_{name}", value)
-    for name in ("BENTOML_HOME", "PREFECT_HOME", "PREFECT_CLI_PROMPT", "MLFLOW_TRACKING_URI",
-                 "PREFECT_RESULTS_DEFAULT_SERIALIZER", "PREFECT_SERVER_LOGGING_LEVEL"):  # fmt: skip
-        monkeypatch.setenv(name, str(tmp_path))  # the command sets them: back after the test
-    monkeypatch.setenv("COLUMNS", "160")
-    return lambda *words: CliRunner().invoke(app, ["recommend", *words], catch_exceptions=True)
-
-
 def test_asks_the_service_that_runs(run, service, monkeypatch):
     monkeypatch.setenv("KINOLOOP_SERVICE_PORT", service.url.rsplit(":", 1)[1])
     result = run("--user", "u000", "--top-k", "3")
