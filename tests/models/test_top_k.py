@@ -35,3 +35,17 @@ def test_best_equals_a_full_stable_sort(scores, top_k):
     order = np.argsort(-scores, kind="stable")
     expected = [i for i in order if np.isfinite(scores[i])][:top_k]
     assert best(scores, top_k).tolist() == expected
+
+
+@pytest.mark.parametrize("values", [[-np.inf, np.nan, 0.0, 0.5, 1.0], None], ids=["ties", "none"])
+@pytest.mark.parametrize("length", [20 * GROUP, 40 * GROUP + 17, 301 * GROUP])
+@pytest.mark.parametrize("top_k", [1, 10, 150, 5000])
+def test_best_of_many_equals_a_full_stable_sort(values, length, top_k):
+    rng = np.random.default_rng(length)
+    shares = [0.6, 0.1, 0.29, 0.005, 0.005]
+    scores = rng.choice(values, length, p=shares) if values else rng.normal(size=length)
+    scores = scores.astype(np.float32)
+    for shown in (scores, np.where(rng.random(length) < 0.999, -np.inf, scores)):
+        order = np.argsort(-shown, kind="stable")
+        expected = [i for i in order.tolist() if np.isfinite(shown[i])][:top_k]
+        assert best(shown.astype(np.float32), top_k).tolist() == expected
