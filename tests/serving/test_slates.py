@@ -85,6 +85,8 @@ def test_an_answer_leads_to_its_files_and_is_computed_again_bit_by_bit(service, 
     service.ask("/feedback", {"events": [seen]})
     asked = {"user_id": "traced", "top_k": 9, "exclude": ["v009"]}
     body = service.ask("/recommend", asked).body
+    asked_for_many = {"users": ["traced"], "top_k": 9}
+    (of_many,) = service.ask("/recommend/batch", asked_for_many).body["answers"]
     found = service.ask(f"/lineage/{body['request_id']}").body
     assert found["videos"] == videos(body)
     assert len(found["model_digest"]) == 64
@@ -99,6 +101,8 @@ def test_an_answer_leads_to_its_files_and_is_computed_again_bit_by_bit(service, 
     facts = json.loads((tmp_path / "out" / "lineage.json").read_text())
     assert facts["files"] == found["files"]
     assert Release.open(tmp_path / "out" / "release").info.digest == found["model_digest"]
+    of_many = run("lineage", of_many["request_id"])
+    assert "computed again: 9 places and scores are equal" in of_many.output
     again = run("lineage", body["request_id"], "--to", str(tmp_path / "out"))
     assert isinstance(again.exception, DataError)
     assert isinstance(run("lineage", "nothing").exception, DataError)
