@@ -11,6 +11,7 @@ from pathlib import Path
 from docs_commands import commands
 from docs_http_api import http_api
 from docs_reference import (
+    client,
     drift_tests,
     encoders,
     errors,
@@ -44,6 +45,7 @@ def changelog() -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "changelog.md": changelog,
+    "reference/client.md": client,
     "reference/commands.md": commands,
     "reference/drift-tests.md": drift_tests,
     "reference/encoders.md": encoders,

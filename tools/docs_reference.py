@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import kinoloop
+from kinoloop import client as client_module
 from kinoloop import errors as errors_module
 from kinoloop.data.catalogue import Catalogue, Modality
 from kinoloop.data.histories import Histories
@@ -135,6 +136,14 @@ def errors() -> str:
     """Document the tree of errors."""
     parts = ["# Errors\n\n", _shown(errors_module.__name__, members=False, **QUIET)]
     parts += [_shown(error, heading_level=2) for error in _own(errors_module)]
+    return "".join(parts)
+
+
+def client() -> str:
+    """Document the client of the service: both clients first, then what they take and answer."""
+    names = sorted(client_module.__all__, key=lambda name: (not name.endswith("Client"), name))
+    parts = ["# The Python client\n\n", _shown(client_module.__name__, members=False, **QUIET)]
+    parts += [_shown(f"{client_module.__name__}.{name}", heading_level=2) for name in names]
     return "".join(parts)
 
 

@@ -6,6 +6,7 @@ from docs_hook import GENERATED, REMOTE
 from docs_reference import FIRST
 
 import kinoloop
+import kinoloop.client
 from kinoloop.cli.main import app
 from kinoloop.drift.base import DRIFT_TESTS
 from kinoloop.encoders.base import ENCODERS
@@ -31,6 +32,7 @@ from kinoloop.settings import SECTIONS
         ),
         ("metrics", ["ndcg.ndcg", "recall.hit_rate", "coverage.coverage"]),
         ("errors", [".ConfigError", ".MediaError"]),
+        ("client", [f".client.{name}\n" for name in kinoloop.client.__all__]),
         ("interfaces", [".Recommender\n", ".EncoderContract\n"]),
     ],
 )
