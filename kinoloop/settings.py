@@ -28,7 +28,7 @@ SECTIONS: Final[dict[str, str]] = {
     "promote": "kinoloop.promotion.gates:PromoteConfig",
     "drift": "kinoloop.drift.detect:DriftConfig",
     "serving": "serving.config:ServingConfig",
-    "policy": "serving.policy:PolicyConfig",
+    "policy": "kinoloop.policy.config:PolicyConfig",
     "semantics": "kinoloop.semantics.config:SemanticsConfig",
     "duplicates": "kinoloop.duplicates.config:DuplicatesConfig",
     "safety": "kinoloop.safety.config:SafetyConfig",

@@ -114,6 +114,7 @@ class Answers:
             "dataset_version": current.dataset_version,
             "slate": [place.as_json() for place in slate],
             **({} if slate.reranked is None else {"reranked": slate.reranked}),
+            **({} if slate.explained is None else {"explained": slate.explained}),
             **({"cursor": request_id} if endpoint == PAGED and len(slate) >= asked.top_k else {}),
         }  # what messages.Slate describes, without the price of making and dumping its models
 

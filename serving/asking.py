@@ -1,19 +1,21 @@
 """From what a client wishes to all that a slate of `/recommend` is made from."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kinoloop.data.interest import InterestConfig
-from kinoloop.data.situations import Situation
+from kinoloop.data.situations import Situation, situation_of
 from kinoloop.environment import Environment
+from kinoloop.policy.config import PolicyConfig
+from kinoloop.policy.filters import Filters
+from kinoloop.policy.trace import Trace
 from kinoloop.release.availability import now
-from kinoloop.release.given import Filters
 from kinoloop.settings import read_section
 from serving.config import ServingConfig
+from serving.explaining import traced
 from serving.exploring import Chance, chance_of
 from serving.fatigue import NONE, Fatigue
-from serving.history import past_of, past_of_videos
-from serving.policy import PolicyConfig
+from serving.history import blocked_of, past_of, past_of_videos
 from serving.reading import Reading
 from serving.slates import Asked
 from serving.state import LiveState
@@ -33,6 +35,7 @@ class Wish(NamedTuple):
         include_seen: Whether watched videos may appear again.
         situation: Where the slate is shown.
         filters: Which videos may be there at all.
+        explain: Whether to tell how the slate comes about.
     """
 
     top_k: int
@@ -41,6 +44,7 @@ class Wish(NamedTuple):
     include_seen: bool
     situation: Situation
     filters: Filters
+    explain: bool = False
 
 
 class Asking:
@@ -90,8 +94,14 @@ class Asking:
             history_length=read_section("serving", ServingConfig, settings).history_length,
         )
 
-    async def of(self, user: str, current: "InService", wish: Wish) -> tuple[Asked, Chance]:
-        """Return what the slate is made from, and what of it is left to chance.
+    def allowed(self, context: Mapping[str, Any] | None) -> dict[str, Filters]:
+        """Which videos somebody may see at all, by the rule that says so."""
+        return self._policy.allowed(situation_of(context=context))
+
+    async def of(
+        self, user: str, current: "InService", wish: Wish
+    ) -> tuple[Asked, Chance, Trace | None]:
+        """Return what the slate is made from, what of it is left to chance, and what explains it.
 
         Args:
             user: Pseudonym.
@@ -100,7 +110,8 @@ class Asking:
         """
         ids = current.release.catalogue.ids
         if wish.history is not None:
-            past, written = past_of_videos(wish.history, ids), []
+            blocked = blocked_of(user, current, self._state)
+            past, written = past_of_videos(wish.history, ids, blocked), []
         else:
             past = past_of(user, current, self._state, self._interest, limit=self._length)
             await self._reading.catch_up(user, current.release.texts)
@@ -118,5 +129,9 @@ class Asking:
             wish.filters,
             chance.draw,
             current.overruled,
+            past.blocked,
+            self._fatigue.caps.reached(user, ids),
+            self._policy.allowed(wish.situation),
+            self._policy.rules,
         )
-        return asked, chance
+        return asked, chance, traced(current.release, asked) if wish.explain else None

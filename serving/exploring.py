@@ -1,7 +1,8 @@
 """Exploration: now and then one place of a slate goes to a video that would not have been there.
 
-With chance `share` one of the k places, each equally likely, goes to one of the n best videos that
-the slate leaves out, each equally likely. So the chance that a place shows what it shows is
+With chance `share` one of the k places (pinned ones do not count), each equally likely, goes to one
+of the n best videos that the slate leaves out, each equally likely. So the chance that a place
+shows what it shows is
 
     1 − share / k   for the video that the best-first order puts there,
     share / (k n)   for a video that was drawn,
@@ -14,13 +15,13 @@ it is, with chance 1. The draw hangs on its seed alone.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from kinoloop.policy.config import PolicyConfig
 from kinoloop.release.slate import Slate, all_reranked
-from serving.policy import PolicyConfig
 
 BEST_FIRST = "best_first"
 """The rule that puts the best places first: it leaves nothing to chance."""
@@ -43,17 +44,27 @@ class Draw(NamedTuple):
     seed: int
 
 
-def explored(found: Slate, draw: Draw, others: Callable[[Sequence[str], int], Slate]) -> Slate:
+def explored(
+    found: Slate,
+    draw: Draw,
+    others: Callable[[Sequence[str], int], Slate],
+    *,
+    held: Collection[int] = (),
+) -> Slate:
     """Draw, and say how likely each place was.
 
     Args:
         found: Best first: what is shown where nothing is drawn.
         draw: What is left to chance.
         others: Gives the best videos without those that are shown, so many at most.
+        held: Places, from 0, that are not for chance.
     """
-    top_k, rng = len(found), np.random.default_rng(draw.seed)
+    rng = np.random.default_rng(draw.seed)
     drawn = rng.random() < draw.share
-    chances = [1 - draw.share / top_k] * top_k if top_k else []
+    free = [place for place in range(len(found)) if place not in held]
+    if not free:
+        return found
+    chances = [1.0 if place in held else 1 - draw.share / len(free) for place in range(len(found))]
     if found.more and not drawn:
         return Slate(found, reranked=found.reranked, propensities=chances)
     rest = others([place.video_id for place in found], draw.among if drawn else 1)
@@ -61,9 +72,9 @@ def explored(found: Slate, draw: Draw, others: Callable[[Sequence[str], int], Sl
         return found
     places, reranked = list(found), found.reranked
     if drawn:
-        at = int(rng.integers(top_k))
+        at = free[int(rng.integers(len(free)))]
         places[at] = rest[int(rng.integers(len(rest)))]
-        chances[at] = draw.share / (top_k * len(rest))
+        chances[at] = draw.share / (len(free) * len(rest))
         reranked = all_reranked(found, rest)
     return Slate(places, reranked=reranked, propensities=chances)
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.ids import IdMap
+from kinoloop.policy.config import PolicyConfig
+from serving.caps import Caps
 from serving.impressions import Answer, Impressions
-from serving.policy import PolicyConfig
 from serving.state import LiveState
 
 logger = logging.getLogger(__name__)
@@ -25,12 +26,16 @@ class Fatigue:
         state: Where the counts are.
         policy: How often is often.
         shown: Whose answers are counted.
+
+    Attributes:
+        caps: How often something may be shown, counted with it.
     """
 
     def __init__(
         self, state: LiveState, policy: PolicyConfig, shown: Impressions | None = None
     ) -> None:
         self._state, self._often, self._within_s = state, policy.fatigue, policy.fatigue_s
+        self.caps = Caps(state, policy)
         if shown is not None:
             shown.observe = self.count
 
@@ -47,6 +52,7 @@ class Fatigue:
 
     def count(self, answers: Sequence[Answer]) -> None:
         """Count answers; called about once per second, outside of any request."""
+        self.caps.count(answers)
         if not self._often:
             return
         places = [

@@ -27,16 +27,21 @@ if TYPE_CHECKING:
     from serving.in_service import InService
 
 
+NONE = np.empty(0, dtype=np.int32)
+
+
 class Past(NamedTuple):
     """What a user did.
 
     Attributes:
         history: The newest videos, oldest first.
         seen: (n,) int32, every video that was ever met; some may be there twice.
+        blocked: (n,) int32, every video that the user is not interested in; likewise.
     """
 
     history: list[Interaction]
     seen: NDArray[np.int32]
+    blocked: NDArray[np.int32]
 
 
 def past_of(
@@ -67,11 +72,11 @@ def past_of(
         videos, newest = _since(one, ids, state, undone=undone, limit=limit)
         met.append(videos)
         events += newest
-    hidden = np.concatenate([*met, current.refusals.of(in_force(said))])
+    hidden, blocked = np.concatenate(met), current.refusals.of(in_force(said))
     if not events:
-        return Past(stored[-limit:], hidden)
+        return Past(stored[-limit:], hidden, blocked)
     fresh = live(events, ids, current.durations, config)
-    return Past(merged(stored, fresh, user=person, ids=ids)[-limit:], hidden)
+    return Past(merged(stored, fresh, user=person, ids=ids)[-limit:], hidden, blocked)
 
 
 def _stored(
@@ -144,7 +149,12 @@ def _standing(events: Sequence[LiveEvent], undone: Sequence[Said]) -> list[LiveE
     ]
 
 
-def past_of_videos(video_ids: Iterable[str], ids: IdMap) -> Past:
+def blocked_of(user: str, current: "InService", state: LiveState) -> NDArray[np.int32]:
+    """Every video that the person that a user is has no interest in, (n,)."""
+    return current.refusals.of(in_force(state.said_by(state.ids_of(user))))
+
+
+def past_of_videos(video_ids: Iterable[str], ids: IdMap, blocked: NDArray[np.int32] = NONE) -> Past:
     """Read the history that a request brings, as full views; unknown ids are left out."""
     known = [index for index in map(ids.index, video_ids) if index >= 0]
     now = round(time.time() * 1e6)
@@ -152,7 +162,7 @@ def past_of_videos(video_ids: Iterable[str], ids: IdMap) -> Past:
         Interaction(index, 1.0, now - 1_000_000 * (len(known) - position), CODES["view"])
         for position, index in enumerate(known)
     ]
-    return Past(history, np.array(known, dtype=np.int32))
+    return Past(history, np.array(known, dtype=np.int32), blocked)
 
 
 def live(

@@ -7,10 +7,10 @@ import logging
 import threading
 import time
 
+from kinoloop.policy.config import PolicyConfig
 from serving import metrics
 from serving.config import ServingConfig
 from serving.outbox import Outbox
-from serving.policy import PolicyConfig
 from serving.records import Records
 from serving.state import LiveState
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.arrivals import stamps_of
+from kinoloop.policy.filters import Filters
 from kinoloop.release.availability import Window
-from kinoloop.release.given import Filters
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust
 from serving import metrics

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Interaction
 from kinoloop.data.written import Wrote
 from kinoloop.environment import Environment
+from kinoloop.policy.config import RulesConfig
 from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.sealed import Seal
 from kinoloop.release.availability import Window
@@ -151,8 +152,15 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "written": _unpacked,
     "draw": lambda draw: None if draw is None else Draw(*draw),
     "overruled": lambda windows: {int(at): Window(*one) for at, one in windows.items()},
+    "blocked": _positions,
+    "capped": lambda capped: {rule: _positions(videos) for rule, videos in capped.items()},
+    "rules": lambda rules: None if rules is None else RulesConfig.model_validate(rules),
 }
-_WRITERS: dict[str, Callable[[Any], Any]] = {"written": _packed}
+_WRITERS: dict[str, Callable[[Any], Any]] = {
+    "written": _packed,
+    "capped": lambda capped: {rule: videos.tolist() for rule, videos in capped.items()},
+    "rules": lambda rules: rules and rules.model_dump(mode="json", exclude_defaults=True),
+}
 _KINDS: dict[type[Any], str] = {
     Asked: "recommend",
     AskedSimilar: "similar",

@@ -23,7 +23,9 @@ from starlette.requests import Request
 from kinoloop.data.ids import BLANKS
 from kinoloop.data.situations import MAX_CONTEXT, MAX_CONTEXT_CHARACTERS
 from kinoloop.schema import MAX_ID_CHARACTERS
+from serving.explanation import Explanation
 from serving.feedback_event import EVENTS
+from serving.filtering import Filters, Word
 
 PARSED = "kinoloop.body"
 
@@ -81,7 +83,6 @@ class Body(bentoml.IODescriptor):
 Place = Annotated[str | None, Field(max_length=MAX_CONTEXT_CHARACTERS)]
 Surface = Annotated[Place, Field(None, description="Where it is shown.", examples=["home"])]
 Device = Annotated[Place, Field(None, description="On what it is shown.", examples=["tv"])]
-Word = Annotated[str, Field(strict=True, max_length=MAX_CONTEXT_CHARACTERS)]
 Context = Annotated[
     dict[Word, Word | StrictBool | StrictInt | FiniteFloat] | None,
     Field(
@@ -89,23 +90,6 @@ Context = Annotated[
         max_length=MAX_CONTEXT,
         description="What else is known of the moment: names and plain values.",
         examples=[{"network": "wifi"}],
-    ),
-]
-
-
-MAX_FILTERS, MAX_FILTER_VALUES = 10, 50
-
-Value = Word | StrictBool | StrictInt | FiniteFloat
-Filter = Annotated[list[Value], Field(max_length=MAX_FILTER_VALUES)]
-Filters = Annotated[
-    dict[Word, Value | Filter],
-    Field(
-        default_factory=dict,
-        max_length=MAX_FILTERS,
-        description="Only videos that have this value in a column, or one of these values: "
-        "`language`, `category`, `creator_id`, `tags`, and the free columns of the catalogue "
-        "(`/about` names all of them). A column that no video has is refused by name.",
-        examples=[{"language": ["en", "de"], "category": "music"}],
     ),
 ]
 
@@ -131,6 +115,11 @@ class RecommendRequest(Body):
         None, max_length=100, description="Of the page before: what it showed does not come again."
     )
     filters: Filters
+    explain: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether to tell for every place what moved it, and for what left why.",
+    )
     surface: Surface
     device: Device
     context: Context
@@ -234,6 +223,7 @@ class Slate(bentoml.IODescriptor):
         description="Whether the ranker ordered the slate; false where [serving] budget_ms left it "
         "no time, not there where no ranker was to be asked.",
     )
+    explained: Explanation | None = Field(None, description="Where `explain` asked for it.")
     cursor: str | None = Field(
         None, description="Asks /recommend for the next page; not there where nothing is left."
     )

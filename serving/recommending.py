@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kinoloop.release.given import Filters
+from kinoloop.policy.filters import Filters
 from serving.answers import Asker
 from serving.asking import Asking, Wish
 from serving.records import Records
@@ -55,8 +55,8 @@ class Recommending:
         if cursor is not None:
             wish = wish._replace(exclude=[*wish.exclude, *self._records.shown_before(cursor)])
         user = self._pseudonym(user_id)
-        asked, chance = await self._asking.of(user, current, wish)
-        slate = slate_of(current.release, asked, budget_ms=self._budget_ms)
+        asked, chance, trace = await self._asking.of(user, current, wish)
+        slate = slate_of(current.release, asked, budget_ms=self._budget_ms, trace=trace)
         asker = asker._replace(pseudonym=user, policy=chance.policy, arm=chance.arm)
         give = self._records.answers.give
         return give("recommend", current, slate, asker, asked=asked, cursor=cursor)

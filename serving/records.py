@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kinoloop.environment import Environment
+from kinoloop.policy.config import PolicyConfig
 from serving.answers import Answers
 from serving.config import ServingConfig
 from serving.fatigue import Fatigue
@@ -10,7 +11,6 @@ from serving.first_slates import FirstSlates
 from serving.impressions import Impressions
 from serving.inputs import Inputs, seal_of
 from serving.lineage import Lineage
-from serving.policy import PolicyConfig
 from serving.problems import unknown_page
 from serving.state import LiveState
 

@@ -1,4 +1,4 @@
-"""Which videos somebody who is not interested in a creator or a label sees no more."""
+"""Which videos somebody who is not interested in a video, creator or label sees no more."""
 
 from collections.abc import Collection, Iterable
 
@@ -42,6 +42,8 @@ class Refusals:
                 found.append(self._creators.get(folded(one.creator_id), NONE))
             if one.label:
                 found.append(self._labels.get(folded(one.label), NONE))
+            if one.video_id and (video := self._ids.index(one.video_id)) >= 0:
+                found.append(np.array([video], dtype=np.int32))
         return np.concatenate(found)
 
 

@@ -21,9 +21,10 @@ from starlette.responses import Response
 from kinoloop.data.situations import situation_of
 from kinoloop.environment import Environment
 from kinoloop.ingestion.rule import IngestConfig
+from kinoloop.policy.config import PolicyConfig
+from kinoloop.policy.filters import Filters
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.release.availability import now
-from kinoloop.release.given import Filters
 from kinoloop.settings import read_section
 from serving import messages, protocol, standby, startup
 from serving.admission import Admission
@@ -40,7 +41,6 @@ from serving.guard import Guard
 from serving.housekeeping import Housekeeping
 from serving.observe import Observe
 from serving.outbox import Outbox
-from serving.policy import PolicyConfig
 from serving.problems import Waiting, answered, no_release, unknown_video
 from serving.readiness import Readiness
 from serving.reading import Reading
@@ -96,13 +96,13 @@ class Kinoloop:
         self._records = Records(folder, environment, self._state, config=config, policy=policy)
         self._answers = self._records.answers
         self._reading = Reading(self._state)
-        asking = Asking.by_settings(
+        self._asking = Asking.by_settings(
             environment, self._state, fatigue=self._records.fatigue, reading=self._reading
         )
         self._recommending = Recommending(
             self._required,
             self._pseudonyms.of,
-            asking=asking,
+            asking=self._asking,
             records=self._records,
             budget_ms=config.budget_ms or math.inf,
         )
@@ -174,13 +174,14 @@ class Kinoloop:
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
         cursor: str | None,
         filters: Filters,
+        explain: bool,  # noqa: FBT001 (likewise)
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
     ) -> Response:
         """Recommend videos to a user, from what is on record or from a history given here."""
         situation = situation_of(surface or "recommend", device, context)
-        wish = Wish(top_k, history, exclude, include_seen, situation, filters)
+        wish = Wish(top_k, history, exclude, include_seen, situation, filters, explain)
         asker = Asker(None, surface, device, context)
         return sent(await self._recommending.to(user_id, wish, asker, cursor=cursor))
 
@@ -223,7 +224,8 @@ class Kinoloop:
         current = self._required(filters)
         if not current.release.shows(video_id):
             raise unknown_video(video_id, current.dataset_version)
-        asked = AskedSimilar(video_id, top_k, now(), filters, current.overruled)
+        allowed = self._asking.allowed(context)
+        asked = AskedSimilar(video_id, top_k, now(), filters, current.overruled, allowed)
         asker = Asker(self._known_as(user_id), surface, device, context)
         slate = slate_of(current.release, asked)
         return sent(self._answers.give("similar", current, slate, asker, asked=asked))
@@ -242,7 +244,8 @@ class Kinoloop:
     ) -> Response:
         """Find videos by a text: by its meaning and by its words."""
         current = self._required(filters)
-        asked = AskedSearch(query, top_k, now(), filters, current.overruled)
+        allowed = self._asking.allowed(context)
+        asked = AskedSearch(query, top_k, now(), filters, current.overruled, allowed)
         asker = Asker(self._known_as(user_id), surface, device, context)
         slate = slate_of(current.release, asked)
         if asker.pseudonym is not None:  # it counts in the next slate

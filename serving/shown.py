@@ -1,5 +1,7 @@
 """How often a person was shown a video, in the file of the live state: what makes it cool down.
 
+For caps it is counted by the hour, too; what everybody was shown has the user `ALL`.
+
 Written once per second for all answers together, so it lags by about that; a loss of some counts
 changes nothing that matters.
 """
@@ -16,6 +18,14 @@ CREATE TABLE IF NOT EXISTS shown (
   PRIMARY KEY (user, video_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shown_by_time ON shown (last);
+CREATE TABLE IF NOT EXISTS shown_hourly (
+  user TEXT NOT NULL,
+  video_id TEXT NOT NULL,
+  hour INTEGER NOT NULL,
+  times INTEGER NOT NULL,
+  PRIMARY KEY (user, video_id, hour)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS shown_hourly_by_hour ON shown_hourly (hour);
 """
 
 
@@ -44,3 +54,40 @@ def often(connection: sqlite3.Connection, user: str, *, times: int, since: int) 
         (user, times, since),
     )
     return [row[0] for row in rows]
+
+
+ALL = ""
+"""In place of a pseudonym: everybody together."""
+
+
+def count_hourly(
+    connection: sqlite3.Connection, counts: Iterable[tuple[str, str, int, int]]
+) -> None:
+    """Add counts, in a transaction: user, video, hour since the epoch, how often."""
+    connection.executemany(
+        "INSERT INTO shown_hourly VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " times = times + excluded.times",
+        counts,
+    )
+
+
+def reached(connection: sqlite3.Connection, user: str, *, times: int, since_hour: int) -> list[str]:
+    """Videos that a user, or `ALL`, was shown at least `times` since an hour."""
+    rows = connection.execute(
+        "SELECT video_id FROM shown_hourly WHERE user = ? AND hour >= ?"
+        " GROUP BY video_id HAVING sum(times) >= ?",
+        (user, since_hour, times),
+    )
+    return [row[0] for row in rows]
+
+
+def forget_hours(connection: sqlite3.Connection, *, before: int, of_all: bool) -> None:
+    """Forget counts of before an hour, in a transaction: those of `ALL`, or of all users."""
+    sign = "=" if of_all else "!="
+    connection.execute(f"DELETE FROM shown_hourly WHERE hour < ? AND user {sign} ''", (before,))  # noqa: S608
+
+
+def forget(connection: sqlite3.Connection, user: str) -> None:
+    """Erase what a pseudonym was shown, in a transaction."""
+    connection.execute("DELETE FROM shown WHERE user = ?", (user,))
+    connection.execute("DELETE FROM shown_hourly WHERE user = ?", (user,))

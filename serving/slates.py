@@ -16,14 +16,23 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Interaction
 from kinoloop.data.situations import NOWHERE, Situation
 from kinoloop.data.written import Wrote
+from kinoloop.policy.config import RulesConfig
+from kinoloop.policy.filters import EVERYTHING, Filters
+from kinoloop.policy.ruling import Ruling
+from kinoloop.policy.trace import FATIGUE, Trace
 from kinoloop.release.availability import Window
-from kinoloop.release.given import EVERYTHING, Filters, Given
+from kinoloop.release.given import Given
 from kinoloop.release.release import Release
 from kinoloop.release.slate import Slate, all_reranked
 from serving.exploring import Draw, explored
 
 AS_IT_IS: Mapping[int, Window] = {}
 """No operator said anything of a video that its row does not say."""
+
+UNCAPPED: Mapping[str, NDArray[np.int32]] = {}
+ALL: Mapping[str, Filters] = {}
+NONE = np.empty(0, dtype=np.int32)
+NO_RULES = RulesConfig()
 
 
 class Asked(NamedTuple):
@@ -41,6 +50,10 @@ class Asked(NamedTuple):
         filters: Which videos may be there at all.
         draw: What is left to chance; None leaves nothing.
         overruled: When videos may be shown, where operators overrule the release.
+        blocked: (n,) videos that the user is not interested in.
+        capped: Videos that were shown as often as they may be, by the rule that says so.
+        allowed: Which videos somebody may see at all, by the rule that says so.
+        rules: What makes the slate out of the best videos; None: they are the slate.
     """
 
     history: Sequence[Interaction]
@@ -54,6 +67,10 @@ class Asked(NamedTuple):
     filters: Filters = EVERYTHING
     draw: Draw | None = None
     overruled: Mapping[int, Window] = AS_IT_IS
+    blocked: NDArray[np.int32] = NONE
+    capped: Mapping[str, NDArray[np.int32]] = UNCAPPED
+    allowed: Mapping[str, Filters] = ALL
+    rules: RulesConfig | None = None
 
 
 class AskedSimilar(NamedTuple):
@@ -64,6 +81,7 @@ class AskedSimilar(NamedTuple):
     moment: int
     filters: Filters = EVERYTHING
     overruled: Mapping[int, Window] = AS_IT_IS
+    allowed: Mapping[str, Filters] = ALL
 
 
 class AskedSearch(NamedTuple):
@@ -74,12 +92,19 @@ class AskedSearch(NamedTuple):
     moment: int
     filters: Filters = EVERYTHING
     overruled: Mapping[int, Window] = AS_IT_IS
+    allowed: Mapping[str, Filters] = ALL
 
 
 Question = Asked | AskedSimilar | AskedSearch
 
 
-def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) -> Slate:
+def slate_of(
+    release: Release,
+    asked: Question,
+    *,
+    budget_ms: float = math.inf,
+    trace: Trace | None = None,
+) -> Slate:
     """Answer a question.
 
     Args:
@@ -87,35 +112,92 @@ def slate_of(release: Release, asked: Question, *, budget_ms: float = math.inf) 
         asked: What is asked.
         budget_ms: How long it may take, with all that is asked of the release for it; see
             `Release.recommend`.
+        trace: Takes down how a slate of `/recommend` comes about; None: nobody asked.
     """
-    started = time.perf_counter()
+    if isinstance(asked, Asked):
+        slate = _recommended(_Asking(release, asked, time.perf_counter() + budget_ms / 1e3), trace)
+        if trace is not None:
+            videos = [place.video_id for place in slate]
+            slate.explained = trace.told(videos, release.catalogue.ids)
+        return slate
+    given = Given(asked.moment, filters=asked.filters, allowed=[*asked.allowed.values()])
     if isinstance(asked, AskedSimilar):
-        given = Given(asked.moment, filters=asked.filters)
         return release.similar(asked.video_id, top_k=asked.top_k, given=given)
-    if isinstance(asked, AskedSearch):
-        given = Given(asked.moment, filters=asked.filters)
-        return release.search(asked.query, top_k=asked.top_k, given=given)
+    return release.search(asked.query, top_k=asked.top_k, given=given)
 
-    def best(top_k: int, shown: Sequence[str], *, cooling: bool) -> Slate:
+
+class _Asking:
+    """Asks a release for the best videos, once or several times.
+
+    Args:
+        release: That is in service, or was.
+        asked: What is asked.
+        deadline: When the answer is due, by `time.perf_counter`.
+    """
+
+    def __init__(self, release: Release, asked: Asked, deadline: float) -> None:
+        self.release, self.asked, self._deadline = release, asked, deadline
+        self._hidden = np.concatenate([asked.hidden, asked.blocked, *asked.capped.values()])
+        self._allowed = [*asked.allowed.values()]
+
+    def best(
+        self, top_k: int, shown: Sequence[str], *, cooling: bool, ruling: Ruling | None
+    ) -> Slate:
         """Return the best but for those that are shown, with those that cool down or without."""
-        hidden = asked.hidden if cooling else np.concatenate([asked.hidden, asked.cooling])
-        return release.recommend(
+        asked = self.asked
+        hidden = self._hidden if cooling else np.concatenate([self._hidden, asked.cooling])
+        return self.release.recommend(
             asked.history,
             top_k=top_k,
             exclude=[*asked.exclude, *shown],
             seen=hidden,
-            given=Given(asked.moment, asked.situation, asked.filters),
-            budget_ms=budget_ms - 1e3 * (time.perf_counter() - started),
+            given=Given(asked.moment, asked.situation, asked.filters, self._allowed, ruling),
+            budget_ms=1e3 * (self._deadline - time.perf_counter()),
             written=asked.written,
         )
 
-    def others(shown: Sequence[str], top_k: int) -> Slate:
-        rest = best(top_k, shown, cooling=False)
-        return rest if rest or not len(asked.cooling) else best(top_k, shown, cooling=True)
+    def ruling(
+        self, shown: Sequence[str] = (), *, trace: Trace | None = None, strict: bool = False
+    ) -> Ruling | None:
+        """Return what makes a slate out of the best videos, after those that are shown."""
+        asked = self.asked
+        if asked.rules is None and trace is None:
+            return None
+        return Ruling(
+            self.release.policies.of(asked.rules or NO_RULES),
+            met=asked.hidden,
+            surface=asked.situation.get("surface"),
+            taken=self.positions(shown),
+            strict=strict,
+            trace=trace,
+        )
 
-    slate = best(asked.top_k, (), cooling=False)
+    def positions(self, videos: Sequence[str]) -> list[int]:
+        """Positions of videos in the catalogue."""
+        return [self.release.catalogue.ids.index(video) for video in videos]
+
+    def others(self, shown: Sequence[str], top_k: int) -> Slate:
+        """Return the best of what is left, what cools down only where nothing else is."""
+        ruling = self.ruling(shown, strict=True)
+        rest = self.best(top_k, shown, cooling=False, ruling=ruling)
+        if rest or not len(self.asked.cooling):
+            return rest
+        ruling = self.ruling(shown, strict=True)
+        return self.best(top_k, shown, cooling=True, ruling=ruling)
+
+
+def _recommended(asking: _Asking, trace: Trace | None) -> Slate:
+    asked, ruling = asking.asked, asking.ruling(trace=trace)
+    slate = asking.best(asked.top_k, (), cooling=False, ruling=ruling)
     left = asked.top_k - len(slate)
     if left and len(asked.cooling):
-        rest = best(left, [place.video_id for place in slate], cooling=True)
+        shown = [place.video_id for place in slate]
+        rest = asking.best(left, shown, cooling=True, ruling=asking.ruling(shown))
         slate = Slate([*slate, *rest], reranked=all_reranked(slate, rest))
-    return slate if asked.draw is None else explored(slate, asked.draw, others)
+        if trace is not None:
+            later = asking.positions([place.video_id for place in rest])
+            trace.later |= dict.fromkeys(later, FATIGUE)
+    if asked.draw is None:
+        return slate
+    held = frozenset() if ruling is None else ruling.held
+    return explored(slate, asked.draw, asking.others, held=held)

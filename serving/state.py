@@ -237,7 +237,7 @@ class LiveState:
             sayings.forget(connection, user)
             written.forget(connection, user)
             unread.forget(connection, user)
-            connection.execute("DELETE FROM shown WHERE user = ?", (user,))
+            shown.forget(connection, user)
             erased = connection.execute("DELETE FROM live WHERE user = ?", (user,)).rowcount
         self.wipe()
         return erased

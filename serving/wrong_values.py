@@ -35,10 +35,11 @@ def explain(err: ValidationError, body_type: type[Body], content: object) -> Pro
     first, where = _deepest(faults, content)
     name = short(".".join(str(part) for part in where))
     if first["type"] == "extra_forbidden":
-        known = list(body_type.model_fields)
+        known = _parts(_at(body_type.model_json_schema(), where[:-1], key=False))
         near = get_close_matches(str(where[-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else "leave it out;"
-        return _problem(f"there is no field {name}", first["input"], fields(body_type), step=hint)
+        expected = fields(body_type) if len(where) == 1 else f"one of {', '.join(known)}"
+        return _problem(f"there is no field {name}", first["input"], expected, step=hint)
     schema = _at(body_type.model_json_schema(), where, key=first["loc"][-1] == _A_KEY)
     if first["type"] == "missing":
         return _problem(f"{name} is missing", None, f"{words(schema)}; {fields(body_type)}")
@@ -144,6 +145,13 @@ def _at(schema: Schema, where: Sequence[str | int], *, key: bool) -> Schema:
             found += [one["additionalProperties"] for one in inner if "additionalProperties" in one]
         schema = next((one for one in found if isinstance(one, Mapping)), {})
     return {"type": "string", **schema} if key else schema
+
+
+def _parts(schema: Schema) -> list[str]:
+    """Names that an object of a schema may have."""
+    return [
+        name for one in (schema, *schema.get("anyOf", ())) for name in one.get("properties", ())
+    ]
 
 
 def _joined(several: Sequence[str]) -> str:

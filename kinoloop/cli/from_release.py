@@ -41,9 +41,9 @@ class FromRelease:
         """
         from serving.slates import slate_of
 
-        asked, _ = await self._asking.of(pseudonym, self.current, wish)
+        asked, _, trace = await self._asking.of(pseudonym, self.current, wish)
         asked = asked._replace(draw=None, moment=asked.moment if moment is None else moment)
-        return slate_of(self.current.release, asked)
+        return slate_of(self.current.release, asked, trace=trace)
 
 
 @contextmanager
@@ -54,10 +54,10 @@ def opened(environment: "Environment") -> Iterator[FromRelease]:
         RegistryError: Nothing was promoted yet, or the registry is away.
         BundleError: The release is damaged.
     """
+    from kinoloop.policy.config import PolicyConfig
     from kinoloop.settings import read_section
     from serving.asking import Asking
     from serving.fatigue import Fatigue
-    from serving.policy import PolicyConfig
     from serving.reading import Reading
     from serving.startup import open_champion
     from serving.state import LiveState

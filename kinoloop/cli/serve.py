@@ -1,5 +1,6 @@
 """`kinoloop serve` starts the service; `recommend` and `search` ask it, or the champion itself."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,21 @@ from kinoloop.cli.tables import show
 
 if TYPE_CHECKING:
     from kinoloop.environment import Environment
-    from kinoloop.release.given import Plain
     from kinoloop.release.slate import Slate
     from serving.asking import Wish
     from serving.in_service import InService
 
 ANSWER_S = 10.0
 
+_FILTER = re.compile(r"(.+?)(!=|>=|<=|=)(.*)", re.DOTALL)
+
 _FILTERS: list[str] = typer.Option(
     [],
     "--filter",
     metavar="COLUMN=VALUE",
-    help="Only videos with this value in language, category, creator_id, tags or a free column of "
-    "the catalogue. Repeatable: several values of a column are any of them, several columns all.",
+    help="Only videos with this value in language, category, creator_id, tags or another column of "
+    "the catalogue; COLUMN!=VALUE: without it; COLUMN>=N and COLUMN<=N: a number or a time in a "
+    "range. Repeatable: several values of a column are any of them, several columns all.",
 )
 
 
@@ -71,6 +74,9 @@ def recommend(
     filters: list[str] = _FILTERS,
     surface: str | None = typer.Option(None, help="Where it is shown, such as home."),
     device: str | None = typer.Option(None, help="On what it is shown, such as tv."),
+    explain: bool = typer.Option(
+        default=False, help="Tell what moved each video, and why others left."
+    ),
 ) -> None:
     """Show a user's slate, or write those of many: from the service, else the champion's release.
 
@@ -85,12 +91,14 @@ def recommend(
     wanted = _wanted(filters)
     environment = connect()
     situation = situation_of(surface or "recommend", device)
-    wish = Wish(top_k, None, [], include_seen=False, situation=situation, filters=wanted)
+    wish = Wish(
+        top_k, None, [], include_seen=False, situation=situation, filters=wanted, explain=explain
+    )
     if out is not None:
         _write_many(environment, users, out, wish)
         return
     asked = {"user_id": user, "top_k": top_k, "filters": wanted}
-    asked |= {"surface": surface, "device": device}
+    asked |= {"surface": surface, "device": device, **({"explain": True} if explain else {})}
     found = _from_service(environment, "recommend", asked)
     _print(found or _from_champion(environment, str(user), wish))
 
@@ -122,24 +130,30 @@ def search(
     _print(found)
 
 
-def _wanted(filters: Sequence[str]) -> "dict[str, Plain | list[Plain]]":
-    """Read `COLUMN=VALUE`, values by column.
+def _wanted(filters: Sequence[str]) -> dict[str, Any]:
+    """Read `COLUMN=VALUE`, `COLUMN!=VALUE`, `COLUMN>=NUMBER` and `COLUMN<=NUMBER`, by column.
 
     Raises:
         ConfigError: One has another form.
     """
     from kinoloop.errors import ConfigError
 
-    wanted: dict[str, list[Plain]] = {}
+    wanted: dict[str, dict[str, Any]] = {}
     for text in filters:
-        column, _, value = (part.strip() for part in text.partition("="))
+        found = _FILTER.fullmatch(text)
+        column, sign, value = (part.strip() for part in found.groups()) if found else ("", "", "")
         if not column or not value:
             raise ConfigError(
-                f"--filter {text!r}: expected COLUMN=VALUE, such as --filter language=en; "
-                "several of one column are any of them"
+                f"--filter {text!r}: expected COLUMN=VALUE, such as --filter language=en, or "
+                "COLUMN!=VALUE, COLUMN>=NUMBER, COLUMN<=NUMBER; several values of one column are "
+                "any of them"
             )
-        wanted.setdefault(column, []).append(value)
-    return {**wanted}
+        condition = wanted.setdefault(column, {})
+        if sign in {">=", "<="}:
+            condition["min" if sign == ">=" else "max"] = value
+        else:
+            condition.setdefault("any" if sign == "=" else "not", []).append(value)
+    return {name: one["any"] if one.keys() == {"any"} else one for name, one in wanted.items()}
 
 
 def _print(answer: dict[str, Any]) -> None:
@@ -149,10 +163,22 @@ def _print(answer: dict[str, Any]) -> None:
         rows.append([str(rank), *(escape(cell) for cell in cells)])
     console = Console(highlight=False)
     show(console, ["", "title", "why", "video", "score"], rows, words=(1, 2, 3))
+    if "explained" in answer:
+        _print_explained(console, answer["explained"])
     console.print(
         f"[dim]model version {escape(answer['model_version'])}, "
         f"dataset {escape(answer['dataset_version'][:12])}, {answer['source']}[/dim]"
     )
+
+
+def _print_explained(console: Console, explained: dict[str, Any]) -> None:
+    rows = []
+    for one in explained["places"]:
+        moves = [f"{move['rule']} {move['from'] or '-'} → {move['to']}" for move in one["moved"]]
+        rows.append([str(one["place"]), escape(one["video_id"]), str(one["was"]), ", ".join(moves)])
+    show(console, ["", "video", "was", "moved by"], rows, words=(1, 3))
+    gone = [[str(one["place"]), escape(one["video_id"]), one["rule"]] for one in explained["left"]]
+    show(console, ["was", "that left", "by"], gone, words=(1, 2))
 
 
 def _from_service(
@@ -248,5 +274,6 @@ def _read(current: "InService", slate: "Slate") -> dict[str, Any]:
         "model_version": current.model_version,
         "dataset_version": current.dataset_version,
         "slate": [place.as_json() for place in slate],
+        **({} if slate.explained is None else {"explained": slate.explained}),
         "source": "read from its release; no service is running",
     }

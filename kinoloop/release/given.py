@@ -1,18 +1,11 @@
 """What is given with a question, whatever is asked: when, in which situation, of which videos."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kinoloop.data.situations import NOWHERE, Situation
-
-Plain = str | bool | int | float
-"""A value of a column."""
-
-Filters = Mapping[str, Plain | list[Plain]]
-"""By column the value that a video must have, or several of which it must have one."""
-
-EVERYTHING: Filters = {}
-"""Filters nothing."""
+from kinoloop.policy.filters import EVERYTHING, Filters
+from kinoloop.policy.ruling import Ruling
 
 
 class Given(NamedTuple):
@@ -22,11 +15,15 @@ class Given(NamedTuple):
         moment: When the answer is given, µs since the epoch; None is now.
         situation: In which situation the videos are shown; only `recommend` reads it.
         filters: Which videos may be there at all.
+        allowed: Further filters, of columns that no video may have: each must hold.
+        ruling: Rules that make the slate out of the best videos; only `recommend` asks them.
     """
 
     moment: int | None = None
     situation: Situation = NOWHERE
     filters: Filters = EVERYTHING
+    allowed: Sequence[Filters] = ()
+    ruling: Ruling | None = None
 
 
 NOW = Given()

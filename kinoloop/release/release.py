@@ -19,18 +19,20 @@ from kinoloop.data.written import Wrote
 from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
 from kinoloop.models.top_k import best
+from kinoloop.policy.filters import VideoFilters
+from kinoloop.policy.policy import Policies
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.availability import Availability, now
 from kinoloop.release.catalogue import open_catalogue, titles
-from kinoloop.release.filters import VideoFilters
 from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
 from kinoloop.release.popularity import served
 from kinoloop.release.reasons import Reasons, why_alike, why_found
-from kinoloop.release.reranking import Best, Reranking
+from kinoloop.release.reranking import Reranking
+from kinoloop.release.ruled import best_of, outside, ruled_out
 from kinoloop.release.search import Search
 from kinoloop.release.shown import Shown
 from kinoloop.release.signature import Trust
@@ -58,6 +60,7 @@ class Release:
         moments: What videos show, read and say when.
         texts: What users searched and commented.
         filters: Which videos have which values.
+        policies: Rules of slates, compiled with the catalogue.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Release:
         self._why = Reasons(self._titles, catalogue.videos)
         self.texts = Texts(self._histories, search=self._search, ranker=ranker)
         self.filters = VideoFilters(catalogue.videos)
+        self.policies = Policies(catalogue, self.filters, info.fusion)
 
     @property
     def availability(self) -> Availability:
@@ -256,14 +260,10 @@ class Release:
     ) -> Slate:
         """Recommend as `recommend` does, with the mask that `Shown.hide` takes, at a moment."""
         scores = self.recommender.score(row)[0]
-        outside = self.filters.outside(given.filters)
-        self._shown.hide(scores, hidden, np.concatenate([closed, outside]))
-        if self.reranking is None:
-            top = best(scores, top_k)
-            found = Best(top, scores[top])
-        else:
-            left_ms = 1e3 * (deadline - time.perf_counter())
-            found = self.reranking.best(row, scores, top_k, given=given, left_ms=left_ms)
+        left_out = ruled_out(given, row, scores, closed, top_k=top_k)
+        left_out = np.concatenate([outside(self.filters, closed, given), left_out])
+        self._shown.hide(scores, hidden, left_out)
+        found = best_of(self.reranking, row, scores, top_k, given=given, deadline=deadline)
         reasons = self._reasons(row, found.videos, closed)
         slate = self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
         slate.more = int(np.isfinite(scores).sum()) > len(slate)
@@ -275,8 +275,7 @@ class Release:
 
     def _closed(self, given: Given) -> NDArray[np.integer]:
         """Positions that must not be in an answer: closed at the moment, or filtered out."""
-        closed = self.availability.closed(now(given.moment))
-        return np.concatenate([closed, self.filters.outside(given.filters)])
+        return outside(self.filters, self.availability.closed(now(given.moment)), given)
 
     def _reasons(
         self, history: Histories, top: NDArray[np.intp], closed: NDArray[np.integer]

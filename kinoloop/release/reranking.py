@@ -69,6 +69,7 @@ class Reranking:
         *,
         given: Given,
         left_ms: float = math.inf,
+        whole: bool = False,
     ) -> Best:
         """Return the best videos, ordered by the ranker where there is time for it.
 
@@ -78,13 +79,15 @@ class Reranking:
             top_k: How many at most.
             given: When the answer is given, and in which situation.
             left_ms: How long re-ranking may take.
+            whole: Return all that it looks at, and not the best `top_k` alone.
         """
+        looked_at = max(self.ranker.config.candidates, top_k)
         if self._expected_ms > left_ms:
             self._skip()
-            top = best(scores, top_k)
+            top = best(scores, looked_at if whole else top_k)
             return Best(top, scores[top], reranked=False)
         started = time.perf_counter()
-        found = best(scores, max(self.ranker.config.candidates, top_k))
+        found = best(scores, looked_at)
         if not len(found):
             return Best(found, scores[found], reranked=True)
         ranked = self.ranker.rank(
@@ -94,7 +97,7 @@ class Reranking:
             moments=np.array([now(given.moment)]),
             situations=[given.situation],
         )[0]
-        order = np.argsort(-ranked, kind="stable")[:top_k]
+        order = np.argsort(-ranked, kind="stable")[: None if whole else top_k]
         took_ms = 1e3 * (time.perf_counter() - started)
         self.observe("taken")
         with self._counting:

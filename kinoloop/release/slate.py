@@ -43,6 +43,7 @@ class Slate(list[Recommendation]):
 
     Attributes:
         more: Whether `recommend` would have had more videos for a longer one.
+        explained: How it came about, where that was asked for.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Slate(list[Recommendation]):
     ) -> None:
         super().__init__(places)
         self.asked = asked
+        self.explained: dict[str, Any] | None = None
         self.reranked, self.more = reranked, False
         self.propensities = [1.0] * len(self) if propensities is None else list(propensities)
 

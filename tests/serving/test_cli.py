@@ -59,6 +59,11 @@ def test_filters_leave_only_what_was_asked_for(run, service, bundle, monkeypatch
     several = [w for c in categories for w in ("--filter", f"category={c}")]
     assert titles(*several) == titles() > one
     assert not titles("--filter", "category=of nobody")
+    assert titles("--filter", f"category!={categories[0]}") == titles() - first
+    told = run("--user", "u000", "--filter", f"category!={categories[0]}", "--explain").output
+    assert "moved by" in told
+    assert "filter:category" in told
+    assert titles("--filter", "duration_s>=30", "--filter", "duration_s<=30.0") == titles()
 
     for verb in (["--user", "u000"], ["search", "video"]):
         words = [*verb, "--filter", "colour=red"]

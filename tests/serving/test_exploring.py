@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import chi2
 
 from kinoloop.models.base import build
+from kinoloop.policy.config import PolicyConfig
 from kinoloop.ranking.config import RankerConfig
 from kinoloop.ranking.data import RankerData
 from kinoloop.ranking.fitting import fit_ranker
@@ -19,7 +20,6 @@ from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue
 from serving.exploring import BEST_FIRST, NO_CHANCE, Draw, chance_of, explored
 from serving.fatigue import NONE
-from serving.policy import PolicyConfig
 from serving.slates import Asked, slate_of
 
 CONFIG = RankerConfig(

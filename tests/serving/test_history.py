@@ -220,7 +220,7 @@ def test_events_of_one_moment_are_in_the_order_of_training(tmp_path, state):
 
 
 def test_a_history_in_a_request_is_oldest_first_and_passes_over_unknown_ids():
-    history, seen = past_of_videos(["b", "gone", "a"], IDS)
+    history, seen, _ = past_of_videos(["b", "gone", "a"], IDS)
     assert seen.tolist() == [1, 0]
     assert [i.video for i in history] == [1, 0]
     assert history[0].timestamp < history[1].timestamp
@@ -278,13 +278,15 @@ def test_not_interested_hides_a_video_a_creator_and_a_label_until_it_is_undone(s
     say(state, "not_interested", 2, creator_id="cara")
     say(state, "not_interested", 3, label="war")
     say(state, "not_interested", 4, label="Topic:War")
-    assert set(ask(state).seen.tolist()) == {0, 1, 2, 5, 7, 9}
+    assert set(ask(state).blocked.tolist()) == {0, 1, 2, 5, 7, 9}
     say(state, "undo", 5, creator_id="cara", undoes="not_interested")
     say(state, "undo", 6, label="war", undoes="not_interested")
-    assert set(ask(state).seen.tolist()) == {7, 9}
+    assert set(ask(state).blocked.tolist()) == {7, 9}
     state.forget_before(10**18)
     record(state, [])
-    assert 7 in ask(state).seen
+    assert set(ask(state).blocked.tolist()) == {7, 9}
+    say(state, "undo", 7, "v0009", undoes="not_interested")
+    assert ask(state).blocked.tolist() == [7]
 
 
 def test_linked_ids_share_one_history(state):

@@ -131,20 +131,29 @@ def test_filters_leave_only_what_has_the_value_and_a_strange_column_is_named(
     about = situated.ask("/about")
     assert about.status == 200, about.body
     facts = about.body["release"]
-    assert facts["filters"] == ["age", "category", "studio", "tags"]
+    assert facts["filters"] == [
+        *("age", "category", "duration_s", "published_at", "studio", "tags"),
+    ]
     body = {**question, "top_k": 40, "filters": {"age": [6, "12"], "studio": "Nord"}}
     found = {int(p["video_id"][1:]) for p in situated.ask(path, body).body["slate"]}
     assert found
     assert {n % 3 for n in found} <= {1, 2}
     assert situated.ask(path, {**body, "filters": {"age": 99}}).body["slate"] == []
+    body["filters"] = {"age": {"max": 6, "not": 6, "missing": True}, "studio": {"any": "Nord"}}
+    found = {int(p["video_id"][1:]) for p in situated.ask(path, body).body["slate"]}
+    assert found
+    assert {n % 3 for n in found} == {0}
+    refused = situated.ask(path, {**body, "filters": {"age": {"min": "soon"}}})
+    assert (refused.status, refused.body["error"]) == (422, "ConfigError")
     refused = situated.ask(path, {**body, "filters": {"age": 6, "mood": "x"}})
     assert (refused.status, refused.body["error"]) == (404, "unknown_filter")
     assert refused.body["got"] == "mood"
-    assert refused.body["expected"] == "one of age, category, studio, tags"
+    assert refused.body["expected"] == "one of " + ", ".join(facts["filters"])
     for wrong in (
         {"age": {"at least": 3}},
         {"age": None},
         {"age": [[6]]},
+        {"age": {"min": [3]}},
         {str(n): 1 for n in range(11)},
     ):
         refused = situated.ask(path, {**body, "filters": wrong})
@@ -153,7 +162,7 @@ def test_filters_leave_only_what_has_the_value_and_a_strange_column_is_named(
 
 def test_every_answer_is_computed_again_bit_by_bit(situated, replayed):
     where = {"device": "tv", "surface": "home", "context": {"network": "wifi"}}
-    filters = {"filters": {"age": [0, 6]}}
+    filters = {"filters": {"age": {"max": 6}, "published_at": {"min": "2020-01-01"}}}
     asked = [
         ("/recommend", {"user_id": user_of(situated, "explore"), "top_k": 4, **where, **filters}),
         ("/recommend", {"user_id": user_of(situated, "best_first"), "top_k": 4, **where}),

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
 from kinoloop.errors import DataError
+from kinoloop.policy.config import PolicyConfig
 from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER
 from serving.fatigue import NONE, Fatigue
-from serving.policy import PolicyConfig
 from serving.slates import Asked, slate_of
 from serving.state import LiveState
 from tests.serving.test_impressions import answer

@@ -1,13 +1,14 @@
 """Filters of requests: exact, by one mask, in every answer."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
 import pytest
 
 from kinoloop.errors import ConfigError
-from kinoloop.release.filters import VideoFilters
+from kinoloop.policy.filters import VideoFilters
 
 VIDEOS = pl.DataFrame(
     {
@@ -104,3 +105,79 @@ def test_extra_that_is_no_row_says_nothing_and_takes_no_columns_place(text):
     filters = VideoFilters(pl.DataFrame({"language": ["de", "en"], "extra": [text, '{"b": 1}']}))
     assert filters.columns == ("b", "language")
     assert filters.outside({"language": "en"}).tolist() == [0]
+
+
+MORE = pl.DataFrame(
+    {
+        "duration_s": [30.0, 90.0, None, 600.0],
+        "published_at": pl.Series([0, 86_400_000_000, 2 * 86_400_000_000, None]).cast(
+            pl.Datetime("us", "UTC")
+        ),
+        "tags": [["a", "b"], ["b"], None, ["c"]],
+        "labels": [
+            [{"facet": "shows", "label": "dog"}],
+            [{"facet": "mood", "label": "calm"}, {"facet": "shows", "label": "cat"}],
+            None,
+            [],
+        ],
+        "extra": ['{"age": 6, "shot": "2026-03-01"}', '{"age": "12", "shot": "soon"}', None, "{}"],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("filters", "inside"),
+    [
+        ({"duration_s": {"max": 90}}, [0, 1]),
+        ({"duration_s": {"min": 31, "max": "90.0"}}, [1]),
+        ({"duration_s": {"min": 100, "missing": True}}, [2, 3]),
+        ({"duration_s": 600}, [3]),
+        ({"published_at": {"min": "1970-01-02"}}, [1, 2]),
+        ({"published_at": {"min": "1970-01-02T01:00:00+01:00", "max": "1970-01-02"}}, [1]),
+        ({"published_at": {"missing": False}}, [0, 1, 2]),
+        ({"tags": {"all": ["a", "b"]}}, [0]),
+        ({"tags": {"any": ["a", "c"]}}, [0, 3]),
+        ({"tags": {"not": "b"}}, [2, 3]),
+        ({"tags": {"not": ["b", "c"], "missing": False}}, []),
+        ({"tags": {"any": "b", "not": "a"}}, [1]),
+        ({"tags": {"any": ["a"], "missing": True}}, [0, 2]),
+        ({"tags": {"any": [], "missing": True}}, [2]),
+        ({"labels": "dog"}, [0]),
+        ({"labels": {"any": ["shows:cat", "mood:calm"]}}, [1]),
+        ({"age": {"max": 11}}, [0]),
+        ({"age": {"max": 11, "missing": True}}, [0, 2, 3]),
+        ({"shot": {"min": "2026-02-01"}}, [0]),
+        ({"shot": {"max": 3}}, []),
+        ({"age": {"min": 1}, "duration_s": {"min": 60}}, [1]),
+        ({"age": {}}, [0, 1, 2, 3]),
+    ],
+)
+def test_all_parts_of_a_condition_hold_together(filters, inside):
+    outside = VideoFilters(MORE).outside(filters)
+    assert sorted({0, 1, 2, 3} - set(outside.tolist())) == inside
+
+
+@pytest.mark.parametrize("end", ["soon", True, "", "nan", [1]])
+def test_a_range_that_ends_nowhere_is_refused_by_column_and_value(end):
+    filters = VideoFilters(MORE)
+    message = re.escape(f"a range of column 'duration_s' ends at {end!r}, expected a number")
+    with pytest.raises(ConfigError, match=message):
+        filters.outside({"duration_s": {"min": end}})
+
+
+def test_a_column_that_no_video_has_is_empty_where_nobody_asked_for_it_by_name():
+    filters = VideoFilters(MORE)
+    assert (
+        filters.outside_of_all([{"none": {"max": 3, "missing": True}}, {"none": {"not": 3}}]).size
+        == 0
+    )
+    assert len(filters.outside_of_all([{"none": 3}])) == 4
+
+
+def test_each_video_has_one_code_and_one_number_of_a_column_of_several_values():
+    filters = VideoFilters(MORE)
+    tags = filters.column("tags").first_code(4)
+    assert tags.tolist() == [0, 1, -1, 2]
+    assert filters.column("duration_s").first_code(4).tolist() == [0, 1, -1, 2]
+    np.testing.assert_array_equal(filters.column("age").numbers(4), [6, 12, np.nan, np.nan])
+    assert filters.column("title") is None

@@ -1,0 +1,240 @@
+"""The rules of a catalogue, in their order, and what they make of the best videos."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.catalogue import Catalogue
+from kinoloop.data.fusion import FusionConfig
+from kinoloop.models.top_k import best
+from kinoloop.policy.config import RulesConfig
+from kinoloop.policy.filters import VideoFilters
+from kinoloop.policy.head import FORBIDDEN, NONE, Context, Head, Rule
+from kinoloop.policy.rules import compiled
+
+WIDER = 8
+"""Times as many candidates are looked at where a limit cannot be kept among those at hand."""
+
+
+class Best(NamedTuple):
+    """The best videos, as retrieval and ranker have them.
+
+    Attributes:
+        videos: (n,) positions, best first.
+        scores: (n,) float32, falling.
+    """
+
+    videos: NDArray[np.intp]
+    scores: NDArray[np.float32]
+
+
+class Arranged(NamedTuple):
+    """The videos of a slate, then the other candidates; see `Best`.
+
+    Attributes:
+        videos: (n,) positions.
+        scores: (n,) float32.
+        allowed: Places of the slate before the first one that a rule gave way at.
+        held: Places, from 0, at which a rule holds a video.
+    """
+
+    videos: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    allowed: int
+    held: frozenset[int]
+
+
+class Policy:
+    """Rules compiled with a catalogue.
+
+    Args:
+        config: Which, and how.
+        catalogue: The videos.
+        columns: Of the catalogue.
+        fusion: Weights of the modalities in a similarity.
+    """
+
+    def __init__(
+        self,
+        config: RulesConfig,
+        catalogue: Catalogue,
+        columns: VideoFilters,
+        fusion: FusionConfig,
+    ) -> None:
+        self.config = config
+        self.rules: tuple[Rule, ...] = tuple(compiled(config, catalogue, columns, fusion))
+
+    def candidates(self, top_k: int) -> int:
+        """How many of the best videos the rules look at, for a slate of some length."""
+        return max(self.config.candidates, 2 * top_k)
+
+    def leaves(self, context: Context) -> dict[str, NDArray[np.integer]]:
+        """Positions that must not be in the slate, by reason code."""
+        found = {rule.name: rule.leaves(context) for rule in self.rules}
+        return {name: videos for name, videos in found.items() if len(videos)}
+
+    def arrange(
+        self,
+        top: Best,
+        scores: NDArray[np.float32],
+        context: Context,
+        *,
+        taken: NDArray[np.integer] = NONE,
+        steps: int | None = None,
+    ) -> Arranged:
+        """Fill the places of a slate.
+
+        Args:
+            top: The best of `scores`, in the order of the ranker where there is one.
+            scores: (n_videos,) of retrieval; −inf hides a video.
+            context: Of the request.
+            taken: Positions that stand in the slate already, before its first place.
+            steps: Only so many of the rules; None is all of them.
+
+        Returns:
+            Every candidate: first the slate, then the others by value. The score of what the ranker
+            has not seen continues its scores downwards, in the order of retrieval.
+        """
+        rules = self.rules[:steps]
+        wanted = self.candidates(context.top_k)
+        while True:
+            head, found = self._head(rules, top, scores, context, taken=taken, wanted=wanted)
+            order, allowed, held = _filled(rules, head, scores, context)
+            if allowed == min(context.top_k, head.first) or head.first < wanted:
+                return Arranged(found.videos[order], found.scores[order], allowed, held)
+            wanted *= WIDER
+
+    def _head(
+        self,
+        rules: Sequence[Rule],
+        top: Best,
+        scores: NDArray[np.float32],
+        context: Context,
+        *,
+        taken: NDArray[np.integer],
+        wanted: int,
+    ) -> tuple[Head, Best]:
+        more = best(scores, wanted) if wanted > len(top.videos) else NONE
+        joined = [rule.joins(scores, context) for rule in rules]
+        joined = [some[np.isfinite(scores[some])] for some in joined if len(some)]
+        below = np.concatenate([more, *joined]).astype(np.intp)
+        if len(below):
+            below = below[~np.isin(below, top.videos)]
+            below = np.unique(below)
+            below = below[np.lexsort((below, -scores[below]))]
+        videos = np.concatenate([top.videos, below])
+        all_scores = _continued(top, scores, below)
+        spread = float(top.scores.std()) if len(top.scores) else 0.0
+        middle = float(top.scores.mean()) if len(top.scores) else 0.0
+        values = (all_scores.astype(np.float64) - middle) / (spread or 1.0)
+        last = min(self.candidates(context.top_k), len(values)) - 1
+        span = (float(values[last]), float(values[0])) if len(values) else (0.0, 0.0)
+        before = np.full(len(taken), span[0])
+        head = Head(
+            np.concatenate([videos, taken]).astype(np.intp),
+            np.concatenate([values, before]),
+            len(videos),
+            span,
+        )
+        return head, Best(videos, all_scores)
+
+
+class Policies:
+    """The rules of one catalogue; those of the last config are kept.
+
+    Args:
+        catalogue: The videos.
+        columns: Of the catalogue.
+        fusion: Weights of the modalities in a similarity.
+    """
+
+    def __init__(self, catalogue: Catalogue, columns: VideoFilters, fusion: FusionConfig) -> None:
+        self._parts = catalogue, columns, fusion
+        self._last: Policy | None = None
+
+    def of(self, config: RulesConfig) -> Policy:
+        """Return the rules of a config."""
+        last = self._last
+        if last is None or (last.config is not config and last.config != config):
+            last = self._last = Policy(config, *self._parts)
+        return last
+
+
+def _continued(
+    top: Best, scores: NDArray[np.float32], below: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Scores of `top`, and of what comes below it on their scale, never above the lowest."""
+    if not len(below):
+        return top.scores
+    retrieved = scores[top.videos]
+    if np.array_equal(retrieved, top.scores):
+        return np.concatenate([top.scores, scores[below]])
+    spread = float(retrieved.std()) or 1.0
+    scale = (float(top.scores.std()) or 1.0) / spread
+    lowest = float(top.scores.min(initial=np.inf)) if len(top.scores) else 0.0
+    gap = float(scores[below].max()) - scores[below].astype(np.float64)
+    return np.concatenate([top.scores, (lowest - scale * gap).astype(np.float32)])
+
+
+def _filled(
+    rules: Sequence[Rule], head: Head, scores: NDArray[np.float32], context: Context
+) -> tuple[NDArray[np.intp], int, frozenset[int]]:
+    """Choose, place by place.
+
+    Returns:
+        Every candidate of the head: first the slate, then the others by value; how many places of
+        the slate there are before the first forbidden one; and which places were held.
+    """
+    adjusted = _adjusted(rules, head, context)
+    courses = [course for rule in rules if (course := rule.begin(adjusted, context)) is not None]
+    held = _held(rules, head, scores, context)
+    places = frozenset(held)
+    total = adjusted.relevance
+    total[head.first :] = -np.inf
+    total[list(held.values())] = -np.inf
+    for at in (*range(head.first, len(total)), *held.values()):
+        for course in courses:
+            course.take(at)
+    length = min(context.top_k, head.first)
+    chosen: list[int] = []
+    allowed = length
+    while len(chosen) < length:
+        at = held.pop(len(chosen), -1)
+        if at < 0:
+            left = total.copy()
+            for course in courses:
+                left -= course.penalty(len(chosen))
+            at = int(left.argmax())
+            if not np.isfinite(left[at]):  # only held ones are left, of places further down
+                chosen += [held[place] for place in sorted(held)]
+                break
+            if left[at] < -FORBIDDEN / 2:
+                allowed = min(allowed, len(chosen))
+            total[at] = -np.inf
+            for course in courses:
+                course.take(at)
+        chosen.append(at)
+    rest = np.argsort(-adjusted.values[: head.first], kind="stable")
+    rest = rest[~np.isin(rest, chosen)]
+    return np.concatenate([np.array(chosen, dtype=np.intp), rest]), allowed, places
+
+
+def _adjusted(rules: Sequence[Rule], head: Head, context: Context) -> Head:
+    more = [rule.adjust(head, context) for rule in rules]
+    return head._replace(values=sum((one for one in more if one is not None), head.values))
+
+
+def _held(
+    rules: Sequence[Rule], head: Head, scores: NDArray[np.float32], context: Context
+) -> dict[int, int]:
+    """Which place which candidate stands at; a later rule gives way to an earlier one."""
+    held: dict[int, int] = {}
+    for rule in rules:
+        for place, video in rule.held(context):
+            if place not in held and np.isfinite(scores[video]):
+                at = np.flatnonzero(head.videos[: head.first] == video).tolist()
+                if at and at[0] not in held.values():
+                    held[place] = at[0]
+    return held

@@ -1,0 +1,85 @@
+"""The best videos of an answer: by retrieval, by the ranker where there is one, by the rules."""
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.histories import Histories
+from kinoloop.models.top_k import best
+from kinoloop.policy import policy
+from kinoloop.policy.filters import VideoFilters
+from kinoloop.release.availability import now
+from kinoloop.release.given import Given
+from kinoloop.release.reranking import Best, Reranking
+
+NONE = np.empty(0, dtype=np.intp)
+
+
+def outside(
+    filters: VideoFilters, closed: NDArray[np.integer], given: Given
+) -> NDArray[np.integer]:
+    """Positions that must not be in an answer: closed at its moment, or filtered out.
+
+    Raises:
+        ConfigError: There is no such column, or a range ends nowhere.
+    """
+    return np.concatenate(
+        [closed, filters.outside(given.filters), filters.outside_of_all(given.allowed)]
+    )
+
+
+def ruled_out(
+    given: Given,
+    history: Histories,
+    scores: NDArray[np.float32],
+    closed: NDArray[np.integer],
+    *,
+    top_k: int,
+) -> NDArray[np.integer]:
+    """Return what the rules leave out, positions.
+
+    Args:
+        given: Of the request.
+        history: One row.
+        scores: (n_videos,) of retrieval, nothing hidden yet.
+        closed: Positions that may not be shown to anybody now.
+        top_k: How many videos are asked for.
+    """
+    if given.ruling is None:
+        return NONE
+    return given.ruling.begin(history, scores, closed=closed, moment=now(given.moment), top_k=top_k)
+
+
+def best_of(
+    reranking: Reranking | None,
+    history: Histories,
+    scores: NDArray[np.float32],
+    top_k: int,
+    *,
+    given: Given,
+    deadline: float = math.inf,
+) -> Best:
+    """Return the best videos, or what the rules make of them.
+
+    Args:
+        reranking: None without a ranker.
+        history: One row.
+        scores: (n_videos,) of retrieval; −inf hides a video.
+        top_k: How many at most.
+        given: Of the request.
+        deadline: When the answer is due, by `time.perf_counter`.
+    """
+    ruling = given.ruling
+    if reranking is None:
+        top = best(scores, top_k if ruling is None else ruling.candidates(top_k))
+        found = Best(top, scores[top])
+    else:
+        left_ms = 1e3 * (deadline - time.perf_counter())
+        whole = ruling is not None
+        found = reranking.best(history, scores, top_k, given=given, left_ms=left_ms, whole=whole)
+    if ruling is None:
+        return found
+    slate = ruling.arrange(policy.Best(found.videos, found.scores), scores)
+    return Best(slate.videos, slate.scores, found.reranked)

@@ -1,0 +1,181 @@
+"""Rules of slates over real HTTP: settings, explain, blocks, caps, and answers made again."""
+
+import json
+import time
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from kinoloop.cli.main import app
+from kinoloop.errors import DataError
+from kinoloop.testing.service import KEY, SIGNER, running
+from kinoloop.testing.toy import toy_catalogue
+from tests.serving.conftest import Service, make_bundle
+
+SETTINGS = """
+[serving]
+workers = 1
+spare_workers = 0
+impressions_s = 1
+
+[policy]
+explore = 0.5
+explore_among = 5
+limits = [{ column = "creator_id", most = 2 }]
+pins = [{ video_id = "v020", place = 3, surface = "pinned" }]
+
+[policy.mmr]
+weight = 0.2
+
+[policy.age_rating]
+column = "fsk"
+
+[policy.frequency]
+times = 3
+"""
+CREATORS = [f"c{n // 5}" for n in range(40)]
+RATED = {n: 6 * (n % 4) for n in range(40)}
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ruled")
+    catalogue = toy_catalogue()
+    extra = pl.Series([json.dumps({"fsk": RATED[n]}) for n in range(40)])
+    videos = catalogue.videos.with_columns(extra=extra, creator_id=pl.Series(CREATORS))
+    make_bundle(folder / "bundle", kind="popularity", catalogue=replace(catalogue, videos=videos))
+    (folder / "kinoloop.toml").write_text(SETTINGS)
+    variables = {"KINOLOOP_SETTINGS_FILE": str(folder / "kinoloop.toml")}
+    with running(folder / "state", bundle=folder / "bundle", **variables) as url:
+        yield Service(url, folder)
+
+
+def numbers(answer) -> list[int]:
+    assert answer.status == 200, answer.body
+    return [int(place["video_id"][1:]) for place in answer.body["slate"]]
+
+
+def ask(ruled, user="somebody", **body):
+    body = {"user_id": user, "context": {"age": 18}, **body}
+    return ruled.ask("/recommend", body)
+
+
+def test_limits_hold_in_every_slate_also_where_a_place_is_drawn(ruled):
+    for _ in range(12):
+        found = numbers(ask(ruled, f"limited {_}", top_k=12))
+        assert len(found) == len(set(found)) == 12
+        creators = [CREATORS[video] for video in found]
+        assert max(map(creators.count, creators)) == 2
+
+
+def test_a_pin_stands_on_its_surface_also_where_a_place_is_drawn(ruled):
+    slates = [numbers(ask(ruled, f"pinned {n}", top_k=5, surface="pinned")) for n in range(12)]
+    assert {slate[2] for slate in slates} == {20}
+    assert any(slate[2] != 20 for slate in [numbers(ask(ruled, top_k=5, surface="home"))])
+
+
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("/recommend", {"user_id": "young"}),
+        ("/similar", {"video_id": "v000"}),
+        ("/search", {"query": "football part"}),
+    ],
+)
+def test_an_age_rating_holds_for_every_answer(ruled, path, question):
+    def ratings(**context):
+        found = numbers(ruled.ask(path, {**question, "top_k": 40, "context": context}))
+        return {RATED[video] for video in found}
+
+    assert ratings(age=18) > ratings(age=12) > ratings(age=11) >= ratings(age="?") == ratings()
+
+
+def test_explain_tells_of_places_and_of_what_left(ruled):
+    said = [
+        {"user_id": "curious", "event": "view", "video_id": "v001", "watch_s": 30},
+        {"user_id": "curious", "event": "not_interested", "creator_id": "c1"},
+    ]
+    assert ruled.ask("/feedback", {"events": said}).body["accepted"] == 2
+    asked = {"top_k": 20, "exclude": ["v002"], "filters": {"creator_id": {"not": "c2"}}}
+    asked |= {"context": {"age": 12}, "explain": True}
+    answer = ask(ruled, "curious", **asked)
+    told = answer.body["explained"]
+    assert [one["video_id"] for one in told["places"]] == [
+        place["video_id"] for place in answer.body["slate"]
+    ]
+    for one in told["places"]:
+        at = one["was"]
+        for move in one["moved"]:
+            assert move["from"] == at != move["to"]
+            at = move["to"]
+        assert at == one["place"]
+    left = {int(one["video_id"][1:]): one["rule"] for one in told["left"]}
+    assert {left.get(1), left.get(2)} <= {"seen", "excluded", None}
+    for video, rule in left.items():
+        if rule == "blocked":
+            assert CREATORS[video] == "c1"
+        elif rule == "age_rating":
+            assert RATED[video] == 18
+        elif rule == "filter:creator_id":
+            assert CREATORS[video] == "c2"
+        else:
+            assert rule in {"seen", "excluded", "limit", "mmr", "explore"}
+    assert {"blocked", "age_rating", "filter:creator_id"} <= set(left.values())
+    assert "explained" not in ask(ruled, "curious").body
+    assert ruled.ask("/recommend", {"user_id": "u", "explain": "yes"}).status == 422
+
+
+def test_who_is_not_interested_is_spared_whatever_a_request_says_of_history(ruled):
+    said = [
+        {"user_id": "picky", "event": "not_interested", "video_id": "v003"},
+        {"user_id": "picky", "event": "not_interested", "creator_id": "c0"},
+    ]
+    assert ruled.ask("/feedback", {"events": said}).body["accepted"] == 2
+    for body in ({}, {"include_seen": True}, {"history": ["v010"]}):
+        assert "c0" not in {CREATORS[v] for v in numbers(ask(ruled, "picky", top_k=40, **body))}
+    undo = {"user_id": "picky", "event": "undo", "creator_id": "c0", "undoes": "not_interested"}
+    ruled.ask("/feedback", {"events": [undo]})
+    found = numbers(ask(ruled, "picky", top_k=40, include_seen=True))
+    assert {0, 1, 2, 4} <= set(found)
+    assert 3 not in found
+
+
+def test_a_frequency_cap_is_for_one_person_and_explained(ruled):
+    shown, deadline = set(), time.monotonic() + 120
+    only = {"filters": {"creator_id": "c7"}, "top_k": 5}
+    while time.monotonic() < deadline:
+        found = numbers(ask(ruled, "faithful", **only))
+        if not found:
+            break
+        shown |= set(found)
+        time.sleep(0.3)
+    assert shown == {35, 36, 37, 38, 39}
+    assert numbers(ask(ruled, "faithful", **only)) == []
+    assert len(numbers(ask(ruled, "another", **only))) == 5
+    told = ask(ruled, "faithful", top_k=40, explain=True).body["explained"]["left"]
+    capped = {one["video_id"] for one in told if one["rule"] == "frequency_cap"}
+    assert {f"v{video:03d}" for video in shown} <= capped
+
+
+def test_an_answer_under_rules_is_computed_again_bit_by_bit(ruled, monkeypatch):
+    for name, value in {
+        "STATE_DIR": str(ruled.folder / "state"),
+        "LANDING": str(ruled.folder / "state" / "landing"),
+        "PSEUDONYM_KEY": KEY,
+        "TRUSTED_KEYS": SIGNER.public,
+        "BUNDLE": str(ruled.folder / "bundle"),
+    }.items():
+        monkeypatch.setenv(f"KINOLOOP_{name}", value)
+    monkeypatch.delenv("KINOLOOP_SETTINGS_FILE", raising=False)  # the rules are on record
+    for surface in ("pinned", "home"):
+        body = ask(ruled, "traced", top_k=7, surface=surface).body
+        deadline = time.monotonic() + 60
+        while True:
+            done = CliRunner().invoke(app, ["lineage", body["request_id"]])
+            waits = "not on record" in done.output or isinstance(done.exception, DataError)
+            if not waits or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        assert "computed again: 7 places and scores are equal" in done.output, done.output
