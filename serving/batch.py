@@ -10,7 +10,7 @@ are answered first, and of all batches of a worker one user is worked on at a ti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -43,10 +43,13 @@ class Batches:
     Args:
         recommending: Makes the slate of one.
         admission: Whose requests go first.
+        charge: Called with each user id; raises where there are too many requests about that user.
     """
 
-    def __init__(self, recommending: Recommending, admission: Admission) -> None:
-        self._recommending, self._admission = recommending, admission
+    def __init__(
+        self, recommending: Recommending, admission: Admission, *, charge: Callable[[str], None]
+    ) -> None:
+        self._recommending, self._admission, self._charge = recommending, admission, charge
         self._turn = asyncio.Lock()
         self._open = 0
 
@@ -81,7 +84,9 @@ class Batches:
 
     async def _one(self, position: int, user: Any, wish: Wish, asker: Asker) -> dict[str, Any]:  # noqa: ANN401 (any JSON)
         try:
-            body = await self._recommending.to(_user_id(position, user), wish, asker)
+            user_id = _user_id(position, user)
+            self._charge(user_id)
+            body = await self._recommending.to(user_id, wish, asker)
         except Exception as error:  # noqa: BLE001 (the answer of this user, and of no other)
             metrics.BATCHED.labels("failed").inc()
             return explain(error).body

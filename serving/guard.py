@@ -79,14 +79,23 @@ class Guard:
     def check_user(self, body: Any) -> None:  # noqa: ANN401 (one of several bodies)
         """Raise where the one user that a request is about asks too often.
 
-        Requests about several users are those of a program, which its token bounds.
+        A `/feedback` about several users is that of a program, which its token bounds; the users of
+        a batch are charged one by one, as they are answered.
 
         Raises:
             Problem: 429.
         """
         user = _user_of(body)
         if user is not None:
-            self._charge(self._of_user, user, "user_rate", "this user")
+            self.charge_user(user)
+
+    def charge_user(self, user: str) -> None:
+        """Count a request about a user; of a batch each is one.
+
+        Raises:
+            Problem: 429, there are too many.
+        """
+        self._charge(self._of_user, user, "user_rate", "this user")
 
     def _check_address(self, scope: Scope) -> None:
         if self._asks == "off" or is_loopback(str((scope.get("server") or ("",))[0])):

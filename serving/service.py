@@ -106,7 +106,7 @@ class Kinoloop:
             records=self._records,
             budget_ms=config.budget_ms or math.inf,
         )
-        self._batches = Batches(self._recommending, admission)
+        self._batches = Batches(self._recommending, admission, charge=guard.charge_user)
         outbox = Outbox(self._state, environment.landing, max_rows=config.export_rows)
         self._housekeeping = Housekeeping(
             config, state=self._state, outbox=outbox, records=self._records, policy=policy

@@ -16,7 +16,9 @@ from starlette.routing import Mount
 from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
+from kinoloop.client import Client
 from kinoloop.environment import Environment
+from kinoloop.errors import RefusedError
 from kinoloop.privacy.tokens import SCOPES, add_token, new_token, tokens_file
 from kinoloop.testing.service import running
 from serving.known_tokens import LOOK_S
@@ -201,6 +203,21 @@ def test_a_user_who_asks_too_often_is_told_when_to_come_back(send, tokens):
     event = {"user_id": "busy", "video_id": "v000", "event": "view"}
     assert send("POST", "/feedback", {"events": [event]}, tokens["feedback"])[0] == 429
     assert send("POST", "/recommend", {"user_id": "idle"}, tokens["recommend"])[0] == 200
+
+
+def test_of_a_batch_each_user_counts_and_is_refused_alone(send, tokens):
+    body = {"users": [*["crowded"] * (BURST + 1), "lonely"], "top_k": 1}
+    answers = send("POST", "/recommend/batch", body, tokens["recommend"])[1]["answers"]
+    assert [one.get("error") for one in answers] == [*[None] * BURST, "too_often", None]
+
+
+def test_the_python_client_carries_a_token_and_tells_what_it_does_not_open(guarded, tokens):
+    with Client(guarded.url, token=tokens["recommend"]) as client:
+        assert client.recommend("client-of-the-walk").slate
+        with pytest.raises(RefusedError, match="403 wrong_scope: the token does not open this"):
+            client.feedback([{"user_id": "u", "video_id": "v000", "event": "like"}])
+    with Client(guarded.url) as client, pytest.raises(RefusedError, match="401 no_token"):
+        client.about()
 
 
 def test_a_token_that_is_made_or_revoked_counts_at_every_worker(environment, guarded, monkeypatch):
