@@ -23,10 +23,10 @@ from serving.problems import Problem, explain
 from serving.served import Served
 
 PAGE = Path(__file__).parent / "page"
-ASSETS = ("app.js", "style.css", "docs.js")
+ASSETS = ("app.js", "token.js", "style.css", "docs.js")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}

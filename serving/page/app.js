@@ -1,8 +1,9 @@
 // The page of the service: a slate, why each video is there, and buttons that change the next one.
 // Titles and reasons come from strangers: text goes in as text (textContent), never as HTML.
 
+import { $, loadPicture, send, sentence, signIn, token } from "/page/token.js";
+
 const SLATE = 12;
-const $ = (id) => document.getElementById(id);
 
 const ICONS = {
   watch: "M8 5.5v13l10.5-6.5z",
@@ -24,20 +25,24 @@ const state = {
 // ---- talking to the service ----
 
 async function ask(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw { what: "The service does not answer.", next_step: "Is it still running?" };
-  }
+  const carried = token();
+  const answer = await send(path, body);
   const content = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && (await signIn(content, carried))) return ask(path, body);
   if (!answer.ok) throw content;
   return content;
+}
+
+// A link carries no token: what it leads to is fetched and shown here.
+async function readHere(event) {
+  if (!token()) return;
+  event.preventDefault();
+  const answer = await send(event.currentTarget.getAttribute("href")).catch(complain);
+  if (!answer) return;
+  const text = await answer.text();
+  const json = answer.headers.get("content-type")?.includes("json");
+  $("paper-text").textContent = json ? JSON.stringify(JSON.parse(text), null, 2) : text;
+  $("paper").showModal();
 }
 
 // Ids may hold slashes, spaces, anything; a browser resolves "." and ".." in a path, however encoded.
@@ -85,11 +90,11 @@ function fillFrame(frame, video) {
   const words = video.title.trim().split(/\s+/).slice(0, 2);
   const initials = words.map((word) => [...word][0] ?? "").join("").toUpperCase();
   const picture = make("img", {
-    src: addressOf("thumbnails", video.video_id),
     alt: "",
     loading: "lazy",
     onerror: (event) => event.target.remove(), // the coloured frame below stays
   });
+  loadPicture(picture, addressOf("thumbnails", video.video_id));
   frame.replaceChildren(make("span", { class: "initials", "aria-hidden": "true" }, initials), picture);
 }
 
@@ -235,15 +240,13 @@ function complain(problem) {
   $("notice").hidden = false;
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 function facts(answer, ms) {
   const fact = (name, ...value) => make("div", {}, make("dt", {}, name), make("dd", {}, ...value));
   $("facts").replaceChildren(
     fact("Model version", answer.model_version),
     fact("Dataset", answer.dataset_version.slice(0, 12)),
     fact("Answered in", `${ms.toFixed(0)} ms`),
-    fact("Lineage", make("a", { href: `/lineage/${encodeURIComponent(answer.request_id)}` }, "this answer")));
+    fact("Lineage", make("a", { href: `/lineage/${encodeURIComponent(answer.request_id)}`, onclick: readHere }, "this answer")));
 }
 
 // ---- from upload to first slate: the newest time, how long most took, and a bar for each ----
@@ -273,7 +276,8 @@ async function uploads() {
 const DONE = { like: "Liked", skip: "Skipped", view: "Watched" };
 
 async function tell(video, event, more = {}) {
-  document.querySelector(`[data-id="${CSS.escape(video.video_id)}"]`)?.classList.add("leaving");
+  const told = document.querySelector(`[data-id="${CSS.escape(video.video_id)}"]`);
+  told?.classList.add("leaving");
   const events = [{ user_id: state.user, video_id: video.video_id, event, ...more }];
   try {
     const receipt = await ask("/feedback", { events });
@@ -282,11 +286,11 @@ async function tell(video, event, more = {}) {
       icon(event), make("span", {}, `${DONE[event]} ${video.title}`)));
     while ($("memory").children.length > 8) $("memory").lastChild.remove();
     say(`${DONE[event]} “${video.title}”. The slate follows.`);
+    if (state.view.kind === "slate") await refresh();
   } catch (problem) {
     complain(problem);
   }
-  if (state.view.kind === "slate") await refresh();
-  else document.querySelector(".leaving")?.classList.remove("leaving");
+  told?.classList.remove("leaving");
 }
 
 let hush;
@@ -402,6 +406,8 @@ $("back").addEventListener("click", () => { $("query").value = ""; show({ kind: 
 $("progress").addEventListener("input", showProgress);
 $("player-close").addEventListener("click", () => $("player").close());
 $("player-done").addEventListener("click", countView);
+$("metrics").addEventListener("click", readHere);
+$("paper-close").addEventListener("click", () => $("paper").close());
 $("theme").addEventListener("click", () => {
   const theme = document.documentElement.dataset.theme === "light" ? "dark" : "light";
   localStorage.setItem("kinoloop.theme", theme);

@@ -1,0 +1,64 @@
+"""The page in a browser, where the service asks for tokens."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kinoloop.environment import Environment
+from kinoloop.privacy.tokens import add_token, new_token, tokens_file
+from kinoloop.testing.service import running
+from tests.serving.browser import CHROMIUM, browser
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.e2e,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which no package index has"),
+]
+
+
+def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path, bundle):
+    state = tmp_path / "state"
+    secret, token = new_token("person", ["recommend", "feedback"], now=datetime.now(UTC))
+    add_token(tokens_file(Environment(state_dir=state)), token)
+    (tmp_path / "kinoloop.toml").write_text("[serving]\nspare_workers = 0\n")
+    settings = {"KINOLOOP_SETTINGS_FILE": str(tmp_path / "kinoloop.toml")}
+    with (
+        running(state, bundle=bundle, **settings) as url,
+        browser(tmp_path / "profile") as page,
+    ):
+        page.open(f"{url}/?user=u000")
+        page.wait_for("document.querySelector('#sign-in[open]')")
+        assert page.evaluate("document.activeElement.id") == "token"
+        page.type("kl_not-a-token")
+        page.press("Enter")
+        page.wait_for("document.querySelector('#sign-in-why').textContent")
+        assert page.evaluate("document.querySelector('#sign-in-why').textContent") == (
+            "The token is unknown."
+        )
+        page.type(secret)
+        page.press("Enter")
+        page.wait_for("document.querySelectorAll('#slate .card:not(.ghost)').length === 12")
+        assert not page.evaluate("document.querySelector('dialog[open]') !== null")
+        page.wait_for("document.querySelector('#facts a')")
+        page.evaluate("document.querySelector('#facts a').click()")
+        page.wait_for("document.querySelector('#paper[open]')")
+        assert '"endpoint"' in page.evaluate("document.querySelector('#paper-text').textContent")
+        page.press("Escape")
+        page.wait_for("!document.querySelector('#paper[open]')")
+        page.evaluate("document.querySelector('.card button.like').click()")
+        page.wait_for("document.querySelector('#memory li.like')")
+
+        kept = page.evaluate(
+            "[location.href, document.cookie, JSON.stringify(localStorage),"
+            " performance.getEntries().map((entry) => entry.name).join()].join()"
+        )
+        assert secret not in kept
+        assert page.evaluate("JSON.stringify(sessionStorage)").count(secret) == 1
+        page.evaluate("document.querySelector('#sign-out').click()")
+        page.wait_for("document.querySelector('#sign-in[open]')")
+        assert page.evaluate("sessionStorage.length") == 0
+        for _ in range(2):  # what the page asks for by itself, then the slate
+            page.wait_for("document.querySelector('#sign-in[open]')")
+            page.press("Escape")
+        page.wait_for("document.querySelector('#notice:not([hidden])')")
+        assert "carries no token" in page.evaluate("document.querySelector('#notice').textContent")
