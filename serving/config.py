@@ -1,9 +1,9 @@
 """Settings of the service: section `[serving]` of `kinoloop.toml`."""
 
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinoloop.settings import Config
 
@@ -74,6 +74,12 @@ class ServingConfig(Config):
         description="Origins whose pages may ask besides the service's own, such as "
         "https://app.example; CORS is set up for them.",
     )
+    tls_certificate: str = Field(
+        "",
+        description="File with the certificate and those between it and the root, PEM; with it "
+        "the service speaks HTTPS and nothing else.",
+    )
+    tls_key: str = Field("", description="File with the private key of the certificate, PEM.")
     tokens: Literal["auto", "required", "off"] = Field(
         "auto",
         description='Who needs a token: "auto" everybody once there are tokens, and without any '
@@ -125,6 +131,12 @@ class ServingConfig(Config):
         ("user-0001", "user-0002", "user-0003"),
         description="Users that the page offers to watch as; those of the sample data.",
     )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key go together: set both or none")
+        return self
 
     @field_validator("origins")
     @classmethod

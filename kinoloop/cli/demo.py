@@ -160,7 +160,8 @@ def wait_for_service(servers: Servers, environment: Environment, console: Consol
     log = servers.log_file("service")
 
     def progress(seconds: float) -> None:
-        why = unready(f"{own_service.service_url(environment)}/readyz")
+        url, verify = own_service.service_url(environment), own_service.trusted(environment)
+        why = unready(f"{url}/readyz", verify=verify)
         if why.get("error") == "release_refused":
             raise KinoloopError(f"{why['what']}; {log} says why; next: {why['next_step']}")
         show_waiting(seconds)

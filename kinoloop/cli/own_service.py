@@ -1,5 +1,6 @@
 """The service of this installation: how it is started, where it is, and how commands ask it."""
 
+import ssl
 import sys
 
 import httpx
@@ -16,6 +17,8 @@ from serving.origin import is_loopback
 from serving.startup import who_may_ask
 
 SERVICE = "serving.service:Kinoloop"
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME: an expired certificate is for clients to refuse, not for probes."""
 
 
 def service(environment: Environment, *, ready: bool = False) -> Server:
@@ -25,14 +28,18 @@ def service(environment: Environment, *, ready: bool = False) -> Server:
         environment: Names address and folders.
         ready: Count it as started only when it has a champion to answer with.
     """
+    config = _config(environment)
+    tls = ["--ssl-certfile", config.tls_certificate, "--ssl-keyfile", config.tls_key]
     return Server(
         name="service",
         command=[
             sys.executable, "-m", "bentoml", "serve", SERVICE,
             "--host", environment.host, "--port", str(environment.service_port),
+            *(tls if config.tls_certificate else []),
         ],
         variables=server_variables(environment) | NO_TOKEN,
         health=f"{service_url(environment)}/{'readyz' if ready else 'livez'}",
+        verify=trusted(environment),
         host=environment.host,
         port=environment.service_port,
         port_setting="KINOLOOP_SERVICE_PORT",
@@ -41,7 +48,28 @@ def service(environment: Environment, *, ready: bool = False) -> Server:
 
 def service_url(environment: Environment) -> str:
     """Address of the service."""
-    return f"http://{environment.host}:{environment.service_port}"
+    scheme = "https" if _config(environment).tls_certificate else "http"
+    return f"{scheme}://{environment.host}:{environment.service_port}"
+
+
+def trusted(environment: Environment) -> ssl.SSLContext | bool:
+    """How commands check the service's certificate: it must be the very one of the settings.
+
+    So it may be signed by anybody, for any name: they ask by address.
+
+    Raises:
+        ConfigError: The file is missing, or no certificate.
+    """
+    path = _config(environment).tls_certificate
+    if not path:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=path)
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigError(f"[serving] tls_certificate: {path} cannot be read: {err}") from err
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    return context
 
 
 def caller(environment: Environment, *, patience_s: float) -> httpx.Client:
@@ -58,17 +86,22 @@ def caller(environment: Environment, *, patience_s: float) -> httpx.Client:
     if not token and (environment.state_dir / OWN).exists():
         token = own_token(environment)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.Client(base_url=service_url(environment), headers=headers, timeout=patience_s)
+    return httpx.Client(
+        base_url=service_url(environment),
+        headers=headers,
+        verify=trusted(environment),
+        timeout=patience_s,
+    )
 
 
 def check_binding(environment: Environment) -> str:
     """Say who may ask the service, one line.
 
     Raises:
-        ConfigError: Others than this machine could reach it and nothing would check who asks, or
-            the tokens are damaged.
+        ConfigError: Others than this machine could reach it and nothing would check who asks; the
+            tokens are damaged; or certificate and key are no pair.
     """
-    config = read_section("serving", ServingConfig, environment.settings_file)
+    config = _config(environment)
     host = environment.host
     here = host == "localhost" or is_loopback(host)
     if config.tokens == "auto" and not here and not are_asked_for(environment):
@@ -77,4 +110,21 @@ def check_binding(environment: Environment) -> str:
             "tokens; run `kinoloop token create NAME --scope recommend`, or set [serving] tokens = "
             '"off" in kinoloop.toml where a proxy in front checks who asks'
         )
+    if config.tls_certificate:
+        _check_pair(config.tls_certificate, config.tls_key)
     return who_may_ask(environment, config)
+
+
+def _check_pair(certificate: str, key: str) -> None:
+    try:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(certificate, key, password="")  # it must not ask for one
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigError(
+            f"[serving] tls_certificate = {certificate!r} and tls_key = {key!r} cannot be used: "
+            f"{err}; both must be PEM, the key without a password and that of the certificate"
+        ) from err
+
+
+def _config(environment: Environment) -> ServingConfig:
+    return read_section("serving", ServingConfig, environment.settings_file)

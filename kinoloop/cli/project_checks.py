@@ -26,7 +26,11 @@ def ports(environment: Environment) -> Iterator[Finding]:
     if find_up(environment):
         yield Finding("Ports", State.OK, f"kinoloop is up, Prefect at {prefect_url(environment)}")
         return
-    for server in (service(environment), mlflow_server(environment), prefect_server(environment)):
+    for make in (service, mlflow_server, prefect_server):
+        try:
+            server = make(environment)
+        except ConfigError:
+            continue  # `strangers` says why
         name = f"Port {server.port}"
         try:
             check_port(server)

@@ -1,5 +1,6 @@
 """Whether the service that was started can answer, and where not, why and what to do."""
 
+import ssl
 import time
 from collections.abc import Callable
 
@@ -12,10 +13,15 @@ PATIENCE_S = 60.0
 EVERY_S = 0.2
 
 
-def unready(url: str) -> dict[str, str]:
-    """Ask a service why it is not ready; return nothing where it is."""
+def unready(url: str, *, verify: ssl.SSLContext | bool = True) -> dict[str, str]:
+    """Ask a service why it is not ready; return nothing where it is.
+
+    Args:
+        url: Of its `/readyz`.
+        verify: How its certificate is checked, where it speaks HTTPS.
+    """
     try:
-        answer = httpx.get(url, timeout=30.0)
+        answer = httpx.get(url, verify=verify, timeout=30.0)
         found: dict[str, str] = {} if answer.is_success else answer.json()
     except (httpx.HTTPError, ValueError):
         return {"error": "", "what": f"{url} gives no answer", "next_step": "read its log"}

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ class Server:
         command: What to run.
         variables: Added to the environment.
         health: Answers 2xx when the server is ready; None: ready once it runs.
+        verify: How its certificate is checked, where it speaks HTTPS.
         host: Address that it binds to.
         port: Port that it binds to; None: it binds to none.
         port_setting: Variable that moves the port, named when it is taken.
@@ -59,6 +61,7 @@ class Server:
     command: Sequence[str]
     variables: Mapping[str, str] = field(default_factory=dict)
     health: str | None = None
+    verify: ssl.SSLContext | bool = True
     host: str = "127.0.0.1"
     port: int | None = None
     port_setting: str = ""
@@ -152,7 +155,7 @@ class Servers:
         began = reported = time.monotonic()
         while True:
             self.check()
-            if server.health is None or _answers(server.health):
+            if server.health is None or _answers(server.health, server.verify):
                 return time.monotonic() - running.started
             if progress is not None and time.monotonic() - reported >= PROGRESS_S:
                 reported = time.monotonic()
@@ -265,8 +268,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, verify: ssl.SSLContext | bool) -> bool:
     try:
-        return httpx.get(url, timeout=ANSWER_S).is_success
+        return httpx.get(url, verify=verify, timeout=ANSWER_S).is_success
     except httpx.HTTPError:
         return False

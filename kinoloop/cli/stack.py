@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from kinoloop.cli.backends import (
     server_variables,
     worker_name,
 )
-from kinoloop.cli.own_service import check_binding, service, service_url
+from kinoloop.cli.own_service import check_binding, service, service_url, trusted
 from kinoloop.cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
@@ -55,9 +56,11 @@ def run_all() -> None:
         servers.start(prefect_worker(environment))
         servers.start(service(environment))
         seconds = servers.wait("service", progress=_progress(servers, "service", console))
-        from kinoloop.cli.readiness import why_not_ready
+        from kinoloop.cli.readiness import unready, why_not_ready
 
-        report(console, "Service", seconds, but=why_not_ready(f"{service_url(environment)}/readyz"))
+        ask = partial(unready, verify=trusted(environment))
+        why = why_not_ready(f"{service_url(environment)}/readyz", ask=ask)
+        report(console, "Service", seconds, but=why)
         servers.wait("worker")
         console.print(addresses(environment), soft_wrap=True)
         console.print(f"The service is {who}.", markup=False, highlight=False, soft_wrap=True)

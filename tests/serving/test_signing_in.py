@@ -1,13 +1,17 @@
 """The page in a browser, where the service asks for tokens."""
 
+import io
 from datetime import UTC, datetime
 
 import pytest
+from PIL import Image
 
 from kinoloop.environment import Environment
 from kinoloop.privacy.tokens import add_token, new_token, tokens_file
 from kinoloop.testing.service import running
+from kinoloop.testing.toy import toy_catalogue
 from tests.serving.browser import CHROMIUM, browser
+from tests.serving.conftest import make_bundle
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,8 +20,16 @@ pytestmark = [
 ]
 
 
-def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path, bundle):
-    state = tmp_path / "state"
+def jpeg() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (16, 9), "red").save(content, "JPEG")
+    return content.getvalue()
+
+
+def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path):
+    state, picture = tmp_path / "state", jpeg()
+    pictures = [(video, picture) for video in sorted(toy_catalogue().ids.ids)]
+    bundle = make_bundle(tmp_path / "bundle", thumbnails=pictures)
     secret, token = new_token("person", ["recommend", "feedback"], now=datetime.now(UTC))
     add_token(tokens_file(Environment(state_dir=state)), token)
     (tmp_path / "kinoloop.toml").write_text("[serving]\nspare_workers = 0\n")
@@ -39,6 +51,10 @@ def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path, 
         page.press("Enter")
         page.wait_for("document.querySelectorAll('#slate .card:not(.ghost)').length === 12")
         assert not page.evaluate("document.querySelector('dialog[open]') !== null")
+        page.wait_for(  # pictures out of sight wait
+            "[...document.querySelectorAll('#slate img')].some("
+            "(one) => one.src.startsWith('blob:') && one.naturalWidth === 16)"
+        )
         page.wait_for("document.querySelector('#facts a')")
         page.evaluate("document.querySelector('#facts a').click()")
         page.wait_for("document.querySelector('#paper[open]')")
