@@ -65,8 +65,11 @@ class Guard:
             Problem: 401 no token, 403 one that does not open this, 404, 405, 429 too often.
         """
         wanted = scope_of(scope["method"], scope["path"])
-        if wanted == ANYBODY or ANYBODY in scopes_of(scope["path"]).values():
+        if wanted == ANYBODY:
             return
+        known = scopes_of(scope["path"])
+        if wanted is None and ANYBODY in known.values():
+            raise wrong_method(scope, ", ".join(sorted(known)))
         if not self.asks_for_tokens:
             self._check_address(scope)
             if wanted != "admin":

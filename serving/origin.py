@@ -9,6 +9,7 @@ no name can be rebound to look like that.
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -126,6 +127,7 @@ def _name(host: str) -> str:
         return ""
 
 
+@lru_cache(256)  # every request without a token asks it of the same few
 def is_loopback(name: str) -> bool:
     """Whether this is an address of the machine itself, also as a dual-stack socket writes it."""
     try:

@@ -108,6 +108,7 @@ def test_what_is_not_in_the_table_is_closed_to_all_but_admin(environment, web):
     held = f"Bearer {web}"
     assert refusal(guard, "/a-new-route", held, method="GET")[:2] == (404, "unknown_path")
     assert refusal(guard, "/videos/v1", held, method="PUT")[:2] == (405, "wrong_method")
+    assert refusal(guard, "/", method="POST")[:2] == (405, "wrong_method")
     guard.check(asked("/a-new-route", f"Bearer {KEY}", method="GET"))
 
 
