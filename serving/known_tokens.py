@@ -41,7 +41,7 @@ class KnownTokens:
         clock: Seconds that only go up.
 
     Raises:
-        ConfigError: The file or the variable is damaged.
+        ConfigError: The variable is damaged.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class KnownTokens:
         self._given = [_built_in(OPERATOR, "admin", secret=key), *given_tokens(environment)]
         self._next_look, self._stamp = 0.0, _stamp(self._path)
         self.asked_for = required or are_asked_for(environment)
-        self._take(read_tokens(self._path))
+        self._read()
 
     def find(self, secret: bytes) -> Token | None:
         """Find a token by its secret, expired or not; None where there is none."""
@@ -78,18 +78,18 @@ class KnownTokens:
             return
         self._stamp = stamp
         self.asked_for = True
-        try:
-            self._take(read_tokens(self._path))
-        except ConfigError:
-            self._take([])
-            logger.exception("no token of the file opens anything until it is mended")
+        self._read()
 
-    def _take(self, tokens: list[Token]) -> None:
-        own = []
-        if self.asked_for:
-            secret = own_token(self._environment)
-            own.append(_built_in(OWN, "recommend", "feedback", secret=secret))
-        self._by_digest = {token.digest: token for token in [*tokens, *self._given, *own]}
+    def _read(self) -> None:
+        known = list(self._given)
+        try:
+            known += read_tokens(self._path)
+            if self.asked_for:
+                secret = own_token(self._environment)
+                known.append(_built_in(OWN, "recommend", "feedback", secret=secret))
+        except ConfigError:
+            logger.exception("no token of the file opens anything until it is mended")
+        self._by_digest = {token.digest: token for token in known}
 
 
 def _built_in(name: str, *scopes: str, secret: str) -> Token:

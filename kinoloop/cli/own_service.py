@@ -75,16 +75,17 @@ def trusted(environment: Environment) -> ssl.SSLContext | bool:
 def caller(environment: Environment, *, patience_s: float) -> httpx.Client:
     """Return a client of the service that carries a token, where there is one to carry.
 
-    That of `KINOLOOP_TOKEN`, for a service elsewhere; else the one that the service made for the
-    commands of this installation, in a file that only its owner can read.
+    That of `KINOLOOP_TOKEN`, for a service elsewhere; else the one that is for the commands of this
+    installation, in a file that only its owner can read.
 
     Args:
         environment: Names address, token and state folder.
         patience_s: With one answer.
     """
     token = "" if environment.token is None else environment.token.get_secret_value()
-    if not token and (environment.state_dir / OWN).exists():
-        token = own_token(environment)
+    asked = _config(environment).tokens == "required" or are_asked_for(environment)
+    if not token and (asked or (environment.state_dir / OWN).exists()):
+        token = own_token(environment)  # whoever is first makes it, this or the service
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(
         base_url=service_url(environment),

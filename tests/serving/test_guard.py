@@ -147,8 +147,9 @@ def test_a_file_that_cannot_be_trusted_any_more_opens_nothing(environment, web, 
     else:
         path.chmod(0o644)
     clock.now += LOOK_S
-    assert refusal(guard, "/recommend", f"Bearer {web}")[1] == "bad_token"
-    assert refusal(guard)[1] == "no_token"
+    for one in (guard, guard_of(environment, tokens="required")):  # and a worker that starts now
+        assert refusal(one, "/recommend", f"Bearer {web}")[1] == "bad_token"
+        assert refusal(one)[1] == "no_token"
     assert (damage == "gone") == ("opens anything until it is mended" not in caplog.text)
 
 
