@@ -101,18 +101,20 @@ def main() -> None:
         key = known_key(bundle, arguments.users)
         state = Path(folder) / "state"
         with running(state, bundle=bundle.resolve(), KINOLOOP_PSEUDONYM_KEY=key) as url:
-            client = Asked(url)
 
             def single() -> int:
-                return len(latencies(client, bodies))
+                return len(latencies(Asked(url), bodies))
 
             def many() -> int:
-                return len(json.loads(client.post("/recommend/batch", batch))["answers"])
+                return len(json.loads(Asked(url).post("/recommend/batch", batch))["answers"])
 
             single(), many()  # the first ones warm the caches
             rounds = [(cost(single), cost(many)) for _ in range(arguments.rounds)]
-            quiet = latencies(client, bodies * 3)
-            beside = beside_batches(url, batch, bodies * 3)
+            quiet: list[float] = []
+            beside: list[float] = []
+            for _ in range(arguments.rounds):
+                quiet += latencies(Asked(url), bodies)
+                beside += beside_batches(url, batch, bodies)
     report(rounds, quiet, beside, users=len(users))
 
 

@@ -35,7 +35,7 @@ UNDER_WAY = 256
 """Requests that have started and wait for something, such as the disk, at most."""
 
 
-ROUNDS, GIVEN = 3, 16
+ROUNDS, GIVEN = 6, 24
 """Rounds of the loop between two pieces of a long work: in the first ones what has arrived is read
 and answered, in the others those that wait are, one in two rounds."""
 
@@ -110,11 +110,15 @@ class Admission:
             if not self._turn_taken:
                 self._next()
 
-    async def give_way(self) -> None:
-        """Let requests that came meanwhile be answered, so many at most; for work in pieces."""
+    async def give_way(self, works: int = 1) -> None:
+        """Let requests that came meanwhile be answered, so many at most; for work in pieces.
+
+        Args:
+            works: How many such works have a turn.
+        """
         for turn in range(1, GIVEN + 1):
             await asyncio.sleep(0)
-            if turn >= ROUNDS and not self._waiting:
+            if turn >= ROUNDS and not self._waiting and self._under_way <= works:
                 return
 
     async def _wait(self) -> None:

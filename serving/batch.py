@@ -74,7 +74,7 @@ class Batches:
             before = '{"answers": ['
             for position, user in enumerate(users):
                 async with self._turn:
-                    await self._admission.give_way()
+                    await self._admission.give_way(self._open)
                     body = await self._one(position, user, wish, asker)
                 yield before + written(body)
                 before = ", "
