@@ -2,8 +2,12 @@
 
 from kinoloop.client.answers import (
     About,
+    Explained,
+    Explanation,
     FeedbackReceipt,
+    Left,
     Lineage,
+    Move,
     Place,
     RejectedEvent,
     ReleaseFacts,
@@ -14,7 +18,7 @@ from kinoloop.client.answers import (
     VideoOccurrence,
 )
 from kinoloop.client.async_client import AsyncClient
-from kinoloop.client.options import Event, FindOptions, ManyOptions, RecommendOptions
+from kinoloop.client.options import Condition, Event, FindOptions, ManyOptions, RecommendOptions
 from kinoloop.client.retries import Retries
 from kinoloop.client.sync_client import Client
 
@@ -22,11 +26,16 @@ __all__ = [
     "About",
     "AsyncClient",
     "Client",
+    "Condition",
     "Event",
+    "Explained",
+    "Explanation",
     "FeedbackReceipt",
     "FindOptions",
+    "Left",
     "Lineage",
     "ManyOptions",
+    "Move",
     "Place",
     "RecommendOptions",
     "RejectedEvent",

@@ -5,7 +5,7 @@ A field that this version does not know is passed over, so that a newer service 
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Answer(BaseModel):
@@ -34,6 +34,38 @@ class Place(Answer):
     end_s: float | None = None
 
 
+class Move(Answer):
+    """A step that moved a video: its reason code, and the places before and after, from 1."""
+
+    rule: str
+    from_: int | None = Field(alias="from")
+    to: int
+
+
+class Explained(Answer):
+    """How one place of a slate came about; `was`: its place by retrieval alone."""
+
+    video_id: str
+    place: int
+    was: int | None
+    moved: tuple[Move, ...]
+
+
+class Left(Answer):
+    """A video that retrieval alone would have put in the slate, and the rule that it left by."""
+
+    video_id: str
+    place: int
+    rule: str
+
+
+class Explanation(Answer):
+    """How a slate came about."""
+
+    places: tuple[Explained, ...]
+    left: tuple[Left, ...]
+
+
 class Slate(Answer):
     """Videos in order, and where they come from.
 
@@ -45,6 +77,7 @@ class Slate(Answer):
         slate: Places, best first.
         reranked: Whether the ranker ordered them; None where no ranker was to be asked.
         cursor: Asks for the next page; None where nothing is left.
+        explained: Where `explain` asked for it.
     """
 
     request_id: str
@@ -54,6 +87,7 @@ class Slate(Answer):
     slate: tuple[Place, ...]
     reranked: bool | None = None
     cursor: str | None = None
+    explained: Explanation | None = None
 
     @property
     def video_ids(self) -> list[str]:

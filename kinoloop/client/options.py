@@ -7,19 +7,34 @@ from typing import Required, TypedDict
 Plain = str | bool | int | float
 
 
+Condition = TypedDict(
+    "Condition",
+    {
+        "any": Plain | Sequence[Plain],
+        "all": Sequence[Plain],
+        "not": Plain | Sequence[Plain],
+        "min": float | str,
+        "max": float | str,
+        "missing": bool,
+    },
+    total=False,
+)
+"""What a column must hold, all parts of it; `missing`: whether a video without a value passes."""
+
+
 class SlateOptions(TypedDict, total=False):
     """Of every slate.
 
     Attributes:
         top_k: Length of the slate, 1 to 500; 10 where it is not said.
-        filters: Only videos with this value in a column, or with one of these values.
+        filters: Only videos with this value in a column, with one of these, or by a condition.
         surface: Where the slate is shown, such as `home`.
         device: On what, such as `tv`.
         context: What else is known of the moment: names and plain values.
     """
 
     top_k: int | None
-    filters: Mapping[str, Plain | Sequence[Plain]] | None
+    filters: Mapping[str, Plain | Sequence[Plain] | Condition] | None
     surface: str | None
     device: str | None
     context: Mapping[str, Plain] | None
@@ -33,12 +48,14 @@ class RecommendOptions(SlateOptions, total=False):
         exclude: Videos that must not appear.
         include_seen: Whether watched videos may appear again.
         cursor: Of the page before.
+        explain: Whether to tell for every place what moved it, and for what left why.
     """
 
     history: Sequence[str] | None
     exclude: Sequence[str] | None
     include_seen: bool | None
     cursor: str | None
+    explain: bool | None
 
 
 class ManyOptions(SlateOptions, total=False):

@@ -10,12 +10,16 @@ from kinoloop.client import AsyncClient, Client, Retries, calls, options
 from kinoloop.errors import RefusedError
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.testing.service import KEY
-from serving import event_check, facts, messages
+from serving import event_check, explanation, facts, messages
 from tests.docs.pages import DOCS, blocks_of
 from tests.serving.conftest import JPEG
 
 PAIRS = [
     (face.Slate, messages.Slate),
+    (face.Move, explanation.Move),
+    (face.Explained, explanation.Explained),
+    (face.Left, explanation.Left),
+    (face.Explanation, explanation.Explanation),
     (face.Place, messages.SlateVideo),
     (face.FeedbackReceipt, messages.FeedbackReceipt),
     (face.RejectedEvent, messages.RejectedEvent),
@@ -55,6 +59,8 @@ def test_every_route_answers_its_type(service):
         slate = client.recommend("client-1", top_k=3, surface="home", context={"network": "wifi"})
         raw = service.ask("/recommend", {"user_id": "client-1", "top_k": 3}).body
         assert [place.model_dump(exclude_none=True) for place in slate.slate] == raw["slate"]
+        told = client.recommend("client-1", top_k=3, explain=True).explained
+        assert [one.video_id for one in told.places] == slate.video_ids
         page = client.recommend("client-1", top_k=3, cursor=slate.cursor)
         assert not set(page.video_ids) & set(slate.video_ids)
         assert client.lineage(page.request_id).page_after == slate.request_id
