@@ -1,6 +1,6 @@
 """What rules of slates cost, in time and in what people get, against what they buy.
 
-    python -m benchmarks.policy [--kind item_knn] [--users 600]
+    python -m benchmarks.policy [--kind item_knn] [--users 600] [--only price]
 
 Time: `Release.recommend` on a generated release of 19,220 videos, by turns with each policy and
 without, CPU milliseconds per answer. Quality: the sample's world and its simulated events, a
@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from kinoloop.policy.calibration import divergence
 from kinoloop.policy.config import RulesConfig
 from kinoloop.policy.filters import VideoFilters
 from kinoloop.policy.head import Context
-from kinoloop.policy.policy import Best, Policy
+from kinoloop.policy.policy import Best, Policies, Policy
 from kinoloop.policy.ruling import Ruling
 from kinoloop.release.given import Given
 from kinoloop.release.release import Release
@@ -78,10 +79,13 @@ def main() -> None:
     parser.add_argument("--kind", default="item_knn")
     parser.add_argument("--users", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("price", "quality"), help="measure this alone")
     arguments = parser.parse_args()
     with threadpool_limits(limits=1):
-        price(arguments.seed)
-        quality(arguments.kind, arguments.users, arguments.seed)
+        if arguments.only != "quality":
+            price(arguments.seed)
+        if arguments.only != "price":
+            quality(arguments.kind, arguments.users, arguments.seed)
 
 
 def price(seed: int, *, answers: int = 40, rounds: int = 5) -> None:
@@ -90,6 +94,7 @@ def price(seed: int, *, answers: int = 40, rounds: int = 5) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = synthetic_bundle(Path(folder) / "release", kind="item_knn", users=5000, seed=seed)
         release = Release.open(bundle)
+        policies = described(release, rng)
         asked = [
             [Interaction(int(v)) for v in rng.integers(0, len(release.catalogue), 7)]
             for _ in range(answers)
@@ -97,7 +102,7 @@ def price(seed: int, *, answers: int = 40, rounds: int = 5) -> None:
         spent: dict[str, list[float]] = {name: [] for name in POLICIES}
         for _ in range(rounds + 1):  # the first one warms up
             for name, rules in POLICIES.items():
-                policy = release.policies.of(RulesConfig(**rules)) if rules else None
+                policy = policies.of(RulesConfig(**rules)) if rules else None
                 started = time.process_time()
                 for history in asked:
                     ruling = None if policy is None else Ruling(policy)
@@ -109,6 +114,19 @@ def price(seed: int, *, answers: int = 40, rounds: int = 5) -> None:
         mine = statistics.median(values[1:])
         table.add_row(name, f"{mine:.2f}", f"{mine - off:+.2f}", f"{mine / off:.2f}")
     Console().print(table)
+
+
+def described(release: Release, rng: np.random.Generator) -> Policies:
+    """Rules of a release whose videos have creators, categories and tags besides."""
+    n = len(release.catalogue)
+    topics = np.array([topic.name for topic in TOPICS])
+    videos = release.catalogue.videos.with_columns(
+        creator_id=pl.Series([f"creator {code}" for code in rng.zipf(1.3, n) % 3000]),
+        category=pl.Series(topics[rng.integers(0, len(topics), n)]),
+        tags=pl.Series([[f"tag {code}" for code in rng.integers(0, 500, 4)] for _ in range(n)]),
+    )
+    catalogue = replace(release.catalogue, videos=videos)
+    return Policies(catalogue, VideoFilters(videos), release.info.fusion)
 
 
 def quality(kind: str, users: int, seed: int) -> None:

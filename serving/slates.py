@@ -137,7 +137,7 @@ class _Asking:
 
     def __init__(self, release: Release, asked: Asked, deadline: float) -> None:
         self.release, self.asked, self._deadline = release, asked, deadline
-        self._hidden = np.concatenate([asked.hidden, asked.blocked, *asked.capped.values()])
+        self._hidden = [asked.hidden, asked.blocked, *asked.capped.values()]
         self._allowed = [*asked.allowed.values()]
 
     def best(
@@ -145,12 +145,12 @@ class _Asking:
     ) -> Slate:
         """Return the best but for those that are shown, with those that cool down or without."""
         asked = self.asked
-        hidden = self._hidden if cooling else np.concatenate([self._hidden, asked.cooling])
+        hidden = self._hidden if cooling else [*self._hidden, asked.cooling]
         return self.release.recommend(
             asked.history,
             top_k=top_k,
             exclude=[*asked.exclude, *shown],
-            seen=hidden,
+            seen=np.concatenate(hidden),
             given=Given(asked.moment, asked.situation, asked.filters, self._allowed, ruling),
             budget_ms=1e3 * (self._deadline - time.perf_counter()),
             written=asked.written,

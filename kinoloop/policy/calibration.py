@@ -11,13 +11,12 @@ Source: Steck, RecSys 2018, "Calibrated Recommendations", sections 3 and 4.
 """
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.policy.bags import Bags
 from kinoloop.policy.columns import Words
 from kinoloop.policy.head import Context, Head, Rule
-from kinoloop.policy.likeness import normalised
 from kinoloop.settings import Config
 
 ALPHA = 0.01
@@ -46,18 +45,18 @@ class Calibration(Rule):
 
     def __init__(self, config: CalibrationConfig, column: Words, n_videos: int) -> None:
         self._weight = config.weight
-        self._shares = normalised([column], n_videos, by=1)
+        self._shares = Bags([column], n_videos, by=1)
 
     def begin(self, head: Head, context: Context) -> "_Mixed | None":
         """Begin a slate; nothing to say of somebody whose history has no labels."""
         liked = np.flatnonzero(context.history.weights > 0)
-        weights = context.history.weights[liked].astype(np.float64)
-        mix = weights @ self._shares[context.history.videos[liked]]
+        rows, codes, shares = self._shares.cells(context.history.videos[liked])
+        mix = np.bincount(codes, weights=context.history.weights[liked][rows] * shares)
         there = np.flatnonzero(mix)
         if not len(there):
             return None
         wanted = mix[there] / mix[there].sum()
-        return _Mixed(wanted, dense(self._shares[head.videos], there), self._weight)
+        return _Mixed(wanted, self._shares.among(head.videos, there), self._weight)
 
 
 class _Mixed:
@@ -88,10 +87,5 @@ def divergence(wanted: NDArray[np.float64], shares: NDArray[np.float64]) -> NDAr
         >>> divergence(np.array([0.7, 0.3]), np.array([[0.7, 0.3], [1.0, 0.0]])).round(3).tolist()
         [0.0, 1.134]
     """
-    mixed = (1 - ALPHA) * shares + ALPHA * wanted
-    return np.asarray((wanted * np.log(wanted / mixed)).sum(axis=1))
-
-
-def dense(rows: sp.csr_matrix, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return some columns of a sparse matrix as an array."""
-    return np.asarray(rows[:, columns].toarray(), dtype=np.float64)
+    mixed = np.log((1 - ALPHA) * shares + ALPHA * wanted)
+    return np.asarray(wanted @ np.log(wanted) - mixed @ wanted)

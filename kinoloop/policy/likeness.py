@@ -4,15 +4,13 @@ Each of the three is a product of vectors of length 1 (0 where a video has none)
 weighted mean is one, too, and the matrix of a head is positive semi-definite, as a DPP needs it.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.fusion import FusionConfig, centre
+from kinoloop.policy.bags import Bags
 from kinoloop.policy.columns import Words
 from kinoloop.policy.filters import VideoFilters
 from kinoloop.settings import Config
@@ -55,7 +53,7 @@ class Likeness:
         ]
         found = [columns.column(name) for name in config.columns] if config.labels else []
         words = [column for column in found if isinstance(column, Words)]
-        self._labels = normalised(words, len(catalogue)) if words else None
+        self._labels = Bags(words, len(catalogue)) if words else None
         creator = columns.column("creator_id") if config.creator else None
         self._creators = None if creator is None else creator.first_code(len(catalogue))
 
@@ -65,73 +63,44 @@ class Likeness:
         Args:
             videos: (n,) positions.
         """
-        vectors = None
+        content, about, creator = (
+            weight / self._total
+            for weight in (self._config.content, self._config.labels, self._config.creator)
+        )
+        features = []
         if self._parts:
             blocks = [
                 weight * (part.vectors[videos] - mean) * scales[videos][:, None]
                 for part, weight, (mean, scales) in self._parts
             ]
-            vectors = np.concatenate(blocks, axis=1)
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors /= np.where(lengths > 0, lengths, 1)
-        labels = None if self._labels is None else self._labels[videos]
+            vectors = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+            lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
+            features.append(vectors * (np.sqrt(content) / np.where(lengths > 0, lengths, 1)))
+        if self._labels is not None:
+            features.append(np.sqrt(about) * self._labels.dense(videos))
         creators = None if self._creators is None else self._creators[videos]
-        weights = self._config.content, self._config.labels, self._config.creator
-        return Alike((vectors, labels, creators), [one / self._total for one in weights])
+        empty = np.zeros((len(videos), 0))
+        joined = np.concatenate([empty, *features], axis=1).astype(np.float32)
+        return Alike(joined, creators, creator)
 
 
 class Alike:
     """The videos of one head.
 
     Args:
-        parts: Vectors (n, dim) float32, labels (n, n_labels) sparse, creators (n,); None counts as
-            nothing in common.
-        weights: Of the three; they add up to 1.
+        features: (n, dim) float32, whose products are the likeness in content and labels.
+        creators: (n,) codes, −1 for none; None where none are known.
+        weight: Of one creator.
     """
 
     def __init__(
-        self,
-        parts: tuple[NDArray[np.float32] | None, sp.csr_matrix | None, NDArray[np.int32] | None],
-        weights: Sequence[float],
+        self, features: NDArray[np.float32], creators: NDArray[np.int32] | None, weight: float
     ) -> None:
-        self._vectors, self._labels, self._creators = parts
-        self._weights = weights
+        self._features, self._creators, self._weight = features, creators, weight
 
-    def to(self, at: int) -> NDArray[np.float64] | float:
+    def to(self, at: int) -> NDArray[np.float64]:
         """Likeness of each to one, (n,) in [−1, 1]; 0 where nothing is known."""
-        found: NDArray[np.float64] | float = 0.0
-        content, labels, creator = self._weights
-        if self._vectors is not None:
-            found = found + content * (self._vectors @ self._vectors[at]).astype(np.float64)
-        if self._labels is not None:
-            found = found + labels * (self._labels @ self._labels[at].toarray()[0])
-        if self._creators is not None:
-            code = self._creators[at]
-            found = found + creator * ((self._creators == code) & (code >= 0))
+        found: NDArray[np.float64] = (self._features @ self._features[at]).astype(np.float64)
+        if self._creators is not None and self._creators[at] >= 0:
+            found[self._creators == self._creators[at]] += self._weight
         return found
-
-
-def normalised(columns: Sequence[Words], n_videos: int, *, by: int = 2) -> sp.csr_matrix:
-    """Which videos have which values, rows of length 1: (n_videos, n_values) float32.
-
-    Args:
-        columns: One beside the other.
-        n_videos: In the catalogue.
-        by: Norm of a row: 2, or 1 for shares.
-    """
-    blocks = [
-        sp.csr_matrix(
-            (
-                np.ones(len(one.videos), dtype=np.float32),
-                (one.videos, np.repeat(np.arange(len(one.codes)), np.diff(one.starts))),
-            ),
-            shape=(n_videos, len(one.codes)),
-        )
-        for one in columns
-    ]
-    matrix = sp.hstack(blocks, format="csr", dtype=np.float32)
-    matrix.data[:] = 1  # a value that a row says twice
-    sums = np.asarray(matrix.sum(axis=1)).ravel()
-    lengths = np.sqrt(sums) if by == 2 else sums
-    scale = sp.diags(1 / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return sp.csr_matrix(scale @ matrix)

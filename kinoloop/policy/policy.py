@@ -31,7 +31,7 @@ class Best(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """The videos of a slate, then the other candidates; see `Best`.
+    """The videos of a slate; see `Best`.
 
     Attributes:
         videos: (n,) positions.
@@ -83,6 +83,7 @@ class Policy:
         *,
         taken: NDArray[np.integer] = NONE,
         steps: int | None = None,
+        whole: bool = False,
     ) -> Arranged:
         """Fill the places of a slate.
 
@@ -92,10 +93,11 @@ class Policy:
             context: Of the request.
             taken: Positions that stand in the slate already, before its first place.
             steps: Only so many of the rules; None is all of them.
+            whole: Return every candidate: first the slate, then the others in the order of scores.
 
         Returns:
-            Every candidate: first the slate, then the others by value. The score of what the ranker
-            has not seen continues its scores downwards, in the order of retrieval.
+            The slate. The score of what the ranker has not seen continues its scores downwards, in
+            the order of retrieval.
         """
         rules = self.rules[:steps]
         wanted = self.candidates(context.top_k)
@@ -103,6 +105,9 @@ class Policy:
             head, found = self._head(rules, top, scores, context, taken=taken, wanted=wanted)
             order, allowed, held = _filled(rules, head, scores, context)
             if allowed == min(context.top_k, head.first) or head.first < wanted:
+                if whole:
+                    rest = np.arange(head.first)
+                    order = np.concatenate([order, rest[~np.isin(rest, order)]])
                 return Arranged(found.videos[order], found.scores[order], allowed, held)
             wanted *= WIDER
 
@@ -184,8 +189,8 @@ def _filled(
     """Choose, place by place.
 
     Returns:
-        Every candidate of the head: first the slate, then the others by value; how many places of
-        the slate there are before the first forbidden one; and which places were held.
+        The slate, positions in the head; how many of its places there are before the first
+        forbidden one; and which places were held.
     """
     adjusted = _adjusted(rules, head, context)
     courses = [course for rule in rules if (course := rule.begin(adjusted, context)) is not None]
@@ -216,9 +221,7 @@ def _filled(
             for course in courses:
                 course.take(at)
         chosen.append(at)
-    rest = np.argsort(-adjusted.values[: head.first], kind="stable")
-    rest = rest[~np.isin(rest, chosen)]
-    return np.concatenate([np.array(chosen, dtype=np.intp), rest]), allowed, places
+    return np.array(chosen, dtype=np.intp), allowed, places
 
 
 def _adjusted(rules: Sequence[Rule], head: Head, context: Context) -> Head:

@@ -85,13 +85,15 @@ class Ruling:
         if self._trace is not None:
             self._trace.follow(scores, [(RANKER, top.videos), *self._steps(top, scores)])
         self.held = found.held
-        length = found.allowed if self._strict else self._context.top_k
+        length = found.allowed if self._strict else len(found.videos)
         return Best(found.videos[:length], found.scores[:length])
 
     def _steps(self, top: Best, scores: NDArray[np.float32]) -> list[tuple[str, NDArray[np.intp]]]:
         """Return the order after each rule, by name."""
         steps = []
         for at, rule in enumerate(self._policy.rules, start=1):
-            found = self._policy.arrange(top, scores, self._context, taken=self._taken, steps=at)
+            found = self._policy.arrange(
+                top, scores, self._context, taken=self._taken, steps=at, whole=True
+            )
             steps.append((rule.name, found.videos))
         return steps

@@ -260,8 +260,8 @@ class Release:
     ) -> Slate:
         """Recommend as `recommend` does, with the mask that `Shown.hide` takes, at a moment."""
         scores = self.recommender.score(row)[0]
-        left_out = ruled_out(given, row, scores, closed, top_k=top_k)
-        left_out = np.concatenate([outside(self.filters, closed, given), left_out])
+        left_out = outside(self.filters, closed, given)
+        left_out = ruled_out(given, row, scores, (closed, left_out), top_k=top_k)
         self._shown.hide(scores, hidden, left_out)
         found = best_of(self.reranking, row, scores, top_k, given=given, deadline=deadline)
         reasons = self._reasons(row, found.videos, closed)

@@ -14,8 +14,6 @@ from kinoloop.release.availability import now
 from kinoloop.release.given import Given
 from kinoloop.release.reranking import Best, Reranking
 
-NONE = np.empty(0, dtype=np.intp)
-
 
 def outside(
     filters: VideoFilters, closed: NDArray[np.integer], given: Given
@@ -25,31 +23,35 @@ def outside(
     Raises:
         ConfigError: There is no such column, or a range ends nowhere.
     """
-    return np.concatenate(
-        [closed, filters.outside(given.filters), filters.outside_of_all(given.allowed)]
-    )
+    if not given.filters and not given.allowed:
+        return closed
+    allowed = filters.outside_of_all(given.allowed)
+    return np.concatenate([closed, filters.outside(given.filters), allowed])
 
 
 def ruled_out(
     given: Given,
     history: Histories,
     scores: NDArray[np.float32],
-    closed: NDArray[np.integer],
+    without: tuple[NDArray[np.integer], NDArray[np.integer]],
     *,
     top_k: int,
 ) -> NDArray[np.integer]:
-    """Return what the rules leave out, positions.
+    """Return what must not be in a slate, with what the rules leave out, positions.
 
     Args:
         given: Of the request.
         history: One row.
         scores: (n_videos,) of retrieval, nothing hidden yet.
-        closed: Positions that may not be shown to anybody now.
+        without: Positions that may not be shown to anybody now, and all that must not be there.
         top_k: How many videos are asked for.
     """
+    closed, all_of_it = without
     if given.ruling is None:
-        return NONE
-    return given.ruling.begin(history, scores, closed=closed, moment=now(given.moment), top_k=top_k)
+        return all_of_it
+    moment = now(given.moment)
+    left = given.ruling.begin(history, scores, closed=closed, moment=moment, top_k=top_k)
+    return np.concatenate([all_of_it, left])
 
 
 def best_of(
