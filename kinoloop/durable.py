@@ -44,6 +44,14 @@ def appearing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         sync(path.parent)
 
 
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Give a private place on the disk of `folder`, gone when the block ends; see `sweep`."""
+    make_folder(folder)
+    with _room(folder / "scratch") as room:
+        yield room
+
+
 def write_bytes(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Write a file; see `appearing`."""
     with appearing(path, mode=mode) as fresh:

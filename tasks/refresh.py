@@ -5,7 +5,6 @@ and the refreshed one names it in its bundle. Whatever goes wrong, the proven on
 """
 
 import logging
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from kinoloop import durable
 from kinoloop.data.catalogue import load_moments, load_thumbnails
 from kinoloop.data.histories import Histories
 from kinoloop.data.interactions import load_histories
@@ -98,8 +98,8 @@ def _refresh(challenge: Challenge, config: RetrainConfig) -> Refreshed:
     )
     if not verdict.passed:
         return Refreshed(told=f"refused: {verdict.told}")
-    with tempfile.TemporaryDirectory(dir=environment.state_dir) as scratch:
-        bundle = Path(scratch) / "bundle"
+    with durable.scratch(environment.releases) as scratch:
+        bundle = scratch / "bundle"
         _write(bundle, challenge, proven, recommender, lesson, verdict)
         fault = _golden_fault(bundle)
         if fault:

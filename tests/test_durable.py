@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -117,14 +118,18 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from kinoloop import durable
-with durable.appearing(Path(sys.argv[1])) as fresh:
-    fresh.write_text("half")
+where = Path(sys.argv[1])
+room = durable.appearing(where) if sys.argv[2] == "appearing" else durable.scratch(where.parent)
+with room as fresh:
+    (fresh if sys.argv[2] == "appearing" else fresh / "file").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
-    code = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], check=False)
+@pytest.mark.parametrize("what", ["appearing", "scratch"])
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path, what):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a"), what]
+    code = subprocess.run(command, check=False)
     assert code.returncode == -signal.SIGKILL
     assert len(names(tmp_path)) == 1
     (tmp_path / ".mine.tmp").touch()
@@ -137,3 +142,21 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
 
 def test_sweeping_where_nothing_is_does_nothing(tmp_path):
     assert durable.sweep(tmp_path / "nowhere") == 0
+
+
+def test_a_scratch_is_private_and_gone_afterwards(tmp_path):
+    with durable.scratch(tmp_path / "made") as scratch:
+        assert scratch.parent == tmp_path / "made"
+        assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    assert names(tmp_path / "made") == []
+
+
+def test_nothing_is_staged_beside_what_is_kept_in_a_folder_that_no_sweep_knows():
+    sources = [
+        source
+        for package in ("kinoloop", "tasks", "flows", "serving")
+        for source in (Path(__file__).parents[1] / package).rglob("*.py")
+    ]
+    assert len(sources) > 100
+    unknown = re.compile(r"(TemporaryDirectory|mkdtemp|mkstemp)\([^)]*\bdir=")
+    assert [source for source in sources if unknown.search(source.read_text())] == []

@@ -9,7 +9,6 @@ seen whole or not at all.
 
 import logging
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,8 +55,8 @@ def store_catalogue(
         )
     own = {n: d for n, d in info.files.items() if model.files.get(n) != d}
     folder = f"{FOLDER}/{info.catalogue.number:08d}-{info.digest}"
-    with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
-        staged = Path(scratch) / "catalogue"
+    with durable.scratch(bundle.parent) as scratch:
+        staged = scratch / "catalogue"
         for name in (*own, *NOT_LISTED):
             link(bundle / name, staged / name)
         with registry.connection.speaking("store the catalogue version") as client:

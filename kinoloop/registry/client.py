@@ -7,7 +7,6 @@ holds a lock that dies with its owner and reads back what was written.
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,10 +114,10 @@ class ModelRegistry:
                 f"name = '{NAME}' and tags.digest = '{info.digest}'"
             )
             same = next((v for v in map(model_version, known) if v.signed_by == signer), None)
-            with tempfile.TemporaryDirectory(dir=bundle.parent) as scratch:
-                package(bundle, info, Path(scratch) / "model")
+            with durable.scratch(bundle.parent) as scratch:
+                package(bundle, info, scratch / "model")
                 into = run_id if same is None else same.run_id  # what was damaged there heals
-                client.log_artifacts(into, str(Path(scratch) / "model"), "model")
+                client.log_artifacts(into, str(scratch / "model"), "model")
             if same is not None:
                 return same
             made = client.create_model_version(
