@@ -66,7 +66,7 @@ class _Mixed:
         self._wanted, self._shares, self._weight = wanted, shares, weight
         self._sum, self._taken = np.zeros(len(wanted)), 0
 
-    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002 (as of Course)
         return self._weight * divergence(
             self._wanted, (self._sum + self._shares) / (self._taken + 1)
         )

@@ -37,7 +37,7 @@ class Decay(Rule):
     def __init__(self, config: DecayConfig, codes: NDArray[np.int32]) -> None:
         self._config, self._codes = config, codes
 
-    def begin(self, head: Head, context: Context) -> "_Decaying":  # noqa: ARG002
+    def begin(self, head: Head, context: Context) -> "_Decaying":  # noqa: ARG002 (as of Rule)
         """Begin to count."""
         return _Decaying(self._config, self._codes[head.videos], head.relevance)
 
@@ -50,7 +50,7 @@ class _Decaying:
         self._left = np.ones(len(codes))
         self._penalty = np.zeros(len(codes))
 
-    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002 (as of Course)
         return self._penalty
 
     def take(self, at: int) -> None:

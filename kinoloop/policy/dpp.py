@@ -57,7 +57,7 @@ class _Spanned:
         self._rows, self._filled = np.empty((rows, n)), 0
         self._left = np.ones(n)  # d²
 
-    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002 (as of Course)
         return -self._weight * np.log(self._left)
 
     def take(self, at: int) -> None:

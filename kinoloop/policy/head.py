@@ -96,14 +96,14 @@ class Rule:
 
     name: ClassVar[str]
 
-    def leaves(self, context: Context) -> NDArray[np.integer]:  # noqa: ARG002
+    def leaves(self, context: Context) -> NDArray[np.integer]:  # noqa: ARG002 (for rules that need it)
         """Positions that must not be in the slate."""
         return NONE
 
     def joins(
         self,
-        scores: NDArray[np.float32],  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        scores: NDArray[np.float32],  # noqa: ARG002 (for rules that need it)
+        context: Context,  # noqa: ARG002 (for rules that need it)
     ) -> NDArray[np.integer]:
         """Positions that are candidates though they are not among the best.
 
@@ -113,14 +113,14 @@ class Rule:
         """
         return NONE
 
-    def held(self, context: Context) -> list[tuple[int, int]]:  # noqa: ARG002
+    def held(self, context: Context) -> list[tuple[int, int]]:  # noqa: ARG002 (for rules that need it)
         """Places, from 0, with the position that stands there."""
         return []
 
-    def adjust(self, head: Head, context: Context) -> NDArray[np.float64] | None:  # noqa: ARG002
+    def adjust(self, head: Head, context: Context) -> NDArray[np.float64] | None:  # noqa: ARG002 (for rules that need it)
         """(n,) what is added to `head.values`; None for nothing."""
         return None
 
-    def begin(self, head: Head, context: Context) -> Course | None:  # noqa: ARG002
+    def begin(self, head: Head, context: Context) -> Course | None:  # noqa: ARG002 (for rules that need it)
         """Begin a slate; None where the rule has nothing to say in it."""
         return None

@@ -32,7 +32,7 @@ class Limits(Rule):
     def __init__(self, most: int, codes: NDArray[np.int32]) -> None:
         self._most, self._codes = most, codes
 
-    def begin(self, head: Head, context: Context) -> "_Counted":  # noqa: ARG002
+    def begin(self, head: Head, context: Context) -> "_Counted":  # noqa: ARG002 (as of Rule)
         """Begin to count."""
         return _Counted(self._codes[head.videos], self._most)
 
@@ -43,7 +43,7 @@ class _Counted:
         self._times: dict[int, int] = {}
         self._penalty = np.zeros(len(codes))
 
-    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002 (as of Course)
         return self._penalty
 
     def take(self, at: int) -> None:

@@ -38,7 +38,7 @@ class Mmr(Rule):
     def __init__(self, config: MmrConfig, likeness: Likeness) -> None:
         self._weight, self._likeness = config.weight, likeness
 
-    def begin(self, head: Head, context: Context) -> "_Nearest":  # noqa: ARG002
+    def begin(self, head: Head, context: Context) -> "_Nearest":  # noqa: ARG002 (as of Rule)
         """Begin a slate."""
         return _Nearest(self._likeness.of(head.videos), len(head.videos), self._weight)
 
@@ -48,7 +48,7 @@ class _Nearest:
         self._alike, self._weight = alike, weight
         self._penalty = np.zeros(n)
 
-    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002
+    def penalty(self, place: int) -> NDArray[np.float64]:  # noqa: ARG002 (as of Course)
         return self._penalty
 
     def take(self, at: int) -> None:

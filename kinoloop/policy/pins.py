@@ -47,6 +47,6 @@ class Pins(Rule):
                 places.setdefault(place, video)
         return sorted(places.items())
 
-    def joins(self, scores: NDArray[np.float32], context: Context) -> NDArray[np.integer]:  # noqa: ARG002
+    def joins(self, scores: NDArray[np.float32], context: Context) -> NDArray[np.integer]:  # noqa: ARG002 (as of Rule)
         """Every video that is held."""
         return np.array([video for _, video in self.held(context)], dtype=np.intp)
