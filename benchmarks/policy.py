@@ -43,7 +43,7 @@ from kinoloop.policy.policy import Best, Policies, Policy
 from kinoloop.policy.ruling import Ruling
 from kinoloop.release.given import Given
 from kinoloop.release.release import Release
-from kinoloop.sample import Truth, build_world
+from kinoloop.sample import Truth, World, build_world
 from kinoloop.sample.behaviour import simulate
 from kinoloop.sample.topics import TOPICS
 from kinoloop.schema import DAY_US
@@ -189,7 +189,7 @@ MEASURES = (
 )
 
 
-def sample(world: Any) -> "kl.Dataset":  # noqa: ANN401 (World)
+def sample(world: World) -> kl.Dataset:
     """Return the sample without its media: words, vectors of titles and tags, simulated events."""
     titles = [f"{video.title}. {' '.join(video.tags)}" for video in world.videos]
     vectors = MiniLm(MiniLmConfig()).encode_text(titles)
@@ -212,7 +212,7 @@ def sample(world: Any) -> "kl.Dataset":  # noqa: ANN401 (World)
     return kl.Dataset.from_frames(events, videos, features=features)
 
 
-def order(world: Any, shown: list[str]) -> list[int]:  # noqa: ANN401 (World)
+def order(world: World, shown: list[str]) -> list[int]:
     """Positions in the world of some videos."""
     at = {video.video_id: index for index, video in enumerate(world.videos)}
     return [at[video] for video in shown]

@@ -145,7 +145,7 @@ def _slates(content: bytes, users: int) -> list[Slate | ServiceError]:
     return [_slate(position, answer) for position, answer in enumerate(answers)]
 
 
-def _slate(position: int, answer: Any) -> Slate | ServiceError:  # noqa: ANN401 (any JSON)
+def _slate(position: int, answer: object) -> Slate | ServiceError:
     if isinstance(answer, dict) and isinstance(answer.get("status"), int):
         return error_of(f"POST {BATCH}, user {position}", answer, answer["status"])
     return Slate.model_validate(answer)
