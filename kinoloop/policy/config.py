@@ -1,6 +1,7 @@
 """Rules of slates: section `[policy]`."""
 
 from functools import cached_property
+from typing import Literal
 
 from pydantic import Field
 
@@ -65,6 +66,17 @@ class PolicyConfig(RulesConfig):
         le=1,
         description="Share of slates where one place is drawn from the best that are left; 0: "
         "none, and every slate is best first.",
+    )
+    explore_by: Literal["uniform", "softmax"] = Field(
+        "uniform",
+        description="uniform: the drawn place goes to one of the best that are left, each equally "
+        "likely; softmax: to any of the head of the list, the slate included, better ones sooner.",
+    )
+    explore_temperature: float = Field(
+        10.0,
+        ge=0.5,
+        le=1000,
+        description="Of the softmax, ranks: so much further down, 1/e as likely.",
     )
     explore_among: int = Field(
         50, ge=1, le=500, description="Best videos that are left, of which that one is drawn."

@@ -39,22 +39,31 @@ def others(shown, top_k) -> Slate:
     return slate([video for video in RANKED if video not in shown][:top_k])
 
 
-def draw(seed: int, share: float = SHARE) -> Slate:
-    return explored(slate(RANKED[:TOP_K], more=True), Draw(share, AMONG, seed), others)
+def draw(seed: int, share: float = SHARE, temperature: float = 0.0, held=()) -> Slate:
+    best = slate(RANKED[:TOP_K], more=True)
+    return explored(best, Draw(share, AMONG, seed, temperature), others, held=held)
 
 
-def test_places_show_what_they_show_as_often_as_their_propensity_says():
+@pytest.mark.parametrize(
+    ("temperature", "held"), [(0.0, ()), (3.0, ()), (3.0, (1,)), (100.0, (0, 1, 2))]
+)
+def test_places_show_what_they_show_as_often_as_their_propensity_says(temperature, held):
     seen: Counter[tuple[int, str]] = Counter()
     said: dict[tuple[int, str], float] = {}
     n = 20_000
     for seed in range(n):
-        found = draw(seed)
+        found = draw(seed, temperature=temperature, held=held)
+        assert len({place.video_id for place in found}) == TOP_K
         for at, (place, propensity) in enumerate(zip(found, found.propensities, strict=True)):
             seen[at, place.video_id] += 1
-            assert said.setdefault((at, place.video_id), propensity) == propensity
-    drawn = RANKED[TOP_K : TOP_K + AMONG]
-    assert set(seen) == {(at, v) for at in range(TOP_K) for v in (RANKED[at], *drawn)}
-    for at in range(TOP_K):
+            chance = said.setdefault((at, place.video_id), propensity)
+            assert chance == pytest.approx(propensity, rel=1e-12)
+    free = [at for at in range(TOP_K) if at not in held]
+    drawn = [*(RANKED[at] for at in free if temperature), *RANKED[TOP_K : TOP_K + AMONG]]
+    possible = {(at, v) for at in free for v in (RANKED[at], *drawn)}
+    assert set(seen) == possible | {(at, RANKED[at]) for at in held}
+    assert all(said[at, RANKED[at]] == 1 for at in held)
+    for at in free:
         cells = [cell for cell in seen if cell[0] == at]
         assert sum(said[cell] for cell in cells) == pytest.approx(1)
         expected = np.array([n * said[cell] for cell in cells])
@@ -180,6 +189,9 @@ def test_settings_say_who_explores_and_an_experiment_has_two_arms():
     assert chance_of(PolicyConfig(), lambda: "p") is NO_CHANCE
     everybody = chance_of(PolicyConfig(explore=0.1), lambda: "p")
     assert (everybody.policy, everybody.arm) == ("explore:0.1:50", None)
+    soft = PolicyConfig(explore=0.1, explore_by="softmax", explore_temperature=5)
+    assert chance_of(soft, lambda: "p").policy == "explore:0.1:50:softmax:5"
+    assert chance_of(soft, lambda: "p").draw.temperature == 5
     half = PolicyConfig(explore=0.1, explore_users=0.5)
     arms = {f"p{n}": chance_of(half, lambda n=n: f"p{n}") for n in range(400)}
     assert {chance.arm for chance in arms.values()} == {"explore", BEST_FIRST}
