@@ -100,8 +100,8 @@ def explored(
     places = list(found)
     at = free[int(rng.integers(len(free)))]
     if outside < 1 and rng.random() >= outside:
-        q = np.array([*inside.values()])
-        other = free[int(rng.choice(len(free), p=q / q.sum()))]
+        odds = np.fromiter(inside.values(), np.float64)
+        other = free[int(rng.choice(len(free), p=odds / odds.sum()))]
         if other != at:
             places[at], places[other] = places[other], places[at]
             chances[at] = chances[other] = share * (inside[at] + inside[other])
