@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kinoloop.environment import Environment
     from kinoloop.evaluation.evaluate import Evaluation
     from kinoloop.evaluation.leaderboard import LeaderboardRow
+    from kinoloop.release.release import Release
     from kinoloop.training.model_selection import TrainingData
 
 SHOWN = ("ndcg@10", "hr@10", "recall@20", "mrr@10", "map@10", "auc")
@@ -35,6 +36,14 @@ def evaluate(
         "--out",
         help="Folder of plots and per-user results. Default: evaluation/ in the state.",
     ),
+    logged: bool = typer.Option(
+        False, "--logged", help="Estimate from what was shown with known chances instead."
+    ),
+    reward: str = typer.Option(
+        "wanted", help="With --logged: what a place brings; wanted, or a kind of event."
+    ),
+    clip: float = typer.Option(0.0, min=0, help="With --logged: largest weight; 0: any."),
+    answers: int = typer.Option(5000, min=1, help="With --logged: that are asked about, at most."),
 ) -> None:
     """Fit candidates on the training window and measure them beside the champion."""
     from kinoloop.data.interest import InterestConfig
@@ -56,10 +65,22 @@ def evaluate(
     fusion = read_section("fusion", FusionSettings, environment.settings_file)
     tables = Tables(environment.data_dir)
     data = load_training_data(tables, config, interest, contrastive=fusion.contrastive)
+    wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
+    folder = out or environment.state_dir / "evaluation"
+    if logged:
+        from kinoloop.cli.logged import evaluate_logged
+        from kinoloop.promotion.off_policy import LoggedConfig
+
+        asked = {"window": window, "reward": reward, "clip": clip or None, "answers": answers}
+        serving = _release(environment) if champion else None
+        evaluate_logged(
+            environment, data, wanted, serving,
+            config=LoggedConfig(**asked, seed=config.seed), out=folder,
+        )  # fmt: skip
+        return
     found: dict[str, Evaluation] = {}
     if champion:
         found |= _champion(environment, data, window)
-    wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
     with console.status("Fitting") as status:
         for settings in wanted:
             status.update(f"Fitting {settings.get('name') or settings['kind']}")
@@ -71,7 +92,6 @@ def evaluate(
     scores = {row.name: row.metrics["ndcg@10"] for row in rows}
     if warning := popularity_warning(served, scores, window=window):
         console.print(f"[yellow]{escape(warning)}[/yellow]", soft_wrap=True)
-    folder = out or environment.state_dir / "evaluation"
     plots = [
         plot_leaderboard(rows, folder),
         plot_tradeoff(rows, folder),
@@ -110,8 +130,19 @@ def _champion(
     environment: "Environment", data: "TrainingData", window: str
 ) -> "dict[str, Evaluation]":
     """Evaluate the release in service on the same window; return nothing before a promotion."""
-    from kinoloop.errors import BundleError, RegistryError
     from kinoloop.promotion.decision import measure
+
+    serving = _release(environment)
+    if serving is None:
+        return {}
+    name, release = serving
+    holdout = data.split.test if window == "test" else data.split.validation
+    return {name: measure(release, holdout, data.catalogue.ids, metrics=data.metrics)}
+
+
+def _release(environment: "Environment") -> "tuple[str, Release] | None":
+    """Open the release in service, with what to call it; None before a promotion."""
+    from kinoloop.errors import BundleError, RegistryError
     from kinoloop.registry.client import ModelRegistry
     from kinoloop.release.release import Release
     from kinoloop.release.signature import load_trust
@@ -120,16 +151,14 @@ def _champion(
         registry = ModelRegistry(environment.tracking_uri)
         version = registry.champion()
         if version is None:
-            return {}
+            return None
         trust = load_trust(environment)
         bundle = registry.download(version, environment.releases, trust=trust)
         release = Release.open(bundle, trust)
     except (BundleError, RegistryError) as err:
         Console(stderr=True).print(f"[yellow]without the champion:[/] {escape(str(err))}")
-        return {}
-    holdout = data.split.test if window == "test" else data.split.validation
-    name = f"champion ({release.info.name or release.info.kind})"
-    return {name: measure(release, holdout, data.catalogue.ids, metrics=data.metrics)}
+        return None
+    return f"champion ({release.info.name or release.info.kind})", release
 
 
 def _show(

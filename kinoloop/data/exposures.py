@@ -22,8 +22,8 @@ from kinoloop.schema import EVENT_KINDS
 
 logger = logging.getLogger(__name__)
 
-_NO_EXPOSURE = ("search", "undo", "identify")
-_OTHER_ANSWERS = ("search", "similar")  # surfaces of what was asked for, not recommended
+NO_EXPOSURE = ("search", "undo", "identify")
+OTHER_ANSWERS = ("search", "similar")  # surfaces of what was asked for, not recommended
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Exposures:
         It is known before anything is watched, as in service; whether it was watched plays no part.
         """
         recommended = np.array(
-            [fact.get("surface") not in _OTHER_ANSWERS for fact in self.facts], dtype=np.bool_
+            [fact.get("surface") not in OTHER_ANSWERS for fact in self.facts], dtype=np.bool_
         )
         inside = self.shown & (self.timestamps >= since) & (self.timestamps <= until)
         at = np.flatnonzero(inside & recommended[self.situations])
@@ -107,7 +107,7 @@ def load_exposures(tables: Tables, ids: IdMap) -> Exposures:
     event, shown = pl.col("event"), pl.col("event") == "impression"
     kind = event.replace_strict(EVENT_KINDS, range(len(EVENT_KINDS)), return_dtype=pl.Int64)
     frame = (
-        _answered(evidence(tables).filter(~event.is_in(_NO_EXPOSURE)))
+        _answered(evidence(tables).filter(~event.is_in(NO_EXPOSURE)))
         .filter(pl.col("user_id").is_not_null())
         .join(index, on="video_id")
         .group_by("user_id", "video", pl.col("shown_at").dt.date().alias("day"))

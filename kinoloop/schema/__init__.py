@@ -28,6 +28,7 @@ from kinoloop.schema.landing import EVENT_CONTEXT as EVENT_CONTEXT
 from kinoloop.schema.landing import LANDING_EVENTS as LANDING_EVENTS
 from kinoloop.schema.landing import LANDING_VIDEOS as LANDING_VIDEOS
 from kinoloop.schema.landing import MAX_ID_CHARACTERS as MAX_ID_CHARACTERS
+from kinoloop.schema.landing import NARROWED as NARROWED
 from kinoloop.schema.landing import REQUIRED_EVENT_COLUMNS as REQUIRED_EVENT_COLUMNS
 from kinoloop.schema.landing import REQUIRED_VIDEO_COLUMNS as REQUIRED_VIDEO_COLUMNS
 from kinoloop.schema.landing import TIME as TIME

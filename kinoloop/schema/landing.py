@@ -63,8 +63,12 @@ ANSWER_COLUMNS: Final[Schema] = {
     "catalogue_version": pl.String,
     "reason": pl.String,
     "context": pl.String,  # of the request, as JSON
+    "rules": pl.String,  # reason codes of what moved the place, with commas between; "" for none
 }
 """Further columns of impressions, which only the service knows."""
+
+NARROWED: Final = ":narrowed"
+"""Ends the `policy` of an answer whose request left out videos or brought a history of its own."""
 
 REQUIRED_EVENT_COLUMNS: Final = ("user_id", "video_id", "timestamp", "event")
 

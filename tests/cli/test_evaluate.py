@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 
 import polars as pl
 import pytest
@@ -6,6 +8,7 @@ from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
 from tests.flows.toy_tables import write_toy_tables
+from tests.promotion.logged_world import write_logged_tables
 
 RUN = CliRunner()
 
@@ -62,3 +65,43 @@ def test_a_victory_of_popularity_is_warned_of(home):
 def test_an_unknown_window_is_named(home):
     done = RUN.invoke(app, ["evaluate", "--window", "tomorrow"])
     assert "--window is 'tomorrow'" in str(done.exception)
+
+
+@pytest.fixture
+def logs(home):
+    shutil.rmtree(home / "data")
+    write_logged_tables(home / "data", users=80, answers=600)
+    return home
+
+
+def test_policies_are_judged_by_what_was_shown_with_known_chances(logs):
+    asked = ["evaluate", "--logged", "--no-champion", "--reward", "like", "--window", "test"]
+    done = RUN.invoke(app, asked, env={"COLUMNS": "250"})
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.output.splitlines() if line.strip()]
+    assert lines[0] == ["shown", "by", "answers", "like", "per", "answer"]
+    assert lines[1][0] == "explore:1:40:softmax:30"
+    said = json.loads((logs / "state" / "evaluation" / "logged.json").read_text())
+    assert set(said["estimates"]) == {"without exploration", "popularity", "near"}
+    near = said["estimates"]["near"]
+    assert set(near["values"]) == {"ips", "snips", "dr", "dm"}
+    (row,) = [line for line in done.output.splitlines() if line.strip().startswith("near ")][:1]
+    value, low, high = near["values"]["snips"]
+    assert f"{value:.4f} [{low:.4f}, {high:.4f}]" in row
+    assert "wide intervals are honest here" in done.output
+
+
+def test_clipped_weights_are_told(logs):
+    asked = ["evaluate", "near", "--logged", "--no-champion", "--reward", "like", "--clip", "20"]
+    done = RUN.invoke(app, asked, env={"COLUMNS": "250"})
+    assert done.exit_code == 0, done.output
+    said = json.loads((logs / "state" / "evaluation" / "logged.json").read_text())
+    assert said["config"]["clip"] == 20
+    clipped = said["estimates"]["near"]["support"]["clipped"]
+    assert clipped > 0.2
+    assert f"{clipped:.1%}" in done.output
+
+
+def test_a_log_without_chances_is_no_traceback(home):
+    done = RUN.invoke(app, ["evaluate", "--logged", "--no-champion"])
+    assert "let people use the service with [policy] explore above 0" in str(done.exception)
