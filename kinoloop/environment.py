@@ -64,6 +64,11 @@ class Environment(BaseSettings):
     mlflow_uri: str | None = Field(
         None, repr=False, description="MLflow tracking URI; None: SQLite in state."
     )
+    state_url: SecretStr | None = Field(
+        None,
+        description="Live state of the service: redis://host:6379/0 for several machines; None: "
+        "SQLite in state.",
+    )
     ray_address: str | None = Field(None, description="Of a Ray cluster; None: one of its own.")
     bundle: Path | None = Field(None, description="Bundle to serve instead of the champion.")
 

@@ -10,6 +10,7 @@
     ├── NotFittedError (RuntimeError)    a recommender is used before `fit`
     ├── BundleError (ValueError)         a release bundle is damaged or does not match
     ├── RegistryError (RuntimeError)     the model registry is away or refuses
+    ├── StateError (RuntimeError)        the live state of the service is away or refuses
     ├── ServerError (RuntimeError)       a server of ours did not start, or ended by itself
     └── ServiceError (RuntimeError)      the service failed to answer a client
         ├── RefusedError (ValueError)    it refuses the request, and says what to correct
@@ -115,6 +116,10 @@ class BundleError(KinoloopError, ValueError):
 
 class RegistryError(KinoloopError, RuntimeError):
     """The model registry is away or refuses."""
+
+
+class StateError(KinoloopError, RuntimeError):
+    """The live state of the service is away or refuses."""
 
 
 class ServerError(KinoloopError, RuntimeError):

@@ -28,6 +28,7 @@ EXTRAS = {
     "reading": ("onnxruntime", "rapidocr"),
     "ray": ("prefect_ray", "ray"),
     "s3": ("s3fs",),
+    "redis": ("redis",),
 }  # fmt: skip
 """Names of modules, by the extra that brings them; of what several bring, the last one is named."""
 

@@ -108,19 +108,19 @@ class Asking:
             current: The release that answers.
             wish: Of the client.
         """
-        ids = current.release.catalogue.ids
+        ids, people = current.release.catalogue.ids, self._state.about(user)
         if wish.history is not None:
-            blocked = blocked_of(user, current, self._state)
+            blocked = blocked_of(user, current, people)
             past, written = past_of_videos(wish.history, ids, blocked), []
         else:
-            past = past_of(user, current, self._state, self._interest, limit=self._length)
-            await self._reading.catch_up(user, current.release.texts)
-            written = written_by(user, current, self._state, self._reading)
-        chance = chance_of(self._policy, lambda: self._state.ids_of(user)[0])
+            past = past_of(user, current, people, self._interest, limit=self._length)
+            people = await self._reading.catch_up(user, current.release.texts, people=people)
+            written = written_by(user, current, people, self._reading)
+        chance = chance_of(self._policy, lambda: people.ids_of(user)[0])
         asked = Asked(
             past.history,
             NONE if wish.include_seen else past.seen,
-            self._fatigue.cooling(user, ids),
+            self._fatigue.cooling(user, ids, people=people),
             wish.exclude,
             wish.top_k,
             now(),
@@ -130,7 +130,7 @@ class Asking:
             chance.draw,
             current.overruled,
             past.blocked,
-            self._fatigue.caps.reached(user, ids),
+            self._fatigue.caps.reached(user, ids, people=people),
             self._policy.allowed(wish.situation),
             self._policy.rules,
         )

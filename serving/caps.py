@@ -1,7 +1,6 @@
 """Caps: what one person, or everybody, was shown as often as it may be is left out for a while."""
 
 import logging
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.ids import IdMap
-from kinoloop.policy.caps import EXPOSURE, FREQUENCY
+from kinoloop.policy.caps import EXPOSURE, FREQUENCY, ExposureConfig, FrequencyConfig
 from kinoloop.policy.config import PolicyConfig
 from serving import shown
 from serving.impressions import Answer
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState, People
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +37,25 @@ class Caps:
         self._exposed: tuple[float, IdMap | None, NDArray[np.int32]] = (-LOOK_S, None, _none())
         self._next_forget = 0.0
 
-    def reached(self, user: str, ids: IdMap) -> Mapping[str, NDArray[np.int32]]:
-        """Videos that must not be shown to the person that a pseudonym is, by the rule, (n,)."""
+    def reached(self, user: str, ids: IdMap, *, people: People) -> Mapping[str, NDArray[np.int32]]:
+        """Return what must not be shown to somebody.
+
+        Args:
+            user: Pseudonym.
+            ids: Of the release.
+            people: What is known of the person.
+
+        Returns:
+            Videos by the rule, (n,) each.
+        """
         found = {}
         if self._frequency.times:
-            person = self._state.ids_of(user)[0]
-            found[FREQUENCY] = self._of(person, ids, self._frequency.times, self._frequency.days)
+            person = people.ids_of(user)[0]
+            found[FREQUENCY] = _of(person, ids, cap=self._frequency, people=people)
         if self._exposure.times:
             looked, known, videos = self._exposed
             if known is not ids or time.monotonic() - looked >= LOOK_S:
-                videos = self._of(shown.ALL, ids, self._exposure.times, self._exposure.days)
+                videos = _of(shown.ALL, ids, cap=self._exposure, people=people)
                 self._exposed = (time.monotonic(), ids, videos)
             found[EXPOSURE] = videos
         return found
@@ -58,11 +66,10 @@ class Caps:
             return
         try:
             counts = self._counts(answers)
-            with self._state.transaction() as connection:
-                shown.count_hourly(connection, [(*key, times) for key, times in counts.items()])
-                if time.monotonic() >= self._next_forget:
-                    self._forget(connection)
-        except sqlite3.Error:
+            self._state.count_hourly([(*key, times) for key, times in counts.items()])
+            if time.monotonic() >= self._next_forget:
+                self._forget()
+        except STATE_ERRORS:
             logger.exception("what was shown could not be counted, so that no cap is reached by it")
 
     def _counts(self, answers: Sequence[Answer]) -> Counter[tuple[str, str, int]]:
@@ -76,16 +83,17 @@ class Caps:
             counts.update((user, video, hour) for user in users for video in answer.videos)
         return counts
 
-    def _forget(self, connection: sqlite3.Connection) -> None:
-        shown.forget_hours(connection, before=_hour_ago(self._exposure.days), of_all=True)
-        shown.forget_hours(connection, before=_hour_ago(self._frequency.days), of_all=False)
+    def _forget(self) -> None:
+        self._state.forget_hours(before=_hour_ago(self._exposure.days), of_all=True)
+        self._state.forget_hours(before=_hour_ago(self._frequency.days), of_all=False)
         self._next_forget = time.monotonic() + FORGET_S
 
-    def _of(self, user: str, ids: IdMap, times: int, days: float) -> NDArray[np.int32]:
-        since = _hour_ago(days)
-        names = shown.reached(self._state.connection, user, times=times, since_hour=since)
-        videos = ids.indices(names)
-        return videos[videos >= 0].astype(np.int32)
+
+def _of(
+    user: str, ids: IdMap, *, cap: FrequencyConfig | ExposureConfig, people: People
+) -> NDArray[np.int32]:
+    videos = ids.indices(people.reached(user, times=cap.times, since_hour=_hour_ago(cap.days)))
+    return videos[videos >= 0].astype(np.int32)
 
 
 def _hour_ago(days: float) -> int:

@@ -1,7 +1,6 @@
 """What was shown often and passed over cools down: section `[policy]`."""
 
 import logging
-import sqlite3
 import time
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from kinoloop.data.ids import IdMap
 from kinoloop.policy.config import PolicyConfig
 from serving.caps import Caps
 from serving.impressions import Answer, Impressions
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState, People
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +38,20 @@ class Fatigue:
         if shown is not None:
             shown.observe = self.count
 
-    def cooling(self, user: str, ids: IdMap) -> NDArray[np.int32]:
+    def cooling(self, user: str, ids: IdMap, *, people: People) -> NDArray[np.int32]:
         """Videos that cool down for the person that a pseudonym is, (n,) int32.
 
         What was watched since is not among what may appear anyway.
+
+        Args:
+            user: Pseudonym.
+            ids: Of the release.
+            people: What is known of the person.
         """
         if not self._often:
             return NONE
         since = round((time.time() - self._within_s) * 1e6)
-        videos = ids.indices(self._state.shown_often(user, times=self._often, since=since))
+        videos = ids.indices(people.shown_often(user, times=self._often, since=since))
         return videos[videos >= 0].astype(np.int32)
 
     def count(self, answers: Sequence[Answer]) -> None:
@@ -63,5 +67,5 @@ class Fatigue:
         ]
         try:
             self._state.remember_shown(places, within_s=self._within_s)
-        except sqlite3.Error:
+        except STATE_ERRORS:
             logger.exception("what was shown could not be counted, so that it does not cool down")

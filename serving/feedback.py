@@ -8,14 +8,13 @@ a thread does it, and the event loop goes on serving slates.
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from serving.event_check import Checked, EventCheck, Rejection, Videos
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState
 from serving.unread import texts_of
 
 logger = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class FeedbackWriter:
             videos: Of the release in service; None without one.
 
         Raises:
-            sqlite3.Error: They could not be written; nothing of this request was.
+            STATE_ERRORS: They could not be written; nothing of this request was.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Receipt] = loop.create_future()
@@ -96,7 +95,7 @@ class FeedbackWriter:
                 taken = (checked.events, checked.parcels)
                 texts = texts_of(*taken, None if videos is None else videos.texts)
                 self._state.record(*taken, checked.persons, texts)
-        except sqlite3.Error as error:
+        except STATE_ERRORS as error:
             logger.exception("%d feedback requests could not be written", len(requests))
             for request in requests:
                 _settle(request, error)

@@ -6,7 +6,6 @@ that it is one, and the way is counted in `/metrics`. A request pays a look into
 """
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from kinoloop.data.arrivals import STAMPS
 from serving import metrics
 from serving.background import yield_to_requests
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState
 
 if TYPE_CHECKING:
     from serving.in_service import InService
@@ -26,11 +25,6 @@ SETTLE_S = 1.0
 NEWEST = 60
 """Uploads whose ways the page shows."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS first_slates (
-  video_id TEXT PRIMARY KEY, at INTEGER NOT NULL, seconds REAL
-) WITHOUT ROWID
-"""
 _UNTIL = dict(zip(STAMPS[1:], ("ingest", "extract", "publish"), strict=True))
 
 
@@ -45,11 +39,6 @@ class FirstSlates:
         self._state = state
         self._met: dict[str, tuple[int, dict[str, int]]] = {}
         self._known: set[str] = set()
-        with state.transaction() as connection:
-            connection.execute(_SCHEMA)
-            columns = {row[1] for row in connection.execute("PRAGMA table_info(first_slates)")}
-            if "seconds" not in columns:  # of a table that was made before it was kept
-                connection.execute("ALTER TABLE first_slates ADD COLUMN seconds REAL")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="first slates", daemon=True)
 
@@ -77,23 +66,14 @@ class FirstSlates:
         first = 0
         while self._met:
             video_id, (at, stamps) = self._met.popitem()
-            with self._state.transaction() as connection:
-                new = connection.execute(
-                    "INSERT OR IGNORE INTO first_slates (video_id, at, seconds) VALUES (?, ?, ?)",
-                    (video_id, at, _seconds(stamps, at)),
-                ).rowcount
-            if new:
+            if self._state.first_slate(video_id, at, _seconds(stamps, at)):
                 first += 1
                 _count({**stamps, "first_slate": at})
         return first
 
     def newest(self) -> list[float]:
         """Seconds from landing to first slate of the newest uploads, newest first."""
-        rows = self._state.connection.execute(
-            "SELECT seconds FROM first_slates WHERE seconds IS NOT NULL ORDER BY at DESC LIMIT ?",
-            (NEWEST,),
-        )
-        return [round(seconds, 1) for (seconds,) in rows]
+        return [round(seconds, 1) for seconds in self._state.newest_first_slates(NEWEST)]
 
     def _run(self) -> None:
         yield_to_requests()
@@ -105,7 +85,7 @@ class FirstSlates:
     def _settle_or_say(self) -> None:
         try:
             self.settle()
-        except sqlite3.Error:
+        except STATE_ERRORS:
             logger.exception("first slates could not be kept; those that wait are lost")
 
 

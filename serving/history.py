@@ -21,7 +21,7 @@ from kinoloop.data.ties import oldest_first
 from kinoloop.schema import EVENT_KINDS
 from serving.live_event import LiveEvent
 from serving.sayings import Said, in_force
-from serving.state import LiveState
+from serving.state import People
 
 if TYPE_CHECKING:
     from serving.in_service import InService
@@ -45,7 +45,7 @@ class Past(NamedTuple):
 
 
 def past_of(
-    user: str, current: "InService", state: LiveState, config: InterestConfig, *, limit: int
+    user: str, current: "InService", state: People, config: InterestConfig, *, limit: int
 ) -> Past:
     """Collect what is known of the person that a user is.
 
@@ -114,7 +114,7 @@ def _as_view(event: Interaction, config: InterestConfig) -> Interaction:
 
 
 def _since(
-    user: str, ids: IdMap, state: LiveState, *, undone: Sequence[Said], limit: int
+    user: str, ids: IdMap, state: People, *, undone: Sequence[Said], limit: int
 ) -> tuple[NDArray[np.int32], list[LiveEvent]]:
     """Read the live events of one id: videos that were met, and events of the newest of them."""
     events = state.events_of(user, at_most=limit)
@@ -149,7 +149,7 @@ def _standing(events: Sequence[LiveEvent], undone: Sequence[Said]) -> list[LiveE
     ]
 
 
-def blocked_of(user: str, current: "InService", state: LiveState) -> NDArray[np.int32]:
+def blocked_of(user: str, current: "InService", state: People) -> NDArray[np.int32]:
     """Every video that the person that a user is has no interest in, (n,)."""
     return current.refusals.of(in_force(state.said_by(state.ids_of(user))))
 

@@ -1,6 +1,6 @@
 """One accepted event: what counts here at once, and what only the landing zone gets."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class LiveEvent(NamedTuple):
@@ -55,3 +55,12 @@ class Parcel(NamedTuple):
     creator_id: str | None = None
     label: str | None = None
     person_id: str | None = None
+
+
+def landing_row(event: LiveEvent, parcel: Parcel) -> dict[str, Any]:
+    """Return an event by the names of the landing zone; its id is the one that its client gave."""
+    given = event.event_id if parcel.given_id is None else parcel.given_id
+    said = {name: value for name, value in parcel._asdict().items() if name != "given_id"}
+    here = {"event_id": given, "video_id": event.video_id}
+    what = {"event": event.event, "watch_s": event.watch_s, "value": event.value}
+    return {**said, **here, **what, "timestamp": event.timestamp}

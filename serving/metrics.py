@@ -54,6 +54,11 @@ IMPRESSIONS = Counter(
     "Places shown by outcome: recorded, exported; not recorded: queue_full, spool_full, disk.",
     ["outcome"],
 )
+STATE_AWAY = Gauge(
+    "kinoloop_state_away",
+    "Workers that do not reach the live state.",
+    multiprocess_mode="livesum",
+)
 SWAPS = Counter("kinoloop_release_swaps", "Releases by outcome: taken or refused.", ["outcome"])
 RERANKED = Counter(
     "kinoloop_reranked_slates",

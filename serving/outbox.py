@@ -1,24 +1,21 @@
 """From the outbox to the landing zone: each accepted event once, across crashes.
 
-A batch is named in the database first, then written under that name (temporary file, fsync,
+A batch is named in the live state first, then written under that name (temporary file, fsync,
 rename), then taken out of the outbox. Killed at any point, the next export writes the same rows in
 the same order under the same name: the file is byte for byte what it was, and ingest, which knows
-files by digest and events by `event_id`, changes nothing. One exporter works at a time, under a
-file lock that dies with its owner.
+files by digest and events by `event_id`, changes nothing. One exporter works at a time; two that
+think so, because the claim of one ran out, write the same file.
 
 The raw user id and what the user wrote are kept from acceptance to export and then deleted (SQLite
-overwrites the bytes, and its log is emptied): the landing zone is the one place that carries raw
-ids, and ingest pseudonymises what it takes.
+overwrites the bytes, and its log is emptied; in Redis they are sealed): the landing zone is the one
+place that carries raw ids, and ingest pseudonymises what it takes.
 """
 
-import hashlib
 import json
 import logging
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from kinoloop.ingestion.landing import open_landing, sweep, write
 from serving.state import LiveState
@@ -43,67 +40,29 @@ class Outbox:
         self.max_rows = max_rows
         self._files, self._root = open_landing(landing)
         sweep(self._files, f"{self._root}/{FOLDER}")
-        self._lock = FileLock(state.path.with_suffix(".export.lock"), mode=0o600)
 
     def pending(self) -> int:
         """Events that wait."""
-        return int(self.state.connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        return self.state.pending()
 
     def export(self) -> int:
         """Write everything that waits; 0 where another process is at it."""
-        try:
-            with self._lock.acquire(blocking=False):
-                done = 0
-                while rows := self._export_batch():
-                    done += rows
-                if done:
-                    self.state.wipe()
-                return done
-        except Timeout:
-            return 0
+        done = 0
+        with self.state.alone("export") as mine:
+            while mine and (batch := self.state.claim(self.max_rows)) is not None:
+                done += self._export(batch)
+            if done:
+                self.state.wipe()
+        return done
 
-    def _export_batch(self) -> int:
-        batch = self._claim()
-        if batch is None:
-            return 0
-        found = self.state.connection.execute(
-            "SELECT user_id, video_id, timestamp, event, watch_s, value, text, surface, device,"
-            " coalesce(given_id, event_id) AS event_id, duration_s, request_id, position, undoes,"
-            " creator_id, label, person_id"
-            " FROM outbox JOIN live USING (event_id) WHERE batch = ? ORDER BY seq",
-            (batch,),
-        )
-        names = [column[0] for column in found.description]
-        rows = [dict(zip(names, row, strict=True)) for row in found]
-        content = "".join(map(_line, rows)).encode()
-        write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content, mode=0o600)
-        with self.state.transaction() as connection:
-            connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,))
+    def _export(self, batch: str) -> int:
+        rows = self.state.batch(batch)
+        if rows:  # else all were erased, or another has written it
+            content = "".join(map(_line, rows)).encode()
+            write(self._files, f"{self._root}/{FOLDER}/{batch}.jsonl", content, mode=0o600)
+        self.state.finish(batch)
         logger.info("%d feedback events exported as %s", len(rows), batch)
         return len(rows)
-
-    def _claim(self) -> str | None:
-        """Name the next batch: one that a crash left, else the oldest rows."""
-        with self.state.transaction() as connection:
-            left = connection.execute(
-                "SELECT batch FROM outbox WHERE batch IS NOT NULL LIMIT 1"
-            ).fetchone()
-            if left is not None:
-                return str(left[0])
-            rows = connection.execute(
-                "SELECT seq, event_id FROM outbox ORDER BY seq LIMIT ?", (self.max_rows,)
-            ).fetchall()
-            if not rows:
-                return None
-            batch = _batch_name([event_id for _, event_id in rows])
-            connection.execute("UPDATE outbox SET batch = ? WHERE seq <= ?", (batch, rows[-1][0]))
-            return batch
-
-
-def _batch_name(event_ids: list[str]) -> str:
-    """Named by content: the same events give the same name, on any machine."""
-    digest = hashlib.sha256("".join(event_ids).encode()).hexdigest()[:24]
-    return f"feedback-{digest}"
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -119,6 +78,6 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (what SQLite holds)
+def _plain(value: Any) -> Any:  # noqa: ANN401 (what a state holds)
     """JSON has no word for infinity; landing reads it as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -59,6 +59,7 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     "DataError": ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "The data does not fit"),
     "internal": ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error of the service"),
     "BundleError": ProblemType(_UNAVAILABLE, "The release is damaged"),
+    "StateError": ProblemType(_UNAVAILABLE, "The live state is away"),
     "OperationalError": ProblemType(_UNAVAILABLE, "The state of the service cannot be written"),
     "overloaded": ProblemType(_UNAVAILABLE, "The service is overloaded"),
     "stopping": ProblemType(_UNAVAILABLE, "The service is stopping"),

@@ -21,7 +21,7 @@ from typing import Literal, ParamSpec, TypeVar
 from starlette.responses import Response
 from starlette.types import Scope
 
-from kinoloop.errors import BundleError, ConfigError, DataError, KinoloopError
+from kinoloop.errors import BundleError, ConfigError, DataError, KinoloopError, StateError
 from serving.problem_types import address_of, type_of
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ Why = Literal[
     "release_refused",
 ]
 
-EXPECTED = (ConfigError, DataError, BundleError, sqlite3.OperationalError)
+EXPECTED = (ConfigError, DataError, BundleError, StateError, sqlite3.OperationalError)
 """Exceptions whose message a client is told; their names are problem types."""
 
 

@@ -11,18 +11,15 @@ from memory, and goes to the disk when the disk takes it.
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from kinoloop.release.slate import Slate
-from serving import metrics, unread
+from serving import metrics
 from serving.slates import AskedSearch
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState, People
 from serving.unread import Unread
 from serving.written import Line, read, searched, surplus_of
 
@@ -52,7 +49,6 @@ class Reading:
         self._state = state
         self._memory = _Memory()
         self._turn = threading.Lock()
-        self._lock = FileLock(state.path.with_suffix(".reading.lock"), mode=0o600)
         self._wake, self._stop = threading.Event(), threading.Event()
         self._behind = self._unwiped = False
         self._current: Callable[[], InService | None] = lambda: None
@@ -96,22 +92,28 @@ class Reading:
             done, _ = await asyncio.wait([written], timeout=WRITE_S)
             self._behind = not done
 
-    async def catch_up(self, user: str, texts: "Texts") -> None:
+    async def catch_up(self, user: str, texts: "Texts", *, people: People) -> People:
         """Read what the person that a user is wrote, where that waits.
 
         Args:
             user: Pseudonym.
             texts: Of the release that answers.
+            people: What is known of the person.
+
+        Returns:
+            What is known now.
         """
-        if texts.space and self._waiting(self._state.ids_of(user), texts.space):
-            await asyncio.to_thread(self.read_of, user, texts)
+        if not texts.space or not self._waiting(people.ids_of(user), texts.space, people):
+            return people
+        await asyncio.to_thread(self.read_of, user, texts)
+        return self._state.about(user)
 
     def read_of(self, user: str, texts: "Texts") -> None:
         """Read what the person that a user is wrote, where that waits, in this thread."""
         users = self._state.ids_of(user)
         while True:
             with self._turn:  # of this worker, one reads at a time
-                piece = self._waiting(users, texts.space)[:PIECE]
+                piece = self._waiting(users, texts.space, self._state)[:PIECE]
                 if not piece:
                     return
                 lines = self._read(piece, texts)
@@ -126,9 +128,9 @@ class Reading:
             logger.warning("%d texts count no more: the disk has taken none for long", left_out)
         self._wake.set()
 
-    def _waiting(self, users: Sequence[str], space: str) -> list[Unread]:
+    def _waiting(self, users: Sequence[str], space: str, people: People) -> list[Unread]:
         read_before = {line.event_id for line in self._memory.of(users)}
-        found = self._state.unread_of(users, space)
+        found = people.unread_of(users, space)
         return [text for text in found if text.event_id not in read_before]
 
     def _read(self, piece: Sequence[Unread], texts: "Texts") -> list[Line]:
@@ -156,12 +158,10 @@ class Reading:
         """Write what is in memory and read what waits; whether the disk took it."""
         try:
             self._write()
-            with self._lock.acquire(blocking=False):
-                while not self._stop.is_set() and self._read_piece():
+            with self._state.alone("reading") as mine:  # else another worker is at it
+                while mine and not self._stop.is_set() and self._read_piece():
                     self._write()
-        except Timeout:
-            pass  # another worker is at it
-        except sqlite3.Error:
+        except STATE_ERRORS:
             self._behind = True
             metrics.TEXTS.labels("disk").inc()
             logger.exception("texts could not be written; they stay in memory and on the disk")
@@ -183,14 +183,14 @@ class Reading:
 
     def _read_piece(self) -> bool:
         """Read the texts that have waited longest; whether there were any."""
-        current, connection = self._current(), self._state.connection
+        current = self._current()
         if current is None:
             return False
         texts = current.release.texts
-        if left := unread.left_over(connection, texts.space):
-            self._erase(left)
+        if left := self._state.unread_left_over(texts.space):
+            self._state.erase_unread(left)
         with self._turn:
-            piece = unread.longest_kept(connection, texts.space, at_most=PIECE)
+            piece = self._state.unread_longest(texts.space, at_most=PIECE)
             lines = self._read(piece, texts) if piece else []
         self._keep_read(piece, lines)
         return bool(piece)
@@ -198,17 +198,14 @@ class Reading:
     def _keep_read(self, piece: Sequence[Unread], lines: Sequence[Line]) -> None:
         if lines:
             self._state.keep_written(lines)
-        if left_out := {text.event_id for text in piece} - {line.event_id for line in lines}:
-            self._erase(sorted(left_out))
+        read_before = {line.event_id for line in lines}
+        if left_out := [text for text in piece if text.event_id not in read_before]:
+            self._state.erase_unread(left_out)
         if piece:
             self._unwiped = True
         elif self._unwiped:
             self._state.wipe()  # the words stay in the log until it is emptied
             self._unwiped = False
-
-    def _erase(self, event_ids: Sequence[str]) -> None:
-        with self._state.transaction() as connection:
-            unread.remove(connection, event_ids)
 
 
 class _Memory:

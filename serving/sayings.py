@@ -6,11 +6,12 @@ forgotten with them: who wanted no more of a creator has said so for good, until
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from kinoloop.data.evidence import root_of
 from kinoloop.schema import DAY_US
+from serving.live_event import LiveEvent, Parcel
 
 SAYINGS = ("undo", "not_interested")
 
@@ -96,6 +97,12 @@ def hashed(*identity: object) -> str:
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 
 
+def said(event: LiveEvent, parcel: Parcel) -> Said:
+    """Return what an event says."""
+    about = (parcel.undoes, parcel.creator_id, parcel.label)
+    return Said(event.event_id, event.user, event.event, event.video_id, event.timestamp, *about)
+
+
 def keep(connection: sqlite3.Connection, said: Said) -> None:
     """Remember a saying, once."""
     connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?)", said)
@@ -127,13 +134,29 @@ def ids_of(connection: sqlite3.Connection, user: str) -> list[str]:
         row = connection.execute("SELECT person FROM links WHERE user = ?", (one,)).fetchone()
         return None if row is None else str(row[0])
 
+    def newest_of(person: str) -> list[str]:
+        rows = connection.execute(
+            "SELECT user FROM links WHERE person = ? ORDER BY timestamp DESC", (person,)
+        )
+        return [row[0] for row in rows]
+
+    return person_ids(user, person_of, newest_of)
+
+
+def person_ids(
+    user: str, person_of: Callable[[str], str | None], newest_of: Callable[[str], Sequence[str]]
+) -> list[str]:
+    """Follow links from an id to the person and from there to all ids: the person's own first.
+
+    Args:
+        user: Pseudonym.
+        person_of: Whom an id is said to be; None where nobody says anything.
+        newest_of: Ids that are said to be a person, newest first.
+    """
     person = root_of(user, person_of)
     found, left = [person], [person]
     while left and len(found) < MAX_LINKS:
-        rows = connection.execute(
-            "SELECT user FROM links WHERE person = ? ORDER BY timestamp DESC", (left.pop(),)
-        ).fetchall()
-        fresh = [row[0] for row in rows if row[0] not in found]
+        fresh = [one for one in newest_of(left.pop()) if one not in found]
         found.extend(fresh)
         left.extend(fresh)
     return found[:MAX_LINKS]

@@ -51,7 +51,7 @@ from serving.request_validation import RequestValidation
 from serving.routes import BODIES, READ
 from serving.site import build_site
 from serving.slates import AskedSearch, AskedSimilar, slate_of
-from serving.state import LiveState
+from serving.state import open_state
 from serving.takedowns import Takedowns
 
 if TYPE_CHECKING:  # the process that only watches the workers need not import all of it
@@ -90,7 +90,7 @@ class Kinoloop:
             pseudonym=self._pseudonyms.of,
             clock_skew_s=config.clock_skew_s,
         )
-        self._state = LiveState(folder / "live.db")
+        self._state = open_state(environment)
         self._writer = FeedbackWriter(self._state, check)
         policy = read_section("policy", PolicyConfig, environment.settings_file)
         self._records = Records(folder, environment, self._state, config=config, policy=policy)

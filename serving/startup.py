@@ -194,14 +194,14 @@ def open_champion(environment: Environment) -> "InService":
         RegistryError: Nothing was promoted yet, or the registry is away.
         BundleError: The release is damaged.
     """
-    from serving.state import LiveState
-    from serving.takedowns import overrule, said_in
+    from serving.state import open_state
+    from serving.takedowns import overrule
 
     current = _champion(environment)
     live = environment.state_dir / "serving" / "live.db"
-    if live.exists():
-        state = LiveState(live)
-        overrule(current, said_in(state))
+    if environment.state_url is not None or live.exists():
+        state = open_state(environment)
+        overrule(current, state.availability())
         state.shut()
     return current
 

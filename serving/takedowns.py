@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from pydantic import AwareDatetime, ConfigDict
 from kinoloop.release.availability import NEVER, Window
 from serving.background import yield_to_requests
 from serving.messages import Body
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState
 
 if TYPE_CHECKING:
     from serving.in_service import InService
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_S, SETTLE_S = 0.1, 0.5
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS availability (
-  video_id TEXT PRIMARY KEY,
-  opens INTEGER NOT NULL,
-  closes INTEGER NOT NULL,
-  hidden INTEGER NOT NULL,
-  said_at INTEGER NOT NULL
-) WITHOUT ROWID
-"""
 
 
 class AvailabilityPatch(Body):
@@ -67,7 +59,7 @@ class Takedowns:
     def __init__(self, state: LiveState, current: "Callable[[], InService | None]") -> None:
         self._state, self._current = state, current
         self._seen, self._next_look = threading.local(), 0.0
-        self._said = said_in(state)
+        self._said = state.availability()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="takedowns", daemon=True)
 
@@ -88,17 +80,12 @@ class Takedowns:
             video_id: External id; it may be one that the release does not know yet.
             change: Makes the new window out of the one in force.
         """
-        with self._state.transaction() as connection:
-            row = connection.execute(
-                "SELECT opens, closes, hidden FROM availability WHERE video_id = ?", (video_id,)
-            ).fetchone()
-            before = self._of_row(video_id) if row is None else Window(row[0], row[1], bool(row[2]))
-            window = change(before)
-            connection.execute(
-                "INSERT OR REPLACE INTO availability VALUES (?, ?, ?, ?, ?)",
-                (video_id, *window[:2], int(window.hidden), time.time_ns() // 1000),
-            )
-        self._said = _read(self._state)
+
+        def changed(said: Window | None) -> Window:
+            return change(self._of_row(video_id) if said is None else said)
+
+        window = self._state.say_availability(video_id, changed, at=time.time_ns() // 1000)
+        self._said = self._state.availability()
         current = self._current()
         if current is not None:
             self.apply(current)
@@ -112,18 +99,13 @@ class Takedowns:
         """Drop what the catalogue version in service says by itself; how many."""
         if not current.catalogue:  # a model's own catalogue is older than what operators said
             return 0
-        release, agreed = current.release, []
+        release, agreed = current.release, {}
         for video_id, window in self._said.items():
             index = release.catalogue.ids.index(video_id)
             if index >= 0 and release.availability.agrees(index, window):
-                agreed.append((video_id, *window[:2], int(window.hidden)))
+                agreed[video_id] = window
         if agreed:
-            with self._state.transaction() as connection:
-                connection.executemany(
-                    "DELETE FROM availability WHERE video_id = ? AND opens = ? AND closes = ?"
-                    " AND hidden = ?",
-                    agreed,
-                )
+            self._state.settle_availability(agreed)
             logger.info("the landing zone has caught up with %d takedowns", len(agreed))
         return len(agreed)
 
@@ -135,16 +117,24 @@ class Takedowns:
         )
 
     def look(self) -> None:
-        """See what other workers were told; called before an answer, and when nobody asks."""
+        """See what other workers were told; called before an answer, and when nobody asks.
+
+        Where the live state cannot be read, what was said before holds on: an answer that needs
+        nothing else of it does not fail.
+        """
         now = time.monotonic()
         if now < self._next_look:
             return
         self._next_look = now + LOOK_S
-        (version,) = self._state.connection.execute("PRAGMA data_version").fetchone()
-        if version == getattr(self._seen, "version", None):  # of this thread's connection
+        with suppress(*STATE_ERRORS):
+            self._look()
+
+    def _look(self) -> None:
+        version = self._state.availability_version()
+        if version == getattr(self._seen, "version", None):  # as this thread sees it
             return
         self._seen.version = version
-        said = _read(self._state)
+        said = self._state.availability()
         if said != self._said:
             self._said = said
             current = self._current()
@@ -166,13 +156,6 @@ class Takedowns:
         self._state.close()
 
 
-def said_in(state: LiveState) -> dict[str, Window]:
-    """Read what operators said, by external id; where nobody ever did, it is made room for."""
-    with state.transaction() as connection:
-        connection.execute(_SCHEMA)
-    return _read(state)
-
-
 def overrule(current: "InService", said: Mapping[str, Window]) -> None:
     """Let what operators said overrule the rows of a release; of videos it does not know, nothing.
 
@@ -183,11 +166,6 @@ def overrule(current: "InService", said: Mapping[str, Window]) -> None:
     release = current.release
     found = {release.catalogue.ids.index(video): window for video, window in said.items()}
     release.availability.overrule({i: window for i, window in found.items() if i >= 0})
-
-
-def _read(state: LiveState) -> dict[str, Window]:
-    rows = state.connection.execute("SELECT video_id, opens, closes, hidden FROM availability")
-    return {name: Window(opens, closes, bool(hidden)) for name, opens, closes, hidden in rows}
 
 
 def _micros(moment: datetime | None, missing: int) -> int:

@@ -127,13 +127,13 @@ def longest_kept(connection: sqlite3.Connection, space: str, *, at_most: int) ->
     return [Unread(*row) for row in rows]
 
 
-def left_over(connection: sqlite3.Connection, space: str) -> list[str]:
-    """Return the events of texts that no release in service will read."""
+def left_over(connection: sqlite3.Connection, space: str) -> list[Unread]:
+    """Return the texts that no release in service will read."""
     rows = connection.execute(
-        "SELECT event_id FROM unread WHERE kept < ? AND space != ?",
+        f"SELECT {', '.join(Unread._fields)} FROM unread WHERE kept < ? AND space != ?",  # noqa: S608
         (time.time_ns() // 1000 - LEFT_US, space),
     )
-    return [str(event_id) for (event_id,) in rows]
+    return [Unread(*row) for row in rows]
 
 
 def remove(connection: sqlite3.Connection, event_ids: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kinoloop.release.texts import Texts
     from serving.in_service import InService
     from serving.reading import Reading
-    from serving.state import LiveState
+    from serving.state import People
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS written (
@@ -148,9 +148,7 @@ def forget_before(connection: sqlite3.Connection, timestamp: int) -> None:
     connection.execute("DELETE FROM written WHERE timestamp < ?", (timestamp,))
 
 
-def written_by(
-    user: str, current: "InService", state: "LiveState", reading: "Reading"
-) -> list[Wrote]:
+def written_by(user: str, current: "InService", state: "People", reading: "Reading") -> list[Wrote]:
     """Return what the person that a user is wrote lately, oldest first.
 
     What is taken back is so with all that says the same: `/search` and the client tell of one

@@ -60,11 +60,11 @@ def opened(environment: "Environment") -> Iterator[FromRelease]:
     from serving.fatigue import Fatigue
     from serving.reading import Reading
     from serving.startup import open_champion
-    from serving.state import LiveState
+    from serving.state import open_state
 
     current = open_champion(environment)
     policy = read_section("policy", PolicyConfig, environment.settings_file)
-    state = LiveState(environment.state_dir / "serving" / "live.db")
+    state = open_state(environment)
     try:
         asking = Asking.by_settings(
             environment, state, fatigue=Fatigue(state, policy), reading=Reading(state)

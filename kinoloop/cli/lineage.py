@@ -83,7 +83,7 @@ def link(
     from serving.config import ServingConfig
     from serving.event_check import EventCheck
     from serving.outbox import Outbox
-    from serving.state import LiveState
+    from serving.state import open_state
 
     environment = Environment()
     settings = environment.settings_file
@@ -96,7 +96,7 @@ def link(
     checked = check.sort_out([event], None)
     for rejection in checked.rejections:
         raise ConfigError(f"{rejection.field}: {rejection.reason}, expected {rejection.expected}")
-    state = LiveState(environment.state_dir / "serving" / "live.db")
+    state = open_state(environment)
     state.record(checked.events, checked.parcels, checked.persons)
     config = read_section("serving", ServingConfig, settings)
     Outbox(state, environment.landing, max_rows=config.export_rows).export()

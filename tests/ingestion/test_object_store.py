@@ -9,8 +9,9 @@ from moto.server import ThreadedMotoServer
 
 from kinoloop.errors import ConfigError
 from kinoloop.ingestion.landing import look, open_landing, write
+from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
-from serving.state import LiveEvent, LiveState, Parcel
+from serving.sqlite_state import SqliteState
 from tests.ingestion.landing_zone import EVENTS, VIDEOS, Zone
 
 LANDING = "s3://zone/landing"
@@ -51,7 +52,7 @@ def test_an_object_store_is_ingested_and_takes_feedback_back(zone, tmp_path):
     zone.put("events/a.csv", EVENTS)
     assert zone.ingest().total("accepted") == 4
     assert zone.ingest() is None
-    state = LiveState(tmp_path / "live.db")
+    state = SqliteState(tmp_path / "live.db")
     moment = 1_767_100_000_000_000  # 2025-12-30
     state.record([LiveEvent("e1", "p", "v1", "view", 1.5, None, moment)], [Parcel("anna")])
     assert Outbox(state, LANDING, max_rows=10).export() == 1

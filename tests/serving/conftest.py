@@ -1,21 +1,25 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from redis import Redis
 from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
 from kinoloop.data.catalogue import Catalogue
+from kinoloop.environment import Environment
 from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.testing.service import KEY, SIGNER, free_port, running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
+from serving.state import LiveState, open_state
+from tests.serving.redis_server import redis_server
 
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
 SETTINGS = (
@@ -89,6 +93,45 @@ def service(tmp_path_factory, bundle):
     settings.write_text(SETTINGS)
     with running(folder / "state", bundle=bundle, KINOLOOP_SETTINGS_FILE=str(settings)) as url:
         yield Service(url, folder)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory) -> Iterator[str]:
+    """A real Redis server, one for the session."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def state_url(request, tmp_path) -> str:
+    """Address of a live state that is empty: each test that opens it runs on both stores."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/live.db"
+    url = request.getfixturevalue("redis_url")
+    with Redis.from_url(url) as redis:
+        redis.flushall()
+    return url
+
+
+@pytest.fixture
+def new_state(state_url, tmp_path) -> Iterator[Callable[[], LiveState]]:
+    """Open the live state once more, as another worker or another machine would."""
+    opened = []
+
+    def new() -> LiveState:
+        given = Environment(state_url=state_url, state_dir=tmp_path, pseudonym_key=KEY)
+        opened.append(open_state(given))
+        return opened[-1]
+
+    yield new
+    for state in opened:
+        state.shut()
+
+
+@pytest.fixture
+def state(new_state) -> LiveState:
+    """A live state; every test of it runs on both stores."""
+    return new_state()
 
 
 @pytest.fixture

@@ -2,22 +2,17 @@
 
 import time
 
-import pytest
-
 from kinoloop.data.ids import IdMap
 from kinoloop.policy.config import PolicyConfig
 from serving import caps
 from serving.caps import Caps
-from serving.state import LiveState
+from serving.shown import ALL
+from tests.serving.stored import rows
 from tests.serving.test_impressions import answer
 
 IDS = IdMap(f"v{n:03d}" for n in range(10))
 DAY_S = 86_400
-
-
-@pytest.fixture
-def state(tmp_path):
-    return LiveState(tmp_path / "live.db")
+NOW_HOUR = int(time.time() // 3600)
 
 
 def shown(*videos, who="p", ago_s=0.0):
@@ -26,7 +21,8 @@ def shown(*videos, who="p", ago_s=0.0):
 
 
 def reached(counted, who="p"):
-    return {rule: sorted(videos.tolist()) for rule, videos in counted.reached(who, IDS).items()}
+    found = counted.reached(who, IDS, people=counted._state.about(who))
+    return {rule: sorted(videos.tolist()) for rule, videos in found.items()}
 
 
 def test_a_person_is_shown_a_video_so_often_and_no_more(state):
@@ -53,15 +49,16 @@ def test_the_window_moves_on_and_old_counts_are_deleted(state):
     counted = Caps(state, policy)
     assert reached(counted) == {"frequency_cap": [3], "exposure_cap": [2, 3]}
     counted.count([shown(3)])
-    hours = state.connection.execute("SELECT user, video_id FROM shown_hourly").fetchall()
-    assert sorted(hours) == [("", "v002"), ("", "v003"), ("p", "v003")]
+    assert state.reached("p", times=1, since_hour=0) == ["v003"]
+    assert sorted(state.reached(ALL, times=1, since_hour=NOW_HOUR - 24 * 9)) == ["v002", "v003"]
+    assert rows(state, "shown_hourly") == 3
 
 
 def test_who_is_forgotten_leaves_no_count_and_off_counts_nothing(state):
     Caps(state, PolicyConfig(frequency={"times": 1})).count([shown(1)])
     state.forget_user("p")
-    assert not state.connection.execute("SELECT * FROM shown_hourly").fetchall()
+    assert not rows(state, "shown_hourly")
     off = Caps(state, PolicyConfig())
     off.count([shown(1)])
-    assert off.reached("p", IDS) == {}
-    assert not state.connection.execute("SELECT * FROM shown_hourly").fetchall()
+    assert reached(off) == {}
+    assert not rows(state, "shown_hourly")

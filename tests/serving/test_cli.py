@@ -16,7 +16,7 @@ from kinoloop.registry.client import ModelRegistry
 from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER, free_port
-from serving.state import LiveState
+from serving.sqlite_state import SqliteState
 from serving.takedowns import LOOK_S
 from tests.serving.conftest import Service
 
@@ -97,7 +97,7 @@ def test_without_a_service_its_takedowns_and_what_was_passed_over_count_all_the_
     before = [*answers()]
     assert all("v004" in slate for slate in before)
     pseudonym = Pseudonyms(bytes.fromhex(KEY)).of("passer-by")
-    state = LiveState(service.folder / "state" / "serving" / "live.db")
+    state = SqliteState(service.folder / "state" / "serving" / "live.db")
     state.remember_shown([(pseudonym, "v002", time.time_ns() // 1000)] * 10, within_s=60.0)
     state.shut()
     token = (service.folder / "state" / "operator.key").read_text().strip()

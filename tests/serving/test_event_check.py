@@ -16,7 +16,7 @@ from kinoloop.ingestion.rule import EPOCH, IngestConfig
 from kinoloop.schema import EVENT_KINDS
 from serving.event_check import EventCheck, Videos
 from serving.outbox import Outbox
-from serving.state import LiveState
+from serving.sqlite_state import SqliteState
 from tests.ingestion.landing_zone import KEY, Zone
 
 GOOD = {"user_id": "u", "video_id": "v1", "event": "view"}
@@ -295,7 +295,7 @@ def test_what_feedback_accepts_ingest_accepts_with_every_value_as_it_was(zone, r
     checked = check(*requests, config=config, pseudonym=KEY.of)
     assert len(checked.events) + len(checked.rejections) == len(requests)
     with tempfile.TemporaryDirectory() as folder:
-        state = LiveState(Path(folder) / "live.db")
+        state = SqliteState(Path(folder) / "live.db")
         new = state.record(checked.events, checked.parcels, checked.persons)
         Outbox(state, str(zone.landing), max_rows=1000).export()
         state.shut()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kinoloop.data.ids import IdMap
+from kinoloop.errors import StateError
 from kinoloop.ingestion.rule import IngestConfig
 from serving.event_check import EventCheck, Rejection, Videos
 from serving.feedback import FeedbackWriter
-from serving.state import LiveState
 
 VIDEOS = Videos(IdMap(["v1", "v2"]), np.array([10.0, np.nan]))
 OTHER = Videos(IdMap(["w1"]), np.array([np.nan]))
@@ -18,11 +18,6 @@ OTHER = Videos(IdMap(["w1"]), np.array([np.nan]))
 def view(second: int, video: str = "v1", **more):
     at = 1_790_000_000 + second
     return {"user_id": "u", "video_id": video, "event": "view", "timestamp": at, **more}
-
-
-@pytest.fixture
-def state(tmp_path):
-    return LiveState(tmp_path / "live.db")
 
 
 @pytest.fixture
@@ -114,9 +109,12 @@ def test_a_request_that_can_not_be_checked_does_not_take_others_along(writer, st
     assert len(state.events_of("p-u", at_most=9)) == 2
 
 
-def test_a_write_that_fails_is_reported_to_every_request_of_the_group(writer, state, monkeypatch):
+@pytest.mark.parametrize("error", [sqlite3.OperationalError, StateError])
+def test_a_write_that_fails_is_reported_to_every_request_of_the_group(
+    writer, state, monkeypatch, error
+):
     def fails(*_):
-        raise sqlite3.OperationalError("disk is full")
+        raise error("disk is full")
 
     monkeypatch.setattr(state, "record", fails)
     outcomes = take(writer, ([view(1)], VIDEOS), ([view(2)], VIDEOS))

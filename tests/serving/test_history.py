@@ -16,9 +16,9 @@ from kinoloop.data.rating_scale import found_in
 from kinoloop.data.tables import Tables
 from kinoloop.schema import EVENT_KINDS, EVENTS, VIDEOS
 from serving.history import live, merged, past_of, past_of_videos
+from serving.live_event import LiveEvent, Parcel
 from serving.refusals import Refusals
 from serving.sayings import live_id
-from serving.state import LiveEvent, LiveState, Parcel
 
 IDS = IdMap(["a", "b", "c"])
 DURATIONS = np.array([10.0, 40.0, np.nan])
@@ -166,11 +166,6 @@ def ask(state, *, history=(), seen=(), user="p", limit=200):
         release=release, durations=np.full(len(MANY), np.nan), refusals=REFUSALS
     )
     return past_of(user, current, state, InterestConfig(), limit=limit)
-
-
-@pytest.fixture
-def state(tmp_path):
-    return LiveState(tmp_path / "live.db")
 
 
 def record(state, events):

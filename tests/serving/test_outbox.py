@@ -1,19 +1,22 @@
 import json
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from datetime import datetime
 from pathlib import Path
 
 import fsspec
 import pytest
-from filelock import FileLock
 
 from kinoloop.schema import EVENT_CONTEXT, LANDING_EVENTS
+from kinoloop.testing.service import KEY as SECRET
+from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
-from serving.state import LiveEvent, LiveState, Parcel
 from tests.ingestion.landing_zone import KEY, Zone
+from tests.serving.stored import content
 
 
 def events(first: int, last: int) -> list[LiveEvent]:
@@ -25,11 +28,6 @@ def events(first: int, last: int) -> list[LiveEvent]:
 
 def of(user_ids) -> list[Parcel]:
     return [Parcel(user_id) for user_id in user_ids]
-
-
-@pytest.fixture
-def state(tmp_path):
-    return LiveState(tmp_path / "live.db")
 
 
 def outbox(state, tmp_path, max_rows=100):
@@ -94,13 +92,15 @@ def test_every_event_is_exported_once_in_files_of_bounded_size(state, tmp_path):
 def test_the_raw_user_id_is_gone_after_export(state, tmp_path):
     state.record(events(0, 3), of(["raw-user"] * 3))
     outbox(state, tmp_path).export()
-    assert all(b"raw-user" not in f.read_bytes() for f in state.path.parent.glob("live.db*"))
+    (tmp_path / "landing").rename(tmp_path.with_suffix(".landing"))
+    assert b"raw-user" not in content(state)
     assert len(state.videos_of("p")) == 3  # what happened stays, under the pseudonym
 
 
-def test_only_one_process_exports_at_a_time(state, tmp_path):
+def test_only_one_process_exports_at_a_time(state, new_state, tmp_path):
     state.record(events(0, 3), of(["u"] * 3))
-    with FileLock(state.path.with_suffix(".export.lock")):
+    with new_state().alone("export") as mine:
+        assert mine
         assert outbox(state, tmp_path).export() == 0
     assert outbox(state, tmp_path).export() == 3
 
@@ -108,7 +108,7 @@ def test_only_one_process_exports_at_a_time(state, tmp_path):
 def test_an_erased_user_is_left_out_of_a_batch_that_was_claimed(state, tmp_path):
     state.record(events(0, 2), of(["u", "u"]))
     box = outbox(state, tmp_path)
-    box._claim()
+    state.claim(100)
     state.forget_user("p")
     assert box.export() == 0
     assert box.pending() == 0
@@ -126,11 +126,14 @@ _KILLED_AFTER_RENAME = """
     import os, signal, sys
     from pathlib import Path
     import serving.outbox
+    import serving.redis_store
     from serving.outbox import Outbox
-    from serving.state import LiveState
+    from kinoloop.environment import Environment
+    from serving.state import open_state
 
     moment, folder = sys.argv[1], Path(sys.argv[2])
 
+    serving.redis_store.CLAIM_S = 1.0
     write = serving.outbox.write
 
     def killed(files, path, content, **how):
@@ -143,20 +146,26 @@ _KILLED_AFTER_RENAME = """
     serving.outbox.write = killed
     if moment == "while writing":
         os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
-    Outbox(LiveState(folder / "live.db"), str(folder / "landing"), max_rows=100).export()
+    Outbox(open_state(Environment()), str(folder / "landing"), max_rows=100).export()
 """
 
 
 @pytest.mark.parametrize("moment", ["before writing", "while writing", "after writing"])
-def test_a_kill_at_any_moment_of_an_export_loses_and_doubles_nothing(state, tmp_path, moment):
+def test_a_kill_at_any_moment_of_an_export_loses_and_doubles_nothing(
+    state, state_url, tmp_path, moment
+):
     state.record(events(0, 7), of(["u"] * 7))
     command = [sys.executable, "-c", textwrap.dedent(_KILLED_AFTER_RENAME), moment, str(tmp_path)]
-    killed = subprocess.run(command, check=False, cwd=Path.cwd())
+    given = {"KINOLOOP_STATE_URL": state_url, "KINOLOOP_PSEUDONYM_KEY": SECRET}
+    killed = subprocess.run(command, check=False, cwd=Path.cwd(), env={**os.environ, **given})
     assert killed.returncode == -signal.SIGKILL
     before = landed(tmp_path) if moment == "after writing" else None
 
     state.record(events(7, 9), of(["u"] * 2))  # more arrives before the next start
-    assert outbox(state, tmp_path).export() == 9
+    box, end = outbox(state, tmp_path), time.monotonic() + 60
+    while not (exported := box.export()) and time.monotonic() < end:
+        time.sleep(0.1)  # a claim in Redis outlives its owner for a while
+    assert exported == 9
     assert not list((tmp_path / "landing").rglob(".*"))  # no raw id is left half written
 
     files = {name: rows for name, rows in landed(tmp_path).items() if name.endswith(".jsonl")}

@@ -17,9 +17,10 @@ from serving.reading import PIECE, Reading
 from serving.repeats import DIFFERENT, MOST
 from serving.sayings import live_id
 from serving.slates import AskedSearch
-from serving.state import LiveState
+from serving.sqlite_state import SqliteState
 from serving.unread import texts_of
 from serving.written import written_by
+from tests.serving.stored import content, rows
 
 MINUTE_US = 60_000_000
 NOON = 5 * DAY_US + DAY_US // 2
@@ -50,13 +51,6 @@ def texts():
     return Texts()
 
 
-@pytest.fixture
-def state(tmp_path):
-    state = LiveState(tmp_path / "live.db")
-    yield state
-    state.shut()
-
-
 def tell(state, texts, *told):
     """Record events as feedback does: (kind, user, id, µs, text or what is undone)."""
     events = [LiveEvent(live_id(i, at), user, "", kind, None, None, at)
@@ -72,7 +66,7 @@ def counts(state, texts, user, *, by=None):
     """How many texts count in the next slate."""
     by = by or Reading(state)
     current = SimpleNamespace(release=SimpleNamespace(texts=texts))
-    asyncio.run(by.catch_up(user, texts))
+    asyncio.run(by.catch_up(user, texts, people=state.about(user)))
     return len(written_by(user, current, state, by))
 
 
@@ -88,10 +82,6 @@ def started(state, texts):
     by.start(lambda: SimpleNamespace(release=SimpleNamespace(texts=texts)))
     yield by
     by.close()
-
-
-def rows(state, table):
-    return state.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
 def until(true):
@@ -117,17 +107,15 @@ def test_what_waits_is_read_in_small_pieces_and_its_words_are_erased(state, text
     assert rows(state, "written") == 30
     assert max(texts.pieces) <= PIECE
     started.close()
-    state.connection.execute("DELETE FROM outbox")
+    state.finish(state.claim(100))
     state.wipe()
-    assert not any(words.encode() in file.read_bytes() for file in state.path.parent.iterdir())
+    assert words.encode() not in content(state)
     assert counts(state, texts, "u3") == 1
 
 
-def test_what_a_killed_worker_left_unread_is_read_by_the_next(state, texts):
+def test_what_a_killed_worker_left_unread_is_read_by_the_next(state, new_state, texts):
     tell(state, texts, ("search", "p", "s1", NOON, "trains"))
-    other = LiveState(state.path)
-    assert counts(other, texts, "p") == 1
-    other.shut()
+    assert counts(new_state(), texts, "p") == 1
 
 
 def test_what_cannot_be_read_is_left_out_and_holds_nothing_up(state, started, texts, caplog):
@@ -166,11 +154,12 @@ def test_an_undo_takes_back_a_search_by_all_its_names(state, texts, started):
     assert counts(state, texts, "p", by=started) == 1
 
 
-def test_a_search_counts_while_another_writer_holds_the_disk(state, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.state.BUSY_TIMEOUT_S", 0.01)
+def test_a_search_counts_while_another_writer_holds_the_disk(texts, tmp_path, monkeypatch):
+    state = SqliteState(tmp_path / "live.db")
+    monkeypatch.setattr("serving.sqlite_connections.BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr(reading, "RETRY_S", 0.01)
     monkeypatch.setattr(reading, "WRITE_S", 0.01)
-    by = Reading(LiveState(state.path))
+    by = Reading(SqliteState(state.path))
     before = metrics.TEXTS.labels("disk")._value.get()
     writer = sqlite3.connect(state.path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
@@ -185,6 +174,7 @@ def test_a_search_counts_while_another_writer_holds_the_disk(state, texts, tmp_p
     by.close()
     assert texts.pieces == []  # the search has read it already
     assert counts(state, texts, "p") == 1
+    state.shut()
 
 
 def test_repeats_of_a_search_hide_no_other_and_are_not_kept(state, texts, started):

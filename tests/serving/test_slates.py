@@ -14,7 +14,6 @@ from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER
 from serving.fatigue import NONE, Fatigue
 from serving.slates import Asked, slate_of
-from serving.state import LiveState
 from tests.serving.test_impressions import answer
 
 US = 1_000_000
@@ -117,30 +116,30 @@ def test_ids_are_linked_by_a_verb_too(service, run):
 
 
 @pytest.fixture
-def fatigue(tmp_path):
-    return Fatigue(LiveState(tmp_path / "live.db"), PolicyConfig(fatigue=2, fatigue_days=1))
+def fatigue(state):
+    return Fatigue(state, PolicyConfig(fatigue=2, fatigue_days=1))
 
 
 def shown(at_s: float, *, pseudonym="p", **changes):
     return answer(0)._replace(pseudonym=pseudonym, timestamp=round(at_s * US), **changes)
 
 
-def test_what_was_passed_over_often_cools_down_and_comes_back(fatigue, bundle):
+def test_what_was_passed_over_often_cools_down_and_comes_back(fatigue, state, bundle):
     ids, now = Release.open(bundle).catalogue.ids, time.time()
     pair = shown(now, videos=["v001", "v002"])
     fatigue.count([pair, shown(now, videos=["v001"])])
-    assert ids.externals(fatigue.cooling("p", ids)) == ["v001"]
+    assert ids.externals(fatigue.cooling("p", ids, people=state)) == ["v001"]
     fatigue.count([pair])
-    assert set(ids.externals(fatigue.cooling("p", ids))) == {"v001", "v002"}
-    assert not len(fatigue.cooling("somebody else", ids))
+    assert set(ids.externals(fatigue.cooling("p", ids, people=state))) == {"v001", "v002"}
+    assert not len(fatigue.cooling("somebody else", ids, people=state))
     fatigue.count([shown(now + 2 * 86_400, videos=["v001"])])  # it starts over
-    assert ids.externals(fatigue.cooling("p", ids)) == ["v002"]
+    assert ids.externals(fatigue.cooling("p", ids, people=state)) == ["v002"]
 
 
-def test_what_was_shown_long_ago_does_not_cool_down(fatigue, bundle):
+def test_what_was_shown_long_ago_does_not_cool_down(fatigue, state, bundle):
     ids, before = Release.open(bundle).catalogue.ids, time.time() - 2 * 86_400
     fatigue.count([shown(before, videos=["v001"])] * 3)
-    assert not len(fatigue.cooling("p", ids))
+    assert not len(fatigue.cooling("p", ids, people=state))
 
 
 def test_what_cools_down_only_fills_what_would_stay_empty(bundle):

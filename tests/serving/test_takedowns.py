@@ -10,8 +10,7 @@ import pytest
 from kinoloop.release.availability import NEVER, Window
 from kinoloop.release.release import Release
 from kinoloop.testing.service import running
-from serving.state import LiveState
-from serving.takedowns import LOOK_S, AvailabilityPatch, Takedowns, said_in
+from serving.takedowns import LOOK_S, AvailabilityPatch, Takedowns
 from tests.serving.conftest import SETTINGS, Service
 
 TOKEN = "ab" * 32
@@ -22,8 +21,8 @@ def served(bundle):
     return SimpleNamespace(release=Release.open(bundle), catalogue="")
 
 
-def takedowns(path, current) -> Takedowns:
-    return Takedowns(LiveState(path), lambda: current)
+def takedowns(state, current) -> Takedowns:
+    return Takedowns(state, lambda: current)
 
 
 def shown(served):
@@ -34,17 +33,16 @@ def hide(before):
     return before._replace(hidden=True)
 
 
-def test_a_takedown_holds_at_once_at_every_worker_and_after_a_restart(served, bundle, tmp_path):
-    path = tmp_path / "live.db"
+def test_a_takedown_holds_at_once_at_every_worker_and_after_a_restart(served, bundle, new_state):
     here, there = served, SimpleNamespace(release=Release.open(bundle), catalogue="")
-    first, other = takedowns(path, here), takedowns(path, there)
+    first, other = takedowns(new_state(), here), takedowns(new_state(), there)
     assert "v004" in shown(here) & shown(there)
     first.say("v004", hide)
     assert "v004" not in shown(here)
     other.look()
     assert "v004" not in shown(there)
     fresh = SimpleNamespace(release=Release.open(bundle), catalogue="")
-    takedowns(path, fresh).apply(fresh)
+    takedowns(new_state(), fresh).apply(fresh)
     assert "v004" not in shown(fresh)
     assert not fresh.release.shows("v004")
 
@@ -60,8 +58,8 @@ def test_a_patch_changes_what_it_names_and_null_lifts_a_bound():
     assert until == Window(5, 1_000_000, hidden=True)
 
 
-def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served, tmp_path):
-    kept = takedowns(tmp_path / "live.db", served)
+def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served, state):
+    kept = takedowns(state, served)
     kept.say("v004", hide)
     kept.say("v006", hide)
     assert kept.agree(served) == 0  # the model's own catalogue is older than the takedown
@@ -76,7 +74,7 @@ def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served,
     )
     published = SimpleNamespace(release=later, catalogue="c" * 64)
     assert kept.agree(published) == 1
-    assert set(said_in(kept._state)) == {"v006"}
+    assert set(state.availability()) == {"v006"}
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,11 +28,11 @@ from serving.inputs import Inputs, Made, find
 from serving.live_event import LiveEvent, Parcel
 from serving.reading import Reading
 from serving.slates import Asked
-from serving.state import LiveState
 from serving.unread import texts_of
 from serving.written import searched, written_by
 from tests.ranking.searching import searching
 from tests.serving.conftest import Service
+from tests.serving.stored import rows
 
 CONFIG = RankerConfig(
     groups=("written", "video"), epochs=4, hidden=16, batch_size=128, learning_rate=0.01,
@@ -54,13 +55,6 @@ class Texts:
 
 
 IN_SERVICE = SimpleNamespace(release=SimpleNamespace(texts=Texts()))
-
-
-@pytest.fixture
-def state(tmp_path):
-    state = LiveState(tmp_path / "live.db")
-    yield state
-    state.shut()
 
 
 def wrote(state, kind, timestamp, text, *, user="p", video="", undoes=None, texts=None):
@@ -94,8 +88,13 @@ def test_searches_and_comments_count_at_once_and_their_texts_are_not_kept(state)
     assert [(one.kind, one.timestamp // DAY_US) for one in read] == [(SEARCH, 5), (COMMENT, 6)]
     assert lengths(state) == [12, 6]
     assert lengths(state, "q") == []
-    columns = state.connection.execute("SELECT * FROM written").fetchall()
-    assert not any("trains" in str(value) for row in columns for value in row)
+    reading, end = Reading(state), time.monotonic() + 60
+    reading.start(lambda: IN_SERVICE)
+    while rows(state, "unread") and time.monotonic() < end:
+        time.sleep(0.01)
+    reading.close()
+    assert (rows(state, "written"), rows(state, "unread")) == (2, 0)
+    assert lengths(state) == [12, 6]
 
 
 def test_the_newest_four_are_read_and_a_search_told_twice_is_one(state):
@@ -118,7 +117,7 @@ def test_what_is_taken_back_or_erased_or_of_another_space_does_not_count(state):
     wrote(state, "search", 4 * DAY_US, "abc")
     assert lengths(state) == [3]
     state.forget_user("p")
-    assert not state.connection.execute("SELECT * FROM written").fetchall()
+    assert not rows(state, "written")
     wrote(state, "search", 4 * DAY_US, "abc")
     state.forget_before(5 * DAY_US)
     assert lengths(state) == []
@@ -133,7 +132,7 @@ def test_a_release_that_reads_no_texts_has_none_kept(state):
     assert searched("p", "abc", None, "s", at=1) is None
     assert searched("p", "x" * 201, vector, "s", at=1) is None
     assert not state.unread_of(["p"], "s")
-    assert not state.connection.execute("SELECT * FROM written").fetchall()
+    assert not rows(state, "written")
 
 
 def test_an_answer_can_be_made_again_with_what_was_written(state, tmp_path):

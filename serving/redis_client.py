@@ -1,0 +1,141 @@
+"""A connection to Redis or Valkey that says clearly when the server is away.
+
+Slates are made on the event loop, so nothing there may wait long for a server that is gone: the
+first call that fails closes the way for all, and a thread asks until the server answers again.
+Until then every call is refused at once. Addresses are shown without their credentials, and to
+clients not at all.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as SlowError
+from redis.retry import Retry
+
+from kinoloop.errors import ConfigError, StateError
+from kinoloop.redaction import without_credentials
+from serving import metrics
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 5.0  # an fsync on a busy disk may hold up an answer for seconds
+RETRY_S = 0.2
+PATIENCE_S = 10.0  # at a start: servers that start together need not be ordered
+
+_SCHEMES: Final = {"valkey://": "redis://", "valkeys://": "rediss://"}
+
+
+class RedisClient:
+    """Speaks with one server; may be used from many threads.
+
+    Args:
+        address: `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`, with user name,
+            password, port and number of the database as far as they are needed.
+
+    Raises:
+        ConfigError: The address is none.
+        StateError: The server does not answer.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.shown = without_credentials(address)
+        for ours, theirs in _SCHEMES.items():
+            if address.startswith(ours):
+                address = theirs + address.removeprefix(ours)
+        try:
+            self._redis = Redis.from_url(
+                address,
+                socket_timeout=TIMEOUT_S,
+                socket_connect_timeout=TIMEOUT_S,
+                retry=Retry(NoBackoff(), 1),  # a connection that broke while it was idle
+            )
+        except ValueError:
+            raise ConfigError(
+                f"KINOLOOP_STATE_URL is {self.shown!r}; expected such as redis://host:6379/0"
+            ) from None  # its message may have the password
+        self._away, self._shut = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._wait_for_it()
+
+    @contextmanager
+    def speaking(self) -> Iterator[Any]:
+        """Speak with the server.
+
+        Yields:
+            The client.
+
+        Raises:
+            StateError: It is away, or refuses.
+        """
+        if self._away.is_set():
+            raise _away()
+        try:
+            yield self._redis
+        except (AwayError, SlowError) as err:
+            self._leave(err)
+            raise _away() from err
+        except RedisError as err:
+            logger.exception("the live state at %s refuses", self.shown)
+            raise StateError("the live state refuses; its log and the service's say why") from err
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting of the server; None where it does not tell."""
+        with self.speaking() as redis:
+            try:
+                found = redis.config_get(name)
+            except ResponseError:  # managed servers keep it to themselves
+                return None
+        value = found.get(name, found.get(name.encode()))
+        return value.decode() if isinstance(value, bytes) else value
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._shut.set()
+        self._redis.close()
+
+    def _wait_for_it(self) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._redis.ping()
+            except (RedisError, OSError) as err:
+                if time.monotonic() >= end:
+                    raise StateError(
+                        f"the live state at {self.shown} does not answer ({err}); start it, or "
+                        "correct KINOLOOP_STATE_URL"
+                    ) from err
+                time.sleep(RETRY_S)
+            else:
+                return
+
+    def _leave(self, err: Exception) -> None:
+        with self._lock:
+            if self._away.is_set() or self._shut.is_set():
+                return
+            self._away.set()
+        metrics.STATE_AWAY.set(1)
+        logger.error("the live state at %s is away: %s", self.shown, err)
+        threading.Thread(target=self._ask_again, name="live state", daemon=True).start()
+
+    def _ask_again(self) -> None:
+        while not self._shut.wait(RETRY_S):
+            try:
+                self._redis.ping()
+            except (RedisError, OSError):
+                continue
+            self._away.clear()
+            metrics.STATE_AWAY.set(0)
+            logger.warning("the live state at %s is back", self.shown)
+            return
+
+
+def _away() -> StateError:
+    return StateError("the live state of the service is away; ask again in some seconds")

@@ -1,0 +1,201 @@
+"""What is particular to the live state in Redis; what it promises is in test_state.py."""
+
+import threading
+import time
+
+import pytest
+from redis import Redis
+
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError, StateError
+from kinoloop.testing.service import KEY
+from serving import redis_client, redis_store
+from serving.live_event import LiveEvent, Parcel
+from serving.outbox import Outbox
+from serving.state import open_state
+from serving.unread import Unread
+from tests.serving.redis_server import SAFE, redis_server
+from tests.serving.test_outbox import events, landed
+from tests.serving.test_outbox import of as parcels
+from tests.serving.test_state import all_of, event, of
+
+
+def opened(url, folder, key=KEY):
+    return open_state(Environment(state_url=url, state_dir=folder, pseudonym_key=key))
+
+
+@pytest.fixture
+def state(redis_url, tmp_path):
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()
+    state = opened(redis_url, tmp_path)
+    yield state
+    state.shut()
+
+
+def until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def away(state) -> bool:
+    try:
+        state.pending()
+    except StateError:
+        return True
+    return False
+
+
+def test_what_was_acknowledged_survives_a_killed_server_which_is_found_again(tmp_path, caplog):
+    with redis_server(tmp_path / "redis", password="hunter2") as server:
+        url, port = server.url, int(server.url.rpartition(":")[2].split("/")[0])
+        state = opened(url, tmp_path)
+        assert state.record([event(1), event(2)], of("raw-user", "raw-user")) == 2
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises(StateError, match="the live state of the service is away; ask again"):
+            state.record([event(3)], of("raw-user"))
+        before = time.monotonic()
+        with pytest.raises(StateError, match="away"):
+            state.ids_of("p1")
+        assert (
+            time.monotonic() - before < redis_client.TIMEOUT_S
+        )  # refused at once, asked by nobody
+    with redis_server(tmp_path / "redis", password="hunter2", port=port):
+        until(lambda: not away(state))
+        assert [e.timestamp for e in all_of(state, "p1")] == [1, 2]
+        assert [row["user_id"] for row in state.batch(state.claim(9))] == ["raw-user"] * 2
+        state.shut()
+    assert "redis://…@127.0.0.1" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert "raw-user" not in caplog.text
+
+
+def test_a_server_that_does_not_answer_or_an_address_that_is_none_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(redis_client, "PATIENCE_S", 0.0)
+    with pytest.raises(StateError, match=r"at redis://…@127.0.0.1:1/0 does not answer") as told:
+        opened("redis://:hunter2@127.0.0.1:1/0", tmp_path)
+    assert "hunter2" not in str(told.value)
+    for url in ("redis://:hunter2@127.0.0.1:port/0", "postgres://me:hunter2@db/x", "sqlite://x.db"):
+        with pytest.raises(ConfigError, match=r"KINOLOOP_STATE_URL is .*; expected") as told:
+            opened(url, tmp_path)
+        assert "hunter2" not in str(told.value)
+
+
+def test_two_keys_or_two_formats_do_not_meet_in_one_database(state, redis_url, tmp_path):
+    with pytest.raises(ConfigError, match="the same KINOLOOP_PSEUDONYM_KEY"):
+        opened(redis_url, tmp_path, key="ab" * 32)
+    with Redis.from_url(redis_url) as redis:
+        redis.hset("kinoloop:made", "format", "0")
+    with pytest.raises(ConfigError, match="has format 0, expected 1"):
+        opened(redis_url, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SAFE, None),
+        (("--save", ""), "in memory only"),
+        (("--appendonly", "yes", "--appendfsync", "everysec"), "about a second is lost"),
+        ((*SAFE, "--maxmemory-policy", "allkeys-lru"), "throws keys away"),
+        ((*SAFE, "--rename-command", "CONFIG", ""), "for its operator to say"),
+    ],
+)
+def test_the_start_says_what_the_server_does_not_promise(tmp_path, caplog, settings, said):
+    with redis_server(tmp_path / "redis", *settings) as server:
+        opened(server.url, tmp_path).shut()
+    told = [line.getMessage() for line in caplog.records if line.name == "serving.redis_store"]
+    assert (len(told) == 1 and said in told[0]) if said else not told
+
+
+def _fits(take, number) -> bool:
+    try:
+        return take(number) == 500
+    except StateError as err:
+        return "the live state refuses" not in str(err)
+
+
+def test_a_full_server_takes_all_of_a_request_or_nothing(tmp_path):
+    with redis_server(tmp_path / "redis", *SAFE, "--maxmemory", "3mb") as server:
+        state = opened(server.url, tmp_path)
+
+        def take(number):
+            return state.record([event(number * 500 + n) for n in range(500)], of(*["u"] * 500))
+
+        taken = 500 * next(n for n in range(200) if not _fits(take, n))
+        assert 0 < taken == state.pending() == len(state.videos_of("p1"))
+        state.shut()
+
+
+def test_two_machines_that_export_at_once_write_each_event_once(
+    state, redis_url, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(redis_store, "CLAIM_S", 0.05)  # it runs out while a batch is written
+    state.record(events(0, 200), parcels(["anna"] * 200))
+    machines = [opened(redis_url, tmp_path) for _ in range(3)]
+    boxes = [Outbox(one, str(tmp_path / "landing"), max_rows=7) for one in machines]
+
+    def work(box):
+        while box.pending():
+            box.export()
+
+    threads = [threading.Thread(target=work, args=(box,)) for box in boxes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = [row["event_id"] for file in landed(tmp_path).values() for row in file]
+    assert sorted(rows) == sorted(f"e{n}" for n in range(200))
+    for one in machines:
+        one.shut()
+
+
+def test_all_that_a_request_asks_about_a_person_comes_in_one_round_trip(state, redis_url):
+    mine = [event(n) for n in range(4)] + [event(8, event="like", video_id="v1")]
+    theirs = [event(9, user="tv"), event(10, user="tv", event="not_interested", video_id="v7")]
+    link = LiveEvent("i", "tv", "", "identify", None, None, 11)
+    text = Unread("s", "p1", "", "search", 12, "space", "steam trains")
+    search = LiveEvent("s", "p1", "", "search", None, None, 12)
+    given = [*mine, *theirs, link, search]
+    state.record(
+        given,
+        [Parcel("u", person_id="raw" if one is link else None) for one in given],
+        {"raw": "p1"},
+        [text],
+    )
+    state.remember_shown([("tv", "v3", 5)] * 3, within_s=9.0)
+    state.count_hourly([("p1", "v3", 7, 2)])
+
+    def asked(people):
+        ids = people.ids_of("tv")
+        return (
+            ids,
+            [sorted(people.events_of(one, at_most=9)) for one in ids],
+            people.events_of("p1", at_most=4),
+            people.videos_of("p1"),
+            sorted(people.events_with("p1", ["v1"])),
+            people.said_by(ids),
+            people.unread_of(ids, "space"),
+            people.newest_written(ids, "space"),
+            people.shown_often("tv", times=3, since=5),
+            people.reached("p1", times=2, since_hour=7),
+        )
+
+    about = state.about("p1")
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()  # nothing more is asked of the server about somebody without other ids
+    assert about.ids_of("p1")[0] == "p1"
+    assert len(about.events_of("p1", at_most=9)) == 5
+    state.record(
+        given,
+        [Parcel("u", person_id="raw" if one is link else None) for one in given],
+        {"raw": "p1"},
+        [text],
+    )
+    state.remember_shown([("tv", "v3", 5)] * 3, within_s=9.0)
+    state.count_hourly([("p1", "v3", 7, 2)])
+    assert asked(state.about("tv")) == asked(state)
+    assert asked(state)[0] == ["p1", "tv"]
+    assert asked(state)[-2:] == (["v3"], ["v3"])
