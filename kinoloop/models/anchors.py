@@ -9,7 +9,7 @@ other score moves. A video without content has no anchors: it gets what the prio
 Source: content-based nearest neighbours for cold items, Gantner et al., ICDM 2010, section III.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.fusion import FusionConfig, centre
 from kinoloop.data.histories import Histories
 from kinoloop.models.top_k import best_columns
+from kinoloop.models.vector_query import summed
 
 NEAREST = 10
 """Anchors of a video."""
@@ -41,6 +42,9 @@ class Anchors:
     videos: NDArray[np.int32]
     weights: NDArray[np.float32]
     trust: NDArray[np.float32]
+    _by_trained: tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.float32]] | None = field(
+        default=None, init=False, compare=False, repr=False
+    )
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -51,6 +55,40 @@ class Anchors:
         told = np.einsum("rnk,nk->rn", scores[:, self.videos], self.weights)
         new = np.where(self.trust > 0, middle + self.trust * (told - middle), 0)
         return np.concatenate([scores, new.astype(np.float32)], axis=1)
+
+    def told(
+        self, videos: NDArray[np.integer], values: NDArray[np.float32], n_trained: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Values of new videos from those of some trained ones: positions, ascending, and values.
+
+        Args:
+            videos: (n,) positions of trained videos, each once; all others have none.
+            values: (n,) float32.
+            n_trained: Videos before the new ones.
+        """
+        starts, new, weights = self._standing_for(n_trained)
+        spans = [slice(starts[v], starts[v + 1]) for v in videos.tolist()]
+        if not spans:
+            return np.empty(0, np.intp), np.empty(0, np.float32)
+        each = np.repeat(values, starts[videos + 1] - starts[videos])
+        at, told = summed(
+            np.concatenate([new[span] for span in spans]),
+            each * np.concatenate([weights[span] for span in spans]),
+        )
+        return at + n_trained, told * self.trust[at]
+
+    def _standing_for(
+        self, n_trained: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.float32]]:
+        """Return the new videos each trained one stands for: offsets, their places, weights."""
+        if self._by_trained is None:
+            videos = self.videos.ravel()
+            order = np.argsort(videos, kind="stable")
+            starts = np.searchsorted(videos[order], np.arange(n_trained + 1))
+            found = starts, order // NEAREST, self.weights.ravel()[order]
+            object.__setattr__(self, "_by_trained", found)  # at once: threads may ask meanwhile
+            return found
+        return self._by_trained
 
     def rows(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weighted means of rows of the trained videos, (n_new, d) of (n_trained, d)."""

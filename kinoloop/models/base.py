@@ -30,6 +30,7 @@ from kinoloop.models.state import State as State
 from kinoloop.models.state import read_state
 from kinoloop.models.usable import all_numbers, in_shape
 from kinoloop.models.validation import Validation as Validation  # plug-ins import it from here
+from kinoloop.models.vector_query import AsksByVector
 from kinoloop.models.warm_start import WarmStart
 from kinoloop.models.watching import Report as Report
 from kinoloop.models.watching import silent as silent
@@ -45,7 +46,7 @@ EXTENSION = "extension.safetensors"
 LEARNED_NOWHERE = "no array"  # an extension may be all zero: of videos without content
 
 
-class Recommender(Explains, ABC):
+class Recommender(Explains, AsksByVector, ABC):
     """Scores every video of a catalogue for a history.
 
     Args:

@@ -40,6 +40,7 @@ from kinoloop.models.cosine import cosines
 from kinoloop.models.descent import alternate, quasi_newton, stochastic
 from kinoloop.models.factorization import Factors, Objective, one_side
 from kinoloop.models.least_squares import Observed, Ridge
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +120,21 @@ class BiasedMf(Recommender):
         logger.info("biased_mf by %s: %d events", config.solver, len(histories.videos))
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
-        observed = self._observed(histories, decay=self.config.decay)
-        users = self._folding.solve(observed)
+        return np.asarray(self._rows(histories) @ self._columns.T)
+
+    def _rows(self, histories: Histories) -> NDArray[np.float32]:
+        """(p_u, μ + b_u, 1) of each row, (n_rows, factors + 2)."""
+        users = self._folding.solve(self._observed(histories, decay=self.config.decay))
         rows = np.hstack([users[:, 1:], users[:, :1] + self._mean, np.ones((len(users), 1))])
-        return np.asarray(rows.astype(np.float32) @ self._columns.T)
+        return rows.astype(np.float32)
+
+    def video_vectors(self) -> VideoVectors:
+        """Return (q_i, 1), and b_i."""
+        return VideoVectors(self._columns[:, :-1], self._columns[:, -1])
+
+    def vector_query(self, history: Histories) -> VectorQuery:
+        """Return (p_u, μ + b_u)."""
+        return VectorQuery.alone(self._rows(history)[0, :-1])
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

@@ -34,6 +34,7 @@ from kinoloop.models.base import (
 from kinoloop.models.blending import TOP, learn_weights, pool_of
 from kinoloop.models.extended import over
 from kinoloop.models.top_k import best_columns
+from kinoloop.models.vector_query import VectorQuery, VideoVectors, summed
 
 LENGTHS = 2 ** np.arange(7)  # histories of up to 1, 2, 4, … videos are on one scale
 SCALED_ROWS = 256  # users whose scores tell the scales
@@ -132,6 +133,31 @@ class Blend(Recommender):
         for at in self._parts:
             total += np.float32(self._weights[at]) * self._scorer(at)(histories)
         return total
+
+    def video_vectors(self) -> VideoVectors | None:
+        """Return those of all parts side by side; None where one has none."""
+        found = [part.video_vectors() for part in self._parts.values()]
+        if any(one is None for one in found):
+            return None
+        known = [one for one in found if one is not None]
+        standing = np.stack([one.standing for one in known], axis=1)
+        vectors = np.hstack([*(one.vectors for one in known), standing])
+        return VideoVectors(vectors, np.zeros(len(vectors), dtype=np.float32))
+
+    def vector_query(self, history: Histories) -> VectorQuery | None:
+        """Ask each part by its weight, on the scale of its length of history."""
+        at = int(np.searchsorted(LENGTHS, min(int(history.lengths[0]), int(LENGTHS[-1]))))
+        shares, vectors, videos, more = [], [], [], []
+        for place, part in self._parts.items():
+            asked = part.vector_query(history)
+            if asked is None:
+                return None
+            shares.append(np.float32(self._weights[place] / self._scales[place, at]))
+            vectors.append(shares[-1] * asked.vector)
+            videos.append(asked.videos)
+            more.append(shares[-1] * asked.more)
+        vector = np.concatenate([*vectors, np.array(shares, dtype=np.float32)])
+        return VectorQuery(vector, *summed(np.concatenate(videos), np.concatenate(more)))
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

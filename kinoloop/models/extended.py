@@ -16,6 +16,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.errors import DataError, NotFittedError
 from kinoloop.models.anchors import Anchors, find_anchors
 from kinoloop.models.base import Recommender, State
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 if TYPE_CHECKING:
     from kinoloop.models.base import Report
@@ -51,6 +52,39 @@ class Extended(Recommender):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         folded = self._anchors.folded(histories, len(self._base.prior))
         return self._anchors.appended(self._base.score(folded))
+
+    def video_vectors(self) -> VideoVectors | None:
+        """Return those of the trained recommender, and of new videos what their anchors tell.
+
+        A further column says how much of the mean a new video has, since what is added for some
+        videos alone moves the mean as well.
+        """
+        base, anchors = self._base.video_vectors(), self._anchors
+        if base is None:
+            return None
+        both = np.column_stack([base.vectors, base.standing])
+        mean, known = both.mean(axis=0, dtype=np.float64).astype(np.float32), anchors.trust > 0
+        unlike = np.where(known, 1 - anchors.trust, np.float32(0))[:, None]
+        new = unlike * mean + anchors.trust[:, None] * anchors.rows(both)
+        rows = np.vstack([both, new])
+        of_mean = np.zeros((len(rows), 1), dtype=np.float32)
+        of_mean[len(both) :] = unlike
+        return VideoVectors(np.hstack([rows[:, :-1], of_mean]), np.ascontiguousarray(rows[:, -1]))
+
+    def vector_query(self, history: Histories) -> VectorQuery | None:
+        """Ask as the trained recommender does; None where of the history it knows nothing."""
+        n_trained = len(self._base.prior)
+        folded = self._anchors.folded(history, n_trained)
+        asked = self._base.vector_query(folded) if len(folded.videos) else None
+        if asked is None:
+            return None
+        of_mean = np.float32(asked.more.sum() / max(1, n_trained))
+        videos, more = self._anchors.told(asked.videos, asked.more, n_trained)
+        return VectorQuery(
+            np.append(asked.vector, of_mean),
+            np.concatenate([asked.videos, videos]),
+            np.concatenate([asked.more, more]),
+        )
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

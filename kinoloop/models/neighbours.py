@@ -15,6 +15,7 @@ from kinoloop.data.histories import Histories
 from kinoloop.models.base import Decay, State
 from kinoloop.models.config import Grids
 from kinoloop.models.trend import TrendConfig, Trending
+from kinoloop.models.vector_query import VectorQuery, summed
 
 BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB per float32 copy
 DECAYS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -81,6 +82,15 @@ class Neighbours:
         for row, start in enumerate(found.indptr[:-1]):  # a row stays in the cache
             part = slice(start, found.indptr[row + 1])
             scores[row, found.indices[part]] += found.data[part]
+
+    def found(
+        self, history: Histories, *, decay: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return what `score` gives for one row, where it is not 0: positions and scores."""
+        ages = np.arange(len(history.videos))[::-1]
+        weights = history.weights * np.power(decay, ages).astype(np.float32)
+        neighbours, similarity, lengths = self._of_each(history.videos)
+        return summed(neighbours, similarity * np.repeat(weights, lengths))
 
     def to(self, videos: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """Similarity of each of `videos` to each of `others`, (n_others, n_videos) float32."""
@@ -187,6 +197,10 @@ class NeighbourRecommender(Trending):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return self._with_trend(self._neighbours.score(histories, decay=self.config.decay))
+
+    def vector_query(self, history: Histories) -> VectorQuery:
+        """Ask for the neighbours of the recent history, and the trend."""
+        return self._query(*self._neighbours.found(history, decay=self.config.decay))
 
     def _similarity(
         self, liked: NDArray[np.int32], videos: NDArray[np.integer]

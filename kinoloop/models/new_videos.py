@@ -66,3 +66,22 @@ class Places:
         steps = np.arange(1, number + 1, dtype=np.float32) / np.float32(number + 1)
         new[best] = above - (above - below) * steps
         return new
+
+
+def give_places(
+    scores: NDArray[np.float32], histories: Histories, new: NDArray[np.bool_], number: int
+) -> None:
+    """Give new videos their places; those after training by themselves: no other one moves.
+
+    Args:
+        scores: (n_rows, n_videos), changed in place.
+        histories: What was watched.
+        new: (n_trained,) bool, videos without events when it was trained.
+        number: See `Places`.
+    """
+    trained = len(new)
+    known = histories.select(histories.videos < trained)
+    Places(new, number).give(scores[:, :trained], known)
+    if scores.shape[1] > trained:
+        later = np.arange(scores.shape[1]) >= trained
+        Places(later, number).give(scores, histories)

@@ -15,6 +15,7 @@ from kinoloop.models.base import (
     State,
     Validation,
 )
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 
 class PopularityConfig(RecommenderConfig):
@@ -40,6 +41,14 @@ class Popularity(Recommender):
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         return np.tile(self.prior, (len(histories), 1))
+
+    def video_vectors(self) -> VideoVectors:
+        """Return no vectors: the prior is all."""
+        return VideoVectors(np.empty((len(self.prior), 0), dtype=np.float32), self.prior)
+
+    def vector_query(self, history: Histories) -> VectorQuery:  # noqa: ARG002 (none is read)
+        """Ask for what is popular."""
+        return VectorQuery.alone(np.empty(0, dtype=np.float32))
 
     def _state(self) -> State:
         return {}

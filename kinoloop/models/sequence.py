@@ -35,13 +35,14 @@ from kinoloop.models.cosine import cosines
 from kinoloop.models.extended import over, read_anew
 from kinoloop.models.lexical import Lexicon
 from kinoloop.models.neighbours import Neighbours
-from kinoloop.models.new_videos import Places
+from kinoloop.models.new_videos import give_places
 from kinoloop.models.transformer.config import SequenceConfig
 from kinoloop.models.transformer.content import PREFIX, content_vectors, has_content
 from kinoloop.models.transformer.context import read_context
 from kinoloop.models.transformer.facts import TuningFacts, facts_in
-from kinoloop.models.transformer.inference import Reader, Reads, alike
+from kinoloop.models.transformer.inference import Reads, alike, is_of_backbone, reader_of
 from kinoloop.models.trend import moved_rise, rise_of
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +174,11 @@ class Sequence(Recommender):
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)
 
     def _wanted_logits(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
-        turned = hidden @ self._asks["asks.turn.weight"].T + self._asks["asks.turn.bias"]
-        return np.asarray(turned @ self._items.T + self._asks["asks.bias"])
+        return np.asarray(self._turned(hidden) @ self._items.T + self._asks["asks.bias"])
+
+    def _turned(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Hidden states as "wanted" asks by them, (n_rows, dim)."""
+        return np.asarray(hidden @ self._asks["asks.turn.weight"].T + self._asks["asks.turn.bias"])
 
     def _hidden_rows(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of each row, (n_rows, dim); zero where it is empty."""
@@ -198,22 +202,33 @@ class Sequence(Recommender):
         if self.wanted_share:
             scores += np.float32(self.wanted_share) * self._wanted_logits(hidden)
         if self.match_weight:
-            decay = self.config.match_decay
-            self._match.add(scores, recent, weight=self.match_weight, decay=decay)
+            decay, weight = self.config.match_decay, self.match_weight
+            self._match.add(scores, recent, weight=weight, decay=decay)
         if self.config.trend_weight:
             scores[:, : len(self._rise)] += np.float32(self.config.trend_weight) * self._rise
         if self.config.new_video_places:
-            self._give_places(scores, histories)
+            give_places(scores, histories, self._new, self.config.new_video_places)
         return scores
 
-    def _give_places(self, scores: NDArray[np.float32], histories: Histories) -> None:
-        """Give new videos their places; those after training by themselves: no other one moves."""
-        trained, number = len(self._new), self.config.new_video_places
-        known = histories.select(histories.videos < trained)
-        Places(self._new, number).give(scores[:, :trained], known)
-        if scores.shape[1] > trained:
-            later = np.arange(scores.shape[1]) >= trained
-            Places(later, number).give(scores, histories)
+    def video_vectors(self) -> VideoVectors | None:
+        """Return the videos' vectors, and how they rise; None where new ones have places."""
+        if self.config.new_video_places:
+            return None
+        standing = np.zeros(len(self._items), dtype=np.float32)
+        standing[: len(self._rise)] = np.float32(self.config.trend_weight) * self._rise
+        if self.wanted_share:
+            standing += np.float32(self.wanted_share) * self._asks["asks.bias"]
+        return VideoVectors(self._items, standing)
+
+    def vector_query(self, history: Histories) -> VectorQuery:
+        """Ask by the last hidden state, and for videos that share words with the history."""
+        recent = history.last(self.config.length)
+        hidden = self._hidden_rows(recent)
+        asked = hidden[0]
+        if self.wanted_share:
+            asked = asked + np.float32(self.wanted_share) * self._turned(hidden)[0]
+        videos, shared = self._match.found(recent, decay=self.config.match_decay)
+        return VectorQuery(asked, videos, np.float32(self.match_weight) * shared)
 
     def _hidden(self, recent: Histories) -> NDArray[np.float32]:
         """Last hidden state of rows that are not empty, (n_rows, dim)."""
@@ -280,17 +295,6 @@ class Sequence(Recommender):
         """Take over what was trained; other arrays are passed over."""
         self._items, self._context = arrays["items"], arrays["context"]
         self._content = {name: value for name, value in arrays.items() if name.startswith(PREFIX)}
-        self._backbone = {
-            name: value
-            for name, value in arrays.items()
-            if name.startswith(("backbone.", "enter.", "inserted.", "leave."))
-            or name in ("backbone_config", "backbone_facts")
-        }
+        self._backbone = {name: value for name, value in arrays.items() if is_of_backbone(name)}
         self._asks = {name: value for name, value in arrays.items() if name.startswith("asks.")}
-        if "backbone_config" in arrays:
-            from kinoloop.models.transformer.pretrained import PretrainedReader
-
-            self._reader = PretrainedReader(self._backbone)
-        else:
-            weights = {n.removeprefix("backbone."): v for n, v in self._backbone.items()}
-            self._reader = Reader(weights, self.config.layers, self.config.heads)
+        self._reader = reader_of(self._backbone, self.config.layers, self.config.heads)

@@ -10,20 +10,25 @@ lie in the k groups with the highest ones: the same videos in a quarter of the t
 import numpy as np
 from numpy.typing import NDArray
 
+from kinoloop.models.scores import Scored, Scores
+
 GROUP = 64  # scores: more make the second step long, fewer the first
 
 
-def best(scores: NDArray[np.float32], top_k: int) -> NDArray[np.intp]:
+def best(scores: Scored, top_k: int) -> NDArray[np.intp]:
     """Positions of the `top_k` highest finite scores, best first; a tie goes to the lower position.
 
     Args:
-        scores: (n,) float32; -inf or NaN hides a position.
+        scores: (n,) float32; -inf or NaN hides a position. Those that are not all there look for
+            the best in their own way.
         top_k: How many at most.
 
     Examples:
         >>> best(np.array([0.2, 0.9, 0.9, -np.inf], dtype=np.float32), 3)
         array([1, 2, 0])
     """
+    if isinstance(scores, Scores):
+        return scores.best(top_k)
     top_k = min(top_k, len(scores))
     if top_k <= 0:
         return np.empty(0, dtype=np.intp)

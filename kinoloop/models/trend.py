@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.base import Recommender, RecommenderConfig, Validation
+from kinoloop.models.base import PRIOR_SHARE, Recommender, RecommenderConfig, Validation
 from kinoloop.models.choosing import choose
 from kinoloop.models.config import NEVER_DAYS, Grids
 from kinoloop.models.prior import popularity_prior
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 TREND_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -40,6 +41,18 @@ class Trending(Recommender):
     def _choose_trend(self, validation: Validation | None) -> None:
         """Choose the weight; all of the grid is tried, for popularity alone stands at its end."""
         choose(self, "trend_weight", validation, look=len(TREND_WEIGHTS))
+
+    def video_vectors(self) -> VideoVectors:
+        """Return no vectors: what a history does not name has the trend, or what orders equals."""
+        weight = np.float32(self.config.trend_weight)
+        standing = weight * self.prior if weight else np.float32(PRIOR_SHARE) * self.proven.prior
+        return VideoVectors(np.empty((len(standing), 0), dtype=np.float32), standing)
+
+    def _query(self, videos: NDArray[np.intp], scores: NDArray[np.float32]) -> VectorQuery:
+        """Return what `_with_trend` makes of the scores of some videos, all others being 0."""
+        highest = float(scores.max(initial=0.0)) if self.config.trend_weight else 0.0
+        more = scores / np.float32(highest) if highest > 0 else scores
+        return VectorQuery(np.empty(0, dtype=np.float32), videos, more)
 
     def _with_trend(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add the trend, in place, and return the scores."""

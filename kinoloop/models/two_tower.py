@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.base import RECOMMENDERS, State
+from kinoloop.models.base import PRIOR_SHARE, RECOMMENDERS, State
 from kinoloop.models.matching.config import TwoTowerConfig
 from kinoloop.models.profiled import ProfiledRecommender
+from kinoloop.models.vector_query import VectorQuery, VideoVectors
 
 if TYPE_CHECKING:
     from kinoloop.models.matching.fused import Fused
@@ -52,6 +53,14 @@ class TwoTower(ProfiledRecommender):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         asked = self._through("history", self._profiles(histories))
         return self._break_ties(np.asarray(asked @ self._offered.T, dtype=np.float32))
+
+    def video_vectors(self) -> VideoVectors:
+        """Return V(f_v), and what orders equals."""
+        return VideoVectors(self._offered, np.float32(PRIOR_SHARE) * self.proven.prior)
+
+    def vector_query(self, history: Histories) -> VectorQuery:
+        """Return U(p_u)."""
+        return VectorQuery.alone(self._through("history", self._profiles(history))[0])
 
     def _through(self, tower: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pass vectors through a tower, (n, dim) of length 1."""

@@ -29,6 +29,7 @@ from kinoloop.models.choosing import choose
 from kinoloop.models.config import Grids
 from kinoloop.models.neighbours import DECAYS, compact, recent_weights, strongest
 from kinoloop.models.trend import TrendConfig, Trending
+from kinoloop.models.vector_query import VectorQuery, summed
 
 CHUNK_CELLS = 8_000_000  # similarities held at a time, at most
 
@@ -87,9 +88,8 @@ class UserKnn(Trending):
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         rows = self._rows(histories)
         step = max(1, CHUNK_CELLS // max(1, self._watched.shape[0]))
-        parts = [
-            self._asked(rows[start : start + step]) for start in range(0, len(histories), step)
-        ]
+        starts = range(0, len(histories), step)
+        parts = [self._asked(rows[start : start + step]).toarray() for start in starts]
         scores = np.concatenate(parts)
         return self._with_trend(scores)
 
@@ -99,11 +99,16 @@ class UserKnn(Trending):
         rows.data *= self._rarity[rows.indices]
         return compact(rows)
 
-    def _asked(self, rows: sp.csr_matrix) -> NDArray[np.float32]:
-        """Sum what the neighbours of some rows watched, (n_rows, n_videos) float32."""
+    def vector_query(self, history: Histories) -> VectorQuery:
+        """Ask for what the nearest users watched, and the trend."""
+        watched = self._asked(self._rows(history))
+        return self._query(*summed(watched.indices, watched.data))
+
+    def _asked(self, rows: sp.csr_matrix) -> sp.csr_matrix:
+        """Sum what the neighbours of some rows watched, (n_rows, n_videos) sparse float32."""
         near = (rows @ self._by_video).tocsr()
         near.data = near.data / np.repeat(_norms(rows), np.diff(near.indptr))
-        return np.asarray((strongest(near, self.config.top_n) @ self._watched).toarray())
+        return strongest(near, self.config.top_n) @ self._watched
 
     def _prepare(self) -> None:
         self._by_video = self._watched.T.tocsr()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kinoloop.models.scores import Scored
 from kinoloop.models.top_k import best
 from kinoloop.policy.head import WANTED, Context, Head, Rule
 from kinoloop.schema import DAY_US
@@ -40,7 +41,7 @@ class Fresh(Rule):
         kept = min(config.places, within)
         self._offsets = [(i + 1) * within // (kept + 1) for i in range(kept)]
 
-    def joins(self, scores: NDArray[np.float32], context: Context) -> NDArray[np.integer]:
+    def joins(self, scores: Scored, context: Context) -> NDArray[np.integer]:
         """Return the best new videos, as many as there may be places for."""
         new = np.flatnonzero(self._new(self._published, context.moment))
         blocks = -(-context.top_k // self._config.within)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.scores import Scored
 
 FORBIDDEN = 1e6
 """Penalty of what may come only where nothing else is left."""
@@ -102,7 +103,7 @@ class Rule:
 
     def joins(
         self,
-        scores: NDArray[np.float32],  # noqa: ARG002 (for rules that need it)
+        scores: Scored,  # noqa: ARG002 (for rules that need it)
         context: Context,  # noqa: ARG002 (for rules that need it)
     ) -> NDArray[np.integer]:
         """Positions that are candidates though they are not among the best.

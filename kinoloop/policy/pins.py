@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kinoloop.data.ids import IdMap
+from kinoloop.models.scores import Scored
 from kinoloop.policy.boosts import Dated
 from kinoloop.policy.head import Context, Rule
 
@@ -47,6 +48,6 @@ class Pins(Rule):
                 places.setdefault(place, video)
         return sorted(places.items())
 
-    def joins(self, scores: NDArray[np.float32], context: Context) -> NDArray[np.integer]:  # noqa: ARG002 (as of Rule)
+    def joins(self, scores: Scored, context: Context) -> NDArray[np.integer]:  # noqa: ARG002 (as of Rule)
         """Every video that is held."""
         return np.array([video for _, video in self.held(context)], dtype=np.intp)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.fusion import FusionConfig
+from kinoloop.models.scores import Scored
 from kinoloop.models.top_k import best
 from kinoloop.policy.config import RulesConfig
 from kinoloop.policy.filters import VideoFilters
@@ -78,7 +79,7 @@ class Policy:
     def arrange(
         self,
         top: Best,
-        scores: NDArray[np.float32],
+        scores: Scored,
         context: Context,
         *,
         taken: NDArray[np.integer] = NONE,
@@ -115,7 +116,7 @@ class Policy:
         self,
         rules: Sequence[Rule],
         top: Best,
-        scores: NDArray[np.float32],
+        scores: Scored,
         context: Context,
         *,
         taken: NDArray[np.integer],
@@ -167,9 +168,7 @@ class Policies:
         return last
 
 
-def _continued(
-    top: Best, scores: NDArray[np.float32], below: NDArray[np.intp]
-) -> NDArray[np.float32]:
+def _continued(top: Best, scores: Scored, below: NDArray[np.intp]) -> NDArray[np.float32]:
     """Scores of `top`, and of what comes below it on their scale, never above the lowest."""
     if not len(below):
         return top.scores
@@ -184,7 +183,7 @@ def _continued(
 
 
 def _filled(
-    rules: Sequence[Rule], head: Head, scores: NDArray[np.float32], context: Context
+    rules: Sequence[Rule], head: Head, scores: Scored, context: Context
 ) -> tuple[NDArray[np.intp], int, frozenset[int]]:
     """Choose, place by place.
 
@@ -229,9 +228,7 @@ def _adjusted(rules: Sequence[Rule], head: Head, context: Context) -> Head:
     return head._replace(values=sum((one for one in more if one is not None), head.values))
 
 
-def _held(
-    rules: Sequence[Rule], head: Head, scores: NDArray[np.float32], context: Context
-) -> dict[int, int]:
+def _held(rules: Sequence[Rule], head: Head, scores: Scored, context: Context) -> dict[int, int]:
     """Which place which candidate stands at; a later rule gives way to an earlier one."""
     held: dict[int, int] = {}
     for rule in rules:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.scores import Scored, whole
 from kinoloop.policy.head import NONE, Context
 from kinoloop.policy.policy import Best, Policy
 from kinoloop.policy.trace import RANKER, Trace
@@ -46,7 +47,7 @@ class Ruling:
     def begin(
         self,
         history: Histories,
-        scores: NDArray[np.float32],
+        scores: Scored,
         *,
         closed: NDArray[np.integer],
         moment: int,
@@ -64,14 +65,14 @@ class Ruling:
         self._context = self._context._replace(moment=moment, top_k=top_k, history=history)
         left = self._policy.leaves(self._context)
         if self._trace is not None:
-            self._trace.begin(scores, closed, left, top_k)
+            self._trace.begin(whole(scores), closed, left, top_k)
         return np.concatenate([NONE, *left.values()])
 
     def candidates(self, top_k: int) -> int:
         """How many of the best videos the rules look at."""
         return self._policy.candidates(top_k)
 
-    def arrange(self, top: Best, scores: NDArray[np.float32]) -> Best:
+    def arrange(self, top: Best, scores: Scored) -> Best:
         """Fill the places.
 
         Args:
@@ -83,12 +84,12 @@ class Ruling:
         """
         found = self._policy.arrange(top, scores, self._context, taken=self._taken)
         if self._trace is not None:
-            self._trace.follow(scores, [(RANKER, top.videos), *self._steps(top, scores)])
+            self._trace.follow(whole(scores), [(RANKER, top.videos), *self._steps(top, scores)])
         self.held = found.held
         length = found.allowed if self._strict else len(found.videos)
         return Best(found.videos[:length], found.scores[:length])
 
-    def _steps(self, top: Best, scores: NDArray[np.float32]) -> list[tuple[str, NDArray[np.intp]]]:
+    def _steps(self, top: Best, scores: Scored) -> list[tuple[str, NDArray[np.intp]]]:
         """Return the order after each rule, by name."""
         steps = []
         for at, rule in enumerate(self._policy.rules, start=1):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.scores import Scored
 from kinoloop.models.top_k import best
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.availability import now
@@ -64,7 +65,7 @@ class Reranking:
     def best(
         self,
         history: Histories,
-        scores: NDArray[np.float32],
+        scores: Scored,
         top_k: int,
         *,
         given: Given,

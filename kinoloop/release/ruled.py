@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.models.scores import Scored
 from kinoloop.models.top_k import best
 from kinoloop.policy import policy
 from kinoloop.policy.filters import VideoFilters
@@ -32,7 +33,7 @@ def outside(
 def ruled_out(
     given: Given,
     history: Histories,
-    scores: NDArray[np.float32],
+    scores: Scored,
     without: tuple[NDArray[np.integer], NDArray[np.integer]],
     *,
     top_k: int,
@@ -57,7 +58,7 @@ def ruled_out(
 def best_of(
     reranking: Reranking | None,
     history: Histories,
-    scores: NDArray[np.float32],
+    scores: Scored,
     top_k: int,
     *,
     given: Given,

@@ -33,12 +33,14 @@ class RecommenderContract:
             must score all histories alike.
         places_new_videos: Whether its settings give places of a slate to new videos, so that one
             more of them moves the others.
+        asks_by_vector: Whether its scores are those of a query vector (`vector_query`).
     """
 
     recommender: ClassVar[type[Recommender]]
     settings: ClassVar[dict[str, Any]] = {}
     beats_popularity: ClassVar[bool] = True
     places_new_videos: ClassVar[bool] = False
+    asks_by_vector: ClassVar[bool] = False
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -179,6 +181,22 @@ class RecommenderContract:
         )
         _assert_close(again.score(histories), grown.score(histories))
 
+    def test_a_query_vector_gives_the_scores(
+        self, fitted: Recommender, grown: Recommender, histories: Histories
+    ) -> None:
+        assert (fitted.video_vectors() is not None) == self.asks_by_vector
+        met = [[Interaction(3)], [Interaction(3, -1.0), Interaction(5)]]
+        new = [[Interaction(3), Interaction(len(fitted.prior))]]
+        given = [*(histories.rows(slice(row, row + 1)) for row in (0, 1)), *map(_one, met)]
+        for recommender, asking in ((fitted, given), (grown, [*given, *map(_one, new)])):
+            compared = recommender.video_vectors()
+            for row in asking if compared is not None else []:
+                asked, scores = recommender.vector_query(row), recommender.score(row)[0]
+                assert compared is not None
+                assert asked is not None
+                assert (np.diff(asked.videos) > 0).all()
+                _assert_close(asked.scores(compared, np.arange(len(scores))), scores)
+
     def test_refuses_a_catalogue_in_which_trained_videos_moved(self, fitted: Recommender) -> None:
         with pytest.raises(DataError, match=r"at place 39, expected 'v039'.*keep their places"):
             fitted.extended(toy_catalogue().first(39))
@@ -255,6 +273,10 @@ class RecommenderContract:
 def _assert_close(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Equal up to the order of additions, which changes with the alignment of memory."""
     np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _one(row: list[Interaction]) -> Histories:
+    return Histories.from_rows([row])
 
 
 def _as_another(catalogue: Catalogue, rows: NDArray[np.integer], other: int) -> Catalogue:

@@ -10,16 +10,19 @@ from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 class TestBiasedMf(RecommenderContract):
     recommender = BiasedMf
+    asks_by_vector = True
     settings = {"factors": 4}
 
 
 class TestBiasedMfByStochasticDescent(RecommenderContract):
     recommender = BiasedMf
+    asks_by_vector = True
     settings = {"factors": 4, "solver": "sgd"}
 
 
 class TestBiasedMfByQuasiNewton(RecommenderContract):
     recommender = BiasedMf
+    asks_by_vector = True
     settings = {"factors": 4, "solver": "lbfgs"}
 
 

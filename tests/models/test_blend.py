@@ -20,6 +20,7 @@ class TestBlend(RecommenderContract):
 
 class TestBlendWithANetwork(RecommenderContract):
     recommender = Blend
+    asks_by_vector = True
     settings = {
         "parts": [
             {"kind": "biased_mf", "factors": 4},

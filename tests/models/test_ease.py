@@ -11,6 +11,7 @@ from kinoloop.testing.toy import toy_catalogue, toy_histories
 
 class TestEase(RecommenderContract):
     recommender = Ease
+    asks_by_vector = True
     settings = {"regularization": 5.0}
 
 

@@ -9,6 +9,7 @@ from kinoloop.testing.toy import toy_catalogue
 
 class TestItemKnn(RecommenderContract):
     recommender = ItemKnn
+    asks_by_vector = True
 
 
 def clicks(*videos):

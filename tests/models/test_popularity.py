@@ -10,6 +10,7 @@ DAY_US = 86_400_000_000
 
 class TestPopularity(RecommenderContract):
     recommender = Popularity
+    asks_by_vector = True
     beats_popularity = False
 
 

@@ -18,6 +18,7 @@ SMALL = {"dim": 16, "layers": 2, "length": 8, "epochs": 15, "batch_positions": 6
 
 class TestSequence(RecommenderContract):
     recommender = Sequence
+    asks_by_vector = True
     settings = SMALL
 
 

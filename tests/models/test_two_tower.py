@@ -23,6 +23,7 @@ SMALL = {
 
 class TestTwoTower(RecommenderContract):
     recommender = TwoTower
+    asks_by_vector = True
     settings = SMALL
 
 

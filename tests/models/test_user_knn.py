@@ -8,6 +8,7 @@ from kinoloop.testing.toy import toy_catalogue
 
 class TestUserKnn(RecommenderContract):
     recommender = UserKnn
+    asks_by_vector = True
 
 
 def clicks(*videos):

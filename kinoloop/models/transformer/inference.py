@@ -155,6 +155,22 @@ class Reader:
         return _Linear(self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
 
 
+def reader_of(backbone: dict[str, Array], layers: int, heads: int) -> Reads:
+    """Read a backbone: in numpy, or in torch where it was pretrained."""
+    if "backbone_config" in backbone:
+        from kinoloop.models.transformer.pretrained import PretrainedReader
+
+        return PretrainedReader(backbone)
+    weights = {name.removeprefix("backbone."): value for name, value in backbone.items()}
+    return Reader(weights, layers, heads)
+
+
+def is_of_backbone(name: str) -> bool:
+    """Whether an array of a state is one that a backbone is read from."""
+    parts = ("backbone.", "enter.", "inserted.", "leave.", "backbone_config", "backbone_facts")
+    return name.startswith(parts)
+
+
 def alike(rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Rows in groups of like length: padding all to the longest took five times the arithmetic."""
     order = np.argsort(lengths, kind="stable")
