@@ -27,6 +27,7 @@ SECTIONS: Final[dict[str, str]] = {
     "ranker": "kinoloop.ranking.config:RankerConfig",
     "promote": "kinoloop.promotion.gates:PromoteConfig",
     "drift": "kinoloop.drift.detect:DriftConfig",
+    "retrieval": "kinoloop.retrieval.config:RetrievalConfig",
     "serving": "serving.config:ServingConfig",
     "policy": "kinoloop.policy.config:PolicyConfig",
     "semantics": "kinoloop.semantics.config:SemanticsConfig",

@@ -10,7 +10,9 @@ counts to files there and any of them can answer for all.
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -22,6 +24,9 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+if TYPE_CHECKING:
+    from kinoloop.retrieval.plan import Plan
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -82,7 +87,41 @@ CATALOGUE = Gauge(
     "Number of the catalogue version in service; 0 is the one that the model was trained on.",
     multiprocess_mode="livemax",
 )
+RECALL = Gauge(
+    "kinoloop_retrieval_recall",
+    "Share of the best 100 that an index finds, by the share of videos that a filter leaves.",
+    ["index", "share"],
+    multiprocess_mode="livemin",
+)
+LISTS = Gauge(
+    "kinoloop_retrieval_lists",
+    "Lists that a search of an index reads; 0: what is left is scored in full.",
+    ["index", "share"],
+    multiprocess_mode="livemax",
+)
 READY = Gauge("kinoloop_ready_workers", "Workers with a release.", multiprocess_mode="livesum")
+
+
+_TOLD: set[tuple[str, str]] = set()
+
+
+def tell_indexes(plans: "Mapping[str, Plan | None]") -> None:
+    """Tell how well the indexes of the release in service find.
+
+    One that an earlier release had is told as what there is without: all are found, in no list.
+
+    Args:
+        plans: By the name of the index; None where it has nothing to miss.
+    """
+    for known in _TOLD:
+        RECALL.labels(*known).set(1)
+        LISTS.labels(*known).set(0)
+    for name, plan in plans.items():
+        for level in () if plan is None else plan.levels:
+            labels = (name, f"{level.share:g}")
+            _TOLD.add(labels)
+            RECALL.labels(*labels).set(level.lowest)
+            LISTS.labels(*labels).set(level.probes)
 
 
 def exposition() -> bytes:

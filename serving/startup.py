@@ -149,6 +149,7 @@ def watch_champion(
         metrics.SWAPS.labels("taken").inc()
         metrics.READY.set(1)
         metrics.CATALOGUE.set(current.catalogue_number)
+        metrics.tell_indexes(current.release.indexes.plans)
         while labels:
             metrics.RELEASE.labels(*labels.pop()).set(0)
         labels.append((current.model_version, current.dataset_version))

@@ -37,6 +37,7 @@ from kinoloop.release.popularity import has_moved, popularity_now
 from kinoloop.release.release import Release
 from kinoloop.release.signature import Trust, load_signer, load_trust
 from kinoloop.release.version import write_version
+from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.schema import TIME
 from kinoloop.settings import read_section
 from tasks.results import PublishedCatalogue, PublishSummary
@@ -116,6 +117,7 @@ def publish_catalogue(environment: Environment, version: ModelVersion) -> Publis
         thumbnails=load_thumbnails(tables, of=_ids(growth)).iter_rows(),
         moments=load_moments(tables, before.info.fingerprints.get("text"), of=_ids(growth)),
         made_of=made_of,
+        retrieval=read_section("retrieval", RetrievalConfig, environment.settings_file),
     )
     load_signer(environment).sign(bundle)
     digest = store_catalogue(registry, version, bundle, model=model.info)

@@ -33,6 +33,7 @@ from kinoloop.release.catalogue import open_joint
 from kinoloop.release.info import BundleInfo, Lineage, Provenance
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_signer, load_trust
+from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.settings import FrozenRecord, read_section
 from kinoloop.training.model_selection import RetrainConfig, SplitConfig, cut
 from kinoloop.training.refresh import Lesson, Verdict, compare, lesson_of, teach
@@ -198,6 +199,7 @@ def _write(
         ranker=None if proven.reranking is None else proven.reranking.ranker,
         learned=learned,
         joint=open_joint(proven.directory, proven.info),
+        retrieval=read_section("retrieval", RetrievalConfig, challenge.environment.settings_file),
     )
 
 

@@ -31,7 +31,9 @@ from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.search_training import MOST_PAIRS
 from kinoloop.release.signature import load_signer, load_trust
+from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.schema import TABLES
+from kinoloop.settings import read_section
 from kinoloop.training.blending import part_names
 from kinoloop.training.fit import checkpoints_of
 from kinoloop.training.model_selection import SplitConfig, fit_and_evaluate
@@ -173,6 +175,7 @@ def release_winner(
             moments=load_moments(plan.tables, catalogue.fingerprints.get("text")),
             ranker=load_ranker(plan),
             joint=plan.training_data.joint,
+            retrieval=read_section("retrieval", RetrievalConfig, plan.environment.settings_file),
         )
     load_signer(plan.environment).sign(bundle)
     spool = Spool(

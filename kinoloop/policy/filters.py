@@ -96,15 +96,21 @@ class VideoFilters:
         Raises:
             ConfigError: There is no such column, or a bound is neither a number nor a time.
         """
-        if not filters:
-            return NONE
+        return np.flatnonzero(~self.passing(filters)) if filters else NONE
+
+    def passing(self, filters: Filters) -> NDArray[np.bool_]:
+        """Which videos a filter lets pass, (n_videos,).
+
+        Raises:
+            ConfigError: There is no such column, or a bound is neither a number nor a time.
+        """
         unknown = self.unknown(filters)
         if unknown:
             known = ", ".join(self.columns) or "none"
             raise ConfigError(
                 f"no video has a column {unknown[0]!r}; columns to filter by: {known}"
             )
-        return self.outside_of_all([filters])
+        return self.passing_all([filters])
 
     def outside_of_all(self, several: Sequence[Filters]) -> NDArray[np.intp]:
         """Positions that any of several filters leaves out; a column that no video has is empty.
@@ -112,13 +118,19 @@ class VideoFilters:
         Raises:
             ConfigError: A bound is neither a number nor a time.
         """
-        if not several:
-            return NONE
-        outside = np.zeros(self._n, dtype=np.bool_)
+        return np.flatnonzero(~self.passing_all(several)) if several else NONE
+
+    def passing_all(self, several: Sequence[Filters]) -> NDArray[np.bool_]:
+        """Which videos each of several filters lets pass, (n_videos,); see `outside_of_all`.
+
+        Raises:
+            ConfigError: A bound is neither a number nor a time.
+        """
+        passing = np.ones(self._n, dtype=np.bool_)
         for filters in several:
             for name, wanted in filters.items():
-                outside |= ~self._fitting(name, condition_of(wanted))
-        return np.flatnonzero(outside)
+                passing &= self._fitting(name, condition_of(wanted))
+        return passing
 
     def _fitting(self, name: str, condition: Mapping[str, Any]) -> NDArray[np.bool_]:
         """Which videos fit a condition of one column, (n_videos,)."""

@@ -36,7 +36,7 @@ def ask(
             np.array([event.video for event in known], dtype=np.intp),
             without,
             top_k=TOP_K,
-            given=Given(_moment(release)),
+            given=Given(_moment(release), exact=True),
         )
     elif request["ask"] == "similar":
         video = release.catalogue.ids.index(request["video_id"])

@@ -65,6 +65,7 @@ class Availability:
         self._withdrawn = _flags(videos, "withdrawn") | _flags(videos, WITHHELD)
         self._said = (self._opens, self._closes, self._shut)  # by the rows alone
         self.overruled: Mapping[int, Window] = {}
+        self._told = 0  # times that it was overruled
         self._sort()
 
     def closed(self, moment: int) -> NDArray[np.intp]:
@@ -81,6 +82,15 @@ class Availability:
         ahead = order_opens[np.searchsorted(opens, moment, side="right") :]
         over = order_closes[: np.searchsorted(closes, moment, side="right")]
         return np.concatenate([ahead, over, shut]) if len(over) or len(shut) else ahead
+
+    def turn(self, moment: int) -> tuple[int, int, int]:
+        """Return what is another one as soon as `closed` gives another answer."""
+        _, opens, _, closes, _ = self._sorted
+        return (
+            self._told,
+            int(np.searchsorted(opens, moment, side="right")),
+            int(np.searchsorted(closes, moment, side="right")),
+        )
 
     def is_open(self, video: int, moment: int) -> bool:
         """Whether one video may be shown at `moment`."""
@@ -112,6 +122,7 @@ class Availability:
             self._closes[video] = window.closes
             self._shut[video] = window.hidden or bool(self._withdrawn[video])
         self._sort()
+        self._told += 1
         self.overruled = dict(windows)
 
     def _sort(self) -> None:

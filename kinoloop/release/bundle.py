@@ -12,6 +12,7 @@
     histories/           pseudonym → newest interactions, the videos of older ones, and vectors of
                          the newest searches and comments where the ranker reads them
     thumbnails/          one packed file and its table
+    retrieval/           what finds the best of many videos; of few there is none
     moments/             what videos show, read and say when; may be missing
     joint.safetensors    projections of the joint vectors; may be missing
     golden.json          requests with expected answers
@@ -41,6 +42,7 @@ from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.files import digests, write_array
 from kinoloop.release.golden import write_golden
+from kinoloop.release.index_writing import write_indexes
 from kinoloop.release.info import BundleInfo, Provenance, write_info
 from kinoloop.release.lexical import write_index
 from kinoloop.release.moments import Moments, write_moments
@@ -51,6 +53,7 @@ from kinoloop.release.similarity import write_centres
 from kinoloop.release.texts import write_texts
 from kinoloop.release.thumbnails import write_thumbnails
 from kinoloop.release.user_histories import HISTORY_LIMIT, write_histories
+from kinoloop.retrieval.config import RetrievalConfig
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ def write_bundle(
     searches: SearchLog | None = None,
     moments: pl.DataFrame | None = None,
     joint: Joint | None = None,
+    retrieval: RetrievalConfig | None = None,
 ) -> BundleInfo:
     """Write a bundle.
 
@@ -95,6 +99,7 @@ def write_bundle(
         learned: Files that later trainings go on from, by the name of the candidate.
         moments: `data.catalogue.load_moments` for the text vectors of `catalogue`.
         joint: What made the joint vectors of `catalogue`; None where it has none.
+        retrieval: From which size on it gets indexes, and how good ones.
 
     Returns:
         What `bundle.json` now holds.
@@ -139,6 +144,7 @@ def write_bundle(
             weights = learn_weights(Search(fresh, info, catalogue, found), searches)
             info = info.model_copy(update={"search": weights})
         release = Release.read(fresh, info)
+        write_indexes(release, retrieval or RetrievalConfig())
         write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
         info = info.model_copy(update={"files": digests(fresh)})
         write_info(fresh, info)

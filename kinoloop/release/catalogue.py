@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue, Modality, unusable
 from kinoloop.data.ids import IdMap
@@ -78,9 +80,11 @@ def column(catalogue: Catalogue, name: str) -> list[Any] | None:
     return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
 
 
-def titles(catalogue: Catalogue) -> list[str]:
-    """Title of each video; the id where there is none."""
+def titles(catalogue: Catalogue, videos: NDArray[np.integer] | None = None) -> list[str]:
+    """Title of each video, or of some; the id where there is none."""
+    ids = catalogue.ids.ids if videos is None else catalogue.ids.externals(videos.tolist())
     if "title" not in catalogue.videos.columns:
-        return list(catalogue.ids.ids)
+        return list(ids)
     known = catalogue.videos["title"]
-    return [title or video_id for title, video_id in zip(known, catalogue.ids.ids, strict=True)]
+    some = known if videos is None else known.gather(videos)
+    return [title or video_id for title, video_id in zip(some, ids, strict=True)]

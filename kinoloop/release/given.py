@@ -17,6 +17,7 @@ class Given(NamedTuple):
         filters: Which videos may be there at all.
         allowed: Further filters, of columns that no video may have: each must hold.
         ruling: Rules that make the slate out of the best videos; only `recommend` asks them.
+        exact: Whether every video is scored where there is an index, too.
     """
 
     moment: int | None = None
@@ -24,6 +25,7 @@ class Given(NamedTuple):
     filters: Filters = EVERYTHING
     allowed: Sequence[Filters] = ()
     ruling: Ruling | None = None
+    exact: bool = False
 
 
 NOW = Given()

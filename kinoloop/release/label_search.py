@@ -11,16 +11,21 @@ means to a query is the nearer one of its text and of the nearest thing that it 
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kinoloop.models.top_k import best
 from kinoloop.schema import SHOWS
 
 RELATED = 0.95
 """Share of pairs of different labels whose names are less related than a query must be to count."""
+
+NEAREST = 8
+"""Labels of which the surest videos are looked at where not all are."""
 
 _ROW = {"row": pl.Int64, "facet": pl.String, "label": pl.String, "score": pl.Float32}
 
@@ -68,6 +73,40 @@ class LabelSearch:
         near = np.maximum(vectors @ query - usual, 0) / (1 - usual)
         found: NDArray[np.float32] = np.minimum(self._matrix @ near, 1).astype(np.float32)
         return found
+
+    def at(
+        self, query: NDArray[np.float32], encode: Encode, videos: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what `score` and `nearest_shown` have for some videos, (n,) float32 each."""
+        if not self.names:
+            return np.zeros(len(videos), np.float32), np.zeros(len(videos), np.float32)
+        vectors, usual = self._encoded(encode)
+        cosines = vectors @ query
+        near = np.maximum(cosines - usual, 0) / (1 - usual)
+        found = np.minimum(self._matrix[videos] @ near, 1).astype(np.float32)
+        if not self._shown.nnz:
+            return found, np.zeros(len(videos), dtype=np.float32)
+        nearest = self._shown[videos].multiply(cosines[None]).max(axis=1).toarray()
+        return found, np.maximum(nearest, 0).ravel().astype(np.float32)
+
+    def likely(self, query: NDArray[np.float32], encode: Encode, count: int) -> NDArray[np.integer]:
+        """Videos among which the best by labels are: those surest of the labels nearest to it."""
+        if not self.names:
+            return np.empty(0, dtype=np.intp)
+        vectors, usual = self._encoded(encode)
+        cosines = vectors @ query
+        near = [one for one in best(cosines, NEAREST).tolist() if cosines[one] > usual]
+        return np.concatenate([np.empty(0, np.intp), *(self._surest(one, count) for one in near)])
+
+    def _surest(self, label: int, count: int) -> NDArray[np.integer]:
+        """Videos that have a label, the surest ones."""
+        by_label = self._by_label
+        row = slice(by_label.indptr[label], by_label.indptr[label + 1])
+        return np.asarray(by_label.indices[row][best(by_label.data[row], count)])
+
+    @cached_property
+    def _by_label(self) -> sp.csc_array:
+        return self._matrix.tocsc()
 
     def nearest_shown(self, query: NDArray[np.float32], encode: Encode) -> NDArray[np.float32]:
         """Cosine of a query and the nearest thing that each video shows, (n_videos,) float32.

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kinoloop.data.words import sought
+from kinoloop.models.top_k import best
 from kinoloop.release.files import open_array, write_array
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 N_FEATURES = 2**18
 TEXT_LIMIT = 6_000
 """Characters of one document that are indexed; titles and descriptions are shorter."""
+
+READ = 300_000
+"""Entries that are read to find likely documents: about a millisecond."""
 
 
 class LexicalIndex:
@@ -48,14 +52,52 @@ class LexicalIndex:
     def score(self, query: str) -> NDArray[np.float32]:
         """Cosine of the query and every document, (n_documents,) float32 in [0, 1]."""
         scores = np.zeros(self._n_documents, dtype=np.float32)
+        for row, weight in self._asked(query):
+            scores[self._indices[row]] += self._data[row] * weight
+        return scores
+
+    def at(self, query: str, documents: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Cosine of the query and some documents, (n,) float32: what `score` has there."""
+        scores = np.zeros(len(documents), dtype=np.float32)
+        for row, weight in self._asked(query):
+            held = self._indices[row]
+            at = np.minimum(np.searchsorted(held, documents), max(0, len(held) - 1))
+            if len(held):
+                has = held[at] == documents
+                scores[has] += self._data[row][at[has]] * weight
+        return scores
+
+    def likely(self, query: str, count: int) -> NDArray[np.intp]:
+        """Documents among which the best by words are, about `count` of them.
+
+        Words are read from the rarest one on, until `READ` entries are read: what shares only the
+        common ones with a query is not among its best where others share rare ones.
+        """
+        scores, read = np.zeros(self._n_documents, dtype=np.float32), 0
+        touched: list[NDArray[Any]] = []
+        rows = sorted(self._asked(query), key=lambda one: one[0].stop - one[0].start)
+        for row, weight in rows:
+            read += row.stop - row.start
+            if touched and read > READ:
+                break
+            touched.append(self._indices[row])
+            scores[touched[-1]] += self._data[row] * weight
+        met = np.concatenate([np.empty(0, np.intp), *touched])
+        if len(met) > count * max(1, len(touched)):
+            met = met[np.argpartition(-scores[met], count * len(touched))[: count * len(touched)]]
+        met = np.unique(met)
+        return met[best(scores[met], count)]
+
+    def _asked(self, query: str) -> list[tuple[slice, np.float32]]:
+        """Where the entries of each feature of a query stand, and how much it weighs."""
         counts = self._vectorizer.transform([query])
         features = counts.indices
         weights = (1 + np.log(counts.data)) * self._idf[features]
         norm = float(np.linalg.norm(weights))
-        for feature, weight in zip(features, weights, strict=True):
-            row = slice(int(self._indptr[feature]), int(self._indptr[feature + 1]))
-            scores[self._indices[row]] += self._data[row] * np.float32(weight / norm)
-        return scores
+        return [
+            (slice(int(self._indptr[f]), int(self._indptr[f + 1])), np.float32(weight / norm))
+            for f, weight in zip(features.tolist(), weights, strict=True)
+        ]
 
     @classmethod
     def open(cls, directory: Path, n_documents: int) -> "LexicalIndex":

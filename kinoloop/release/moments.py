@@ -73,6 +73,9 @@ class Moments:
         if not fits or len(self._vectors) != n or self._ends.shape != (n + 1,):
             raise BundleError(f"{directory}: its parts disagree on the number of moments")
 
+    def __len__(self) -> int:
+        return len(self._vectors)
+
     def of(self, video: int) -> list[Moment]:
         """All moments of a video by internal index, in order of time."""
         return [self._read(i) for i in range(*self._spans[video].tolist())]

@@ -24,10 +24,30 @@ class NearDuplicates:
         """All videos that show what these show, themselves left out where they have none."""
         if not len(self._members) or not len(videos):
             return self._members[:0]
-        wanted = np.zeros(len(self._starts), dtype=np.bool_)  # −1, no group, is its last place
-        wanted[self._group[videos]] = True
-        wanted[-1] = False
-        return self._members[wanted[self._group[self._members]]]
+        groups = np.unique(self._group[videos])
+        groups = groups[groups >= 0]
+        starts, sizes = self._starts[groups], np.diff(self._starts)[groups]
+        first = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+        return self._members[first + np.arange(len(first))]
+
+    def best_of(
+        self, videos: NDArray[np.integer], scores: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Whether each is the best, or the first of equals, of those here that show the same.
+
+        Args:
+            videos: (n,) positions, each once.
+            scores: (n,) float32.
+        """
+        kept = np.ones(len(videos), dtype=np.bool_)
+        if not len(self._members):
+            return kept
+        group = self._group[videos]
+        grouped = np.flatnonzero(group >= 0)
+        order = np.lexsort((videos[grouped], -scores[grouped], group[grouped]))
+        grouped = grouped[order]
+        kept[grouped[1:][np.diff(group[grouped]) == 0]] = False
+        return kept
 
     def keep_best(self, scores: NDArray[np.float32]) -> None:
         """Hide, in place, all but the best of each group; of equals the first stays."""

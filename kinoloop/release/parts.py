@@ -23,6 +23,8 @@ _PARTS = re.compile(
     r"|(lexical|histories)/\w+\.npy"
     r"|thumbnails/(spans\.npy|packed\.bin)"
     r"|moments/(\w+\.npy|packed\.bin)"
+    r"|retrieval/plans\.json"
+    r"|retrieval/(recommend|similar|search)/(index\.faiss|\w+\.npy)"
     r"|joint\.safetensors",
     re.ASCII,
 )

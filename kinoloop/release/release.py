@@ -18,6 +18,7 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.written import Wrote
 from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
+from kinoloop.models.scores import Scored, left
 from kinoloop.models.top_k import best
 from kinoloop.policy.filters import VideoFilters
 from kinoloop.policy.policy import Policies
@@ -25,14 +26,16 @@ from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.availability import Availability, now
 from kinoloop.release.catalogue import open_catalogue, titles
+from kinoloop.release.finding import Finding
 from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
+from kinoloop.release.indexes import Indexes
 from kinoloop.release.info import BundleInfo, check_files, no_other_error, verify
 from kinoloop.release.moments import Moment, Moments
 from kinoloop.release.popularity import served
 from kinoloop.release.reasons import Reasons, why_alike, why_found
 from kinoloop.release.reranking import Reranking
-from kinoloop.release.ruled import best_of, outside, ruled_out
+from kinoloop.release.ruled import best_of
 from kinoloop.release.search import Search
 from kinoloop.release.shown import Shown
 from kinoloop.release.signature import Trust
@@ -41,8 +44,6 @@ from kinoloop.release.slate import Recommendation, Slate
 from kinoloop.release.texts import Texts
 from kinoloop.release.thumbnails import Thumbnails
 from kinoloop.release.user_histories import UserHistories, each_once
-
-NONE = np.empty(0, dtype=np.intp)
 
 
 class Release:
@@ -57,6 +58,9 @@ class Release:
 
     Attributes:
         reranking: Orders slates; None without a ranker.
+        histories: Stored ones.
+        indexes: What finds the best without scoring all; it may be none.
+        finding: What gives the scores of answers.
         moments: What videos show, read and say when.
         texts: What users searched and commented.
         filters: Which videos have which values.
@@ -76,16 +80,19 @@ class Release:
         self.catalogue, self.recommender = catalogue, recommender
         self.reranking = None if ranker is None else Reranking(ranker)
         self._titles = titles(catalogue)
-        self._histories = UserHistories(directory / "histories")
+        self.histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self.moments = Moments(directory / "moments", len(catalogue))
         self._search = Search(directory, info, catalogue, self.moments)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._shown = Shown(catalogue)
+        self.indexes = Indexes(directory, info)
         self._why = Reasons(self._titles, catalogue.videos)
-        self.texts = Texts(self._histories, search=self._search, ranker=ranker)
+        self.texts = Texts(self.histories, search=self._search, ranker=ranker)
         self.filters = VideoFilters(catalogue.videos)
         self.policies = Policies(catalogue, self.filters, info.fusion)
+        parts = (catalogue, self._similarity, self._search, self.filters)
+        self.finding = Finding(*parts, shown=self._shown, indexes=self.indexes)
 
     @property
     def availability(self) -> Availability:
@@ -145,11 +152,11 @@ class Release:
 
     def history_of(self, pseudonym: str) -> list[Interaction]:
         """Return what a user had done when the release was made, oldest first; empty if unknown."""
-        return self._histories.of(pseudonym)
+        return self.histories.of(pseudonym)
 
     def seen_by(self, pseudonym: str) -> NDArray[np.int32]:
         """Every video that a user had met when the release was made, (n,) int32."""
-        return self._histories.seen_by(pseudonym)
+        return self.histories.seen_by(pseudonym)
 
     def recommend(
         self,
@@ -202,16 +209,16 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         if video < 0:
             raise ConfigError(f"video {video_id!r} is not in this release; check the id")
-        return self.like(video, self._closed(given), top_k=top_k)
+        return self._alike(video, *self.finding.like(video, self._titles[video], given), top_k)
 
     def like(self, video: int, closed: NDArray[np.integer], *, top_k: int) -> Slate:
         """Videos like the one at a position, none of those that are `closed`."""
-        title = self._titles[video]
-        seen = self._similarity.covers(video)
-        scores = self._similarity.score(video) if seen else self._search.by_words(title)
-        self._shown.hide(scores, np.array([video]), closed)
+        return self._alike(video, *self.finding.alike(video, self._titles[video], closed), top_k)
+
+    def _alike(self, video: int, scores: Scored, by_words: bool, top_k: int) -> Slate:  # noqa: FBT001
         top = best(scores, top_k)
-        return self._slate(top, scores[top], [why_alike(title, by_words=not seen)] * len(top))
+        why = why_alike(self._titles[video], by_words=by_words)
+        return self._slate(top, scores[top], [why] * len(top))
 
     def search(self, query: str, *, top_k: int, given: Given = NOW) -> Slate:
         """Videos for a text: meaning (where the release has text vectors), words and labels.
@@ -219,13 +226,11 @@ class Release:
         What matches in no way is left out, and of those that show the same all but one; where a
         moment answers, its place says when. Without the encoder of the vectors, words are searched.
         """
-        found = self._search.score(query)
-        scores = np.where(found.scores > 0, found.scores, np.float32(-np.inf))
-        self._shown.hide(scores, NONE, self._closed(given))
-        top = best(scores, top_k)
+        found = self.finding.for_words(query, given)
+        top = best(found.scores, top_k)
         when = [self.moments.nearest(video, found.asked) for video in top.tolist()]
-        reasons = why_found(query, found.lexical[top], when)
-        return Slate(self._slate(top, scores[top], reasons, when=when), asked=found.asked)
+        reasons = why_found(query, found.words(top), when)
+        return Slate(self._slate(top, found.scores[top], reasons, when=when), asked=found.asked)
 
     def shows(self, video_id: str, *, moment: int | None = None) -> bool:
         """Whether the release knows a video that may be shown."""
@@ -246,7 +251,7 @@ class Release:
 
     def golden_requests(self) -> list[dict[str, Any]]:
         """List what to ask this release so that a change would show."""
-        return golden_requests(self._histories, self.catalogue.ids, self._titles)
+        return golden_requests(self.histories, self.catalogue.ids, self._titles)
 
     def slate_of(
         self,
@@ -259,23 +264,18 @@ class Release:
         deadline: float = np.inf,
     ) -> Slate:
         """Recommend as `recommend` does, with the mask that `Shown.hide` takes, at a moment."""
-        scores = self.recommender.score(row)[0]
-        left_out = outside(self.filters, closed, given)
-        left_out = ruled_out(given, row, scores, (closed, left_out), top_k=top_k)
-        self._shown.hide(scores, hidden, left_out)
+        scores = self.finding.for_history(
+            self.recommender, row, hidden, closed, top_k=top_k, given=given
+        )
         found = best_of(self.reranking, row, scores, top_k, given=given, deadline=deadline)
         reasons = self._reasons(row, found.videos, closed)
         slate = self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
-        slate.more = int(np.isfinite(scores).sum()) > len(slate)
+        slate.more = left(scores) > len(slate)
         return slate
 
     def known(self, history: Sequence[Interaction]) -> list[Interaction]:
         """Of a history what the catalogue knows, each video once, as it came last."""
         return each_once(history, len(self.catalogue))
-
-    def _closed(self, given: Given) -> NDArray[np.integer]:
-        """Positions that must not be in an answer: closed at the moment, or filtered out."""
-        return outside(self.filters, self.availability.closed(now(given.moment)), given)
 
     def _reasons(
         self, history: Histories, top: NDArray[np.intp], closed: NDArray[np.integer]

@@ -22,12 +22,21 @@ from kinoloop.data.video_text import COMPOSITION
 from kinoloop.encoders import base as encoders
 from kinoloop.encoders.fingerprint import composition_of
 from kinoloop.errors import ConfigError
+from kinoloop.models.top_k import best
 from kinoloop.release.info import BundleInfo, SearchWeights
 from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.lexical import LexicalIndex
 from kinoloop.release.moments import Moments
+from kinoloop.retrieval.nearest import Asked
+from kinoloop.retrieval.plan import TIMES
+from kinoloop.retrieval.space import Space
 
 logger = logging.getLogger(__name__)
+
+NAMED = 1000
+"""Videos that words, labels and moments each bring to a search that does not score all."""
+
+NONE = np.empty(0, dtype=np.intp)
 
 
 class Parts(NamedTuple):
@@ -169,6 +178,49 @@ class Search:
         np.maximum(meaning, self._moments.scores(asked), out=meaning)
         return Parts(meaning, self.by_words(query), self._labels.score(asked, encode), asked)
 
+    def vectors(self) -> Space | None:
+        """Return the text vectors; None without."""
+        if self._text is None:
+            return None
+        vectors = self._text.vectors
+        n_videos, dim = vectors.shape
+        return Space(n_videos, dim, lambda videos: np.asarray(vectors[videos]))
+
+    def asked(self, query: str) -> tuple[Asked, NDArray[np.float32]]:
+        """Return what is looked for in `vectors`, and its vector; needs `by_meaning`.
+
+        Likely videos are the nearest by their text, and the best by words, by labels and by moments
+        each; they are scored by everything, as `score` does.
+        """
+        encoder, text = self._text_encoder(), self._text
+        assert text is not None
+        assert encoder is not None
+        encode = partial(_encode, encoder)
+        asked, weights = encode([query])[0], self._info.search or SearchWeights()
+        when = self._moments.scores(asked) if len(self._moments) else None
+        named = [
+            self._lexical.likely(query, NAMED),
+            self._labels.likely(asked, encode, NAMED),
+            NONE if when is None else best(when, NAMED),
+        ]
+
+        def at(videos: NDArray[np.integer]) -> NDArray[np.float32]:
+            labels, shown = self._labels.at(asked, encode, videos)
+            meaning = np.maximum(text.vectors[videos] @ asked, shown)
+            if when is not None:
+                np.maximum(meaning, when[videos], out=meaning)
+            return _matching(Parts(meaning, self._lexical.at(query, videos), labels).mixed(weights))
+
+        def every() -> NDArray[np.float32]:
+            return _matching(self.parts(query).mixed(weights))
+
+        likely = np.unique(np.concatenate(named)).astype(np.intp)
+        return Asked(asked, likely, at, every, least=NAMED // TIMES), asked
+
+    def by_words_at(self, query: str, videos: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Score some videos by words alone, (n,) float32."""
+        return self._lexical.at(query, videos)
+
     def _text_encoder(self) -> encoders.TextEncoder | None:
         """Return the encoder of the text vectors, loaded on the first search; None without."""
         with self._loading:
@@ -201,6 +253,11 @@ class Search:
             *(self._name, settings.get("kind"), expected, fault),
         )
         return None
+
+
+def _matching(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Hide what matches in no way."""
+    return np.where(scores > 0, scores, np.float32(-np.inf))
 
 
 @lru_cache(maxsize=1)

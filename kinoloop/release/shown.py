@@ -20,11 +20,12 @@ class Shown:
 
     Attributes:
         availability: When each video may be shown.
+        groups: Which videos show the same.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         groups = catalogue.videos.get_column("group_id", default=None)
-        self._near_duplicates = NearDuplicates([] if groups is None else groups.to_list())
+        self.groups = NearDuplicates([] if groups is None else groups.to_list())
         self.availability = Availability(catalogue)
 
     def hide(
@@ -42,6 +43,6 @@ class Shown:
                 `availability.closed` gives for the moment of the answer.
         """
         scores[hidden] = -np.inf
-        scores[self._near_duplicates.of(hidden)] = -np.inf
+        scores[self.groups.of(hidden)] = -np.inf
         scores[closed] = -np.inf
-        self._near_duplicates.keep_best(scores)
+        self.groups.keep_best(scores)

@@ -36,12 +36,14 @@ from kinoloop.release.asking import ask
 from kinoloop.release.bundle import SEARCHED
 from kinoloop.release.files import digests_of, link, open_array, write_array
 from kinoloop.release.golden import check_golden, write_golden
+from kinoloop.release.index_writing import write_indexes
 from kinoloop.release.info import BundleInfo, CatalogueVersion, write_info
 from kinoloop.release.lexical import grow_index
 from kinoloop.release.moments import write_moments
 from kinoloop.release.popularity import FILE as POPULARITY
 from kinoloop.release.release import Release
 from kinoloop.release.thumbnails import grow_thumbnails
+from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.schema import MOMENTS
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def write_version(
     thumbnails: Iterable[tuple[str, bytes | None]],
     made_of: Mapping[str, Any],
     moments: pl.DataFrame | None = None,
+    retrieval: RetrievalConfig | None = None,
 ) -> BundleInfo:
     """Write the next catalogue version of a model.
 
@@ -66,6 +69,7 @@ def write_version(
         growth: The catalogue of `before` as it is now.
         thumbnails: Of new and changed videos.
         moments: Likewise, `data.catalogue.load_moments`.
+        retrieval: From which size on it gets indexes, and how good ones.
         made_of: `dataset_version` and `table_versions` of the tables that were read.
 
     Returns:
@@ -106,6 +110,8 @@ def write_version(
         write_info(fresh, info)
         release = Release.read(fresh, info)
         _check_proven(model, release)
+        config = retrieval or RetrievalConfig()
+        write_indexes(release, config, before=before, changed=growth.touched)
         write_golden(fresh / "golden.json", release.golden_requests(), partial(ask, release))
         known = {name: digest for name, digest in before.info.files.items() if name in kept}
         info = info.model_copy(update={"files": digests_of(fresh, known=known)})

@@ -1,0 +1,1 @@
+"""Nearest neighbours where a catalogue is too large to score every video."""

@@ -1,0 +1,98 @@
+"""Making an index for a space, and growing one: new and changed vectors go into its lists.
+
+Lists stay as long as they serve: an index is made anew once many videos came since they were
+learned, once finding enough takes twice as many of them, or once it cannot be done at all.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinoloop.data.sampling import evenly_spaced
+from kinoloop.retrieval.coded import AT_A_TIME, PER_LIST, CodedLists
+from kinoloop.retrieval.config import RetrievalConfig
+from kinoloop.retrieval.measure import measured, plan_of
+from kinoloop.retrieval.plan import Plan
+from kinoloop.retrieval.searching import Listed
+from kinoloop.retrieval.space import Space
+
+logger = logging.getLogger(__name__)
+
+WORSE = 2
+"""Times as many lists as at first, from which an index is made anew."""
+
+
+def built(space: Space, queries: NDArray[np.float32], config: RetrievalConfig) -> Listed:
+    """Make the index of a space.
+
+    Args:
+        space: The vectors.
+        queries: (n, dim), such as will be asked: they measure it.
+        config: How well it must find.
+    """
+    n_lists = max(1, round(2 * space.n_videos**0.5))
+    sample = space.rows(evenly_spaced(space.n_videos, PER_LIST * n_lists))
+    lists = CodedLists.learned(np.ascontiguousarray(sample), n_lists)
+    lists = lists.added(_parts(space, np.arange(space.n_videos)))
+    return _measured(lists, space, queries, config, before=None)
+
+
+def grown(
+    path: Path,
+    before: Listed,
+    space: Space,
+    queries: NDArray[np.float32],
+    *,
+    changed: NDArray[np.integer],
+    config: RetrievalConfig,
+) -> Listed:
+    """Return an index over a space that has grown, made anew where the old lists serve no more.
+
+    Args:
+        path: File of the index before, whose digest was compared.
+        before: That index.
+        space: The vectors now: those of its videos first.
+        queries: See `built`.
+        changed: Positions of its videos that have other vectors now.
+        config: How well it must find.
+    """
+    if space.n_videos - before.plan.built > config.appended * space.n_videos:
+        return built(space, queries, config)
+    if len(changed) > config.appended * space.n_videos or space.dim != before.lists.dim:
+        return built(space, queries, config)
+    lists = CodedLists.open(path, digest=None, mapped=False)
+    again = np.asarray(changed[changed < before.plan.videos], dtype=np.int64)
+    lists.remove(again)
+    new = np.arange(before.plan.videos, space.n_videos)
+    lists = lists.added(_parts(space, np.concatenate([again, new])))
+    found = _measured(lists, space, queries, config, before=before.plan)
+    first = found.plan.levels[0].probes
+    once = before.plan.probes
+    if first <= WORSE * once and (first or not once):
+        return found
+    logger.info("an index needs %d lists, it needed %d: made anew", first, once)
+    return built(space, queries, config)
+
+
+def _measured(
+    lists: CodedLists,
+    space: Space,
+    queries: NDArray[np.float32],
+    config: RetrievalConfig,
+    *,
+    before: Plan | None,
+) -> Listed:
+    list_of = lists.list_of(space.n_videos)
+    levels = measured(lists, list_of, space, queries, recall=config.recall)
+    return Listed(lists, list_of, plan_of(levels, space.n_videos, before))
+
+
+def _parts(
+    space: Space, videos: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    for start in range(0, len(videos), AT_A_TIME):
+        some = np.asarray(videos[start : start + AT_A_TIME], dtype=np.int64)
+        yield some, np.ascontiguousarray(space.rows(some), dtype=np.float32)
