@@ -7,7 +7,8 @@ changes nothing that matters.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS shown (
@@ -17,7 +18,7 @@ CREATE TABLE IF NOT EXISTS shown (
   last INTEGER NOT NULL,
   PRIMARY KEY (user, video_id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS shown_by_time ON shown (last);
+DROP INDEX IF EXISTS shown_by_time;
 CREATE TABLE IF NOT EXISTS shown_hourly (
   user TEXT NOT NULL,
   video_id TEXT NOT NULL,
@@ -27,6 +28,8 @@ CREATE TABLE IF NOT EXISTS shown_hourly (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shown_hourly_by_hour ON shown_hourly (hour);
 """
+
+FORGOTTEN_AT_ONCE = 10_000
 
 
 def remember(
@@ -45,6 +48,35 @@ def remember(
         " last = max(last, excluded.last)",
         [(*place, within) for place in places],
     )
+
+
+def forget_before(
+    connection: sqlite3.Connection,
+    transaction: Callable[[], AbstractContextManager[sqlite3.Connection]],
+    before: int,
+) -> None:
+    """Forget what was last shown before a time (µs); others may write in between.
+
+    There is no index by time: keeping one cost each shown place twice the rest of it, and this goes
+    through the table once per hour, beside the requests.
+
+    Args:
+        connection: To read by.
+        transaction: Begins one, to write in.
+        before: The time.
+    """
+    after = ("", "")
+    while old := connection.execute(
+        "SELECT user, video_id FROM shown WHERE (user, video_id) > (?, ?) AND last < ?"
+        " ORDER BY user, video_id LIMIT ?",
+        (*after, before, FORGOTTEN_AT_ONCE),
+    ).fetchall():
+        with transaction() as writing:  # what was shown again since stays
+            writing.executemany(
+                "DELETE FROM shown WHERE user = ? AND video_id = ? AND last < ?",
+                [(*entry, before) for entry in old],
+            )
+        after = old[-1]
 
 
 def often(connection: sqlite3.Connection, user: str, *, times: int, since: int) -> list[str]:

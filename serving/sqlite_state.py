@@ -220,8 +220,7 @@ class SqliteState(SqliteConnections, LiveState):
 
     @override
     def forget_shown(self, before: int) -> None:
-        with self.transaction() as connection:
-            connection.execute("DELETE FROM shown WHERE last < ?", (before,))
+        shown.forget_before(self.connection, self.transaction, before)
 
     @override
     def forget_hours(self, *, before: int, of_all: bool) -> None:

@@ -105,3 +105,14 @@ def test_a_lock_that_is_held_too_long_is_an_error(state, monkeypatch):
         pytest.raises(sqlite3.OperationalError, match="locked"),
     ):
         other.record([event(1)], of("u"))
+
+
+def test_a_state_of_before_loses_the_index_by_time_and_keeps_what_was_shown(tmp_path):
+    state = SqliteState(tmp_path / "live.db")
+    state.remember_shown([("p1", 'v"1\n', 10)], within_s=1.0)
+    state.connection.execute("CREATE INDEX shown_by_time ON shown (last)")
+    state.close()
+    state = SqliteState(tmp_path / "live.db")
+    assert state.shown_often("p1", times=1, since=0) == ['v"1\n']
+    indices = state.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+    assert ("shown_by_time",) not in indices.fetchall()

@@ -99,3 +99,13 @@ def test_workers_that_start_together_share_one_store(state_url, new_state, tmp_p
         worker.join()
         assert worker.exitcode == 0
     assert len(all_of(new_state(), "p1")) == 80
+
+
+def test_what_was_shown_long_ago_is_forgotten_and_nothing_else(state, monkeypatch):
+    monkeypatch.setattr("serving.shown.FORGOTTEN_AT_ONCE", 2)
+    users = ["p1", "p2", "p3"]
+    old = [(user, f"v{n}", 10) for user in users for n in range(3)]
+    state.remember_shown([*old, ("p2", "v1", 30), ("p4", "v9", 20)], within_s=1.0)
+    state.forget_shown(20)
+    left = {user: state.shown_often(user, times=1, since=0) for user in [*users, "p4"]}
+    assert left == {"p1": [], "p2": ["v1"], "p3": [], "p4": ["v9"]}
