@@ -16,16 +16,18 @@ import contextlib
 import fcntl
 import hashlib
 import io
-import json
 import logging
 import os
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import orjson
 import polars as pl
 from filelock import FileLock, Timeout
 
@@ -195,7 +197,7 @@ class _Segment:
 
     def append(self, answers: Sequence[Answer]) -> None:
         """Write answers, one line each, all or (as far as the disk lets) none."""
-        content = "".join(json.dumps(a, ensure_ascii=False) + "\n" for a in answers).encode()
+        content = b"".join(orjson.dumps(tuple(a)) + b"\n" for a in answers)
         size = os.fstat(self._descriptor).st_size
         try:
             written = 0
@@ -247,7 +249,7 @@ def _read(path: Path) -> list[Answer]:
     found = []
     for line in path.read_bytes().splitlines():
         try:
-            found.append(Answer(*json.loads(line)))
+            found.append(Answer(*orjson.loads(line)))
         except (ValueError, TypeError):
             logger.warning("%s: a line is damaged and was passed over", path.name)
     return found
@@ -255,28 +257,29 @@ def _read(path: Path) -> list[Answer]:
 
 def _rows(answers: Sequence[Answer]) -> pl.DataFrame:
     """One row per place, columns of the landing zone."""
-    columns: dict[str, list[object]] = {name: [] for name in _SCHEMA}
-    for answer in answers:
-        n = len(answer.videos)
-        columns["event_id"] += [f"{answer.request_id}:{place}" for place in range(n)]
-        columns["position"] += range(n)
-        for name, values in zip(_OF_PLACES, answer[-4:], strict=True):
-            columns[name] += values
-        for name in _OF_ANSWERS:
-            columns[name] += [getattr(answer, name)] * n
-    rows = pl.DataFrame(columns, schema=_SCHEMA)
-    return rows.with_columns(
+    columns = dict(zip(Answer._fields, zip(*answers, strict=True), strict=True))
+    lengths = np.array([len(videos) for videos in columns["videos"]])
+    places = {
+        name: pl.Series(list(chain.from_iterable(columns.pop(of))), dtype=dtype)
+        for of, (name, dtype) in _OF_PLACES.items()
+    }
+    rows = pl.DataFrame(columns, schema=_OF_ANSWERS)[np.repeat(np.arange(len(answers)), lengths)]
+    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return rows.with_columns(position=np.arange(len(rows)) - first, **places).with_columns(
         pl.from_epoch("timestamp", time_unit="us").dt.replace_time_zone("UTC"),
+        event_id=pl.format("{}:{}", "request_id", "position"),
         user_id=pl.lit(None, pl.String),
         event=pl.lit("impression"),
     )
 
 
-_OF_PLACES = ("video_id", "score", "propensity", "reason")
-_OF_ANSWERS = Answer._fields[:-4]
-_SCHEMA = {
-    **dict.fromkeys(("event_id", "video_id", "reason", *_OF_ANSWERS), pl.String),
+_OF_PLACES = {
+    "videos": ("video_id", pl.String),
+    "scores": ("score", ANSWER_COLUMNS["score"]),
+    "propensities": ("propensity", ANSWER_COLUMNS["propensity"]),
+    "reasons": ("reason", pl.String),
+}
+_OF_ANSWERS = {
+    **{name: pl.String for name in Answer._fields if name not in _OF_PLACES},
     "timestamp": pl.Int64,
-    "position": pl.Int64,
-    **{name: ANSWER_COLUMNS[name] for name in ("score", "propensity")},
 }
