@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
+import orjson
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS shown (
   user TEXT NOT NULL,
@@ -81,11 +83,12 @@ def forget_before(
 
 def often(connection: sqlite3.Connection, user: str, *, times: int, since: int) -> list[str]:
     """Videos that somebody was shown at least `times`, and last after `since` (µs)."""
-    rows = connection.execute(
-        "SELECT video_id FROM shown WHERE user = ? AND times >= ? AND last >= ?",
+    (found,) = connection.execute(  # one row: each gives the GIL away and waits to have it back
+        "SELECT json_group_array(video_id) FROM shown WHERE user = ? AND times >= ? AND last >= ?",
         (user, times, since),
-    )
-    return [row[0] for row in rows]
+    ).fetchone()
+    videos: list[str] = orjson.loads(found)
+    return videos
 
 
 ALL = ""
