@@ -54,7 +54,11 @@ class Environment(BaseSettings):
     )
     trusted_keys: str = Field("", description="Public keys whose releases are taken, commas.")
     dvc_push_remote: str | None = Field(None, description="DVC remote that ingest pushes to.")
-    host: str = Field("127.0.0.1", description="Address that every server binds to.")
+    host: str = Field("127.0.0.1", description="Address that the service binds to.")
+    mlflow_host: str = Field(
+        "127.0.0.1", description="Address that our MLflow server binds to; it asks for no token."
+    )
+    prefect_host: str = Field("127.0.0.1", description="Address that our Prefect server binds to.")
     allowed_hosts: str = Field(
         "", description="Other names that the servers are reached by, comma-separated."
     )

@@ -46,9 +46,10 @@ def load_token(environment: Environment) -> str:
 
 
 def allowed_hosts(environment: Environment) -> list[str]:
-    """Names by which the servers are spoken to: loopback, their address, and those of settings."""
+    """Names by which the servers are spoken to: loopback, their addresses, those of settings."""
     others = [name.strip().lower() for name in environment.allowed_hosts.split(",")]
-    return list(dict.fromkeys([*LOOPBACK, environment.host.lower(), *filter(None, others)]))
+    own = (environment.host, environment.prefect_host, environment.mlflow_host)
+    return list(dict.fromkeys([*LOOPBACK, *map(str.lower, own), *filter(None, others)]))
 
 
 def client_variables(environment: Environment) -> dict[str, str]:

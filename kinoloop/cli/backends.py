@@ -44,12 +44,12 @@ def worker_name() -> str:
 
 def prefect_url(environment: Environment) -> str:
     """Address of the API of our Prefect server."""
-    return f"http://{environment.host}:{environment.prefect_port}/api"
+    return f"http://{environment.prefect_host}:{environment.prefect_port}/api"
 
 
 def mlflow_url(environment: Environment) -> str:
     """Address of our MLflow server."""
-    return f"http://{environment.host}:{environment.mlflow_port}"
+    return f"http://{environment.mlflow_host}:{environment.mlflow_port}"
 
 
 def base_variables(environment: Environment) -> dict[str, str]:

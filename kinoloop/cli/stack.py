@@ -35,6 +35,7 @@ from kinoloop.cli.servers import Server, Servers, check_port
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
+from serving.origin import is_loopback
 
 
 def run_all() -> None:
@@ -64,6 +65,8 @@ def run_all() -> None:
         servers.wait("worker")
         console.print(addresses(environment), soft_wrap=True)
         console.print(f"The service is {who}.", markup=False, highlight=False, soft_wrap=True)
+        if exposed := unguarded(environment):
+            console.print(f"[yellow]{exposed}[/yellow]", highlight=False, soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         janitor.start()
         _watch_landing(environment)
@@ -167,6 +170,17 @@ def addresses(environment: Environment) -> str:
     )
 
 
+def unguarded(environment: Environment) -> str:
+    """Say what is open to other machines and asks nobody who they are; "" where nothing is."""
+    host = environment.mlflow_host
+    if has_own_mlflow(environment) or host == "localhost" or is_loopback(host):
+        return ""
+    return (
+        f"MLflow listens at {host} and asks nobody who they are: let a proxy in front check, or "
+        "unset KINOLOOP_MLFLOW_HOST"
+    )
+
+
 def prefect_server(environment: Environment) -> Server:
     """Prefect's API, scheduler and UI."""
     return Server(
@@ -174,7 +188,7 @@ def prefect_server(environment: Environment) -> Server:
         command=_python(
             "uvicorn", "--factory", "kinoloop.cli.prefect_app:prefect_app",
             "--log-level", "warning",
-            "--host", environment.host, "--port", str(environment.prefect_port),
+            "--host", environment.prefect_host, "--port", str(environment.prefect_port),
         ),
         variables={
             **server_variables(environment),
@@ -187,7 +201,7 @@ def prefect_server(environment: Environment) -> Server:
                 "prefect.server.concurrency.lease_storage.filesystem",
         },
         health=f"{prefect_url(environment)}/health",
-        host=environment.host,
+        host=environment.prefect_host,
         port=environment.prefect_port,
         port_setting="KINOLOOP_PREFECT_PORT",
     )  # fmt: skip
@@ -219,7 +233,7 @@ def mlflow_server(environment: Environment) -> Server:
         name="mlflow",
         command=_python(
             "mlflow", "server",
-            "--host", environment.host, "--port", str(environment.mlflow_port),
+            "--host", environment.mlflow_host, "--port", str(environment.mlflow_port),
             "--workers", "1",
             "--no-serve-artifacts",
             "--default-artifact-root", (store / "mlartifacts").as_uri(),
@@ -231,7 +245,7 @@ def mlflow_server(environment: Environment) -> Server:
             **NO_TOKEN,
         },
         health=f"{mlflow_url(environment)}/health",
-        host=environment.host,
+        host=environment.mlflow_host,
         port=environment.mlflow_port,
         port_setting="KINOLOOP_MLFLOW_PORT",
     )  # fmt: skip

@@ -27,6 +27,25 @@ def test_every_server_binds_to_loopback_and_names_the_setting_of_its_port(enviro
         assert server.port_setting.startswith("KINOLOOP_")
 
 
+def test_prefect_and_mlflow_stay_on_loopback_until_they_are_told_otherwise(monkeypatch):
+    monkeypatch.setenv("KINOLOOP_HOST", "10.0.0.5")
+    opened = Environment()
+    assert own_service.service(opened).host == "10.0.0.5"
+    for make, port in ((stack.prefect_server, "4200"), (stack.mlflow_server, "5000")):
+        server = make(opened)
+        place = server.command.index("--host")
+        assert (server.host, server.command[place + 1]) == ("127.0.0.1", "127.0.0.1")
+        assert server.health.startswith(f"http://127.0.0.1:{port}/")
+    assert stack.unguarded(opened) == ""
+    monkeypatch.setenv("KINOLOOP_PREFECT_HOST", "10.0.0.6")
+    monkeypatch.setenv("KINOLOOP_MLFLOW_HOST", "10.0.0.7")
+    further = Environment()
+    assert stack.prefect_server(further).host == "10.0.0.6"
+    assert stack.mlflow_server(further).host == "10.0.0.7"
+    assert "10.0.0.7:*" in stack.mlflow_server(further).variables["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert "MLflow listens at 10.0.0.7 and asks nobody" in stack.unguarded(further)
+
+
 def test_homes_of_the_tools_are_inside_the_state_folder(environment, tmp_path):
     variables = own_service.service(environment).variables
     assert variables["PREFECT_HOME"] == str(tmp_path / "state" / "prefect")

@@ -94,6 +94,12 @@ class _Up:
     def below(self):
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    @property
+    def listening(self):
+        """Addresses and ports at which anything that was started can be reached."""
+        sockets = [c for p in self.below for c in p.net_connections("inet") if c.status == "LISTEN"]
+        return {(socket.laddr.ip, socket.laddr.port) for socket in sockets}
+
     def cut_off(self):
         """As a power cut does: everything at once."""
         for process in (*self.below, psutil.Process(self.process.pid)):
@@ -125,6 +131,8 @@ def test_up_starts_everything_runs_again_what_a_power_cut_ended_and_leaves_nothi
     assert httpx.post(f"{api}/deployments/filter", json={}).status_code == 403
     addresses = re.findall(r"http://127\.0\.0\.1:(\d+)", up.said)
     assert set(map(str, ports.values())) <= set(addresses)
+    assert {address for address, _ in up.listening} == {"127.0.0.1"}
+    assert set(ports.values()) <= {port for _, port in up.listening}
     assert len(up.below) >= 8  # a supervisor and a server each, at least
 
     with _prefect(ports, state) as client:
