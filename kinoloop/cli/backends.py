@@ -12,6 +12,8 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -35,6 +37,7 @@ PATIENCE = {  # a busy machine is slow, not broken; what is gone refuses connect
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
 }
 SAY_S = 15.0
+SETTLE_S = 30.0
 
 
 def worker_name() -> str:
@@ -138,3 +141,20 @@ def leave_note(environment: Environment) -> Path:
     content = {"pid": me.pid, "since": me.since, "prefect": prefect_url(environment)}
     durable.write_json(note, content)
     return note
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Run flows inside; Prefect sends what it has left to say of them while its server is there.
+
+    What it still holds when the interpreter ends would go to a server that is gone: a minute or two
+    of attempts, and a complaint. A server that does not answer is waited for so long only.
+    """
+    try:
+        yield
+    finally:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        for worker in (EventsWorker, APILogWorker):
+            worker.drain_all(timeout=SETTLE_S)

@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+from prefect import flow, get_client, get_run_logger
 
 from kinoloop.cli import access, backends
 from kinoloop.environment import Environment
@@ -104,3 +105,16 @@ def test_variables_of_the_user_win(environment, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", "/somewhere/else")
     backends.connect(environment)
     assert os.environ["PREFECT_HOME"] == "/somewhere/else"
+
+
+def test_what_prefect_has_left_to_say_is_said_before_its_server_goes(prefect_server):
+    @flow
+    def talk() -> None:
+        for number in range(5):
+            get_run_logger().info("line %d", number)
+
+    with backends.settled():
+        talk(return_state=True)
+    with get_client(sync_client=True) as client:
+        said = [log.message for log in client.read_logs() if log.message.startswith("line")]
+    assert sorted(said) == [f"line {number}" for number in range(5)]
