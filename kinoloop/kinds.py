@@ -16,7 +16,7 @@ BEHAVIOUR_KINDS: Final = (
 )
 """Kinds that recommenders read; their number is part of the shape of fitted models."""
 
-EVENT_KINDS: Final = (*BEHAVIOUR_KINDS, "undo", "not_interested", "identify")
+EVENT_KINDS: Final = (*BEHAVIOUR_KINDS, "undo", "not_interested", "identify", "report")
 """Allowed values of `events.event`; the position is the internal code of a kind."""
 
 DAY_US: Final = 86_400_000_000

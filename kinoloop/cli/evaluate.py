@@ -40,7 +40,7 @@ def evaluate(
         False, "--logged", help="Estimate from what was shown with known chances instead."
     ),
     reward: str = typer.Option(
-        "wanted", help="With --logged: what a place brings; wanted, or a kind of event."
+        "wanted", help="With --logged: what a place brings; wanted, value, or a kind of event."
     ),
     clip: float = typer.Option(0.0, min=0, help="With --logged: largest weight; 0: any."),
     answers: int = typer.Option(5000, min=1, help="With --logged: that are asked about, at most."),

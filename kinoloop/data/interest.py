@@ -30,9 +30,9 @@ EXPLICIT: Final = ("like", "dislike", "share", "save", "rating")
 
 CODES: Final[Mapping[str, int]] = {
     **{kind: code for code, kind in enumerate(EVENT_KINDS)},
-    "not_interested": EVENT_KINDS.index("dislike"),
+    **dict.fromkeys(("not_interested", "report"), EVENT_KINDS.index("dislike")),
 }
-"""Internal code by kind; whoever is not interested in a video dislikes it."""
+"""Internal code by kind; whoever is not interested in a video, or reports it, dislikes it."""
 
 Numbers = NDArray[Any]
 Column = TypeVar("Column", pl.Expr, Numbers)

@@ -10,6 +10,12 @@ Group = Literal[
     "text", "content", "behaviour", "popularity", "user", "video", "context", "situation", "written"
 ]
 
+OUTCOMES = (
+    *("watch", "like", "save", "share", "comment"),
+    *("skip", "dislike", "hide", "report"),
+)
+"""What may come of showing a video; a position is the code of one, in releases, too."""
+
 GROUPS: tuple[Group, ...] = get_args(Group)
 """Groups of features, see kinoloop/ranking/features.py."""
 
@@ -21,7 +27,7 @@ class LabelConfig(Config):
         ("like", "save", "share", "comment"), description="Any of these events: yes."
     )
     negative: tuple[str, ...] = Field(
-        ("dislike", "skip", "not_interested"),
+        ("dislike", "skip", "not_interested", "report"),
         description="Any of these events: no, whatever else happened.",
     )
     watch: Literal["view", "share", "quantile"] = Field(
@@ -33,6 +39,43 @@ class LabelConfig(Config):
     rating_liked_from: float | None = Field(
         None, description="Lowest rating that is a yes; None: from the middle of their scale."
     )
+
+
+class ValueConfig(Config):
+    """What a slate is ordered by, and what each outcome of showing a video is worth.
+
+    The weights are those that X published for its heavy ranker, as far as their outcomes are ours;
+    where they are not, those of the nearest outcome.
+
+    Source: github.com/twitter/the-algorithm-ml, projects/home/recap/README.md, April 2023
+    (video_playback50, fav, retweet, reply, negative_feedback_v2, report).
+    """
+
+    order: Literal["label", "value"] = Field(
+        "label",
+        description="label: how likely it is wanted; value: the weighted sum of the probabilities "
+        "of all outcomes, which the ranker then learns besides.",
+    )
+    blend: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of retrieval in the order by value; None: chosen by NDCG@10, which "
+        "knows nothing of value.",
+    )
+    watch: float = Field(0.005, description="Watched far enough, as [ranker.label] has it.")
+    like: float = Field(0.5, description="Liked, or rated well.")
+    save: float = Field(0.5, description="Saved; weighed as a like.")
+    share: float = Field(1.0, description="Shared.")
+    comment: float = Field(13.5, description="Commented.")
+    skip: float = Field(0.0, description="Skipped.")
+    dislike: float = Field(-74.0, description="Disliked, or rated badly.")
+    hide: float = Field(-74.0, description="Not interested.")
+    report: float = Field(-369.0, description="Reported.")
+
+    def weights(self) -> dict[str, float]:
+        """Weights by outcome."""
+        return {name: float(getattr(self, name)) for name in OUTCOMES}
 
 
 class LanguageConfig(Config):
@@ -90,6 +133,7 @@ class RankerConfig(Config):
         LanguageConfig(), description="How much of the language model is trained."
     )
     label: LabelConfig = Field(LabelConfig(), description="What the ranker predicts.")
+    value: ValueConfig = Field(ValueConfig(), description="What slates are ordered by.")
 
     @property
     def reads_written(self) -> bool:

@@ -34,6 +34,7 @@ from kinoloop.ranking.data import RankerData, labelled
 from kinoloop.ranking.features import Features, Knowledge
 from kinoloop.ranking.pairs import Pairs, exposed_pairs
 from kinoloop.ranking.ranker import Ranker
+from kinoloop.ranking.taught import Taught
 from kinoloop.ranking.trends import HALF_LIVES_DAYS
 from kinoloop.ranking.vocabulary import Vocabulary
 
@@ -54,7 +55,8 @@ class Fitted:
     Attributes:
         ranker: Ready, with blend 0.
         metrics: `auc`, `log_loss` and `ece` of the validation and the test window, and `served`:
-            of the test window as a client asks who says neither surface nor device.
+            of the test window as a client asks who says neither surface nor device. Of each
+            outcome that is learned those of the test window, as `outcome/like/auc`.
         train: What was learned from.
         validation: What stopped it and calibrated it.
         test: What was reported on.
@@ -112,6 +114,8 @@ def fit_ranker(
                 f"ranker: the {name} window has {int(labels[rows].sum())} wanted of {len(rows)} "
                 "exposures, both kinds are needed; lengthen the windows or change [ranker.label]"
             )
+    windows = (learned, validated)
+    taught = Taught.of(config, data, exposures, catalogue, windows=windows)
     learn_from = int(times[learned[0]])
     knowledge = _knowledge(exposures, labels, data, catalogue, (learn_from, config.decay))
     if "situation" in config.groups:
@@ -125,7 +129,8 @@ def fit_ranker(
         pairs = _pairs(exposures.select(rows), data, knowledge, config)
         found = features.of(pairs)[1] if made is None else made
         standardised = np.asarray((found - state["mean"]) / state["deviation"], dtype=np.float32)
-        return Examples(pairs, standardised, labels[rows])
+        brought = None if taught is None else taught.happened[rows]
+        return Examples(pairs, standardised, labels[rows], brought)
 
     train_examples, validation = examples(learned, raw), examples(validated)
     state |= train_head(
@@ -141,6 +146,8 @@ def fit_ranker(
     state |= fit_calibration(
         uncalibrated.logits(validation.pairs), validation.labels, config.calibration
     )
+    if taught is not None:
+        state |= taught.calibrated(uncalibrated.outcome_logits(validation.pairs), validated)
     ranker = Ranker(config, knowledge, state)
     test = examples(tested)
     probabilities = ranker.probabilities(test.pairs)
@@ -149,6 +156,11 @@ def fit_ranker(
         **window_metrics("test", test.labels, probabilities),
         **window_metrics("served", test.labels, ranker.probabilities(test.pairs.anywhere())),
     }
+    if taught is not None:
+        came = taught.came(tested)
+        for name, p in ranker.outcomes(test.pairs).items():
+            if came[name].any() and not came[name].all():
+                metrics |= window_metrics(f"outcome/{name}", came[name], p)
     logger.info("ranker: test AUC %.4f of %d exposures", metrics["test/auc"], len(tested))
     return Fitted(ranker, metrics, train_examples, validation, test, probabilities)
 

@@ -1,4 +1,4 @@
-"""The ranker's network: numbers and words in, one logit out.
+"""The ranker's network: numbers and words in, a logit for each outcome out.
 
 The language model reads the history title by title and the candidate's words; u is the
 recency-weighted mean over what was liked, v the candidate. Both are projected, and their product
@@ -7,10 +7,11 @@ joins the other features in front of a small head:
     logit = head([standardised features; Pu ⊙ Qv; cos(u, v); Rs ⊙ Qv]).
 
 s are those features that say in which situation the video is shown; Rs ⊙ Qv lets a device want
-other words, of videos that nobody has met, too.
+other words, of videos that nobody has met, too. The first logit is that of the label; those of
+single outcomes, where they are learned, share all but the last layer with it.
 
 Shapes: B pairs, L history, V videos, T text, P projection, F features, S of them of the situation,
-H hidden.
+H hidden, O logits.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ class RankerHead(nn.Module):
         hidden: H.
         dropout: Share of hidden activations dropped.
         situation: Columns of the features that say in which situation the video is shown.
+        outcomes: O − 1.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class RankerHead(nn.Module):
         hidden: int,
         dropout: float,
         situation: Sequence[int] = (),
+        outcomes: int = 0,
     ) -> None:
         super().__init__()
         self.reads = text > 0
@@ -53,11 +56,15 @@ class RankerHead(nn.Module):
         width = features + (projection + 1 if self.reads else 0) + (projection if met else 0)
         self.first = nn.Linear(width, hidden)
         self.second = nn.Linear(hidden, hidden)
-        self.out = nn.Linear(hidden, 1)
+        self.out = nn.Linear(hidden, 1 + outcomes)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BF: Tensor, u_BT: Tensor | None, v_BT: Tensor | None) -> Tensor:
-        """Logits, (B,)."""
+        """Logits of the label, (B,)."""
+        return self.all(x_BF, u_BT, v_BT)[:, 0]
+
+    def all(self, x_BF: Tensor, u_BT: Tensor | None, v_BT: Tensor | None) -> Tensor:
+        """Logits of the label and of all outcomes, (B, O)."""
         if self.user is not None and self.video is not None and u_BT is not None:
             assert v_BT is not None
             video_BP = self.video(v_BT)
@@ -68,8 +75,8 @@ class RankerHead(nn.Module):
             x_BF = torch.cat(parts, dim=1)
         h_BH = self.dropout(torch.relu(self.first(x_BF)))
         h_BH = self.dropout(torch.relu(self.second(h_BH)))
-        logit_B: Tensor = self.out(h_BH)[:, 0]
-        return logit_B
+        logit_BO: Tensor = self.out(h_BH)
+        return logit_BO
 
     def arrays(self) -> State:
         """Weights in numpy."""

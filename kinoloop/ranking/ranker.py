@@ -26,8 +26,8 @@ from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION, LEARNED_NOWHERE, State
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.models.state import read_state
-from kinoloop.ranking.calibrate import calibrate
-from kinoloop.ranking.config import RankerConfig
+from kinoloop.ranking.calibrate import calibrate, sigmoid
+from kinoloop.ranking.config import OUTCOMES, RankerConfig
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.features import Features, Knowledge
 from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs, candidate_pairs
@@ -81,6 +81,30 @@ class Ranker:
         """Return the same ranker with another share of the retrieval score."""
         return Ranker(self.config, self.knowledge, {**self._state, "blend": np.array([blend])})
 
+    @property
+    def by_value(self) -> bool:
+        """Whether it orders by the value of what may come of showing a video."""
+        return self.config.value.order == "value" and bool(len(self._codes))
+
+    @property
+    def _codes(self) -> list[int]:
+        """Outcomes that were learned, positions in `OUTCOMES`."""
+        return [int(code) for code in self._state.get("outcomes", ())]
+
+    def outcomes(self, pairs: Pairs) -> dict[str, NDArray[np.float64]]:
+        """Calibrated probability of each outcome that was learned, by name, (n,) each."""
+        if not len(self._codes):
+            return {}
+        fits = self._state["outcome_calibration"]
+        found = zip(self._codes, fits, self.outcome_logits(pairs).T, strict=True)
+        return {OUTCOMES[code]: sigmoid(scale * z + shift) for code, (scale, shift), z in found}
+
+    def value(self, pairs: Pairs) -> NDArray[np.float64]:
+        """Weighted sum of the probabilities of what was learned, (n,)."""
+        weights = self.config.value.weights()
+        terms = [weights[name] * p for name, p in self.outcomes(pairs).items()]
+        return np.sum(terms, axis=0) if terms else np.zeros(len(pairs.videos))
+
     def probabilities(self, pairs: Pairs) -> NDArray[np.float64]:
         """Calibrated probability of each pair, (n,)."""
         return calibrate(self.logits(pairs), self._state)
@@ -94,7 +118,7 @@ class Ranker:
         moments: NDArray[np.int64],
         situations: Sequence[Situation] | None = None,
     ) -> NDArray[np.float64]:
-        """Scores to order candidates by: the logit and the retrieval score, both standardised.
+        """Scores to order candidates by: logit or value, and retrieval score, both standardised.
 
         Args:
             histories: Rows to rank for.
@@ -114,18 +138,27 @@ class Ranker:
             moments=moments,
             situations=self._vocabulary.codes(known),
         )
-        wanted = self.logits(pairs).reshape(candidates.shape)
+        wanted = (self.value if self.by_value else self.logits)(pairs).reshape(candidates.shape)
         return (1 - self.blend) * _standardised(wanted) + self.blend * _standardised(retrieval)
 
     def logits(self, pairs: Pairs) -> NDArray[np.float64]:
         """Logit of each pair before calibration, (n,)."""
+        logits = self._hidden(pairs) @ self._head["out.weight"][0] + self._head["out.bias"][0]
+        return np.asarray(logits, dtype=np.float64)
+
+    def outcome_logits(self, pairs: Pairs) -> NDArray[np.float64]:
+        """Logits of the outcomes that were learned, before calibration, (n, O − 1)."""
+        weight, bias = self._head["out.weight"][1:], self._head["out.bias"][1:]
+        return np.asarray(self._hidden(pairs) @ weight.T + bias, dtype=np.float64)
+
+    def _hidden(self, pairs: Pairs) -> NDArray[np.float32]:
+        """Compute what the last layer reads, (n, H)."""
         x = self.standardised(pairs)
         if self._text is not None:
             x = np.hstack([x, self._match(pairs)])
         hidden = np.maximum(x @ self._head["first.weight"].T + self._head["first.bias"], 0)
         hidden = np.maximum(hidden @ self._head["second.weight"].T + self._head["second.bias"], 0)
-        logits = hidden @ self._head["out.weight"][0] + self._head["out.bias"][0]
-        return np.asarray(logits, dtype=np.float64)
+        return np.asarray(hidden)
 
     def standardised(self, pairs: Pairs) -> NDArray[np.float32]:
         """Features of mean 0 and deviation 1 over training, (n, F) float32."""

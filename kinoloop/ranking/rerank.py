@@ -92,8 +92,12 @@ def choose_blend(
         max_rows: Rows looked at, evenly spaced.
 
     Returns:
-        The ranker with its blend, and NDCG@10 by blend.
+        The ranker with its blend, and NDCG@10 by blend; nothing was tried where it orders by value
+        and the settings say how much retrieval counts.
     """
+    given = ranker.config.value.blend
+    if ranker.by_value and given is not None:
+        return ranker.with_blend(given), {}
     sample = holdout.rows(evenly_spaced(len(holdout), max_rows))
     found = {}
     for blend in BLENDS:

@@ -34,11 +34,19 @@ class Examples(NamedTuple):
         pairs: (n) pairs.
         features: (n, F) float32, standardised.
         labels: (n,) bool.
+        outcomes: (n, O − 1) bool, what is learned besides; None learns the label alone.
     """
 
     pairs: Pairs
     features: NDArray[np.float32]
     labels: NDArray[np.bool_]
+    outcomes: NDArray[np.bool_] | None = None
+
+    def targets(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """(n_rows, O) what some rows should bring."""
+        labels = self.labels[rows, None]
+        parts = [labels] if self.outcomes is None else [labels, self.outcomes[rows]]
+        return np.hstack(parts).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ def train_head(
             hidden=config.hidden,
             dropout=config.dropout,
             situation=situation.tolist(),
+            outcomes=0 if train.outcomes is None else train.outcomes.shape[1],
         ).to(device)
         trainer = _Trainer(config, head, reader, rng)
         best, kept, waited = np.inf, trainer.arrays(), 0
@@ -203,7 +212,7 @@ class _Trainer:
 
     @torch.no_grad()
     def log_loss(self, examples: Examples, text: NDArray[np.float32] | None) -> float:
-        """Mean log loss with text vectors that were read before."""
+        """Mean log loss, over all that is learned, with text vectors that were read before."""
         self._head.eval()
         total, step = 0.0, self._config.batch_size
         stored = None if text is None else Stored(text)
@@ -232,9 +241,9 @@ class _Trainer:
             recency = self._config.decay ** np.arange(pairs.history.shape[1])
             weights = (np.maximum(pairs.interest[at], 0) * recency).astype(np.float32)
             u_BT, v_BT = reader.read(pairs.history[at], weights, pairs.videos[rows])
-        logits_B: Tensor = self._head(x_BF, u_BT, v_BT)
-        return logits_B
+        logits_BO: Tensor = self._head.all(x_BF, u_BT, v_BT)
+        return logits_BO
 
 
 def _targets(examples: Examples, rows: NDArray[np.integer], like: Tensor) -> Tensor:
-    return torch.from_numpy(examples.labels[rows].astype(np.float32)).to(like.device)
+    return torch.from_numpy(examples.targets(rows)).to(like.device)

@@ -128,7 +128,7 @@ def test_every_policy_is_asked_about_so_many_answers_at_most(tables, data):
 
 
 def test_an_unknown_reward_is_named_with_those_there_are(tables, data):
-    with pytest.raises(ConfigError, match="the reward is 'joy'; there are wanted, view, like"):
+    with pytest.raises(ConfigError, match="the reward is 'joy'; there are wanted, value, view"):
         LoggedWindow.read(tables, data, LoggedConfig(reward="joy"), RankerConfig())
 
 
