@@ -20,11 +20,13 @@ from kinoloop.data.tables import Tables
 from kinoloop.drift.base import Scene
 from kinoloop.drift.champion import load_champion
 from kinoloop.drift.detect import Drift, DriftConfig, detect
+from kinoloop.drift.record import FOLDER, record_of
 from kinoloop.drift.report import ReportFacts, facts_of, render, verdict, write
 from kinoloop.drift.windows import load_windows, why_nothing
 from kinoloop.environment import Environment
-from kinoloop.errors import BundleError
+from kinoloop.errors import BundleError, RegistryError
 from kinoloop.registry.client import ModelRegistry
+from kinoloop.registry.runs import Runs
 from kinoloop.release.release import Release
 from kinoloop.release.signature import load_trust
 from kinoloop.settings import read_section
@@ -42,6 +44,7 @@ class FetchedChampion:
 
     version: str
     bundle: Path
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Found:
     compared: dict[str, str]
     champion: str
     false_alarms: float
+    run_id: str = ""
 
 
 @task(name="fetch champion", retries=2, retry_delay_seconds=10, timeout_seconds=900)
@@ -72,7 +76,7 @@ def fetch_champion(environment: Environment) -> FetchedChampion | None:
     except BundleError as err:
         logger.warning("looking for drift without the champion: %s", err)
         return None
-    return FetchedChampion(champion.version, bundle)
+    return FetchedChampion(champion.version, bundle, champion.run_id)
 
 
 @task(name="look for drift", timeout_seconds=3600, cache_policy=NO_CACHE)
@@ -91,10 +95,12 @@ def look_for_drift(environment: Environment, fetched: FetchedChampion | None) ->
         tables, config, interest=interest, known_until=known_until, seed=config.seed
     )
     champion = f"version {fetched.version}, {release.info.kind}" if fetched and release else ""
+    run_id = fetched.run_id if fetched else ""
     if windows is None:
         nothing = why_nothing(tables, config, known_until=known_until)
         logger.info("drift: %s", nothing)
-        return Found(Drift((), fired=False, nothing=nothing), {}, champion, config.false_alarms)
+        nowhere = Drift((), fired=False, nothing=nothing)
+        return Found(nowhere, {}, champion, config.false_alarms, run_id)
     scene = Scene(
         windows=windows,
         catalogue=load_catalogue(tables),
@@ -112,7 +118,8 @@ def look_for_drift(environment: Environment, fetched: FetchedChampion | None) ->
         top_k=config.top_k,
         seed=config.seed,
     )
-    return Found(detect(scene, config), facts_of(windows), champion, config.false_alarms)
+    found = detect(scene, config)
+    return Found(found, facts_of(windows), champion, config.false_alarms, run_id)
 
 
 @task(name="trigger retrain", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE)
@@ -141,7 +148,10 @@ def trigger_retrain(found: Found) -> str:
 
 @task(name="write drift report", retries=1, cache_policy=NO_CACHE)
 def write_report(environment: Environment, found: Found, action: str) -> str:
-    """Write the report and link it from a Prefect artifact.
+    """Write the report, link it from a Prefect artifact, and put the record beside the champion.
+
+    The record is what the service shows to operators. Where MLflow is away by now, it is missing,
+    and the report stands all the same.
 
     Returns:
         Path of the report.
@@ -163,6 +173,13 @@ def write_report(environment: Environment, found: Found, action: str) -> str:
         description=verdict(found.drift),
     )
     logger.info("drift report: %s", path)
+    if found.run_id:
+        record = record_of(found.drift, about).model_dump_json(indent=2)
+        name = f"{FOLDER}/{created:%Y%m%dT%H%M%S}.json"
+        try:
+            Runs(environment.tracking_uri).log_text(found.run_id, record, name)
+        except RegistryError as err:
+            logger.warning("the record of this report is not in MLflow: %s", err)
     return str(path)
 
 

@@ -243,9 +243,10 @@ def _record_rollback(
         f"# Rolled back to version {restored.version}\n\n{now:%Y-%m-%d %H:%M} UTC · version "
         f"{champion.version} left service and is `previous` now; `kinoloop rollback` undoes this.\n"
     )
-    Runs(environment.tracking_uri).log_text(
-        restored.run_id, page, f"decisions/{now:%Y%m%dT%H%M%S}-rollback.md"
-    )
+    record = {"decided_at": now.isoformat(), "restored": restored.version, "left": champion.version}
+    runs, name = Runs(environment.tracking_uri), f"decisions/{now:%Y%m%dT%H%M%S}-rollback"
+    runs.log_text(restored.run_id, json.dumps(record, indent=2), f"{name}.json")
+    runs.log_text(restored.run_id, page, f"{name}.md")
     create_markdown_artifact(
         key="decision", markdown=page, description=f"Rolled back to version {restored.version}"
     )
