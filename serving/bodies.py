@@ -38,9 +38,18 @@ async def read(scope: Scope, receive: Receive, *, most: int, within_s: float) ->
         Problem: It is not JSON (415), too large (413), or did not come in time (408).
         GoneError: The client left.
     """
-    headers = dict(scope["headers"])
-    check_type(headers)
-    announced = headers.get(b"content-length", b"0")
+    check_type(dict(scope["headers"]))
+    return await read_raw(scope, receive, most=most, within_s=within_s)
+
+
+async def read_raw(scope: Scope, receive: Receive, *, most: int, within_s: float) -> bytes:
+    """Read the whole body, whatever it is.
+
+    Raises:
+        Problem: It is too large (413), or did not come in time (408).
+        GoneError: The client left.
+    """
+    announced = dict(scope["headers"]).get(b"content-length", b"0")
     if int(announced) > most:  # the server has checked that it is a number
         raise _too_large(int(announced), most)
     body = bytearray()

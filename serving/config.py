@@ -117,6 +117,9 @@ class ServingConfig(Config):
     spare_workers: int = Field(
         1, ge=0, le=8, description="Idle processes that take over at once from a worker that dies."
     )
+    upload_mb: int = Field(
+        512, ge=1, description="Largest clip that an operator may send, megabytes."
+    )
     max_events: int = Field(1000, ge=1, description="Events in one feedback request at most.")
     clock_skew_s: float = Field(
         300.0, ge=0, description="How far ahead a client's clock may run, seconds."

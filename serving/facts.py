@@ -1,10 +1,14 @@
 """What the pages that are read (GET) and availability answer, as it travels."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field
 
 from serving.messages import CATALOGUE_VERSION
+
+if TYPE_CHECKING:
+    from serving.in_service import InService
 
 
 class LineageRecord(BaseModel):
@@ -114,6 +118,18 @@ class ReleaseFacts(BaseModel):
     metrics: dict[str, float] = Field(description="Of the test window.")
     filters: list[str] = Field(description="Columns that requests can filter by.")
 
+    @classmethod
+    def of(cls, current: "InService") -> Self:
+        """Return what is said of a release."""
+        info = current.release.info.model_dump(include=set(cls.model_fields))
+        versions = {
+            "model_version": current.model_version,
+            "catalogue_version": current.catalogue_version,
+            "catalogue_number": current.catalogue_number,
+            "filters": list(current.release.filters.columns),
+        }
+        return cls(**{**info, **versions})
+
 
 class About(BaseModel):
     """What this service serves."""
@@ -123,4 +139,8 @@ class About(BaseModel):
     uploads_s: list[float] = Field(
         [],
         description="Of the newest uploads, the newest first: seconds from landing to first slate.",
+    )
+    clips: bool = Field(
+        False,  # noqa: FBT003
+        description="Whether this machine has the tables that say where clips are.",
     )

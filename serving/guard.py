@@ -1,8 +1,8 @@
 """The guard: who carries a token that opens a route, and whether they ask too often.
 
 Without tokens the service is open to this machine only: connections that came in at another address
-than loopback are refused, however it was started. What operators do asks for a token, or for the
-operator's key, on this machine too. What a client sent as a token is in no answer and no log.
+than loopback are refused, however it was started. What operators change asks for a token, or for
+the operator's key, on this machine too. What a client sent as a token is in no answer and no log.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from serving.scopes import ANYBODY, scope_of, scopes_of
 
 _BEARER: Final = b"bearer "
 _REALM: Final = 'Bearer realm="kinoloop"'
+_READING: Final = frozenset({"GET", "HEAD"})
 _CREATE: Final = "`kinoloop token create NAME --scope {scope}` makes one"
 
 
@@ -58,6 +59,11 @@ class Guard:
             self.tokens.look()
         return self._asks == "required" or (self._asks == "auto" and self.tokens.asked_for)
 
+    @property
+    def lets_read(self) -> bool:
+        """Whether operators look without a key: where this machine alone is answered."""
+        return self._asks == "auto" and not self.asks_for_tokens
+
     def check(self, scope: Scope) -> None:
         """Raise unless whoever sends a request may.
 
@@ -72,7 +78,7 @@ class Guard:
             raise wrong_method(scope, ", ".join(sorted(known)))
         if not self.asks_for_tokens:
             self._check_address(scope)
-            if wanted != "admin":
+            if wanted != "admin" or (scope["method"] in _READING and self.lets_read):
                 return
         token = self._token_of(scope, wanted)
         if wanted not in token.scopes and not (wanted is None and "admin" in token.scopes):
@@ -201,7 +207,7 @@ def _not_an_operator(got: str) -> Problem:
         "not_an_operator",
         Problem(
             "not_an_operator",
-            "only an operator may change what is shown",
+            "only an operator may do this",
             got=got,
             expected="Authorization: Bearer <operator key>",
             next_step="send the key in operator.key of the state folder, that of "

@@ -10,7 +10,7 @@ counts to files there and any of them can answer for all.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.samples import Sample
 
 if TYPE_CHECKING:
     from kinoloop.retrieval.plan import Plan
@@ -126,11 +127,21 @@ def tell_indexes(plans: "Mapping[str, Plan | None]") -> None:
 
 def exposition() -> bytes:
     """All metrics of all workers, in the text format."""
+    return generate_latest(_of_all_workers())
+
+
+def samples() -> Iterator[Sample]:
+    """All values of all workers; a histogram has one per bucket, as in the text format."""
+    for family in _of_all_workers().collect():
+        yield from family.samples
+
+
+def _of_all_workers() -> CollectorRegistry:
     if _FOLDER not in os.environ:
-        return generate_latest(REGISTRY)
+        return REGISTRY
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return registry
 
 
 def forget_dead_workers() -> None:

@@ -52,6 +52,7 @@ _EVERYWHERE = {403: "Sent to another name, or by a page of another origin.",
 _OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.",
               413: "The body is too large.", 415: "The body is not announced as JSON.",
               422: "A field is missing, unknown or out of bounds."}  # fmt: skip
+_OF_UPLOADS = {409: "A piece before this one is missing."}
 _UNKNOWN = {404: "There is no such thing."}
 _GUARDED = {401: "The token is missing, unknown or expired.",
             403: "Another scope is needed, or the request comes from another page or name.",
@@ -67,12 +68,13 @@ _SECURITY = {
 _PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 
 
-def described(document: Mapping[str, Any], *, guarded: bool) -> dict[str, Any]:
+def described(document: Mapping[str, Any], *, users: bool, readers: bool) -> dict[str, Any]:
     """BentoML's document, introduced in our words and with our errors.
 
     Args:
         document: As BentoML makes it.
-        guarded: Whether the service asks users for tokens.
+        users: Whether the service asks users for tokens.
+        readers: Whether it asks operators who only look; who changes something is always asked.
     """
     info = {"title": "Kinoloop", "version": __version__, "description": _DESCRIPTION}
     components = dict(document["components"])
@@ -80,7 +82,9 @@ def described(document: Mapping[str, Any], *, guarded: bool) -> dict[str, Any]:
     components["securitySchemes"] = _SECURITY
     paths = {
         path: {
-            method: _operation(path, method, operation, guarded=guarded)
+            method: _operation(
+                path, method, operation, asks=_asks(path, method, users=users, readers=readers)
+            )
             for method, operation in item.items()
         }
         for path, item in document["paths"].items()
@@ -103,11 +107,17 @@ def asked(body: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/json": {"schema": body.model_json_schema()}}}}
 
 
-def _operation(
-    path: str, method: str, operation: Mapping[str, Any], *, guarded: bool
-) -> dict[str, Any]:
+def _asks(path: str, method: str, *, users: bool, readers: bool) -> bool:
+    """Whether an operation asks for a token."""
     scope = scope_of(method.upper(), path)
-    asks = scope == "admin" or (guarded and scope != ANYBODY)
+    if scope == "admin":
+        return readers or method != "get"
+    return users and scope != ANYBODY
+
+
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], *, asks: bool
+) -> dict[str, Any]:
     good = next(answer for status, answer in operation["responses"].items() if int(status) == 200)
     responses = {"200": good}
     if path == "/readyz":
@@ -115,8 +125,10 @@ def _operation(
     statuses = _GUARDED if asks else {}
     if path not in _PROBES:
         statuses = {**_EVERYWHERE, **statuses}
-        if method in {"post", "patch"}:
+        if method in {"post", "patch", "put"}:
             statuses |= _OF_BODIES
+        if path.startswith("/admin/uploads/"):
+            statuses |= _OF_UPLOADS
         if "{" in path or path in {"/recommend", "/recommend/batch", "/similar", "/search"}:
             statuses |= _UNKNOWN
     responses |= {str(status): _answer(text) for status, text in sorted(statuses.items())}
@@ -124,7 +136,7 @@ def _operation(
         responses["default"] = _answer("Any other error.")
     described = {**operation, "responses": responses}
     if asks:
-        described["security"] = [{"token": [scope]}]
+        described["security"] = [{"token": [scope_of(method.upper(), path)]}]
     if "requestBody" in operation:
         described["requestBody"] = {**operation["requestBody"], "required": True}
     return described

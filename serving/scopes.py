@@ -29,10 +29,13 @@ SCOPE_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "/about": {"GET": "recommend"},
     "/lineage/{request_id}": {"GET": "recommend"},
     "/thumbnails/{video_id}": {"GET": "recommend"},
+    "/clips/{video_id}": {"GET": "recommend"},
     "/videos/{video_id}": {"GET": "recommend", "DELETE": "admin", "PATCH": "admin"},
     "/feedback": {"POST": "feedback"},
     "/identify": {"POST": "feedback"},
     "/metrics": {"GET": "metrics"},
+    "/admin/overview": {"GET": "admin"},
+    "/admin/uploads/{upload_id}": {"PUT": "admin", "POST": "admin"},
 }
 """Scope by path template and method; HEAD goes with GET."""
 

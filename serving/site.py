@@ -6,6 +6,7 @@ in the service's OpenAPI document. The page and the docs load nothing from other
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -15,19 +16,22 @@ from starlette.routing import BaseRoute
 from kinoloop.environment import Environment
 from kinoloop.errors import BundleError, KinoloopError
 from kinoloop.release.info import BundleInfo, read_info
-from serving import metrics, site_videos
+from serving import metrics, site_admin, site_videos
 from serving.facts import About, LineageRecord, ProblemTypeFacts, ReleaseFacts
 from serving.openapi import described
 from serving.problem_types import PROBLEM_TYPES, address_of, type_of
 from serving.problems import Problem, explain
 from serving.served import Served
 
+if TYPE_CHECKING:
+    from serving.guard import Guard
+
 PAGE = Path(__file__).parent / "page"
 ASSETS = ("app.js", "token.js", "style.css", "docs.js")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
 
@@ -45,6 +49,9 @@ def build_site(example_users: Sequence[str] = ()) -> FastAPI:
     app.router.routes.extend(_routes())  # flat, so that a 405 finds every method of a path
     app.add_exception_handler(KinoloopError, _problem)
     app.state.example_users = list(example_users)
+    app.state.operation = None  # made by the first operator who looks
+    app.state.clips = None  # by the first who plays one
+    app.state.uploads = None  # by the first who sends one
     return app
 
 
@@ -69,8 +76,9 @@ async def docs() -> FileResponse:
 def openapi(request: Request) -> JSONResponse:
     """Return the OpenAPI document of every route."""
     document = request.app.state.served.bento_service.openapi_spec.asdict()
-    guarded = request.app.state.guard.asks_for_tokens
-    return JSONResponse(described(document, guarded=guarded))
+    guard: Guard = request.app.state.guard
+    asks = {"users": guard.asks_for_tokens, "readers": not guard.lets_read}
+    return JSONResponse(described(document, **asks))
 
 
 @router.get("/page/{asset}", include_in_schema=False)
@@ -128,25 +136,16 @@ async def about(request: Request) -> About:
     """Which release is in service, and how long new videos take to reach people."""
     served: Served = request.app.state.served
     current = served.in_service
-    facts = None
-    if current is not None:
-        info = current.release.info.model_dump(include=set(ReleaseFacts.model_fields))
-        versions = {
-            "model_version": current.model_version,
-            "catalogue_version": current.catalogue_version,
-            "catalogue_number": current.catalogue_number,
-            "filters": list(current.release.filters.columns),
-        }
-        facts = ReleaseFacts(**{**info, **versions})
     return About(
-        release=facts,
+        release=None if current is None else ReleaseFacts.of(current),
         example_users=request.app.state.example_users,
         uploads_s=served.upload_seconds(),
+        clips=(Environment().data_dir / "videos").is_dir(),
     )
 
 
 def _routes() -> list[BaseRoute]:
-    return [*router.routes, *site_videos.router.routes]
+    return [*router.routes, *site_videos.router.routes, *site_admin.router.routes]
 
 
 async def _problem(_: Request, error: Exception) -> Response:

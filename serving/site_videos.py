@@ -1,11 +1,13 @@
-"""Routes of one video: what it is, its picture, and (serving/scopes.py) whether it may be shown."""
+"""Routes of one video: what it is, its picture and clip, and whether it may be shown."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 
+from kinoloop.environment import Environment
+from kinoloop.errors import MediaError
 from kinoloop.release.availability import NEVER, Window, now
 from kinoloop.schema import MAX_ID_CHARACTERS
 from serving.bodies import parse, read
@@ -76,6 +78,44 @@ async def thumbnail(request: Request, video_id: str) -> Response:
         )
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
     return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.get(
+    "/clips/{video_id:path}",
+    tags=["Service APIs"],
+    response_class=FileResponse,
+    responses={200: {"content": {"video/mp4": {}}}, 206: {"description": "A part of it."}},
+)
+def clip(request: Request, video_id: str) -> FileResponse:
+    """Return the clip of a video, or a part of it, where this machine has the file."""
+    video_id = _named(request, video_id)
+    current, _ = _find(request, video_id)
+    state = request.app.state
+    if state.clips is None:  # of two that race, either will do
+        from serving.clips import Clips  # a process that only watches workers needs none of it
+
+        state.clips = Clips(Environment())
+    try:
+        found = state.clips.find(video_id, current.catalogue_version)
+    except MediaError as err:
+        raise Problem(
+            "no_clip",
+            "this service cannot play the clip of this video",
+            got=video_id,
+            expected="a file that this machine has and a browser plays (MP4, WebM, Ogg)",
+            next_step=_NO_CLIP.get(err.reason, "see docs/guides/serve.md"),
+        ) from err
+    headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(found.path, media_type=found.media_type, headers=headers)
+
+
+_NO_CLIP = {
+    "not_found": "run the service where tables and media are (KINOLOOP_DATA_DIR, KINOLOOP_LANDING)",
+    "not_here": "play it from where it lies",
+    "not_playable": "convert it to MP4 or WebM",
+    "not_allowed": "name its folder in folders of [extract.access]",
+}
+"""What to do, by the reason; where a file lies is not told."""
 
 
 def checked_id(video_id: str) -> str:

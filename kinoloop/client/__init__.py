@@ -18,14 +18,26 @@ from kinoloop.client.answers import (
     VideoOccurrence,
 )
 from kinoloop.client.async_client import AsyncClient
-from kinoloop.client.options import Condition, Event, FindOptions, ManyOptions, RecommendOptions
+from kinoloop.client.operation import Availability, Overview, Uploaded
+from kinoloop.client.options import (
+    AvailabilityOptions,
+    ClipOptions,
+    Condition,
+    Event,
+    FindOptions,
+    ManyOptions,
+    RecommendOptions,
+)
 from kinoloop.client.retries import Retries
 from kinoloop.client.sync_client import Client
 
 __all__ = [
     "About",
     "AsyncClient",
+    "Availability",
+    "AvailabilityOptions",
     "Client",
+    "ClipOptions",
     "Condition",
     "Event",
     "Explained",
@@ -36,12 +48,14 @@ __all__ = [
     "Lineage",
     "ManyOptions",
     "Move",
+    "Overview",
     "Place",
     "RecommendOptions",
     "RejectedEvent",
     "ReleaseFacts",
     "Retries",
     "Slate",
+    "Uploaded",
     "Video",
     "VideoLabel",
     "VideoMoment",

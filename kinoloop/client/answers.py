@@ -203,3 +203,4 @@ class About(Answer):
     release: ReleaseFacts | None
     example_users: tuple[str, ...]
     uploads_s: tuple[float, ...] = ()
+    clips: bool = False

@@ -2,14 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
+from uuid import uuid4
 
 from kinoloop.client import calls
 from kinoloop.client.answers import About, FeedbackReceipt, Lineage, Slate, Video
 from kinoloop.client.calls import Call
 from kinoloop.client.conversation import IDLE_S, Conversation, httpx
-from kinoloop.client.options import Event, FindOptions, ManyOptions, RecommendOptions
+from kinoloop.client.operation import Availability, Overview, Uploaded
+from kinoloop.client.options import (
+    AvailabilityOptions,
+    ClipOptions,
+    Event,
+    FindOptions,
+    ManyOptions,
+    RecommendOptions,
+)
 from kinoloop.client.retries import Retries
 from kinoloop.errors import ServiceError, UnavailableError
 
@@ -127,6 +137,31 @@ class AsyncClient:
     async def about(self) -> About:
         """Return which release is in service."""
         return await self._ask(calls.about())
+
+    async def overview(self) -> Overview:
+        """Return the operator's view: what serves, how it does, what was decided and why."""
+        return await self._ask(calls.overview())
+
+    async def metrics(self) -> str:
+        """Return the metrics of all workers, in the text format of Prometheus."""
+        return await self._ask(calls.metrics())
+
+    async def take_down(self, video_id: str) -> Availability:
+        """Have a video shown no more, from now on."""
+        return await self._ask(calls.take_down(video_id))
+
+    async def change_availability(
+        self, video_id: str, **change: Unpack[AvailabilityOptions]
+    ) -> Availability:
+        """Change when a video may be shown, from now on."""
+        return await self._ask(calls.change_availability(video_id, change))
+
+    async def upload(self, path: Path, title: str, **said: Unpack[ClipOptions]) -> Uploaded:
+        """Send a clip to the landing zone, in pieces; from there it is a video like any other."""
+        upload_id = uuid4().hex
+        for offset, piece in calls.pieces(path):
+            await self._ask(calls.upload_piece(upload_id, offset, piece))
+        return await self._ask(calls.upload(upload_id, title, said))
 
     async def ready(self) -> bool:
         """Whether the service has a release to answer with; asks once."""

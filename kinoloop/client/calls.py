@@ -10,16 +10,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 from kinoloop.client.answers import About, Answer, FeedbackReceipt, Lineage, Slate, Video
-from kinoloop.client.options import Event, FindOptions, ManyOptions, RecommendOptions
+from kinoloop.client.operation import Availability, Overview, Uploaded
+from kinoloop.client.options import (
+    AvailabilityOptions,
+    ClipOptions,
+    Event,
+    FindOptions,
+    ManyOptions,
+    RecommendOptions,
+)
 from kinoloop.client.problems import error_of
 from kinoloop.errors import ConfigError, DataError, ServiceError
 
 BATCH = "/recommend/batch"
+PIECE_BYTES = 4 * 2**20
+"""Of a clip, in one request."""
+
 MOST_USERS = 1000
 """Of one request."""
 
@@ -32,11 +44,12 @@ class Call(Generic[T]):
     """One request.
 
     Attributes:
-        method: `GET` or `POST`.
+        method: `GET`, `POST`, `PATCH`, `PUT` or `DELETE`.
         path: With its query, percent-encoded.
         read: Makes the answer of the body; raises `ValueError` where it is none.
         body: JSON; None sends none.
         repeatable: Whether it may be sent again when it is not known what became of it.
+        content: Instead of JSON.
     """
 
     method: str
@@ -44,6 +57,7 @@ class Call(Generic[T]):
     read: Callable[[bytes], T]
     body: Mapping[str, Any] | None = None
     repeatable: bool = True
+    content: bytes | None = None
 
 
 def recommend(user_id: str | int, options: RecommendOptions) -> Call[Slate]:
@@ -104,6 +118,49 @@ def about() -> Call[About]:
     return _get("/about", About)
 
 
+def overview() -> Call[Overview]:
+    """Ask for the operator's view."""
+    return _get("/admin/overview", Overview)
+
+
+def metrics() -> Call[str]:
+    """Ask for the metrics."""
+    return Call("GET", "/metrics", bytes.decode)
+
+
+def take_down(video_id: str) -> Call[Availability]:
+    """Have a video shown no more."""
+    return Call("DELETE", _of_video("/videos/", video_id), Availability.model_validate_json)
+
+
+def change_availability(video_id: str, change: AvailabilityOptions) -> Call[Availability]:
+    """Change when a video may be shown.
+
+    Raises:
+        DataError: A time has no zone.
+    """
+    said = {name: _moment(name, value) for name, value in change.items()}
+    return Call("PATCH", _of_video("/videos/", video_id), Availability.model_validate_json, said)
+
+
+def upload_piece(upload_id: str, offset: int, piece: bytes) -> Call[bytes]:
+    """Send a piece of a clip; one that came before changes nothing."""
+    return Call("PUT", f"/admin/uploads/{upload_id}?offset={offset}", bytes, content=piece)
+
+
+def upload(upload_id: str, title: str, options: ClipOptions) -> Call[Uploaded]:
+    """Say which video the pieces are; what was lost on the way may have taken effect."""
+    path, row = f"/admin/uploads/{upload_id}", {"title": title, **_said(options)}
+    return _post(path, row, Uploaded, repeatable=False)
+
+
+def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the pieces of a file, each with where it begins."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield file.tell() - len(piece), piece
+
+
 def ready() -> Call[bytes]:
     """Ask whether there is a release to answer with."""
     return Call("GET", "/readyz", bytes)
@@ -153,15 +210,20 @@ def _slate(position: int, answer: object) -> Slate | ServiceError:
 
 def _named(position: int, event: Event) -> dict[str, Any]:
     said = _said(event)
-    at = said.get("timestamp", datetime.now(UTC))
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise DataError(
-                f"event {position}: timestamp {at.isoformat()} has no time zone; expected a time "
-                "of a known zone, such as datetime.now(UTC)"
-            )
-        at = at.isoformat()
+    at = _moment(f"event {position}: timestamp", said.get("timestamp", datetime.now(UTC)))
     return {"event_id": uuid4().hex, **said, "timestamp": at}
+
+
+def _moment(what: str, value: object) -> object:
+    """Write a time as it travels; what is none stays as it is."""
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise DataError(
+            f"{what} {value.isoformat()} has no time zone; expected a time of a known zone, such "
+            "as datetime.now(UTC)"
+        )
+    return value.isoformat()
 
 
 def _of_video(folder: str, video_id: str) -> str:

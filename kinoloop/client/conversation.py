@@ -73,7 +73,10 @@ class Conversation:
             DataError: The body is not JSON.
         """
         sent: dict[str, Any] = {"method": call.method, "url": self._url + call.path}
-        if call.body is not None:
+        if call.content is not None:
+            sent["headers"] = {"Content-Type": "application/octet-stream"}
+            sent["content"] = call.content
+        elif call.body is not None:
             sent["headers"] = {"Content-Type": "application/json"}
             sent["content"] = self._encoded(call)
         return sent

@@ -80,6 +80,31 @@ class FindOptions(SlateOptions, total=False):
     user_id: str | int | None
 
 
+class AvailabilityOptions(TypedDict, total=False):
+    """What is to change of when a video may be shown; None lifts a bound, what is not said stays.
+
+    Attributes:
+        hidden: Whether it is not shown at all.
+        available_from: Shown from then on.
+        available_until: And from then on no more.
+    """
+
+    hidden: bool
+    available_from: datetime | str | None
+    available_until: datetime | str | None
+
+
+class ClipOptions(TypedDict, total=False):
+    """What is said of a clip beside its title; without `video_id` its content names it."""
+
+    video_id: str | None
+    description: str | None
+    category: str | None
+    creator_id: str | None
+    language: str | None
+    tags: Sequence[str] | None
+
+
 class Event(TypedDict, total=False):
     """What a user did: the fields of `POST /feedback` (docs/guides/serve.md)."""
 

@@ -25,6 +25,7 @@ from kinoloop.testing.drifting import (
     timedelta,
     write_tables,
 )
+from serving.on_record import OnRecord
 from tasks.failures import explain_failure
 from tasks.results import DriftSummary
 
@@ -115,6 +116,9 @@ def test_champion_is_fetched_from_the_registry_and_tested(home):
     result = drift()
     assert result.tests["quality"] == "quiet"
     assert result.verdict.endswith("stayed quiet. 1 more had not enough data.")
+    (looked,) = OnRecord(uri).look().drift.reports
+    assert (looked.version, looked.verdict) == ("version 1, item_knn", result.verdict)
+    assert {one.outcome for one in looked.tests} == {"quiet", "not enough data"}
     report = Path(result.report).read_text()
     assert "version 1, item_knn" in report
     assert "– 2026-02-02 00:00, in 4 periods" in report  # what was known, not only trained on

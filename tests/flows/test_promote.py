@@ -15,6 +15,7 @@ from kinoloop.errors import BundleError, RegistryError
 from kinoloop.promotion.record import to_markdown
 from kinoloop.registry import aliases
 from kinoloop.schema import VIDEOS
+from serving.on_record import OnRecord
 from tasks.loop import reason_to_retrain
 from tasks.promotion import one_promotion
 from tasks.results import PromoteSummary, RollbackSummary
@@ -101,6 +102,15 @@ def test_a_better_challenger_replaces_the_champion_and_rollback_undoes_it(
     assert _versions(registry) == {"champion": first, "challenger": None, "previous": second}
     assert rollback() == RollbackSummary(version=second, replaced=first)
     assert any(path.endswith("rollback.md") for path in _decisions(crowd, first))
+    told = OnRecord(crowd.tracking_uri).look()
+    assert [(one.outcome, one.version, one.champion) for one in told.decisions.decisions] == [
+        ("rolled back", second, first),
+        ("rolled back", first, second),
+        ("promoted", second, first),
+        ("promoted", first, None),
+    ]
+    assert told.decisions.decisions[2].gain.mean == pytest.approx(gain.mean)
+    assert [point.version for point in told.quality.points] == [first, second]
 
 
 def test_a_worse_challenger_is_refused_with_reasons(crowd, registry, settings):

@@ -2,15 +2,17 @@
 
 import asyncio
 import sqlite3
+from datetime import datetime
 
 import pytest
 
 from kinoloop import client as face
-from kinoloop.client import AsyncClient, Client, Retries, calls, options
-from kinoloop.errors import RefusedError
+from kinoloop.client import AsyncClient, Client, Retries, calls, operation, options
+from kinoloop.errors import DataError, RefusedError
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.testing.service import KEY
-from serving import event_check, explanation, facts, messages
+from serving import event_check, explanation, facts, messages, overview, upload_messages, uploads
+from serving.takedowns import AvailabilityPatch
 from tests.docs.pages import DOCS, blocks_of
 from tests.serving.conftest import JPEG
 
@@ -30,6 +32,13 @@ PAIRS = [
     (face.VideoOccurrence, facts.VideoOccurrence),
     (face.About, facts.About),
     (face.ReleaseFacts, facts.ReleaseFacts),
+    (face.Availability, facts.VideoAvailability),
+    (face.Uploaded, upload_messages.Uploaded),
+    *(
+        (getattr(operation, name), model)
+        for name, model in vars(overview).items()
+        if getattr(model, "__module__", "") == overview.__name__
+    ),
 ]
 
 
@@ -47,10 +56,13 @@ def test_every_field_of_a_request_can_be_said():
         messages.BatchRequest: (options.ManyOptions, {"users"}),
         messages.SimilarRequest: (options.FindOptions, {"video_id"}),
         messages.SearchRequest: (options.FindOptions, {"query"}),
+        upload_messages.UploadRequest: (options.ClipOptions, {"title"}),
     }
     for body, (said, subject) in asked.items():
         assert set(said.__annotations__) | subject == set(body.model_fields)
     assert set(options.Event.__annotations__) <= set(event_check.FIELDS)
+    assert calls.PIECE_BYTES == uploads.PIECE_BYTES
+    assert set(options.AvailabilityOptions.__annotations__) == set(AvailabilityPatch.model_fields)
 
 
 def test_every_route_answers_its_type(service):
@@ -82,6 +94,28 @@ def test_every_route_answers_its_type(service):
         with pytest.raises(RefusedError, match=r"404 unknown_video: .*take a video_id") as told:
             client.similar("v999")
         assert told.value.got == "v999"
+
+
+def test_operators_see_what_goes_on_and_take_videos_down(service):
+    key = (service.folder / "state" / "operator.key").read_text().strip()
+    with Client(service.url, token=key, retries=Retries(attempts=1)) as client:
+        client.recommend("client-3")
+        view = client.overview()
+        assert view.serving.ready_workers == 2
+        assert view.serving.release == client.about().release
+        (asked,) = [one for one in view.traffic.routes if one.route == "/recommend"]
+        assert asked.requests >= 1
+        assert 0 < asked.p50_ms <= asked.p99_ms
+        assert "asks no registry" in view.decisions.unknown_because
+        assert 'kinoloop_requests_total{route="/recommend"' in client.metrics()
+        assert client.take_down("v009").hidden
+        with pytest.raises(RefusedError, match="404 unknown_video"):
+            client.video("v009")
+        back = client.change_availability("v009", hidden=False, available_until=None)
+        assert (back.hidden, back.in_catalogue) == (False, True)
+        assert client.video("v009").video_id == "v009"
+        with pytest.raises(DataError, match="available_from 2026-05-01T00:00:00 has no time zone"):
+            client.change_availability("v009", available_from=datetime(2026, 5, 1))  # noqa: DTZ001
 
 
 def test_feedback_that_comes_twice_counts_once(service):

@@ -76,6 +76,21 @@ def test_operators_need_a_key_also_where_nobody_else_needs_a_token(environment):
             assert challenge == 'Bearer realm="kinoloop"'
 
 
+def test_operators_look_without_a_key_where_this_machine_alone_is_answered(environment):
+    here, look = guard_of(environment), ("/admin/overview",)
+    here.check(asked(*look, method="GET"))
+    assert refusal(here, *look, method="GET", server="10.0.0.5")[:2] == (403, "tokens_needed")
+    behind_a_proxy = guard_of(environment, tokens="off")  # which does not know operators from users
+    assert refusal(behind_a_proxy, *look, method="GET")[:2] == (401, "not_an_operator")
+    behind_a_proxy.check(asked(*look, f"Bearer {KEY}", method="GET"))
+    secret, token = new_token("web", ["recommend", "metrics"], now=NOW)
+    add_token(tokens_file(environment), token)
+    asking = guard_of(environment)
+    assert refusal(asking, *look, method="GET")[:2] == (401, "no_token")
+    assert refusal(asking, *look, f"Bearer {secret}", method="GET")[:2] == (403, "wrong_scope")
+    asking.check(asked(*look, f"Bearer {KEY}", method="GET"))
+
+
 def test_a_token_opens_its_scope_until_it_expires(environment, web):
     guard = guard_of(environment)
     guard.check(asked("/recommend", f"Bearer {web}"))

@@ -70,3 +70,14 @@ def test_details_of_a_video_that_was_not_labelled_say_nothing(client):
 
 def test_about_says_how_long_the_newest_uploads_took(client):
     assert client.get("/about").json()["uploads_s"] == [12.0, 90.5]
+
+
+def test_the_overview_tells_operators_what_serves_and_says_what_it_does_not_know(client):
+    told = client.get("/admin/overview").json()
+    release = told["serving"]["release"]
+    assert (release["model_version"], release["kind"]) == ("1", "popularity")
+    assert told["uploads"]["p50_s"] == pytest.approx(51.25)
+    assert sum(bar["uploads"] for bar in told["uploads"]["bars"]) == 2
+    assert "nothing was decided yet" in told["decisions"]["unknown_because"]
+    assert "there are no impressions" in told["exposure"]["unknown_because"]
+    assert "every video is scored" in told["recall"]["unknown_because"]
