@@ -12,6 +12,7 @@ ANYBODY: Final = "anybody"
 
 SCOPE_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {"GET": ANYBODY},
+    "/admin": {"GET": ANYBODY},
     "/docs": {"GET": ANYBODY},
     "/docs.json": {"GET": ANYBODY},
     "/schema.json": {"GET": ANYBODY},

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from serving.guard import Guard
 
 PAGE = Path(__file__).parent / "page"
-ASSETS = ("app.js", "token.js", "style.css", "docs.js")
+ASSETS = (
+    *("app.js", "feedback.js", "filters.js", "more.js", "player.js", "videos.js"),
+    *("admin.js", "charts.js", "upload.js", "page.js", "token.js", "docs.js"),
+    *("style.css", "admin.css"),
+)
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
@@ -64,6 +68,12 @@ def paths() -> list[str]:
 async def page() -> FileResponse:
     """Return the page where a person sees slates."""
     return FileResponse(PAGE / "index.html", headers=_HEADERS)
+
+
+@router.get("/admin", include_in_schema=False)
+async def admin() -> FileResponse:
+    """Return the operator's view; its figures are those of `/admin/overview`."""
+    return FileResponse(PAGE / "admin.html", headers=_HEADERS)
 
 
 @router.get("/docs", include_in_schema=False)

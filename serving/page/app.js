@@ -1,102 +1,23 @@
 // The page of the service: a slate, why each video is there, and buttons that change the next one.
 // Titles and reasons come from strangers: text goes in as text (textContent), never as HTML.
 
-import { $, loadPicture, send, sentence, signIn, token } from "/page/token.js";
+import { say, showing, tell } from "/page/feedback.js";
+import { asFilters, offerFilters } from "/page/filters.js";
+import { openMore } from "/page/more.js";
+import { ask, clock, complain, inWords, make, quoted, readHere } from "/page/page.js";
+import { offerClips, openPlayer } from "/page/player.js";
+import { $ } from "/page/token.js";
+import { detailsOf, fillFrame, icon } from "/page/videos.js";
 
 const SLATE = 12;
-
-const ICONS = {
-  watch: "M8 5.5v13l10.5-6.5z",
-  like: "M12 20s-7.5-4.6-7.5-10A4.2 4.2 0 0 1 12 7.4 4.2 4.2 0 0 1 19.5 10c0 5.4-7.5 10-7.5 10z",
-  skip: "M6 6v12l8-6zM18 6v12",
-  view: "M5 12.5l4.5 4.5L19 7.5",
-  similar: "M4 5h7v6H4zM13 13h7v6h-7zM13 5h7v6h-7zM4 13h7v6H4z",
-  because: "M12 3l1.9 5.6L19.5 10l-5.6 1.9L12 17.5l-1.9-5.6L4.5 10l5.6-1.4z",
-};
 
 const state = {
   user: "",
   view: { kind: "slate" }, // or {kind: "search", query} or {kind: "similar", video}
   shown: new Set(), // ids of the previous slate, to mark what is new
-  details: new Map(), // by video id
+  explained: new Map(), // of the slate that is shown, by video id: what moved it
   asked: 0, // answers of older questions are dropped
 };
-
-// ---- talking to the service ----
-
-async function ask(path, body) {
-  const carried = token();
-  const answer = await send(path, body);
-  const content = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && (await signIn(content, carried))) return ask(path, body);
-  if (!answer.ok) throw content;
-  return content;
-}
-
-// A link carries no token: what it leads to is fetched and shown here.
-async function readHere(event) {
-  if (!token()) return;
-  event.preventDefault();
-  const answer = await send(event.currentTarget.getAttribute("href")).catch(complain);
-  if (!answer) return;
-  const text = await answer.text();
-  const json = answer.headers.get("content-type")?.includes("json");
-  $("paper-text").textContent = json ? JSON.stringify(JSON.parse(text), null, 2) : text;
-  $("paper").showModal();
-}
-
-// Ids may hold slashes, spaces, anything; a browser resolves "." and ".." in a path, however encoded.
-const addressOf = (folder, id) =>
-  `/${folder}/${/^\.{1,2}$/.test(id) ? `?video_id=${id}` : encodeURIComponent(id)}`;
-
-async function detailsOf(videoId) {
-  if (!state.details.has(videoId)) {
-    const found = await ask(addressOf("videos", videoId)).catch(() => ({}));
-    state.details.set(videoId, found);
-  }
-  return state.details.get(videoId);
-}
-
-// ---- small builders ----
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
-}
-
-const hueOf = (text) => [...text].reduce((hue, c) => (hue * 31 + c.codePointAt(0)) % 360, 7);
-
-const clock = (seconds) =>
-  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-
-function fillFrame(frame, video) {
-  frame.style.setProperty("--hue", String(hueOf(video.video_id)));
-  const words = video.title.trim().split(/\s+/).slice(0, 2);
-  const initials = words.map((word) => [...word][0] ?? "").join("").toUpperCase();
-  const picture = make("img", {
-    alt: "",
-    loading: "lazy",
-    onerror: (event) => event.target.remove(), // the coloured frame below stays
-  });
-  loadPicture(picture, addressOf("thumbnails", video.video_id));
-  frame.replaceChildren(make("span", { class: "initials", "aria-hidden": "true" }, initials), picture);
-}
 
 // ---- cards ----
 
@@ -110,6 +31,7 @@ function card(video, rank) {
   item.querySelector(".moment").hidden = video.start_s === undefined;
   item.querySelector(".moment").textContent = `from ${clock(video.start_s ?? 0)}`;
   item.moment = video.start_s;
+  item.reason = video.reason;
   const slate = state.view.kind === "slate";
   item.querySelector(".fresh").hidden =
     !slate || !state.shown.size || state.shown.has(video.video_id);
@@ -121,7 +43,7 @@ function newCard(video) {
     type: "button",
     class: "frame",
     "aria-label": `Watch ${video.title}`,
-    onclick: () => openPlayer(video, item.moment),
+    onclick: () => openPlayer(state.user, video, item.moment),
   });
   fillFrame(frame, video);
   frame.append(
@@ -143,10 +65,12 @@ function newCard(video) {
     about,
     make("p", { class: "why" }, icon("because"), make("span", { dir: "auto" })),
     make("div", { class: "actions" },
-      action("watch", "Watch", "Watch", () => openPlayer(video, item.moment)),
-      action("like", "Like", "Like", () => tell(video, "like")),
-      action("skip", "Skip", "Skip", () => tell(video, "skip")),
-      action("similar", "", "Find videos like", () => show({ kind: "similar", video }))));
+      action("watch", "Watch", "Watch", () => openPlayer(state.user, video, item.moment)),
+      action("like", "Like", "Like", () => react("like")),
+      action("skip", "Skip", "Skip", () => react("skip")),
+      action("similar", "", "Find videos like", () => show({ kind: "similar", video })),
+      action("more", "", "Why, and less of", () => openMore(state.user, { ...video, reason: item.reason }, state.explained.get(video.video_id)))));
+  const react = (event) => tell(state.user, event, { video_id: video.video_id }, video.title);
   item.style.viewTransitionName = `v-${hashOf(video.video_id)}`;
   return item;
 }
@@ -175,15 +99,15 @@ function ghosts() {
 // ---- the slate, a search, or similar videos ----
 
 const VIEWS = {
-  slate: () => ["/recommend", { user_id: state.user, top_k: SLATE }],
-  search: (view) => ["/search", { query: view.query, top_k: SLATE }],
-  similar: (view) => ["/similar", { video_id: view.video.video_id, top_k: SLATE }],
+  slate: () => ["/recommend", { user_id: state.user, explain: true }],
+  search: (view) => ["/search", { user_id: state.user, query: view.query }],
+  similar: (view) => ["/similar", { user_id: state.user, video_id: view.video.video_id }],
 };
 
 const HEADINGS = {
   slate: () => [`For ${state.user}`, "Like or skip a video: the next slate knows."],
-  search: (view) => [`“${view.query}”`, "Found by meaning and by words."],
-  similar: (view) => [`Like “${view.video.title}”`, "Nearest in what is seen, heard and said."],
+  search: (view) => [quoted(view.query), "Found by meaning and by words."],
+  similar: (view) => [`Like ${quoted(view.video.title)}`, "Nearest in what is seen, heard and said."],
 };
 
 async function show(view) {
@@ -207,10 +131,13 @@ async function refresh({ ghostly = false } = {}) {
   }
   const started = performance.now();
   try {
-    const answer = await ask(...VIEWS[state.view.kind](state.view));
+    const [path, body] = VIEWS[state.view.kind](state.view);
+    const answer = await ask(path, { ...body, top_k: SLATE, filters: asFilters() });
     if (question !== state.asked) return;
     const ms = performance.now() - started;
     $("notice").hidden = true;
+    showing(answer);
+    state.explained = new Map(answer.explained?.places.map((one) => [one.video_id, one]));
     const draw = () => {
       const drawn = answer.slate.map((video, at) => card(video, at + 1));
       slate.replaceChildren(...drawn);
@@ -219,7 +146,7 @@ async function refresh({ ghostly = false } = {}) {
     };
     if (document.startViewTransition && !ghostly) document.startViewTransition(draw);
     else draw();
-    if (!answer.slate.length) complain({ what: "Nothing to show.", next_step: "Try other words." });
+    if (!answer.slate.length) complain({ what: "Nothing to show.", next_step: asFilters() ? "Take a filter away." : "Try other words." });
     if (state.view.kind === "slate") state.shown = new Set(answer.slate.map((v) => v.video_id));
     facts(answer, ms);
     uploads();
@@ -232,14 +159,6 @@ async function refresh({ ghostly = false } = {}) {
   }
 }
 
-function complain(problem) {
-  const next = String(problem.next_step ?? "").split("`");
-  $("notice").replaceChildren(
-    make("strong", {}, sentence(problem.what ?? "That went wrong.")),
-    ...next.map((part, at) => (at % 2 ? make("code", {}, part) : part)));
-  $("notice").hidden = false;
-}
-
 function facts(answer, ms) {
   const fact = (name, ...value) => make("div", {}, make("dt", {}, name), make("dd", {}, ...value));
   $("facts").replaceChildren(
@@ -250,8 +169,6 @@ function facts(answer, ms) {
 }
 
 // ---- from upload to first slate: the newest time, how long most took, and a bar for each ----
-
-const inWords = (s) => (s < 120 ? `${Math.round(s)} s` : s < 7200 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`);
 
 async function uploads() {
   const times = (await ask("/about").catch(() => ({}))).uploads_s ?? [];
@@ -269,89 +186,6 @@ async function uploads() {
     return bar;
   });
   $("uploads-bars").replaceChildren(...bars);
-}
-
-// ---- feedback ----
-
-const DONE = { like: "Liked", skip: "Skipped", view: "Watched" };
-
-async function tell(video, event, more = {}) {
-  const told = document.querySelector(`[data-id="${CSS.escape(video.video_id)}"]`);
-  told?.classList.add("leaving");
-  const events = [{ user_id: state.user, video_id: video.video_id, event, ...more }];
-  try {
-    const receipt = await ask("/feedback", { events });
-    if (receipt.rejected) throw { what: `Not taken: ${receipt.reasons[0].expected}` };
-    $("memory").prepend(make("li", { class: event, title: video.title },
-      icon(event), make("span", {}, `${DONE[event]} ${video.title}`)));
-    while ($("memory").children.length > 8) $("memory").lastChild.remove();
-    say(`${DONE[event]} “${video.title}”. The slate follows.`);
-    if (state.view.kind === "slate") await refresh();
-  } catch (problem) {
-    complain(problem);
-  }
-  told?.classList.remove("leaving");
-}
-
-let hush;
-function say(text) {
-  $("said").textContent = text;
-  $("said").classList.add("shown");
-  clearTimeout(hush);
-  hush = setTimeout(() => $("said").classList.remove("shown"), 2600);
-}
-
-// ---- the player: no media is in a release, so it shows the frame and asks how far one watched;
-// from a search it opens at the moment that was found ----
-
-let playing = { video: null, details: {} };
-
-async function openPlayer(video, start) {
-  const details = await detailsOf(video.video_id);
-  playing = { video, details };
-  fillFrame($("player-frame"), video);
-  $("player-title").textContent = video.title;
-  $("player-about").textContent = [details.category, details.creator_id,
-    details.duration_s > 0 && clock(details.duration_s)].filter(Boolean).join(" · ");
-  const about = details.description ?? details.summary ?? "";
-  $("player-text").textContent = about === video.title ? "" : about;
-  const labels = (details.labels ?? []).map((one) => make("li", { title: one.evidence }, one.label));
-  const tags = [...(details.tags ?? []), ...(details.free_tags ?? [])];
-  $("player-tags").replaceChildren(...labels, ...tags.map((tag) => make("li", {}, tag)));
-  $("player-moments").replaceChildren(...(details.moments ?? []).map(momentOf));
-  if (start !== undefined) jumpTo(start); // 0 is a moment, too
-  else $("progress").value = 100;
-  showProgress();
-  $("player").showModal();
-}
-
-const momentOf = ({ start_s: start, end_s: end, shows, reads, says }) =>
-  make("li", {}, make("button", {
-    type: "button",
-    class: "quiet",
-    title: `${clock(start)} to ${clock(end)}`,
-    onclick: () => { jumpTo(start); showProgress(); },
-  }, `${clock(start)} ${shows[0] ?? `“${reads || says}”`}`));
-
-function jumpTo(seconds) {
-  const length = playing.details.duration_s;
-  $("progress").value = length > 0 ? Math.min(100, (100 * seconds) / length) : 0;
-}
-
-function showProgress() {
-  const share = $("progress").value / 100;
-  const seconds = Math.max(playing.details.duration_s ?? 0, 0);
-  $("progress-value").textContent = seconds
-    ? `${clock(share * seconds)} of ${clock(seconds)}`
-    : `${Math.round($("progress").value)}%`;
-}
-
-function countView() {
-  const { video, details } = playing;
-  const share = $("progress").value / 100;
-  const more = details.duration_s > 0 ? { watch_s: share * details.duration_s } : {};
-  $("player").close();
-  tell(video, "view", more);
 }
 
 // ---- who watches ----
@@ -381,12 +215,6 @@ function offer(users) {
   $("users").replaceChildren(...all.map((user) => make("option", { value: user })));
 }
 
-// ---- theme ----
-
-function paint(theme) {
-  document.documentElement.dataset.theme = theme;
-}
-
 // ---- start ----
 
 $("search").addEventListener("submit", (event) => {
@@ -403,18 +231,13 @@ $("user").addEventListener("focus", () => $("user").select());
 $("stranger").addEventListener("click", () =>
   watchAs(`visitor-${Math.random().toString(36).slice(2, 8)}`));
 $("back").addEventListener("click", () => { $("query").value = ""; show({ kind: "slate" }); });
-$("progress").addEventListener("input", showProgress);
-$("player-close").addEventListener("click", () => $("player").close());
-$("player-done").addEventListener("click", countView);
-$("metrics").addEventListener("click", readHere);
-$("paper-close").addEventListener("click", () => $("paper").close());
-$("theme").addEventListener("click", () => {
-  const theme = document.documentElement.dataset.theme === "light" ? "dark" : "light";
-  localStorage.setItem("kinoloop.theme", theme);
-  paint(theme);
+document.addEventListener("told", async () => {
+  if (state.view.kind === "slate") await refresh();
+  for (const card of document.querySelectorAll(".card.leaving")) card.classList.remove("leaving");
 });
-
-paint(localStorage.getItem("kinoloop.theme")
-  ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
-examples = (await ask("/about").catch(() => ({}))).example_users ?? [];
+document.addEventListener("filtered", () => refresh());
+const about = await ask("/about").catch(() => ({}));
+examples = about.example_users ?? [];
+offerFilters(about.release?.filters ?? []);
+offerClips(about.clips);
 watchAs(new URLSearchParams(location.search).get("user") ?? recent()[0] ?? examples[0] ?? "visitor");

@@ -26,7 +26,7 @@ from serving.scopes import ANYBODY, SCOPE_OF, scope_of
 from tests.serving.conftest import Service
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-OPEN = {"/", "/docs", "/docs.json", "/schema.json", "/page/{asset}",
+OPEN = {"/", "/admin", "/docs", "/docs.json", "/schema.json", "/page/{asset}",
         "/static_content/{path}", "/problems/{error}", "/livez", "/readyz", "/healthz"}  # fmt: skip
 FRIEND, STRANGER = "https://app.example", "https://evil.example"
 BURST = 12
