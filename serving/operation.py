@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kinoloop.environment import Environment
+from kinoloop.retrieval.plan import AT
 from serving import figures
 from serving.exposure import exposure
 from serving.facts import ReleaseFacts
 from serving.on_record import OnRecord
-from serving.overview import Exposure, Overview, Recall, ServingNow
+from serving.overview import Exposure, Overview, Recall, RecallAt, ServingNow
 from serving.served import Served
 from serving.startup import HOUSE, packaged_bundle
 
@@ -52,7 +53,7 @@ class Operation:
             decisions=on_record.decisions,
             quality=on_record.quality,
             exposure=self._exposed(current),
-            recall=_recall(current),
+            recall=recall_of(current),
         )
 
     def _exposed(self, current: "InService | None") -> Exposure:
@@ -97,7 +98,16 @@ def _serving_now(served: Served, ready: int) -> ServingNow:
     )
 
 
-def _recall(current: "InService | None") -> Recall:
+def recall_of(current: "InService | None") -> Recall:
+    """Return what was measured of the indexes of a release."""
+    plans = {} if current is None else current.release.indexes.plans
+    points = [
+        RecallAt(index=name, passes=level.share, recall=level.lowest, lists=level.probes)
+        for name, plan in plans.items()
+        for level in (() if plan is None else plan.levels)
+    ]
+    if points:
+        return Recall(top_k=AT, points=points)
     return Recall(points=[], unknown_because=NO_RELEASE if current is None else NO_INDEX)
 
 

@@ -175,16 +175,18 @@ class Exposure(BaseModel):
 
 
 class RecallAt(BaseModel):
-    """How much of the exact best the index finds, where a share of the videos passes a filter."""
+    """How much of the exact best an index finds, where a share of the videos passes a filter."""
 
+    index: str = Field(description="recommend, similar or search.")
     passes: float = Field(description="Share of the videos that passes.")
-    recall: float
+    recall: float = Field(description="Of what passes everywhere, or in a region: the lower one.")
+    lists: int = Field(description="That are searched; 0: what passes is scored in full.")
 
 
 class Recall(BaseModel):
     """Recall of retrieval by selectivity, measured when the catalogue version was made."""
 
-    top_k: int | None = None
+    top_k: int | None = Field(None, description="Best videos of which it is the share.")
     points: list[RecallAt]
     unknown_because: str | None = None
 

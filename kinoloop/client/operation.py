@@ -189,10 +189,12 @@ class Exposure(Answer):
 
 
 class RecallAt(Answer):
-    """How much of the exact best the index finds, where a share of the videos passes a filter."""
+    """How much of the exact best an index finds, where a share of the videos passes a filter."""
 
+    index: str
     passes: float
     recall: float
+    lists: int
 
 
 class Recall(Answer):

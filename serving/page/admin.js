@@ -183,12 +183,17 @@ function exposurePanels({ exposure }) {
 }
 
 function recallPanel({ recall }) {
-  const drawn = recall.points.length
-    ? shares(recall.points.map((one) => ({ name: `${percent(one.passes)} pass`, of: one.recall, mark: 0.99, value: one.recall.toFixed(4), good: one.recall >= 0.99 })))
-    : nothing(recall.unknown_because);
-  const at = recall.top_k ? ` at ${recall.top_k}` : "";
-  return wide(panel("Recall by selectivity", `How much of the exact best${at} the index finds, by the share of videos that passes a filter.`, drawn,
-    ...(recall.points.length ? [key(["mark", "the aim, 0.99"])] : [])));
+  const indexes = [...new Set(recall.points.map((one) => one.index))];
+  const row = (one) => ({
+    name: `${percent(one.passes)} pass`, of: one.recall, mark: 0.99, value: one.recall.toFixed(4), good: one.recall >= 0.99,
+    title: one.lists ? `${number(one.lists)} lists are searched` : "what passes is scored in full",
+  });
+  const at = recall.top_k ? ` ${recall.top_k}` : "";
+  return wide(panel("Recall by selectivity", `How many of the exact best${at} an index finds, by the share of videos that passes a filter.`,
+    ...(indexes.length
+      ? [make("div", { class: "beside" }, ...indexes.map((index) => make("div", {}, make("h3", {}, `/${index}`),
+          shares(recall.points.filter((one) => one.index === index).map(row))))), key(["mark", "the aim, 0.99"])]
+      : [nothing(recall.unknown_because)])));
 }
 
 // ---- looking ----

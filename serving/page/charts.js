@@ -3,7 +3,7 @@
 import { inWords, make } from "/page/page.js";
 
 export const percent = (share) =>
-  share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+  share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0).replace(/\.0$/, "")} %`;
 
 // A bar for each row: {name, of, mark, value, title, good}; `of` and `mark` are shares of the longest.
 export function shares(rows) {

@@ -47,9 +47,10 @@ BODIES = {
     "/feedback": {"events": [{"user_id": "walker", "video_id": "v000", "event": "view"}]},
     "/identify": {"user_id": "walker", "person_id": "person"},
     "/videos/{video_id}": {"hidden": False},
+    "/admin/uploads/{upload_id}": {"title": "walked"},
 }
 NAMES = {"video_id": "walked", "request_id": "walked", "asset": "app.js", "error": "no_token",
-         "path": "walked"}  # fmt: skip
+         "path": "walked", "upload_id": "walked0123456789"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
