@@ -16,10 +16,10 @@ from kinoloop.models.base import build
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
+from kinoloop.testing.redis_server import redis_server
 from kinoloop.testing.service import KEY, SIGNER, free_port, running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 from serving.state import LiveState, open_state
-from tests.serving.redis_server import redis_server
 
 JPEG = b"\xff\xd8 not quite a picture \xff\xd9"
 SETTINGS = (

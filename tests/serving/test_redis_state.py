@@ -8,13 +8,13 @@ from redis import Redis
 
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError, StateError
+from kinoloop.testing.redis_server import SAFE, redis_server
 from kinoloop.testing.service import KEY
 from serving import redis_client, redis_store
 from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
 from serving.state import open_state
 from serving.unread import Unread
-from tests.serving.redis_server import SAFE, redis_server
 from tests.serving.test_outbox import events, landed
 from tests.serving.test_outbox import of as parcels
 from tests.serving.test_state import all_of, event, of

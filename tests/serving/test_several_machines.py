@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
+from kinoloop.testing.redis_server import redis_server
 from kinoloop.testing.service import running
 from serving.takedowns import LOOK_S
 from tests.serving.conftest import Service
-from tests.serving.redis_server import redis_server
 
 OPERATOR = "ab" * 32
 PASSWORD = "not-to-be-logged"

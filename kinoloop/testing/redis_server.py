@@ -36,7 +36,7 @@ def redis_server(
     if password:
         command += ["--requirepass", password]
     with (folder / "redis.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 (our own)
     url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{port}/0"
     try:
         _wait_for(url, process)

@@ -1,0 +1,3 @@
+from tests.serving.conftest import bundle, service
+
+__all__ = ["bundle", "service"]
