@@ -1,5 +1,6 @@
 """The real service in a process of its own, and synthetic bundles for it to serve."""
 
+import json
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
 from kinoloop.release.signature import Signer, Trust, signed_by
+from kinoloop.testing.synthetic_ranker import synthetic_ranker, with_text
 
 KEY = "5e" * 32
 SIGNING_KEY = "51" * 32
@@ -34,28 +36,39 @@ _TAKEN = "Address already in use"
 
 
 def synthetic_bundle(
-    directory: Path, *, kind: str, videos: int = 19_220, users: int = 50_000, seed: int = 0
+    directory: Path,
+    *,
+    kind: str,
+    videos: int = 19_220,
+    users: int = 50_000,
+    seed: int = 0,
+    ranker: bool = False,
 ) -> Path:
     """Write a bundle of the size of MicroLens-50k: 19,220 videos, 50,000 users, 7.2 events each.
 
     Args:
         directory: Must not exist.
-        kind: Recommender.
+        kind: Recommender, or its settings as JSON.
         videos: How many, popularity falling as 1/rank.
         users: How many; their ids are `user-0`, `user-1`, …
         seed: Of everything.
+        ranker: Whether it has one, and vectors of text for it.
     """
     rng = np.random.default_rng(seed)
+    settings = json.loads(kind) if kind.startswith("{") else {"kind": kind}
     catalogue = _catalogue(rng, videos)
     histories = _histories(rng, videos, users)
-    recommender = build({"kind": kind}, seed=seed).fit(histories, catalogue)
-    provenance = Provenance(name=kind, dataset_version=f"synthetic-{seed}")
+    if ranker:
+        catalogue = with_text(catalogue, rng)
+    recommender = build(settings, seed=seed).fit(histories, catalogue)
+    provenance = Provenance(name=settings["kind"], dataset_version=f"synthetic-{seed}")
     write_bundle(
         directory,
         recommender=recommender,
         catalogue=catalogue,
         histories=histories,
         provenance=provenance,
+        ranker=synthetic_ranker(catalogue, histories, seed=seed) if ranker else None,
     )
     SIGNER.sign(directory)
     return directory
@@ -68,6 +81,7 @@ def running(
     bundle: Path | None = None,
     port: int | None = None,
     wait_for: str = "/readyz",
+    code: Path | None = None,
     **environment: str,
 ) -> Iterator[str]:
     """Start the service, wait until it is ready, and stop it at the end.
@@ -77,6 +91,7 @@ def running(
         bundle: Served instead of the champion.
         port: A free one is taken where None.
         wait_for: Path that must answer before it counts as started.
+        code: Folder of another checkout of the project, whose service it is; None: of this one.
         environment: More variables.
 
     Yields:
@@ -95,13 +110,14 @@ def running(
         variables["KINOLOOP_BUNDLE"] = str(bundle)
         variables["KINOLOOP_TRUSTED_KEYS"] = signed_by(bundle)
     state_dir.mkdir(parents=True, exist_ok=True)
-    url, process = _started(variables, state_dir / "service.log", port or free_port())
+    log = state_dir / "service.log"
+    url, process = _started(variables, log, port or free_port(), code)
     try:
         while not _is_ready(url + wait_for, process):
-            if port or _TAKEN not in (state_dir / "service.log").read_text(errors="replace"):
+            if port or _TAKEN not in log.read_text(errors="replace"):
                 raise TimeoutError(f"{url} does not answer; see service.log in its state folder")
-            (state_dir / "service.log").unlink()
-            url, process = _started(variables, state_dir / "service.log", free_port())
+            log.unlink()
+            url, process = _started(variables, log, free_port(), code)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
@@ -116,13 +132,13 @@ def free_port() -> int:
 
 
 def _started(
-    variables: dict[str, str], log_file: Path, port: int
+    variables: dict[str, str], log_file: Path, port: int, code: Path | None
 ) -> tuple[str, subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Kinoloop"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     with log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 (our own arguments)
-            command, env=variables, stdout=log, stderr=log
+            command, env=variables, stdout=log, stderr=log, cwd=code
         )
     return f"http://127.0.0.1:{port}", process
 
