@@ -4,6 +4,7 @@ Built in blocks of rows, so that memory stays at `block × n_videos` and the ful
 catalogue never exists; read one row at a time, so that one history costs (length × N) additions.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ from kinoloop.models.vector_query import VectorQuery, summed
 
 BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB per float32 copy
 DECAYS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+_kept = threading.local()
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,14 @@ class Neighbours:
     def to(self, videos: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """Similarity of each of `videos` to each of `others`, (n_others, n_videos) float32."""
         neighbours, similarity, lengths = self._of_each(videos)
-        place = np.full(self.similarity.shape[0], -1, dtype=np.int32)
+        place = _nowhere(self.similarity.shape[0])
         place[others] = np.arange(len(others))
-        row, column = place[neighbours], np.repeat(np.arange(len(videos)), lengths)
-        found = row >= 0
+        row, own = place[neighbours], place[others]
+        place[others] = -1
+        column, found = np.repeat(np.arange(len(videos)), lengths), np.flatnonzero(row >= 0)
         table = np.zeros((len(others), len(videos)), dtype=np.float32)
         table[row[found], column[found]] = similarity[found]
-        return table
+        return np.asarray(table[own])  # one that is asked for twice has its last place
 
     def _score_one(
         self, videos: NDArray[np.int32], weights: NDArray[np.float32]
@@ -212,6 +216,17 @@ class NeighbourRecommender(Trending):
 
     def _restore(self, state: State) -> None:
         self._neighbours = Neighbours.from_state(state)
+
+
+def _nowhere(n_videos: int) -> NDArray[np.int32]:
+    """Return places of at least so many videos, all −1, which this thread keeps for the next time.
+
+    Whoever writes into them undoes it: to fill them anew costs more than a look-up among many.
+    """
+    place: NDArray[np.int32] | None = getattr(_kept, "place", None)
+    if place is None or len(place) < n_videos:
+        place = _kept.place = np.full(n_videos, -1, dtype=np.int32)
+    return place
 
 
 def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.csr_matrix:

@@ -1,6 +1,7 @@
 """Who is asked about which video: contexts (a history at a moment) and the pairs to rank."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,27 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.videos)
+
+    @cached_property
+    def videos_RK(self) -> NDArray[np.int32]:  # noqa: N802 (its shape)
+        """Videos of each context, (n_contexts, k); of aligned pairs."""
+        rows = len(self.history)
+        return self.videos.reshape(rows, len(self) // max(rows, 1))
+
+    def aligned(self) -> "Pairs":
+        """Return the same pairs with as many of each context, one context after the other."""
+        rows = len(self.history)
+        each = len(self) // max(rows, 1)
+        if rows * each == len(self) and (
+            rows == 1 or np.array_equal(self.contexts, np.repeat(np.arange(rows), each))
+        ):
+            return self
+        rest = {
+            f.name: getattr(self, f.name)[self.contexts]
+            for f in fields(self)
+            if f.name not in {"videos", "contexts"}
+        }
+        return Pairs(videos=self.videos, contexts=np.arange(len(self)), **rest)
 
     def anywhere(self) -> "Pairs":
         """Return the same pairs in a situation of which nothing is known."""
@@ -136,6 +158,7 @@ def candidate_pairs(
         Pairs row by row, (n_rows · k).
     """
     rows, k = candidates.shape
+    length = min(length, int(histories.lengths.max(initial=0)) + 1)  # no more padding than shows
     codes = np.empty((rows, 0), dtype=np.int16) if situations is None else situations
     wrote = lately(histories.written, np.arange(rows), moments)
     return _pairs(

@@ -11,10 +11,10 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -30,6 +30,8 @@ from kinoloop.ranking.calibrate import calibrate, sigmoid
 from kinoloop.ranking.config import OUTCOMES, RankerConfig
 from kinoloop.ranking.counts import DailyCounts
 from kinoloop.ranking.features import Features, Knowledge
+from kinoloop.ranking.many_rows import ManyRows
+from kinoloop.ranking.one_row import OneRow
 from kinoloop.ranking.pairs import NO_VOCABULARY, Pairs, candidate_pairs
 from kinoloop.ranking.vocabulary import Vocabulary
 
@@ -56,6 +58,7 @@ class Ranker:
     def __init__(self, config: RankerConfig, knowledge: Knowledge, state: State) -> None:
         self.config, self.knowledge, self._state = config, knowledge, state
         self._features = Features(knowledge, config.groups)
+        self._many_rows = ManyRows(config, self._features, state)
         self._vocabulary = knowledge.vocabulary or NO_VOCABULARY
         self._text: NDArray[np.float32] | None = state.get("text")
         self._head = {
@@ -63,9 +66,6 @@ class Ranker:
             for name, value in state.items()
             if name.startswith("head.")
         }
-        if self._text is not None:  # the candidate's half of the match is the same in each answer
-            self._video = self._text @ self._head["video.weight"].T
-            self._length = np.maximum(np.linalg.norm(self._text, axis=1), np.float32(1e-8))
 
     @property
     def blend(self) -> float:
@@ -153,38 +153,13 @@ class Ranker:
 
     def _hidden(self, pairs: Pairs) -> NDArray[np.float32]:
         """Compute what the last layer reads, (n, H)."""
-        x = self.standardised(pairs)
-        if self._text is not None:
-            x = np.hstack([x, self._match(pairs)])
-        hidden = np.maximum(x @ self._head["first.weight"].T + self._head["first.bias"], 0)
-        hidden = np.maximum(hidden @ self._head["second.weight"].T + self._head["second.bias"], 0)
-        return np.asarray(hidden)
+        if len(pairs.history) == 1 and pairs.moments[0] >= self.knowledge.counts.newest:
+            return self._one_row.hidden(pairs)
+        return self._many_rows.hidden(pairs)
 
-    def standardised(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Features of mean 0 and deviation 1 over training, (n, F) float32."""
-        _, raw = self._features.of(pairs)
-        return np.asarray((raw - self._state["mean"]) / self._state["deviation"], dtype=np.float32)
-
-    def _match(self, pairs: Pairs) -> NDArray[np.float32]:
-        """Pu ⊙ Qv, cos(u, v) and Rs ⊙ Qv, (n, P + 1 + P)."""
-        assert self._text is not None
-        recency = self.config.decay ** np.arange(pairs.history.shape[1])
-        weights = (np.maximum(pairs.interest, 0) * recency).astype(np.float32)
-        contexts, length = weights.shape
-        offsets = np.arange(0, contexts * length + 1, length)
-        parts = (weights.ravel(), pairs.history.ravel(), offsets)
-        liked = sp.csr_matrix(parts, shape=(contexts, len(self._text)))
-        users = np.asarray(liked @ self._text, dtype=np.float32)
-        users /= np.maximum(np.linalg.norm(users, axis=1, keepdims=True), np.float32(1e-12))
-        asked = (users @ self._head["user.weight"].T)[pairs.contexts]
-        cosine = np.einsum("nt,nt->n", users[pairs.contexts], self._text[pairs.videos])
-        cosine /= self._length[pairs.videos]
-        video = self._video[pairs.videos]
-        met = [asked * video, cosine[:, None]]
-        if "situation.weight" in self._head:
-            known = self._vocabulary.one_hot(pairs.situations) @ self._head["situation.weight"].T
-            met.append(known[pairs.contexts] * video)
-        return np.hstack(met)
+    @cached_property
+    def _one_row(self) -> OneRow:
+        return OneRow(self.config, self._features, self._state)
 
     def extended(self, catalogue: Catalogue, anchors: Anchors) -> "Ranker":
         """Return this ranker over a catalogue that has grown since it was trained.
@@ -212,7 +187,7 @@ class Ranker:
         state = dict(self._state)
         if self._text is not None:
             state["text"] = np.concatenate([self._text, extension["text"]])
-        grown = Ranker(self.config, knowledge, state)
+        grown = Ranker(self.config, knowledge, _shared(state, catalogue))
         grown.trained, grown.extension = self, extension
         return grown
 
@@ -266,7 +241,8 @@ class Ranker:
             half_lives=tuple(state.get("half_lives", np.empty(0)).tolist()),
         )
         known = set(knowledge.state())
-        ranker = cls(config, knowledge, {k: v for k, v in state.items() if k not in known})
+        own = {k: v for k, v in state.items() if k not in known}
+        ranker = cls(config, knowledge, _shared(own, catalogue))
         ranker._check_widths(directory)
         return ranker
 
@@ -287,10 +263,21 @@ class Ranker:
             ) from err
 
 
+def _shared(state: State, catalogue: Catalogue) -> State:
+    """Return the same state, with the catalogue's vectors of text where they are the same."""
+    text, known = state.get("text"), catalogue.modalities.get("text")
+    if text is None or known is None or not np.array_equal(text, known.vectors):
+        return state
+    return {**state, "text": known.vectors}  # one copy in memory, and in the cache
+
+
 def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean 0 and deviation 1 along a row; what is not finite is the lowest."""
     finite = np.isfinite(values)
-    lowest = np.where(finite, values, np.inf).min(axis=1, keepdims=True)
-    filled = np.where(finite, values, np.where(np.isfinite(lowest), lowest, 0.0)).astype(float)
-    spread = np.maximum(filled.std(axis=1, keepdims=True), 1e-9)
-    return np.asarray((filled - filled.mean(axis=1, keepdims=True)) / spread)
+    if not finite.all():
+        lowest = np.where(finite, values, np.inf).min(axis=1, keepdims=True)
+        values = np.where(finite, values, np.where(np.isfinite(lowest), lowest, 0.0))
+    k = max(values.shape[1], 1)
+    centred = values - np.add.reduce(values, axis=1, keepdims=True, dtype=np.float64) / k
+    variance = np.einsum("rk,rk->r", centred, centred)[:, None] / k
+    return np.asarray(centred / np.maximum(np.sqrt(variance), 1e-9))

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ class Vocabulary:
                 kept[column] = often
         return cls(kept)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """One per value, such as `device=tv`; no two are alike, whatever a client calls them."""
         return [f"{_marked(c)}={value}" for c, values in self.columns.items() for value in values]
@@ -79,21 +80,30 @@ class Vocabulary:
     def codes(self, facts: Sequence[Situation]) -> NDArray[np.int16]:
         """Position of each situation's values, (n, n_columns); `UNKNOWN` where there is none."""
         found = np.full((len(facts), len(self.columns)), UNKNOWN, dtype=np.int16)
-        for at, (column, values) in enumerate(self.columns.items()):
-            codes = {value: code for code, value in enumerate(values)}
+        for at, (column, codes) in enumerate(self._codes.items()):
             for row, situation in enumerate(facts):
                 found[row, at] = codes.get(situation.get(column, ""), UNKNOWN)
         return found
 
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        lengths = [len(values) for values in self.columns.values()]
+        return np.cumsum([0, *lengths[:-1]])
+
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        return {
+            column: {value: code for code, value in enumerate(values)}
+            for column, values in self.columns.items()
+        }
+
     def one_hot(self, codes: NDArray[np.int16]) -> NDArray[np.float32]:
         """(n, len(names)); a column that is unknown is all zero; `codes` without columns, too."""
-        if not codes.shape[1]:
-            return np.zeros((len(codes), len(self.names)), dtype=np.float32)
-        parts = [
-            codes[:, [at]] == np.arange(len(values))
-            for at, values in enumerate(self.columns.values())
-        ]
-        return np.hstack(parts).astype(np.float32)
+        found = np.zeros((len(codes), len(self.names)), dtype=np.float32)
+        if codes.shape[1]:
+            row, column = np.nonzero(codes != UNKNOWN)
+            found[row, self._starts[column] + codes[row, column]] = 1
+        return found
 
     def save(self, directory: Path) -> None:
         """Write it beside the ranker."""

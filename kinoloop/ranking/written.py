@@ -30,6 +30,7 @@ HALF_LIFE_US = DAY_US
 FADE = 0.5  # weight of each text relative to the next newer one
 CHUNK_CELLS = 8_000_000  # numbers held at a time
 FOUND_BY = "search"  # the surface
+_HOW = ("mean", "now", "fresh")  # features of each kind of text, in this order
 WITHIN_US = WITHIN // timedelta(microseconds=1)
 
 
@@ -116,14 +117,14 @@ def written_features(
         videos: (n,) of the pairs.
         text: Vectors of the catalogue; in another space nothing can be compared.
     """
-    comparable = text is not None and bool(text.fingerprint == wrote.space)
-    near = np.zeros((len(videos), NEWEST), dtype=np.float32)
-    if text is not None and comparable:
-        near = _cosines(wrote, contexts, videos, text.vectors)
     found: dict[str, NDArray[Any]] = {}
+    if text is None or text.fingerprint != wrote.space or not (wrote.texts >= 0).any():
+        nothing_near = np.zeros(len(videos), dtype=np.float32)
+        return {f"{name}_{how}": nothing_near for name in WRITTEN for how in _HOW}
+    near = _cosines(wrote, contexts, videos, text.vectors)
     for name in WRITTEN:
         kind = EVENT_KINDS.index(name)
-        mine = (wrote.texts >= 0) & (wrote.kinds == kind) & comparable
+        mine = (wrote.texts >= 0) & (wrote.kinds == kind)
         order = np.cumsum(mine, axis=1) - 1
         weights = np.where(mine, FADE**order, 0.0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)

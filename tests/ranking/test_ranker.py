@@ -7,12 +7,14 @@ from kinoloop.evaluation.evaluate import evaluate
 from kinoloop.evaluation.split import temporal_split
 from kinoloop.models.anchors import find_anchors
 from kinoloop.models.base import build
+from kinoloop.ranking.config import GROUPS, RankerConfig
+from kinoloop.ranking.fitting import fit_ranker
 from kinoloop.ranking.pairs import candidate_pairs
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.ranking.rerank import Reranked, best_columns, choose_blend
 from kinoloop.testing.toy import grown_catalogue, toy_catalogue
 from kinoloop.training.ranker import WinnerData, moments_of, rank_winner
-from tests.ranking.conftest import TEST_FROM
+from tests.ranking.conftest import SMALL, TEST_FROM
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +131,22 @@ def test_another_catalogue_is_refused(fitted, tmp_path):
     fitted.ranker.save(tmp_path)
     with pytest.raises(BundleError, match="fitted on 40 videos, got a catalogue of 41"):
         Ranker.load(tmp_path, toy_catalogue(41))
+
+
+def test_one_history_is_ranked_as_many_are(windows, catalogue):
+    config = RankerConfig(**{**SMALL, "groups": GROUPS, "epochs": 1})
+    ranker = fit_ranker(config, windows, catalogue, seed=1).ranker
+    rows = [[], [Interaction(0)], [Interaction(3, weight=-1.0), Interaction(5)],
+            [Interaction(video, timestamp=video) for video in range(12)]]  # fmt: skip
+    candidates = np.tile(np.arange(12, 40), (len(rows), 1))
+    moments = np.full(len(rows), ranker.knowledge.counts.newest + 5)
+    known = [{"surface": "home"}, {}, {"device": "tv"}, {"surface": "home", "device": "tv"}]
+    histories, asked = Histories.from_rows(rows), (candidates, np.zeros(candidates.shape))
+    many = ranker.rank(histories, *asked, moments=moments, situations=known)
+    for row in range(len(rows)):
+        part = slice(row, row + 1)
+        found = ranker.rank(
+            histories.rows(part), *(array[part] for array in asked), moments=moments[part],
+            situations=known[part],
+        )  # fmt: skip
+        np.testing.assert_allclose(found[0], many[row], rtol=1e-5, atol=1e-5)
