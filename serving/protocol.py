@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from serving import metrics
 from serving.admission import Admission, busy
+from serving.answer_transport import AnswerTransport
 from serving.connections import Connections
 from serving.one_form import OneForm
 from serving.problems import MEDIA_TYPE, Problem
@@ -142,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         if self.cycle is not None:
-            self.cycle.transport = _Closing(self)  # type: ignore[assignment]
+            self.cycle.transport = AnswerTransport(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
@@ -241,15 +242,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _say(self, answer: bytes, why: str) -> None:
         metrics.REFUSED.labels(why).inc()
         self.transport.write(answer)
-
-
-class _Closing:
-    """The transport that a request writes to; closing it is for the connection to do."""
-
-    def __init__(self, connection: BoundedProtocol) -> None:
-        self.close = connection.close
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
 
 
 def _written(problem: Problem, *, close: bool = True) -> bytes:

@@ -3,7 +3,7 @@
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
 traceback in the log. So who asks is checked (401, 403, 429), the body is bounded while it arrives
 (408, 413, 415), parsed and checked here (400, 422), once, and handed on when it is this request's
-turn (503).
+turn (503): to BentoML, or straight to the handler of a hot route.
 """
 
 import functools
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.admission import Admission
 from serving.bodies import GoneError, parse, read
 from serving.config import ServingConfig
+from serving.direct import Direct
 from serving.guard import Guard
 from serving.messages import PARSED, Body
 from serving.origin import OriginCheck, check_one_host
@@ -36,6 +37,7 @@ class RequestValidation:
         config: Hosts, origins and bounds.
         admission: Whose turn it is.
         guard: Who may ask, and how often.
+        direct: Has the handlers of hot routes.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class RequestValidation:
         config: ServingConfig,
         admission: Admission,
         guard: Guard,
+        direct: Direct,
     ) -> None:
         self._app, self._bodies, self._admission, self._guard = app, bodies, admission, guard
+        self._direct = direct
         self._max_body, self._body_s = config.max_body_kb * 1024, config.body_s
         self._cors = app if isinstance(app, CORSMiddleware) else None
         also = self._cors.is_allowed_origin if self._cors else lambda _: False
@@ -66,13 +70,23 @@ class RequestValidation:
                 return
             await self._check(scope, receive)
             async with self._admission.turn():
-                await self._app(scope, receive, send)
+                await self._answer(scope, receive, send)
         except GoneError:
             return
         except Problem as problem:
             if not scope.get(READ) and _has_body(scope):  # the rest is not for the next request
                 problem.headers["Connection"] = "close"
             await problem.response()(scope, _nothing, self._readable(scope, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that may go on."""
+        handler = self._direct.find(scope["path"]) if scope.get(READ) else None
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        response = await self._direct.answer(handler, scope[PARSED])
+        from_page = any(name == b"origin" for name, _ in scope["headers"])
+        await response(scope, receive, self._readable(scope, send) if from_page else send)
 
     async def _check(self, scope: Scope, receive: Receive) -> None:
         """Raise a `Problem` unless the request may go on."""

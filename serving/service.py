@@ -34,6 +34,7 @@ from serving.batch import Batches
 from serving.collector import collect_when
 from serving.config import ServingConfig
 from serving.connections import Connections
+from serving.direct import Direct
 from serving.drain import Drain
 from serving.event_check import EventCheck
 from serving.feedback import FeedbackWriter
@@ -60,6 +61,7 @@ if TYPE_CHECKING:  # the process that only watches the workers need not import a
 environment = Environment()
 config = read_section("serving", ServingConfig, environment.settings_file)
 site = build_site(config.example_users)
+direct = Direct(lambda: site.state.served)
 site.state.guard = guard = Guard(startup.known_tokens(environment, config), config)
 admission = Admission(longest=config.max_queue, longest_overloaded=config.max_queue_overloaded)
 connections = Connections(config.max_connections)
@@ -292,5 +294,5 @@ _service.add_asgi_middleware(
 _service.add_asgi_middleware(Readiness, served=lambda: site.state.served, drain=drain)
 # the last one: what comes next is CORS, which says whose pages may read its refusals
 _service.add_asgi_middleware(
-    RequestValidation, bodies=BODIES, config=config, admission=admission, guard=guard
+    RequestValidation, bodies=BODIES, config=config, admission=admission, guard=guard, direct=direct
 )
