@@ -1,10 +1,12 @@
 """From a slate to an answer: its request id, its lineage, its impressions, its JSON."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 from starlette.responses import Response
 
 from serving.exploring import BEST_FIRST
@@ -83,10 +85,11 @@ class Answers:
             asked: What the slate was made from, so that it can be made again.
             cursor: The page before, where this is a further one.
         """
-        videos = [place.video_id for place in slate]
+        videos, scores = [place.video_id for place in slate], [place.score for place in slate]
+        if not math.isfinite(sum(scores)):  # JSON has no word for it
+            raise ValueError(f"/{endpoint}: a score is not a finite number")
         request_id = self._lineage.record(endpoint, videos, current.versions, page_after=cursor)
-        answer = [(place.video_id, place.score) for place in slate]
-        self._inputs.record(Made(request_id, asked, answer))
+        self._inputs.record(Made(request_id, asked, list(zip(videos, scores, strict=True))))
         self._first_slates.meet(current, videos)
         if self._impressions is not None and videos:
             self._impressions.record(
@@ -102,7 +105,7 @@ class Answers:
                     asker.policy,
                     asker.arm,
                     videos,
-                    [place.score for place in slate],
+                    scores,
                     slate.propensities,
                     [place.reason for place in slate],
                 )
@@ -119,9 +122,9 @@ class Answers:
         }  # what messages.Slate describes, without the price of making and dumping its models
 
 
-def written(body: Mapping[str, Any]) -> str:
-    """Write the body of an answer as JSON."""
-    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+def written(body: Mapping[str, Any]) -> bytes:
+    """Write the body of an answer as JSON, in UTF-8."""
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def sent(body: Mapping[str, Any]) -> Response:

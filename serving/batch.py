@@ -68,17 +68,17 @@ class Batches:
             raise busy()
         return Stream(self._parts(users, wish, asker), media_type="application/json")
 
-    async def _parts(self, users: Sequence[Any], wish: Wish, asker: Asker) -> AsyncIterator[str]:
+    async def _parts(self, users: Sequence[Any], wish: Wish, asker: Asker) -> AsyncIterator[bytes]:
         self._open += 1
         try:
-            before = '{"answers": ['
+            before = b'{"answers": ['
             for position, user in enumerate(users):
                 async with self._turn:
                     await self._admission.give_way(self._open)
                     body = await self._one(position, user, wish, asker)
                 yield before + written(body)
-                before = ", "
-            yield "]}"
+                before = b", "
+            yield b"]}"
         finally:
             self._open -= 1
 

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 32 * 2**20
@@ -78,7 +80,7 @@ class Lineage:
             "videos": videos,
             **({} if page_after is None else {"page_after": page_after}),
         }
-        encoded = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        encoded = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
         try:
             self._offset += os.write(self._descriptor, encoded)
         except OSError:

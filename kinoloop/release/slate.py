@@ -28,7 +28,17 @@ class Recommendation(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return what is known of it."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
+        known: dict[str, Any] = {
+            "video_id": self.video_id,
+            "score": self.score,
+            "title": self.title,
+            "reason": self.reason,
+        }
+        if self.start_s is not None:
+            known["start_s"] = self.start_s
+        if self.end_s is not None:
+            known["end_s"] = self.end_s
+        return known
 
 
 class Slate(list[Recommendation]):

@@ -170,6 +170,6 @@ def test_one_batch_too_many_is_refused_and_a_release_that_went_is_told_to_each_u
             batches.answer(["a"], WISH, Asker())
         rest = [[part async for part in stream] for stream in streams]
         batches.answer(["a"], WISH, Asker())
-        return first[0] + "".join(rest[0])
+        return first[0] + b"".join(rest[0])
 
-    assert asyncio.run(run()).count('"error": "no_release"') == 2
+    assert asyncio.run(run()).count(b'"error":"no_release"') == 2
