@@ -65,7 +65,6 @@ def past_of(
     ids, person = release.catalogue.ids, users[0]
     said = state.said_by(users)
     undone = [one for one in said if one.event == "undo"]
-    config = config.on_scale(release.info.rating_liked_from)
     stored, seen = _stored(current, users, undone, config)
     met, events = [seen], []
     for one in users:
@@ -75,6 +74,7 @@ def past_of(
     hidden, blocked = np.concatenate(met), current.refusals.of(in_force(said))
     if not events:
         return Past(stored[-limit:], hidden, blocked)
+    config = config.on_scale(release.info.rating_liked_from)
     fresh = live(events, ids, current.durations, config)
     return Past(merged(stored, fresh, user=person, ids=ids)[-limit:], hidden, blocked)
 

@@ -110,7 +110,8 @@ def load(
     release.ask_golden()
     release.warm_up()
     if release.reranking is not None:
-        release.reranking.observe = lambda outcome: metrics.RERANKED.labels(outcome).inc()
+        counters = {outcome: metrics.RERANKED.labels(outcome) for outcome in ("taken", "skipped")}
+        release.reranking.observe = lambda outcome: counters[outcome].inc()
     columns = release.catalogue.videos.columns
     durations = (
         release.catalogue.videos["duration_s"].cast(float).fill_null(float("nan")).to_numpy()

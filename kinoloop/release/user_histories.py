@@ -39,6 +39,7 @@ class UserHistories:
         self._users = open_array(directory / "users.npy")
         arrays: dict[str, Any] = {name: open_array(directory / f"{name}.npy") for name in _ARRAYS}
         self._arrays = Histories(**arrays)
+        self._found: tuple[str, int | None] = ("", None)
         self._older_offsets = self._older = np.empty(0, dtype=np.int32)
         if (directory / "older_offsets.npy").exists():  # releases of version 0.1.0 have none
             self._older_offsets = open_array(directory / "older_offsets.npy")
@@ -82,7 +83,13 @@ class UserHistories:
 
     def find(self, pseudonym: str) -> int | None:
         """Return the row of a user; None where unknown."""
-        key = pseudonym.encode()
+        last, row = self._found  # an answer asks of one user for history, videos and texts
+        if last != pseudonym:
+            row = self._find(pseudonym.encode())
+            self._found = (pseudonym, row)  # at once: other threads ask meanwhile
+        return row
+
+    def _find(self, key: bytes) -> int | None:
         if not len(self) or len(key) > self._users.dtype.itemsize:
             return None
         row = int(np.searchsorted(self._users, np.array(key, dtype=self._users.dtype)))
