@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors.numpy import save_file
 
 from kinoloop.data.histories import Histories
 from kinoloop.errors import BundleError, ConfigError, NotFittedError
@@ -27,7 +26,7 @@ from kinoloop.models.config import Tied as Tied
 from kinoloop.models.prior import popularity_prior
 from kinoloop.models.reasons import Explains
 from kinoloop.models.state import State as State
-from kinoloop.models.state import read_state
+from kinoloop.models.state import read_state, write_state
 from kinoloop.models.usable import all_numbers, in_shape
 from kinoloop.models.validation import Validation as Validation  # plug-ins import it from here
 from kinoloop.models.vector_query import AsksByVector
@@ -208,14 +207,13 @@ class Recommender(Explains, AsksByVector, ABC):
         """Write `config.json` and `state.safetensors` (never pickle) into `directory`."""
         if self.trained is not None:
             self.trained.save(directory)
-            save_file(self.extension, directory / EXTENSION)
+            write_state(directory / EXTENSION, self.extension)
             return
         directory.mkdir(parents=True, exist_ok=True)
         document = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         (directory / "config.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
         state = {"prior": self.prior, **self._state()}
-        contiguous = {name: np.ascontiguousarray(array) for name, array in state.items()}
-        save_file(contiguous, directory / "state.safetensors")
+        write_state(directory / "state.safetensors", state)
 
     @classmethod
     def load(cls, directory: Path, catalogue: "Catalogue") -> Self:

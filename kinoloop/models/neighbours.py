@@ -239,7 +239,7 @@ def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.c
 
 def compact(matrix: sp.csr_matrix) -> sp.csr_matrix:
     """float32 with 32-bit indices: a mix would be converted whole at each product."""
-    parts = (matrix.data.astype(np.float32), matrix.indices, matrix.indptr)
+    parts = (matrix.data.astype(np.float32, copy=False), matrix.indices, matrix.indptr)
     compact = sp.csr_matrix(parts, shape=matrix.shape)
     if compact.nnz < np.iinfo(np.int32).max:
         compact.indices = compact.indices.astype(np.int32, copy=False)

@@ -65,6 +65,7 @@ class Sequence(Recommender):
     Config = SequenceConfig
     config: SequenceConfig
     goes_on = True
+    holds = "_items"
     best_epoch: int = 0
     match_weight: float = 0.0
     wanted_share: float = 0.0
@@ -119,10 +120,8 @@ class Sequence(Recommender):
         self.wanted_share = self._chosen_share(validation)
         choose(self, "trend_weight", validation)
         self._remembered = None
-        logger.info(
-            "sequence: kept epoch %d of %d; words that match weigh %g",
-            *(self.best_epoch, config.epochs, self.match_weight),
-        )
+        kept = self.best_epoch, config.epochs, self.match_weight
+        logger.info("sequence: kept epoch %d of %d; words that match weigh %g", *kept)
 
     def learned(self) -> State:
         """Return all that was trained of the network, what it is of, and what was chosen."""

@@ -41,9 +41,10 @@ class TwoTower(ProfiledRecommender):
     """Scores by the product of what two towers give."""
 
     Config = TwoTowerConfig
+    holds = "_made"
     config: TwoTowerConfig
     validation_rows = 5000
-    _offered: NDArray[np.float32]  # (n_videos, dim): V(f_v)
+    _made: NDArray[np.float32] | None  # (n_videos, dim): V(f_v), once it was asked for
 
     def _network(self, positions: "Positions") -> "Fused":
         from kinoloop.models.matching.towers import Towers
@@ -70,8 +71,14 @@ class TwoTower(ProfiledRecommender):
         return _of_length_1(unit + hidden @ weights["second.weight"].T + weights["second.bias"])
 
     def _restore(self, state: State) -> None:
-        self._weights = state
-        self._offered = self._through("video", state["videos"])
+        self._weights, self._made = state, None
+
+    @property
+    def _offered(self) -> NDArray[np.float32]:
+        """V(f_v), (n_videos, dim)."""
+        if self._made is None:
+            self._made = self._through("video", self._weights["videos"])
+        return self._made
 
     def _without_content(self, n_videos: int) -> NDArray[np.float32]:
         rows = super()._without_content(n_videos)

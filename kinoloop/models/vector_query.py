@@ -6,7 +6,7 @@ that share words with the history. So the best are nearest neighbours by inner p
 few that are known by name.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,13 @@ class VectorQuery(NamedTuple):
 
 
 class AsksByVector:
-    """Says a query vector; by default it has none, and every video is scored."""
+    """Says a query vector; by default it has none, and every video is scored.
+
+    Attributes:
+        holds: Name of the attribute with the vectors; "" where no one array is all of them.
+    """
+
+    holds: ClassVar[str] = ""
 
     def video_vectors(self) -> VideoVectors | None:
         """Return what a query vector is compared with; None where scores are no such product."""
@@ -78,6 +84,14 @@ class AsksByVector:
             history: One row.
         """
         return None
+
+    def use_vectors(self, vectors: NDArray[np.float32]) -> None:
+        """Take an array that equals the one of `video_vectors` in its place.
+
+        It is mapped from the disk and shared by all workers. One that holds none passes it over.
+        """
+        if self.holds:
+            setattr(self, self.holds, vectors)
 
 
 def summed(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.histories import Histories
@@ -25,7 +24,7 @@ from kinoloop.errors import BundleError
 from kinoloop.models.anchors import Anchors
 from kinoloop.models.base import EXTENSION, LEARNED_NOWHERE, State
 from kinoloop.models.neighbours import Neighbours
-from kinoloop.models.state import read_state
+from kinoloop.models.state import read_state, write_state
 from kinoloop.ranking.calibrate import calibrate, sigmoid
 from kinoloop.ranking.config import OUTCOMES, RankerConfig
 from kinoloop.ranking.counts import DailyCounts
@@ -195,7 +194,7 @@ class Ranker:
         """Write `config.json`, `situations.json` and `state.safetensors`: no pickle."""
         if self.trained is not None:
             self.trained.save(directory)
-            save_file(self.extension, directory / EXTENSION)
+            write_state(directory / EXTENSION, self.extension)
             return
         directory.mkdir(parents=True, exist_ok=True)
         document = self.config.model_dump(mode="json")
@@ -203,9 +202,7 @@ class Ranker:
         if self.knowledge.vocabulary is not None:
             self.knowledge.vocabulary.save(directory)
         state = {**self.knowledge.state(), **self._state}
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in state.items()}, directory / "state.safetensors"
-        )
+        write_state(directory / "state.safetensors", state)
 
     @classmethod
     def load(cls, directory: Path, catalogue: Catalogue) -> "Ranker":

@@ -1,11 +1,10 @@
 """The catalogue of a bundle."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from kinoloop.data.catalogue import Catalogue, Modality, unusable
 from kinoloop.data.ids import IdMap
@@ -80,11 +79,28 @@ def column(catalogue: Catalogue, name: str) -> list[Any] | None:
     return catalogue.videos[name].to_list() if name in catalogue.videos.columns else None
 
 
-def titles(catalogue: Catalogue, videos: NDArray[np.integer] | None = None) -> list[str]:
-    """Title of each video, or of some; the id where there is none."""
-    ids = catalogue.ids.ids if videos is None else catalogue.ids.externals(videos.tolist())
-    if "title" not in catalogue.videos.columns:
-        return list(ids)
-    known = catalogue.videos["title"]
-    some = known if videos is None else known.gather(videos)
-    return [title or video_id for title, video_id in zip(some, ids, strict=True)]
+class Titles(Sequence[str]):
+    """Title of each video, read when it is asked for; the id where there is none.
+
+    Args:
+        catalogue: The videos.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._ids = catalogue.ids
+        self._known = catalogue.videos.get_column("title", default=None)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        known = None if self._known is None else self._known[at]
+        return known or self._ids.ids[at]

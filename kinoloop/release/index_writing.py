@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.sampling import evenly_spaced
 from kinoloop.models.vector_query import VideoVectors
-from kinoloop.release.catalogue import titles
+from kinoloop.release.catalogue import Titles
 from kinoloop.release.indexes import (
     FILE,
     FOLDER,
@@ -122,8 +122,8 @@ def _asked_by_users(release: "Release", count: int) -> NDArray[np.float32]:
 
 def _asked_in_words(release: "Release", text: Space, count: int) -> NDArray[np.float32]:
     """Vectors of titles; of videos where the encoder is not here."""
-    some = evenly_spaced(text.n_videos, count)
-    encoded = release.finding.search.encode(titles(release.catalogue, some))
+    some, titles = evenly_spaced(text.n_videos, count), Titles(release.catalogue)
+    encoded = release.finding.search.encode([titles[video] for video in some.tolist()])
     asked = text.rows(some) if encoded is None else encoded
     return np.asarray(asked[np.linalg.norm(asked, axis=1) > 0])
 

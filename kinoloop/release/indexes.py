@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from kinoloop.errors import BundleError
+from kinoloop.models.base import Recommender
 from kinoloop.models.vector_query import VideoVectors
 from kinoloop.release.files import open_array, write_array
 from kinoloop.release.info import BundleInfo
@@ -38,6 +39,7 @@ class Indexes:
     Args:
         directory: The bundle.
         info: Of the bundle; a file that is parsed must have the digest that stands there.
+        recommender: Of the bundle; it compares with what is mapped here, not with its own copy.
 
     Attributes:
         plans: By name; None where videos are ordered once for all.
@@ -47,7 +49,7 @@ class Indexes:
         BundleError: A part is missing, is not what was written, or does not fit the others.
     """
 
-    def __init__(self, directory: Path, info: BundleInfo) -> None:
+    def __init__(self, directory: Path, info: BundleInfo, recommender: Recommender) -> None:
         self.plans: dict[str, Plan | None] = {}
         self.compared: VideoVectors | None = None
         self._found: dict[str, Index] = {}
@@ -57,6 +59,8 @@ class Indexes:
         self.plans = read_plans(folder / PLANS)
         if RECOMMEND in self.plans:
             self.compared = _compared(folder / RECOMMEND, info.videos)
+            for one in (recommender, recommender.proven):
+                one.use_vectors(self.compared.vectors)
         for name, plan in self.plans.items():
             if plan is None:
                 assert self.compared is not None

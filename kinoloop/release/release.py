@@ -25,7 +25,7 @@ from kinoloop.policy.policy import Policies
 from kinoloop.ranking.ranker import Ranker
 from kinoloop.release.asking import ask
 from kinoloop.release.availability import Availability, now
-from kinoloop.release.catalogue import open_catalogue, titles
+from kinoloop.release.catalogue import Titles, open_catalogue
 from kinoloop.release.finding import Finding
 from kinoloop.release.given import NOW, Given
 from kinoloop.release.golden import check_golden, golden_requests
@@ -79,14 +79,14 @@ class Release:
         self.directory, self.info = directory, info
         self.catalogue, self.recommender = catalogue, recommender
         self.reranking = None if ranker is None else Reranking(ranker)
-        self._titles = titles(catalogue)
+        self._titles = Titles(catalogue)
         self.histories = UserHistories(directory / "histories")
         self._thumbnails = Thumbnails(directory / "thumbnails")
         self.moments = Moments(directory / "moments", len(catalogue))
         self._search = Search(directory, info, catalogue, self.moments)
         self._similarity = Similarity(catalogue.modalities, directory / "vectors", info.fusion)
         self._shown = Shown(catalogue)
-        self.indexes = Indexes(directory, info)
+        self.indexes = Indexes(directory, info, recommender)
         self._why = Reasons(self._titles, catalogue.videos)
         self.texts = Texts(self.histories, search=self._search, ranker=ranker)
         self.filters = VideoFilters(catalogue.videos)

@@ -17,7 +17,7 @@ from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.retrieval.measure import measured, plan_of
 from kinoloop.retrieval.plan import Plan
 from kinoloop.retrieval.searching import Listed
-from kinoloop.retrieval.space import Space
+from kinoloop.retrieval.space import Space, as_long
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ def built(space: Space, queries: NDArray[np.float32], config: RetrievalConfig) -
         queries: (n, dim), such as will be asked: they measure it.
         config: How well it must find.
     """
+    space = space.padded()
     n_lists = max(1, round(2 * space.n_videos**0.5))
     sample = space.rows(evenly_spaced(space.n_videos, PER_LIST * n_lists))
     lists = CodedLists.learned(np.ascontiguousarray(sample), n_lists)
@@ -61,6 +62,7 @@ def grown(
     """
     if space.n_videos - before.plan.built > config.appended * space.n_videos:
         return built(space, queries, config)
+    space = space.padded()
     if len(changed) > config.appended * space.n_videos or space.dim != before.lists.dim:
         return built(space, queries, config)
     lists = CodedLists.open(path, digest=None, mapped=False)
@@ -86,6 +88,7 @@ def _measured(
     before: Plan | None,
 ) -> Listed:
     list_of = lists.list_of(space.n_videos)
+    queries = as_long(queries, space.dim)
     levels = measured(lists, list_of, space, queries, recall=config.recall)
     return Listed(lists, list_of, plan_of(levels, space.n_videos, before))
 

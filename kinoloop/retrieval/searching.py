@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kinoloop.retrieval.allowed import Allowed
 from kinoloop.retrieval.coded import CodedLists
 from kinoloop.retrieval.plan import AT, TIMES, Plan
+from kinoloop.retrieval.space import as_long
 
 FEW = 0.3
 """Share of videos up to which lists that hold none of them are passed over."""
@@ -72,7 +73,8 @@ class Listed:
         probes = self.plan.level(allowed.count / max(1, allowed.n_videos)).probes
         if not probes:
             return None
-        found = nearest(self.lists, vector, count, probes=probes, allowed=allowed, holding=holding)
+        asked = as_long(vector, self.lists.dim)
+        found = nearest(self.lists, asked, count, probes=probes, allowed=allowed, holding=holding)
         return found if len(found) >= count else None
 
 

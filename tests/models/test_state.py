@@ -4,7 +4,7 @@ from safetensors.numpy import load_file, save_file
 
 from kinoloop.errors import BundleError
 from kinoloop.models import state
-from kinoloop.models.state import read_state
+from kinoloop.models.state import read_state, write_state
 
 
 def test_pieces_give_what_reading_at_once_gives(tmp_path, monkeypatch):
@@ -26,6 +26,29 @@ def test_pieces_give_what_reading_at_once_gives(tmp_path, monkeypatch):
         assert array.dtype == expected[name].dtype
         assert array.flags.writeable
         np.testing.assert_array_equal(array, expected[name])
+
+
+def test_maps_large_arrays_and_leaves_the_file_to_who_has_mapped_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "MAPPED", 20)
+    rng, path = np.random.default_rng(0), tmp_path / "state.safetensors"
+    arrays = {
+        "large": rng.standard_normal((9, 4)).astype(np.float32),
+        "wide": rng.integers(0, 9, 21),
+        "half": rng.standard_normal(30).astype(np.float16),
+        "small": rng.standard_normal(5),
+        "marks": rng.random(40) > 0.5,
+    }
+    write_state(path, arrays)
+    read = read_state(path)
+    for name, array in read.items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    assert isinstance(read["large"].base, np.memmap)
+    assert not isinstance(read["small"].base, np.memmap)
+    read["large"][0] = 7  # the reader's own
+    write_state(path, {"large": arrays["large"][:2]})
+    np.testing.assert_array_equal(read["large"][1:], arrays["large"][1:])
+    assert read_state(path)["large"].tolist() == arrays["large"][:2].tolist()
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])

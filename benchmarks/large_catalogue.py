@@ -1,0 +1,197 @@
+"""A release of a million videos, or ten: what it costs to make, to hold and to ask.
+
+    python -m benchmarks.large_catalogue FOLDER          # a million, with text vectors
+    python -m benchmarks.large_catalogue FOLDER --videos 10000000 --dim 32 --without-text
+    python -m benchmarks.large_catalogue FOLDER --ask                  # only ask what is there
+
+Videos are generated (`harness/large_world.py`). Stages run in processes of their own and print CPU
+seconds beside those of the wall, and the largest memory. `ask` opens the release as a worker does,
+tells what of its memory is its own and what is mapped, and asks in turns by index and by scoring
+every video: milliseconds of CPU and of the wall, and the share of the exact answers that was found.
+
+Needs: a folder with room, 8 GB for a million videos (FOLDER)
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.harness.large_world import TEXT, make_world, phrase
+from kinoloop.policy.filters import EVERYTHING, Filters
+from kinoloop.release.bundle import write_bundle
+from kinoloop.release.given import Given
+from kinoloop.release.info import Provenance
+from kinoloop.release.release import Release
+from kinoloop.release.slate import Slate
+from kinoloop.retrieval.config import RetrievalConfig
+
+USERS = 20_000
+TOP_K = 10
+STAGES = ("make", "ask")
+
+
+def make(folder: Path, options: argparse.Namespace) -> None:
+    """Write the release."""
+    with told("generate"):
+        world = make_world(
+            options.videos, dim=options.dim, users=USERS, text=not options.without_text
+        )
+    with told("write the release, with its indexes"):
+        write_bundle(
+            folder / "bundle",
+            recommender=world.recommender,
+            catalogue=world.catalogue,
+            histories=world.histories,
+            provenance=Provenance(encoders={} if options.without_text else {"text": TEXT}),
+            retrieval=RetrievalConfig(),
+        )
+    files = sorted((folder / "bundle").rglob("*"), key=lambda p: -p.stat().st_size)
+    for path in files[:8]:
+        size = path.stat().st_size / 2**20
+        print(f"    {size:8.0f} MB  {path.relative_to(folder / 'bundle')}")
+
+
+def ask(folder: Path, options: argparse.Namespace) -> None:
+    """Open the release and ask it."""
+    before = _memory()
+    with told("open, every byte hashed"):
+        release = Release.open(folder / "bundle")
+    with told("golden requests and first answer"):
+        release.ask_golden()
+        release.warm_up()
+    _tell_memory(before, release)
+    for name, plan in release.indexes.plans.items():
+        for level in plan.levels if plan else ():
+            how = f"{level.probes} lists" if level.probes else "all that are left"
+            print(
+                f"    {name:10} {level.share:6.1%} left: recall {level.recall:.4f}, of a region "
+                f"{level.recall_near:.4f}, {how}"
+            )
+    users = [release.histories.row(row) for row in range(0, USERS, max(1, USERS // options.asked))]
+    videos = range(0, len(release.catalogue), max(1, len(release.catalogue) // options.asked))
+    ids = release.catalogue.ids.externals(list(videos))
+    texts = [phrase(int(t)) for t in np.random.default_rng(9).integers(0, 2_000, options.asked)]
+    print(
+        f"{'':34} {'index, CPU ms p50 / p99':>24} {'wall':>16} {'exact, CPU ms':>14} {'found':>7}"
+    )
+    for share, filters in _filters(release):
+
+        def slate(row: object, given: Given) -> Slate:
+            return release.recommend(row, top_k=TOP_K, given=given)  # type: ignore[arg-type]
+
+        _measure(f"/recommend, {share:6.2%} left", slate, users, filters)
+        _measure(
+            f"/similar,   {share:6.2%} left",
+            lambda one, given: release.similar(str(one), top_k=TOP_K, given=given),
+            ids,
+            filters,
+        )
+        if not options.without_text:
+            _measure(
+                f"/search,    {share:6.2%} left",
+                lambda one, given: release.search(str(one), top_k=TOP_K, given=given),
+                texts,
+                filters,
+            )
+    _tell_memory(before, release)
+
+
+def _measure(
+    name: str, answer: Callable[[object, Given], Slate], asked: list[object], filters: Filters
+) -> None:
+    cpu, wall, exact, shares = [], [], [], []
+    for at, one in enumerate(asked):
+        given = Given(filters=filters)
+        started, used = time.perf_counter(), time.process_time()
+        slate = answer(one, given)
+        cpu.append(time.process_time() - used)
+        wall.append(time.perf_counter() - started)
+        if at % 5 == 0:
+            used = time.process_time()
+            every = answer(one, given._replace(exact=True))
+            exact.append(time.process_time() - used)
+            names = {place.video_id for place in every}
+            found = names & {place.video_id for place in slate}
+            shares.append(len(found) / max(1, len(names)))
+    ms = [np.percentile(1e3 * np.array(times), (50, 99)) for times in (cpu, wall)]
+    print(
+        f"{name:34} {ms[0][0]:12.2f} / {ms[0][1]:9.2f} {ms[1][0]:7.2f} / {ms[1][1]:6.2f}"
+        f" {1e3 * np.median(exact):14.2f} {np.mean(shares):7.4f}",
+        flush=True,
+    )
+
+
+def _filters(release: Release) -> list[tuple[float, Filters]]:
+    """No filter, and filters that leave about a tenth, a hundredth and a thousandth."""
+    found: list[tuple[float, Filters]] = [(1.0, EVERYTHING)]
+    videos = release.catalogue.videos
+    for share in (0.1, 0.01, 0.001):
+        near = []
+        for column in ("language", "category", "creator_id"):
+            counts = videos.group_by(column).agg(pl.len())
+            apart = (counts["len"] / len(videos) / share).log().abs()
+            row = counts.row(int(apart.arg_min() or 0))
+            near.append((float(apart.min() or 0), {column: row[0]}, row[1] / len(videos)))
+        _, filters, left = min(near, key=lambda one: one[0])
+        found.append((left, filters))
+    return found
+
+
+def _memory() -> dict[str, float]:
+    rows = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+    return {row.split(":")[0]: float(row.split()[1]) / 1024 for row in rows}
+
+
+def _tell_memory(before: dict[str, float], release: Release) -> None:
+    after, n = _memory(), len(release.catalogue)
+    own = after["Anonymous"] - before["Anonymous"]
+    mapped = after["Rss"] - before["Rss"] - own
+    print(
+        f"    memory: {own:.0f} MB of its own ({own * 2**20 / n:.0f} bytes a video), "
+        f"{mapped:.0f} MB mapped and read so far"
+    )
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Print what something cost."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{what}: {time.process_time() - cpu:.1f} CPU s, {time.perf_counter() - wall:.1f} s, "
+        f"largest memory so far {peak:.2f} GB, load {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run the stages."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--videos", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=64, help="of the recommender")
+    parser.add_argument("--without-text", action="store_true", help="visual vectors of --dim")
+    parser.add_argument("--asked", type=int, default=100, help="requests of each kind")
+    parser.add_argument("--ask", action="store_true", help="of a release that is there")
+    parser.add_argument("--stage", choices=STAGES, help="this one alone, in this process")
+    options = parser.parse_args()
+    if options.stage:
+        {"make": make, "ask": ask}[options.stage](options.folder, options)
+        return
+    for stage in STAGES[1:] if options.ask else STAGES:
+        command = [sys.executable, "-m", "benchmarks.large_catalogue", *sys.argv[1:]]
+        subprocess.run([*command, "--stage", stage], check=True)
+
+
+if __name__ == "__main__":
+    main()
