@@ -156,7 +156,7 @@ def _tell_memory(before: dict[str, float], release: Release) -> None:
     own = after["Anonymous"] - before["Anonymous"]
     mapped = after["Rss"] - before["Rss"] - own
     print(
-        f"    memory: {own:.0f} MB of its own ({own * 2**20 / n:.0f} bytes a video), "
+        f"    memory: {own:.0f} MB of its own ({own * 2**20 / n:.0f} bytes per video), "
         f"{mapped:.0f} MB mapped and read so far"
     )
 
