@@ -52,11 +52,14 @@ class Recommending:
                 on record.
         """
         current = self._required(wish.filters)
-        if cursor is not None:
-            wish = wish._replace(exclude=[*wish.exclude, *self._records.shown_before(cursor)])
+        earlier = self._records.shown_before(cursor)
+        if earlier:
+            wish = wish._replace(exclude=[*wish.exclude, *earlier])
         user = self._pseudonym(user_id)
         asked, chance, trace = await self._asking.of(user, current, wish)
         slate = slate_of(current.release, asked, budget_ms=self._budget_ms, trace=trace)
         asker = asker._replace(pseudonym=user, policy=chance.policy, arm=chance.arm)
         give = self._records.answers.give
-        return give("recommend", current, slate, asker, asked=asked, cursor=cursor)
+        body = give("recommend", current, slate, asker, asked=asked, cursor=cursor)
+        self._records.keep_page(body.get("cursor"), [*earlier, *(p.video_id for p in slate)])
+        return body

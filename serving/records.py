@@ -1,5 +1,6 @@
 """What a worker remembers of its answers: where they come from, what they showed, and to whom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kinoloop.environment import Environment
@@ -46,6 +47,7 @@ class Records:
             max_bytes=config.impressions_mb * 2**20,
             max_rows=config.impressions_rows,
         )
+        self._state = state
         self.first_slates = FirstSlates(state)
         self.fatigue = Fatigue(state, policy, self.impressions)
         shown = self.impressions if config.impressions else None
@@ -57,10 +59,24 @@ class Records:
         Raises:
             Problem: No such page is on record.
         """
-        earlier = [] if cursor is None else self.lineage.pages_to(cursor)
+        if cursor is None:
+            return []
+        earlier = self.lineage.pages_to(cursor)
+        if earlier is None:
+            earlier = self._state.page(cursor)
         if earlier is None:
             raise unknown_page(cursor)
         return earlier
+
+    def keep_page(self, cursor: str | None, videos: Sequence[str]) -> None:
+        """Let the next page be made anywhere.
+
+        Args:
+            cursor: Of this page; None where no other comes.
+            videos: That it and those before it showed.
+        """
+        if cursor is not None:
+            self._state.keep_page(cursor, videos)
 
     def flush(self) -> None:
         """Hand what was shown, and what answers were made from, to the operating system."""

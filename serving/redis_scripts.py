@@ -14,6 +14,8 @@ microseconds fit a double, but only as strings do they keep all their digits in 
 | `shown:U`, `shown_times` | `times last` by video |
 | `hourly:U`, `hourly_times` | counts by `hour video` |
 | `exposed:H`, `exposed_times` | counts of everybody by video, a hash per hour |
+| `page:R` | videos of an answer of `/recommend` and of the pages before it, for a while |
+| `availability`, `first_slates` | what operators said of videos; when each was first shown |
 | `outbox`, `queue`, `seq`, `batch` | sealed rows; their order; last number; the claimed batch |
 """
 

@@ -38,6 +38,8 @@ from serving.written import Line, surplus_of
 
 logger = logging.getLogger(__name__)
 
+PAGE_S = 900
+"""How long a page may be turned at another machine than the one that gave it."""
 PIECE = 1000
 """Members that a script deletes at most, so that it holds up nobody else for long."""
 
@@ -169,6 +171,17 @@ class RedisState(RedisStore, LiveState):
                 pipeline.hincrby(f"{PREFIX}{kind}:{of}", field, times)
                 pipeline.zadd(f"{PREFIX}{kind}_times", {f"{of} {field}": hour})
             pipeline.execute()
+
+    @override
+    def keep_page(self, request_id: str, videos: Sequence[str]) -> None:
+        with self._client.speaking() as redis:
+            redis.set(f"{PREFIX}page:{request_id}", json.dumps(videos), ex=PAGE_S)
+
+    @override
+    def page(self, request_id: str) -> list[str] | None:
+        with self._client.speaking() as redis:
+            found = redis.get(f"{PREFIX}page:{request_id}")
+        return None if found is None else list(json.loads(found))
 
     @override
     def availability(self) -> dict[str, Window]:

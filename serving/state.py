@@ -136,6 +136,13 @@ class LiveState(People):
     def count_hourly(self, counts: Iterable[tuple[str, str, int, int]]) -> None:
         """Add counts for caps: user or `shown.ALL`, video, hour since the epoch, how often."""
 
+    def keep_page(self, request_id: str, videos: Sequence[str]) -> None:
+        """Let machines that share no files know what a page and those before it showed."""
+
+    def page(self, request_id: str) -> list[str] | None:  # noqa: ARG002 (likewise)
+        """Return what a page and those before it showed; None where no other machine says it."""
+        return None
+
     # what is known of videos
 
     @abstractmethod

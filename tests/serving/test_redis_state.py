@@ -13,6 +13,7 @@ from kinoloop.testing.service import KEY
 from serving import redis_client, redis_store
 from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
+from serving.redis_state import PAGE_S
 from serving.state import open_state
 from serving.unread import Unread
 from tests.serving.test_outbox import events, landed
@@ -150,6 +151,14 @@ def test_two_machines_that_export_at_once_write_each_event_once(
     assert sorted(rows) == sorted(f"e{n}" for n in range(200))
     for one in machines:
         one.shut()
+
+
+def test_a_page_is_kept_for_a_while_and_under_nobodys_name(state, redis_url):
+    state.keep_page("r1", ["v1", "v2"])
+    assert (state.page("r1"), state.page("r2")) == (["v1", "v2"], None)
+    with Redis.from_url(redis_url) as redis:
+        (key,) = redis.keys("kinoloop:page:*")
+        assert 0 < redis.ttl(key) <= PAGE_S
 
 
 def test_all_that_a_request_asks_about_a_person_comes_in_one_round_trip(state, redis_url):

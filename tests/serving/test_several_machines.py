@@ -89,6 +89,19 @@ def test_every_event_reaches_the_landing_zone_once_whoever_took_and_exported_it(
     assert sorted(found) == sorted(set(sent))
 
 
+def test_a_slate_can_be_paged_through_whoever_is_asked_for_the_next_page(machines):
+    turns, body, shown = machines.in_turns(), {"user_id": "pages", "top_k": 5}, []
+    for _ in range(5):
+        answer = next(turns).ask("/recommend", body)
+        assert answer.status == 200, answer
+        shown += [place["video_id"] for place in answer.body["slate"]]
+        body["cursor"] = answer.body["cursor"]
+    assert len(shown) == len(set(shown)) == 25
+    next(turns)
+    body["cursor"] = "0" * 11 + ".00000000-0-" + "0" * 16
+    assert next(turns).ask("/recommend", body).body["error"] == "unknown_request"
+
+
 def test_a_takedown_at_one_machine_holds_at_the_other(machines):
     one, other = machines.services
     key = {"Authorization": f"Bearer {OPERATOR}"}
