@@ -51,7 +51,10 @@ class Fatigue:
         if not self._often:
             return NONE
         since = round((time.time() - self._within_s) * 1e6)
-        videos = ids.indices(people.shown_often(user, times=self._often, since=since))
+        names = people.shown_often(user, times=self._often, since=since)
+        if not names:
+            return NONE
+        videos = ids.indices(names)
         return videos[videos >= 0].astype(np.int32)
 
     def count(self, answers: Sequence[Answer]) -> None:

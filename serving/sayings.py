@@ -129,6 +129,9 @@ def link(connection: sqlite3.Connection, user: str, person: str, timestamp: int)
 
 def ids_of(connection: sqlite3.Connection, user: str) -> list[str]:
     """All pseudonyms of the person that a pseudonym is: the person's own first."""
+    linked = "SELECT 1 FROM links WHERE user = ?1 OR person = ?1 LIMIT 1"
+    if connection.execute(linked, (user,)).fetchone() is None:
+        return [user]  # as most people are: one question and not two
 
     def person_of(one: str) -> str | None:
         row = connection.execute("SELECT person FROM links WHERE user = ?", (one,)).fetchone()

@@ -19,7 +19,8 @@ from kinoloop.release.availability import Window
 from serving import sayings, shown, sqlite_outbox, sqlite_videos, unread, written
 from serving.live_event import LiveEvent, Parcel
 from serving.sqlite_connections import SqliteConnections
-from serving.state import NOBODY, LiveState
+from serving.sqlite_person import OnePerson
+from serving.state import NOBODY, LiveState, People
 
 _INTERACTION = f"event NOT IN ({', '.join(repr(kind) for kind in NO_INTERACTION)})"
 _HISTORY = f"live INDEXED BY live_met WHERE user = ? AND {_INTERACTION}"
@@ -78,6 +79,10 @@ class SqliteState(SqliteConnections, LiveState):
             sqlite_outbox.put(connection, new)
             unread.keep(connection, texts, of={event.event_id for event, _ in new})
         return len(new)
+
+    @override
+    def about(self, user: str) -> People:
+        return OnePerson(self, user)
 
     @override
     def ids_of(self, user: str) -> list[str]:

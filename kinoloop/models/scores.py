@@ -42,4 +42,6 @@ def whole(scores: Scored) -> NDArray[np.float32]:
 
 def left(scores: Scored) -> int:
     """How many videos are not hidden."""
-    return scores.left() if isinstance(scores, Scores) else int(np.isfinite(scores).sum())
+    return (
+        scores.left() if isinstance(scores, Scores) else int(np.count_nonzero(np.isfinite(scores)))
+    )

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from serving import sayings
 from serving.live_event import Parcel
 from serving.sqlite_state import SqliteState
 from tests.serving.test_state import all_of, event, of
@@ -116,3 +117,18 @@ def test_a_state_of_before_loses_the_index_by_time_and_keeps_what_was_shown(tmp_
     assert state.shown_often("p1", times=1, since=0) == ['v"1\n']
     indices = state.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
     assert ("shown_by_time",) not in indices.fetchall()
+
+
+def test_what_an_answer_asks_twice_is_read_once(state):
+    person, statements = state.about("p"), []
+    state.connection.set_trace_callback(statements.append)
+    for _ in range(3):
+        ids = person.ids_of("p")
+        assert person.said_by(ids) == []
+        assert person.shown_often("p", times=1, since=0) == []
+    assert sum("links" in statement for statement in statements) == 1
+    assert sum("FROM said" in statement for statement in statements) == 1
+    with state.transaction() as connection:
+        sayings.link(connection, "tv", "p", 1)
+    assert person.ids_of("p") == ["p"]  # as the answer began
+    assert person.ids_of("tv") == state.about("p").ids_of("p") == ["p", "tv"]
