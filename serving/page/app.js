@@ -65,7 +65,7 @@ function newCard(video) {
     about,
     make("p", { class: "why" }, icon("because"), make("span", { dir: "auto" })),
     make("div", { class: "actions" },
-      action("watch", "Watch", "Watch", () => openPlayer(state.user, video, item.moment)),
+      action("watch", "", "Watch", () => openPlayer(state.user, video, item.moment)),
       action("like", "Like", "Like", () => react("like")),
       action("skip", "Skip", "Skip", () => react("skip")),
       action("similar", "", "Find videos like", () => show({ kind: "similar", video })),
