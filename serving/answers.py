@@ -108,6 +108,7 @@ class Answers:
                     scores,
                     slate.propensities,
                     [place.reason for place in slate],
+                    slate.rules,
                 )
             )
         return {

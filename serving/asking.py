@@ -36,6 +36,7 @@ class Wish(NamedTuple):
         situation: Where the slate is shown.
         filters: Which videos may be there at all.
         explain: Whether to tell how the slate comes about.
+        before: Ids of the pages before this one, in their order; none of them appears again.
     """
 
     top_k: int
@@ -45,6 +46,18 @@ class Wish(NamedTuple):
     situation: Situation
     filters: Filters
     explain: bool = False
+    before: Sequence[str] = ()
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it leaves out videos, or brings a history of its own."""
+        return bool(
+            self.filters
+            or self.exclude
+            or self.before
+            or self.include_seen
+            or self.history is not None
+        )
 
 
 class Asking:
@@ -121,7 +134,7 @@ class Asking:
             past.history,
             NONE if wish.include_seen else past.seen,
             self._fatigue.cooling(user, ids, people=people),
-            wish.exclude,
+            [*wish.exclude, *wish.before],
             wish.top_k,
             now(),
             written,
@@ -133,5 +146,6 @@ class Asking:
             self._fatigue.caps.reached(user, ids, people=people),
             self._policy.allowed(wish.situation),
             self._policy.rules,
+            wish.before,
         )
         return asked, chance, traced(current.release, asked) if wish.explain else None

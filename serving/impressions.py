@@ -60,6 +60,7 @@ class Answer(NamedTuple):
         scores: Of the places.
         propensities: Chance that the policy shows this video at this place.
         reasons: Why each is there.
+        rules: Codes of what moved each, with commas between; empty where nothing moved any.
     """
 
     request_id: str
@@ -76,6 +77,7 @@ class Answer(NamedTuple):
     scores: Sequence[float]
     propensities: Sequence[float]
     reasons: Sequence[str]
+    rules: Sequence[str] = ()
 
 
 class Impressions:
@@ -259,6 +261,9 @@ def _rows(answers: Sequence[Answer]) -> pl.DataFrame:
     """One row per place, columns of the landing zone."""
     columns = dict(zip(Answer._fields, zip(*answers, strict=True), strict=True))
     lengths = np.array([len(videos) for videos in columns["videos"]])
+    columns["rules"] = tuple(
+        rules or ("",) * n for rules, n in zip(columns["rules"], lengths.tolist(), strict=True)
+    )
     places = {
         name: pl.Series(list(chain.from_iterable(columns.pop(of))), dtype=dtype)
         for of, (name, dtype) in _OF_PLACES.items()
@@ -278,6 +283,7 @@ _OF_PLACES = {
     "scores": ("score", ANSWER_COLUMNS["score"]),
     "propensities": ("propensity", ANSWER_COLUMNS["propensity"]),
     "reasons": ("reason", pl.String),
+    "rules": ("rules", pl.String),
 }
 _OF_ANSWERS = {
     **{name: pl.String for name in Answer._fields if name not in _OF_PLACES},

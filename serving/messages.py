@@ -155,6 +155,9 @@ class BatchRequest(Body):
         default=False, strict=True, description="Whether watched videos may appear again."
     )
     filters: Filters
+    explain: bool = Field(
+        default=False, strict=True, description="Whether to tell how each slate comes about."
+    )
     surface: Surface
     device: Device
     context: Context

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kinoloop.policy.filters import Filters
+from kinoloop.schema import NARROWED
 from serving.answers import Asker
 from serving.asking import Asking, Wish
 from serving.records import Records
@@ -54,11 +55,12 @@ class Recommending:
         current = self._required(wish.filters)
         earlier = self._records.shown_before(cursor)
         if earlier:
-            wish = wish._replace(exclude=[*wish.exclude, *earlier])
+            wish = wish._replace(before=earlier)
         user = self._pseudonym(user_id)
         asked, chance, trace = await self._asking.of(user, current, wish)
         slate = slate_of(current.release, asked, budget_ms=self._budget_ms, trace=trace)
-        asker = asker._replace(pseudonym=user, policy=chance.policy, arm=chance.arm)
+        policy = chance.policy + NARROWED if wish.narrowed else chance.policy
+        asker = asker._replace(pseudonym=user, policy=policy, arm=chance.arm)
         give = self._records.answers.give
         body = give("recommend", current, slate, asker, asked=asked, cursor=cursor)
         self._records.keep_page(body.get("cursor"), [*earlier, *(p.video_id for p in slate)])

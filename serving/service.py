@@ -200,6 +200,7 @@ class Kinoloop:
         exclude: list[str],
         include_seen: bool,  # noqa: FBT001 (BentoML passes by keyword)
         filters: Filters,
+        explain: bool,  # noqa: FBT001 (likewise)
         surface: str | None,
         device: str | None,
         context: dict[str, Any] | None,
@@ -207,7 +208,7 @@ class Kinoloop:
         """Recommend videos to many users: each is answered as /recommend would, in their order."""
         self._required(filters)
         situation = situation_of(surface or "recommend", device, context)
-        wish = Wish(top_k, None, exclude, include_seen, situation, filters)
+        wish = Wish(top_k, None, exclude, include_seen, situation, filters, explain)
         return self._batches.answer(users, wish, Asker(None, surface, device, context))
 
     @bentoml.api(input_spec=messages.SimilarRequest, output_spec=messages.Slate)

@@ -19,7 +19,7 @@ from kinoloop.data.written import Wrote
 from kinoloop.policy.config import RulesConfig
 from kinoloop.policy.filters import EVERYTHING, Filters
 from kinoloop.policy.ruling import Ruling
-from kinoloop.policy.trace import FATIGUE, Trace
+from kinoloop.policy.trace import EXPLORE, FATIGUE, Trace
 from kinoloop.release.availability import Window
 from kinoloop.release.given import Given
 from kinoloop.release.release import Release
@@ -54,6 +54,7 @@ class Asked(NamedTuple):
         capped: Videos that were shown as often as they may be, by the rule that says so.
         allowed: Which videos somebody may see at all, by the rule that says so.
         rules: What makes the slate out of the best videos; None: they are the slate.
+        before: External ids of the pages before this one, in their order: rules count them.
     """
 
     history: Sequence[Interaction]
@@ -71,6 +72,7 @@ class Asked(NamedTuple):
     capped: Mapping[str, NDArray[np.int32]] = UNCAPPED
     allowed: Mapping[str, Filters] = ALL
     rules: RulesConfig | None = None
+    before: Sequence[str] = ()
 
 
 class AskedSimilar(NamedTuple):
@@ -167,7 +169,7 @@ class _Asking:
             self.release.policies.of(asked.rules or NO_RULES),
             met=asked.hidden,
             surface=asked.situation.get("surface"),
-            taken=self.positions(shown),
+            taken=[at for at in self.positions([*asked.before, *shown]) if at >= 0],
             strict=strict,
             trace=trace,
         )
@@ -189,15 +191,30 @@ class _Asking:
 def _recommended(asking: _Asking, trace: Trace | None) -> Slate:
     asked, ruling = asking.asked, asking.ruling(trace=trace)
     slate = asking.best(asked.top_k, (), cooling=False, ruling=ruling)
+    moved = _moved(ruling, slate)
     left = asked.top_k - len(slate)
     if left and len(asked.cooling):
         shown = [place.video_id for place in slate]
         rest = asking.best(left, shown, cooling=True, ruling=asking.ruling(shown))
+        moved = [*_moved(ruling, slate), *[FATIGUE] * len(rest)]
         slate = Slate([*slate, *rest], reranked=all_reranked(slate, rest))
         if trace is not None:
             later = asking.positions([place.video_id for place in rest])
             trace.later |= dict.fromkeys(later, FATIGUE)
-    if asked.draw is None:
-        return slate
-    held = frozenset() if ruling is None else ruling.held
-    return explored(slate, asked.draw, asking.others, held=held)
+    if asked.draw is not None:
+        held = frozenset() if ruling is None else ruling.held
+        best, slate = slate, explored(slate, asked.draw, asking.others, held=held)
+        if slate is not best:
+            pairs = enumerate(zip(best, slate, strict=True))
+            drawn = [at for at, (one, other) in pairs if one.video_id != other.video_id]
+            moved = [
+                EXPLORE if at in drawn else why for at, why in enumerate(moved or [""] * len(slate))
+            ]
+    if any(moved):
+        slate.rules = moved
+    return slate
+
+
+def _moved(ruling: Ruling | None, slate: Slate) -> Sequence[str]:
+    """Return what moved each place; nothing where there are no rules."""
+    return [""] * len(slate) if ruling is None else ruling.moved

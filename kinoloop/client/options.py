@@ -64,10 +64,12 @@ class ManyOptions(SlateOptions, total=False):
     Attributes:
         exclude: Videos that must not appear.
         include_seen: Whether watched videos may appear again.
+        explain: Whether to tell of each slate how it comes about.
     """
 
     exclude: Sequence[str] | None
     include_seen: bool | None
+    explain: bool | None
 
 
 class FindOptions(SlateOptions, total=False):

@@ -40,7 +40,8 @@ class Context(NamedTuple):
         history: What the recommender reads, one row.
         met: (n,) positions of all that the user met, some maybe twice.
         surface: Where it is shown; None where that was not said.
-        before: Places of the slate that come before these.
+        before: Places of the slate that come before these, on pages before this one, too.
+        drawn: Whether these are no places, but what a place is drawn from.
     """
 
     moment: int
@@ -49,6 +50,7 @@ class Context(NamedTuple):
     met: NDArray[np.integer] = NONE
     surface: str | None = None
     before: int = 0
+    drawn: bool = False
 
 
 class Head(NamedTuple):

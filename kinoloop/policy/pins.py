@@ -20,7 +20,9 @@ class Pin(Dated):
     """Which video stands where."""
 
     video_id: str = Field(description="Of the catalogue; one that it does not have is no pin.")
-    place: int = Field(1, ge=1, le=500, description="From 1; a slate that is shorter has no such.")
+    place: int = Field(
+        1, ge=1, le=500, description="From 1, over all pages; a slate that is shorter has no such."
+    )
     surface: str = Field("", description="Only there, as in `surface` of a request; empty: all.")
 
 
@@ -41,6 +43,8 @@ class Pins(Rule):
     def held(self, context: Context) -> list[tuple[int, int]]:
         """Places, from 0, with the position that stands there."""
         places: dict[int, int] = {}
+        if context.drawn:
+            return []
         for pin, video in self._pins:
             place = pin.place - 1 - context.before
             here = pin.surface in {"", context.surface} and 0 <= place < context.top_k

@@ -39,12 +39,15 @@ class Arranged(NamedTuple):
         scores: (n,) float32.
         allowed: Places of the slate before the first one that a rule gave way at.
         held: Places, from 0, at which a rule holds a video.
+        moved: Of each place of the slate the rules that put its video before better ones, with
+            commas between.
     """
 
     videos: NDArray[np.intp]
     scores: NDArray[np.float32]
     allowed: int
     held: frozenset[int]
+    moved: Sequence[str]
 
 
 class Policy:
@@ -104,12 +107,12 @@ class Policy:
         wanted = self.candidates(context.top_k)
         while True:
             head, found = self._head(rules, top, scores, context, taken=taken, wanted=wanted)
-            order, allowed, held = _filled(rules, head, scores, context)
+            order, allowed, held, moved = _filled(rules, head, scores, context)
             if allowed == min(context.top_k, head.first) or head.first < wanted:
                 if whole:
                     rest = np.arange(head.first)
                     order = np.concatenate([order, rest[~np.isin(rest, order)]])
-                return Arranged(found.videos[order], found.scores[order], allowed, held)
+                return Arranged(found.videos[order], found.scores[order], allowed, held, moved)
             wanted *= WIDER
 
     def _head(
@@ -184,57 +187,84 @@ def _continued(top: Best, scores: Scored, below: NDArray[np.intp]) -> NDArray[np
 
 def _filled(
     rules: Sequence[Rule], head: Head, scores: Scored, context: Context
-) -> tuple[NDArray[np.intp], int, frozenset[int]]:
+) -> tuple[NDArray[np.intp], int, frozenset[int], list[str]]:
     """Choose, place by place.
 
     Returns:
         The slate, positions in the head; how many of its places there are before the first
-        forbidden one; and which places were held.
+        forbidden one; which places were held; and which rules moved what stands at each.
     """
-    adjusted = _adjusted(rules, head, context)
-    courses = [course for rule in rules if (course := rule.begin(adjusted, context)) is not None]
+    added = [
+        (rule.name, more) for rule in rules if (more := rule.adjust(head, context)) is not None
+    ]
+    adjusted = head._replace(values=sum((more for _, more in added), head.values))
+    begun = [(rule.name, rule.begin(adjusted, context)) for rule in rules]
+    courses = [(name, course) for name, course in begun if course is not None]
     held = _held(rules, head, scores, context)
     places = frozenset(held)
     total = adjusted.relevance
     total[head.first :] = -np.inf
-    total[list(held.values())] = -np.inf
-    for at in (*range(head.first, len(total)), *held.values()):
-        for course in courses:
+    total[[at for at, _ in held.values()]] = -np.inf
+    for at in (*range(head.first, len(total)), *(at for at, _ in held.values())):
+        for _, course in courses:
             course.take(at)
     length = min(context.top_k, head.first)
     chosen: list[int] = []
+    moved: list[str] = []
     allowed = length
     while len(chosen) < length:
-        at = held.pop(len(chosen), -1)
+        at, why = held.pop(len(chosen), (-1, ""))
         if at < 0:
+            penalties = [(name, course.penalty(len(chosen))) for name, course in courses]
             left = total.copy()
-            for course in courses:
-                left -= course.penalty(len(chosen))
+            for _, penalty in penalties:
+                left -= penalty
             at = int(left.argmax())
             if not np.isfinite(left[at]):  # only held ones are left, of places further down
-                chosen += [held[place] for place in sorted(held)]
+                rest = [held[place] for place in sorted(held)]
+                chosen += [at for at, _ in rest]
+                moved += [why for _, why in rest]
                 break
             if left[at] < -FORBIDDEN / 2:
                 allowed = min(allowed, len(chosen))
+            why = _movers(at, total, penalties, added)
             total[at] = -np.inf
-            for course in courses:
+            for _, course in courses:
                 course.take(at)
         chosen.append(at)
-    return np.array(chosen, dtype=np.intp), allowed, places
+        moved.append(why)
+    return np.array(chosen, dtype=np.intp), allowed, places, moved
 
 
-def _adjusted(rules: Sequence[Rule], head: Head, context: Context) -> Head:
-    more = [rule.adjust(head, context) for rule in rules]
-    return head._replace(values=sum((one for one in more if one is not None), head.values))
+def _movers(
+    at: int,
+    total: NDArray[np.float64],
+    penalties: Sequence[tuple[str, NDArray[np.float64] | float]],
+    added: Sequence[tuple[str, NDArray[np.float64]]],
+) -> str:
+    """Name the rules by which a candidate comes before the best of those that it passes."""
+    passed = np.isfinite(total[:at])
+    best_passed = int(passed.argmax()) if at else 0
+    if not at or not passed[best_passed]:
+        return ""
+    names = [name for name, more in added if more[at] > more[best_passed]]
+    names += [
+        name
+        for name, penalty in penalties
+        if isinstance(penalty, np.ndarray) and penalty[best_passed] > penalty[at]
+    ]
+    return ",".join(dict.fromkeys(names))
 
 
-def _held(rules: Sequence[Rule], head: Head, scores: Scored, context: Context) -> dict[int, int]:
-    """Which place which candidate stands at; a later rule gives way to an earlier one."""
-    held: dict[int, int] = {}
+def _held(
+    rules: Sequence[Rule], head: Head, scores: Scored, context: Context
+) -> dict[int, tuple[int, str]]:
+    """Which candidate stands at which place, by which rule; a later one gives way to an earlier."""
+    held: dict[int, tuple[int, str]] = {}
     for rule in rules:
         for place, video in rule.held(context):
             if place not in held and np.isfinite(scores[video]):
                 at = np.flatnonzero(head.videos[: head.first] == video).tolist()
-                if at and at[0] not in held.values():
-                    held[place] = at[0]
+                if at and at[0] not in {one for one, _ in held.values()}:
+                    held[place] = at[0], rule.name
     return held

@@ -27,6 +27,7 @@ class Ruling:
 
     Attributes:
         held: Places, from 0, at which a rule holds a video.
+        moved: Of each place the rules that put its video before better ones, with commas between.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class Ruling:
     ) -> None:
         self._policy, self._trace, self._strict = policy, trace, strict
         self._taken = np.array(taken, dtype=np.intp)
-        self._context = Context(0, 0, NOTHING, met, surface, len(taken))
+        self._context = Context(0, 0, NOTHING, met, surface, len(taken), strict)
         self.held: frozenset[int] = frozenset()
+        self.moved: Sequence[str] = ()
 
     def begin(
         self,
@@ -87,6 +89,7 @@ class Ruling:
             self._trace.follow(whole(scores), [(RANKER, top.videos), *self._steps(top, scores)])
         self.held = found.held
         length = found.allowed if self._strict else len(found.videos)
+        self.moved = found.moved[:length]
         return Best(found.videos[:length], found.scores[:length])
 
     def _steps(self, top: Best, scores: Scored) -> list[tuple[str, NDArray[np.intp]]]:

@@ -54,6 +54,8 @@ class Slate(list[Recommendation]):
     Attributes:
         more: Whether `recommend` would have had more videos for a longer one.
         explained: How it came about, where that was asked for.
+        rules: Of each place the reason codes of what moved it, with commas between; empty where
+            nothing moved any.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Slate(list[Recommendation]):
         self.asked = asked
         self.explained: dict[str, Any] | None = None
         self.reranked, self.more = reranked, False
+        self.rules: Sequence[str] = ()
         self.propensities = [1.0] * len(self) if propensities is None else list(propensities)
 
 

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kinoloop.data.histories import Histories
+from kinoloop.models.top_k import best
+from kinoloop.policy.head import Context
 from kinoloop.policy.pins import Pin
-from tests.policy.world import NOW, catalogue, falling, slate
+from kinoloop.policy.policy import Best
+from tests.policy.world import NOW, catalogue, falling, policy, slate
 
 VIDEOS = catalogue(20)
 AT = datetime.fromtimestamp(NOW / 1e6, UTC)
@@ -75,3 +79,12 @@ def test_a_pin_that_ends_before_it_starts_or_has_no_zone_is_refused():
         Pin(video_id="v1", starts=AT, ends=AT)
     with pytest.raises(ValidationError, match="timezone"):
         Pin(video_id="v1", starts=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_a_place_counts_from_the_first_page_and_holds_nothing_that_is_drawn():
+    made, scores, row = policy(VIDEOS, pins=[pin(19, 13)]), falling(20), Histories.from_rows([[]])
+    top = best(scores, 20)
+    for before, drawn, place in ((0, False, 19), (10, False, 2), (11, False, 1), (10, True, 19)):
+        context = Context(NOW, 10, row, before=before, drawn=drawn)
+        found = made.arrange(Best(top, scores[top]), scores, context, whole=True)
+        assert found.videos.tolist().index(19) == place

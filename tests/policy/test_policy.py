@@ -169,3 +169,43 @@ def test_nothing_to_show_is_an_empty_slate(top_k):
     nothing = np.full(40, -np.inf, dtype=np.float32)
     rules = {"pins": [{"video_id": "v030"}], "mmr": {"weight": 1}, "fresh": {"places": 1}}
     assert slate(VIDEOS, nothing, top_k=top_k, **rules) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({}, {0: "", 1: "", 2: "", 3: ""}),
+        ({"limits": [{"column": "creator_id", "most": 1}]}, {0: "", 2: "limit", 5: "limit"}),
+        ({"pins": [{"video_id": "v030", "place": 2}]}, {0: "", 30: "pin", 1: "", 2: ""}),
+        ({"boosts": [{"where": {"creator_id": "d"}, "by": 9}]}, {7: "boost", 17: "boost"}),
+        ({"decay": {"factor": 0.01}}, {0: "", 2: "decay", 5: "decay"}),
+    ],
+)
+def test_each_place_names_the_rules_that_put_it_before_better_ones(rules, expected):
+    scores = falling(40)
+    made = policy(VIDEOS, **rules)
+    top = best(scores, made.candidates(4))
+    context = Context(NOW, 4, Histories.from_rows([[]]))
+    found = made.arrange(Best(top, scores[top]), scores, context)
+    said = dict(zip(found.videos.tolist(), found.moved, strict=True))
+    assert {video: said[video] for video in expected} == expected
+
+
+@settings(deadline=None)
+@given(RULES, st.integers(1, 45), st.integers(0, 999))
+def test_what_passes_nobody_was_moved_by_nobody(rules, top_k, seed):
+    scores = np.random.default_rng(seed).permutation(falling(40))
+    made = policy(VIDEOS, **rules)
+    top = best(scores, made.candidates(top_k))
+    context = Context(NOW, top_k, Histories.from_rows([[Interaction(*one) for one in HISTORY]]))
+    found = made.arrange(Best(top, scores[top]), scores, context)
+    names = {"boost", "decay", "calibration", "mmr", "dpp", "fresh", "limit", "pin"}
+    shown = found.videos.tolist()
+    assert len(found.moved) == len(shown)
+    for place, (video, moved) in enumerate(zip(shown, found.moved, strict=True)):
+        assert {*moved.split(",")} - {""} <= names
+        later = [one for one in range(40) if one not in shown[:place]]
+        held = {shown[at] for at, why in enumerate(found.moved) if why == "pin"}
+        passed = [one for one in later if scores[one] > scores[video] and one not in held]
+        if moved != "pin":
+            assert bool(moved) == bool(passed)

@@ -1,5 +1,6 @@
 """What was shown reaches the landing zone: each place once, within bounds, off the request path."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -52,12 +53,27 @@ def test_every_place_becomes_a_row_that_ingest_takes_and_knows(tmp_path):
     first = rows.row(0, named=True)
     said = (
         "event", "video_id", "request_id", "position", "score", "propensity", "policy", "arm",
-        "surface", "device", "model_version", "catalogue_version", "reason", "context",
+        "surface", "device", "model_version", "catalogue_version", "reason", "context", "rules",
     )  # fmt: skip
     assert [first[name] for name in said] == [
         "impression", "v1", "r0", 0, 0.5, 1.0, "best_first", None, "home", "tv", "7", "c1",
-        "Popular", '{"net": "wifi"}',
+        "Popular", '{"net": "wifi"}', "",
     ]  # fmt: skip
+
+
+def test_what_moved_a_place_is_told_and_older_lines_of_a_spool_have_nothing_moved(tmp_path):
+    shown = impressions(tmp_path)
+    shown.record(answer(0)._replace(rules=["", "limit,explore"]))
+    shown.record(answer(1))
+    shown.flush()
+    (spool,) = (tmp_path / "spool").glob("*.open")
+    older = [json.loads(line)[:-1] for line in spool.read_text().splitlines()]
+    shown.export()
+    assert landed(tmp_path)["rules"].to_list() == ["", "limit,explore", "", ""]
+    more = impressions(tmp_path / "older")
+    (more.folder / "0-a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in older))
+    assert more.export() == 4
+    assert landed(tmp_path / "older")["rules"].to_list() == [""] * 4
 
 
 def test_an_answer_to_nobody_is_recorded_too(tmp_path):

@@ -70,6 +70,52 @@ def test_limits_hold_in_every_slate_also_where_a_place_is_drawn(ruled):
         assert max(map(creators.count, creators)) == 2
 
 
+def test_limits_hold_over_all_pages_of_a_slate(ruled):
+    for number in range(4):
+        seen, cursor = [], None
+        for _ in range(2):
+            page = ask(ruled, f"paging {number}", top_k=8, cursor=cursor)
+            seen += numbers(page)
+            cursor = page.body["cursor"]
+        creators = [CREATORS[video] for video in seen]
+        assert len(seen) == len(set(seen)) == 16
+        assert max(map(creators.count, creators)) == 2  # all of the eight, twice
+
+
+def test_impressions_say_which_rules_moved_a_place_and_which_answers_were_narrowed(ruled):
+    whole = ask(ruled, "told", top_k=12, surface="pinned")
+    narrow = ask(ruled, "told", top_k=3, exclude=["v000"])
+    folder, deadline, rows = ruled.folder / "state" / "landing", time.monotonic() + 60, None
+    while rows is None or not {whole.body["request_id"], narrow.body["request_id"]} <= set(
+        rows["request_id"]
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+        files = [*folder.glob("events/impressions/*.parquet")]
+        rows = pl.concat(map(pl.read_parquet, files)) if files else None
+    of = {
+        name: rows.filter(pl.col("request_id") == answer.body["request_id"]).sort("position")
+        for name, answer in {"whole": whole, "narrow": narrow}.items()
+    }
+    moved = of["whole"]["rules"].to_list()
+    assert moved[2] == "pin"
+    assert "limit" in ",".join(moved)
+    assert set(of["whole"]["policy"]) == {"explore:0.5:5"}
+    assert set(of["narrow"]["policy"]) == {"explore:0.5:5:narrowed"}
+    for row in of["whole"].iter_rows(named=True):
+        assert ("explore" in row["rules"]) == (row["propensity"] < 0.5)
+
+
+def test_a_batch_explains_each_slate(ruled):
+    body = {"users": ["many-1", 7.5, "many-2"], "top_k": 3, "explain": True}
+    answers = ruled.ask("/recommend/batch", body).body["answers"]
+    for answer in (answers[0], answers[2]):
+        told = [one["video_id"] for one in answer["explained"]["places"]]
+        assert told == [place["video_id"] for place in answer["slate"]]
+    del body["explain"]
+    assert "explained" not in ruled.ask("/recommend/batch", body).body["answers"][0]
+
+
 def test_a_pin_stands_on_its_surface_also_where_a_place_is_drawn(ruled):
     slates = [numbers(ask(ruled, f"pinned {n}", top_k=5, surface="pinned")) for n in range(12)]
     assert {slate[2] for slate in slates} == {20}
@@ -169,8 +215,10 @@ def test_an_answer_under_rules_is_computed_again_bit_by_bit(ruled, monkeypatch):
     }.items():
         monkeypatch.setenv(f"KINOLOOP_{name}", value)
     monkeypatch.delenv("KINOLOOP_SETTINGS_FILE", raising=False)  # the rules are on record
+    cursor = None
     for surface in ("pinned", "home"):
-        body = ask(ruled, "traced", top_k=7, surface=surface).body
+        body = ask(ruled, "traced", top_k=7, surface=surface, cursor=cursor).body
+        cursor = body["cursor"]
         deadline = time.monotonic() + 60
         while True:
             done = CliRunner().invoke(app, ["lineage", body["request_id"]])
