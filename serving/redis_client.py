@@ -26,7 +26,8 @@ from serving import metrics
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_S = 5.0  # an fsync on a busy disk may hold up an answer for seconds
+QUICK_S = 2.0  # what the event loop waits for, once
+PATIENT_S = 10.0  # what threads wait for: an fsync on a busy disk takes seconds
 RETRY_S = 0.2
 PATIENCE_S = 10.0  # at a start: servers that start together need not be ordered
 
@@ -51,12 +52,7 @@ class RedisClient:
             if address.startswith(ours):
                 address = theirs + address.removeprefix(ours)
         try:
-            self._redis = Redis.from_url(
-                address,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                retry=Retry(NoBackoff(), 1),  # a connection that broke while it was idle
-            )
+            self._quick, self._patient = _redis(address, QUICK_S), _redis(address, PATIENT_S)
         except ValueError:
             raise ConfigError(
                 f"KINOLOOP_STATE_URL is {self.shown!r}; expected such as redis://host:6379/0"
@@ -66,8 +62,11 @@ class RedisClient:
         self._wait_for_it()
 
     @contextmanager
-    def speaking(self) -> Iterator[Any]:
+    def speaking(self, *, patient: bool = False) -> Iterator[Any]:
         """Speak with the server.
+
+        Args:
+            patient: Whether to wait for long; never on the event loop.
 
         Yields:
             The client.
@@ -78,7 +77,7 @@ class RedisClient:
         if self._away.is_set():
             raise _away()
         try:
-            yield self._redis
+            yield self._patient if patient else self._quick
         except (AwayError, SlowError) as err:
             self._leave(err)
             raise _away() from err
@@ -99,13 +98,14 @@ class RedisClient:
     def close(self) -> None:
         """Close all connections."""
         self._shut.set()
-        self._redis.close()
+        self._quick.close()
+        self._patient.close()
 
     def _wait_for_it(self) -> None:
         end = time.monotonic() + PATIENCE_S
         while True:
             try:
-                self._redis.ping()
+                self._quick.ping()
             except (RedisError, OSError) as err:
                 if time.monotonic() >= end:
                     raise StateError(
@@ -128,13 +128,23 @@ class RedisClient:
     def _ask_again(self) -> None:
         while not self._shut.wait(RETRY_S):
             try:
-                self._redis.ping()
+                self._quick.ping()
             except (RedisError, OSError):
                 continue
             self._away.clear()
             metrics.STATE_AWAY.set(0)
             logger.warning("the live state at %s is back", self.shown)
             return
+
+
+def _redis(address: str, timeout_s: float) -> Redis:
+    return Redis.from_url(
+        address,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        # once more for a connection that broke while it was idle, and not for a slow answer
+        retry=Retry(NoBackoff(), 1, supported_errors=(AwayError,)),
+    )
 
 
 def _away() -> StateError:

@@ -51,6 +51,7 @@ def opened(address: str, environment: Environment) -> "RedisState":
         ConfigError: The address is none, or the state there is not for this installation.
         StateError: The server does not answer.
     """
+    (environment.private_state() / "serving").mkdir(exist_ok=True, mode=0o700)
     seal = Seal(secret_key(environment, "pseudonym"), "live state")
     return RedisState(RedisClient(address), seal, load_pseudonyms(environment).key_id)
 

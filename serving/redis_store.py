@@ -41,8 +41,12 @@ class RedisStore(RedisPeople):
         self._client = client
         self._exposures = _Exposures(self)
         self._check(key_id)
-        for warning in _promises(client):
+        for warning in self.not_promised():
             logger.warning("%s", warning)
+
+    def not_promised(self) -> list[str]:
+        """Say what the server's settings do not promise."""
+        return list(_not_promised(self._client))
 
     def about(self, user: str) -> People:
         """Fetch all that a request asks about a person, in one round trip."""
@@ -80,7 +84,7 @@ class RedisStore(RedisPeople):
         self._client.close()
 
     def _run(self, script: str, *args: object) -> Any:  # noqa: ANN401 (what Redis returns)
-        with self._client.speaking() as redis:
+        with self._client.speaking(patient=True) as redis:
             return redis.register_script(script)(keys=[PREFIX], args=args)
 
     @override
@@ -135,8 +139,7 @@ class _Exposures:
         return total
 
 
-def _promises(client: RedisClient) -> Iterator[str]:
-    """Say what the server's settings do not promise."""
+def _not_promised(client: RedisClient) -> Iterator[str]:
     appends, syncs = client.setting("appendonly"), client.setting("appendfsync")
     evicts = client.setting("maxmemory-policy")
     if appends is None:

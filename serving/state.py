@@ -83,6 +83,10 @@ class LiveState(People):
         """Return what answers the questions of one request about the person that a pseudonym is."""
         return self
 
+    def not_promised(self) -> list[str]:
+        """Say what of an acknowledged event's safety the store's own settings leave open."""
+        return []
+
     # what users did
 
     @abstractmethod

@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     project_checks.strangers,
     project_checks.versioning,
     project_checks.registry,
+    project_checks.live_state,
     machine_checks.telemetry,
 )
 """In the order in which they are shown."""

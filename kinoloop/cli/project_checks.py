@@ -130,6 +130,31 @@ def landing(environment: Environment) -> Iterator[Finding]:
         yield Finding("Landing zone", State.OK, seen)
 
 
+def live_state(environment: Environment) -> Iterator[Finding]:
+    """Check that a live state elsewhere answers, and keeps what it acknowledges."""
+    if environment.state_url is None:
+        return
+    from kinoloop.errors import StateError
+    from serving.state import open_state
+
+    if environment.pseudonym_key is None and not (environment.state_dir / "pseudonym.key").exists():
+        seen = "it is shared, and the pseudonym key of those who share it is not here"
+        yield Finding("Live state", State.BROKEN, seen, "set KINOLOOP_PSEUDONYM_KEY to theirs")
+        return
+    fix = "start it, or correct KINOLOOP_STATE_URL"
+    try:
+        state = open_state(environment)
+        doubts = state.not_promised()
+        state.shut()
+    except (ConfigError, StateError) as err:
+        yield Finding("Live state", State.BROKEN, without_credentials(str(err)), fix)
+        return
+    for doubt in doubts:
+        yield Finding("Live state", State.WARNING, doubt, "docs/guides/several-machines.md")
+    address = without_credentials(environment.state_url.get_secret_value())
+    yield Finding("Live state", State.OK, f"{address} answers")
+
+
 def _reachable(url: str, remote: str) -> Finding:
     import fsspec
 

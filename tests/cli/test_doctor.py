@@ -13,6 +13,8 @@ from kinoloop.encoders import efficientnet_lite, minilm, open_nsfw, smollm2
 from kinoloop.environment import Environment
 from kinoloop.extraction import packaged_speech, reader
 from kinoloop.settings import SECTIONS
+from kinoloop.testing.redis_server import redis_server
+from serving import redis_client
 
 
 @pytest.fixture
@@ -138,6 +140,30 @@ def test_registry_that_does_not_answer_is_broken(monkeypatch, environment):
     finding = _one(project_checks.registry, Environment())
     assert finding.state is State.BROKEN
     assert "KINOLOOP_MLFLOW_URI" in finding.fix
+
+
+def test_a_shared_live_state_must_answer_to_the_key_and_keep_what_it_takes(
+    monkeypatch, environment, tmp_path
+):
+    def found(url, key=None):
+        given = {"state_url": url, "pseudonym_key": key}
+        return list(project_checks.live_state(Environment(**given)))
+
+    assert found(None) == []
+    with redis_server(tmp_path / "redis", password="hunter2") as server:
+        (missing,) = found(server.url)
+        assert (missing.state, "KINOLOOP_PSEUDONYM_KEY" in missing.fix) == (State.BROKEN, True)
+        (good,) = found(server.url, "ab" * 32)
+        assert (good.state, "redis://…@127.0.0.1" in good.seen) == (State.OK, True)
+        (other,) = found(server.url, "cd" * 32)
+        assert (other.state, "pseudonym key" in other.seen) == (State.BROKEN, True)
+    with redis_server(tmp_path / "forgetful", "--save", "") as server:
+        doubt, answers = found(server.url, "ab" * 32)
+        assert (doubt.state, answers.state) == (State.WARNING, State.OK)
+        assert "in memory only" in doubt.seen
+    monkeypatch.setattr(redis_client, "PATIENCE_S", 0.0)
+    (away,) = found(server.url, "ab" * 32)
+    assert (away.state, "does not answer" in away.seen) == (State.BROKEN, True)
 
 
 def test_dvc_remote_is_looked_for(monkeypatch, environment, tmp_path):
