@@ -13,6 +13,8 @@ from kinoloop.testing.service import running
 from serving.takedowns import LOOK_S
 from tests.serving.conftest import Service
 
+pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
 OPERATOR = "ab" * 32
 PASSWORD = "not-to-be-logged"
 SETTINGS = "[serving]\nworkers = 1\nspare_workers = 0\nexport_s = 0.3\n"

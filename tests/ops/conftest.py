@@ -1,3 +1,0 @@
-from tests.serving.conftest import bundle, service
-
-__all__ = ["bundle", "service"]
