@@ -27,7 +27,7 @@ from kinoloop.models.base import (
     Validation,
 )
 from kinoloop.models.extended import over, read_anew
-from kinoloop.models.lexical import Lexicon
+from kinoloop.models.lexical import NEIGHBOURLY, Lexicon
 from kinoloop.models.neighbours import Neighbours, recent_weights
 
 NO_ROWS = np.empty(0, dtype=np.int64)
@@ -59,7 +59,8 @@ class ContentCosine(Recommender):
 
     def _fit(self, histories: Histories, validation: Validation | None, report: Report) -> None:  # noqa: ARG002 (nothing is learned)
         self._lexicon = Lexicon.of(self.catalogue.videos)
-        self._lexical = Neighbours.of(self._lexicon.matrix, top_n=self.config.lexical_neighbours)
+        top_n, words = self.config.lexical_neighbours, self._lexicon.matrix
+        self._lexical = Neighbours.of(words, top_n=top_n, most_shared=NEIGHBOURLY)
 
     def _score(self, histories: Histories) -> NDArray[np.float32]:
         scores = self._lexical.score(histories, decay=self.config.decay)
@@ -128,6 +129,6 @@ class ContentCosine(Recommender):
         """Extend by what a new video looks, sounds and reads like: it is scored like any other."""
         grown, asked = over(self, catalogue, extension), read_anew(extension, catalogue)
         words, top_n = self._lexicon.grown(catalogue.videos, asked), self.config.lexical_neighbours
-        grown._lexical = self._lexical.grown(words, asked, top_n=top_n)
+        grown._lexical = self._lexical.grown(words, asked, top_n=top_n, most_shared=NEIGHBOURLY)
         grown._trained_on, grown._otherwise = len(self.prior), extension
         return grown

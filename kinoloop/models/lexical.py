@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 COMMON = 1000  # a word in more videos (and a tenth) says little and costs the most
+NEIGHBOURLY = 5_000
+"""Videos that may share a word by which they are neighbours: in 50,000 videos and fewer a word of
+the lexicon is in no more. Without a bound the cost of neighbours is the square of the catalogue."""
+
 _NAMES = ("terms", "idf", "offsets", "columns", "values")
 
 

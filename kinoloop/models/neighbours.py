@@ -1,11 +1,13 @@
 """Sparse top-N similarity between videos: the memory of the neighbourhood recommenders.
 
-Built in blocks of rows, so that memory stays at `block × n_videos` and the full square of the
-catalogue never exists; read one row at a time, so that one history costs (length × N) additions.
+Built in blocks of rows that cost about the same, so that the full square of the catalogue never
+exists, and many videos that share few things cost little; read one row at a time, so that one
+history costs (length × N) additions.
 """
 
 import threading
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +20,7 @@ from kinoloop.models.config import Grids
 from kinoloop.models.trend import TrendConfig, Trending
 from kinoloop.models.vector_query import VectorQuery, summed
 
-BLOCK_CELLS = 4_000_000  # cells of one block of similarities: at most 16 MB per float32 copy
+BLOCK_CELLS = 4_000_000  # products that make one block of similarities: at most 48 MB
 DECAYS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 _kept = threading.local()
@@ -35,7 +37,14 @@ class Neighbours:
     similarity: sp.csr_matrix
 
     @classmethod
-    def of(cls, rows: sp.csr_matrix, *, top_n: int, shrinkage: float = 0.0) -> "Neighbours":
+    def of(
+        cls,
+        rows: sp.csr_matrix,
+        *,
+        top_n: int,
+        shrinkage: float = 0.0,
+        most_shared: int | None = None,
+    ) -> "Neighbours":
         """Find the top-N neighbours by cosine.
 
         sim(i, j) = x_i·x_j / (|x_i| |x_j| + shrinkage), 0 on the diagonal.
@@ -44,13 +53,15 @@ class Neighbours:
             rows: (n_videos, n_features) sparse, one row per video.
             top_n: Neighbours kept per video.
             shrinkage: Damps similarities that rest on little evidence.
+            most_shared: A feature that more videos have adds to their lengths alone: products cost
+                the square of how many share it. None: all add.
         """
         norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        rows = shared_by_few(rows, most_shared)
         columns = rows.T.tocsr()
-        block = max(1, BLOCK_CELLS // max(1, rows.shape[0]))
         blocks = []
-        for start in range(0, rows.shape[0], block):
-            cosines = (rows[start : start + block] @ columns).tocsr()
+        for start, stop in pairwise(_blocks(rows, columns)):
+            cosines = (rows[start:stop] @ columns).tocsr()
             at = np.repeat(np.arange(start, start + cosines.shape[0]), np.diff(cosines.indptr))
             cosines.data = cosines.data / (norms[at] * norms[cosines.indices] + shrinkage)
             cosines.data[cosines.indices == at] = 0
@@ -143,14 +154,23 @@ class Neighbours:
         parts = (table.data, table.indices, np.concatenate([table.indptr, more]))
         return Neighbours(sp.csr_matrix(parts, shape=(n_videos, n_videos)))
 
-    def grown(self, rows: sp.csr_matrix, asked: NDArray[np.integer], *, top_n: int) -> "Neighbours":
+    def grown(
+        self,
+        rows: sp.csr_matrix,
+        asked: NDArray[np.integer],
+        *,
+        top_n: int,
+        most_shared: int | None = None,
+    ) -> "Neighbours":
         """Return the table for more videos; similarities among the others stay.
 
         Args:
             rows: (n_videos, n_features) of the grown catalogue, of length 1 or 0.
             asked: Positions of videos that are new, or have other features.
             top_n: Neighbours kept of each of them, and those that it is added to.
+            most_shared: See `of`.
         """
+        rows = shared_by_few(rows, most_shared)
         cosines = (rows[asked] @ rows.T).tocsr()
         at = np.repeat(np.asarray(asked), np.diff(cosines.indptr))
         cosines.data[cosines.indices == at] = 0
@@ -235,6 +255,27 @@ def recent_weights(histories: Histories, n_videos: int, *, decay: float) -> sp.c
     found = histories.matrix(n_videos)
     found.data *= recency
     return found
+
+
+def shared_by_few(rows: sp.csr_matrix, most: int | None) -> sp.csr_matrix:
+    """Return rows without the features that more than so many have; as they are where none is."""
+    common = np.bincount(rows.indices, minlength=rows.shape[1]) > (most or rows.shape[0])
+    if not common.any():
+        return rows
+    kept = ~common[rows.indices]
+    offsets = np.concatenate([[0], np.cumsum(kept)])[rows.indptr]
+    return sp.csr_matrix((rows.data[kept], rows.indices[kept], offsets), shape=rows.shape)
+
+
+def _blocks(rows: sp.csr_matrix, columns: sp.csr_matrix) -> list[int]:
+    """Where blocks of rows begin whose products are about `BLOCK_CELLS`, and the end."""
+    products = np.diff(columns.indptr)[rows.indices]
+    done = np.concatenate([[0], np.cumsum(products, dtype=np.int64)])[rows.indptr]
+    starts = [0]
+    while starts[-1] < rows.shape[0]:
+        far = int(np.searchsorted(done, done[starts[-1]] + BLOCK_CELLS, side="right")) - 1
+        starts.append(max(far, starts[-1] + 1))
+    return starts
 
 
 def compact(matrix: sp.csr_matrix) -> sp.csr_matrix:

@@ -33,7 +33,7 @@ from kinoloop.models.base import (
 from kinoloop.models.choosing import choose
 from kinoloop.models.cosine import cosines
 from kinoloop.models.extended import over, read_anew
-from kinoloop.models.lexical import Lexicon
+from kinoloop.models.lexical import NEIGHBOURLY, Lexicon
 from kinoloop.models.neighbours import Neighbours
 from kinoloop.models.new_videos import give_places
 from kinoloop.models.transformer.config import SequenceConfig
@@ -91,7 +91,8 @@ class Sequence(Recommender):
 
         config = self.config
         words = self._lexicon = Lexicon.of(self.catalogue.videos, most=max(1, config.words))
-        self._match = Neighbours.of(words.matrix, top_n=config.match_neighbours)
+        top_n = config.match_neighbours
+        self._match = Neighbours.of(words.matrix, top_n=top_n, most_shared=NEIGHBOURLY)
         self._new = count_videos(histories, len(self.catalogue)) == 0
         self._rise = rise_of(histories, self.prior)
 
@@ -113,9 +114,8 @@ class Sequence(Recommender):
                 warm=self.warm,
             ),
         )
-        self.best_epoch, self._learned = fitted.epoch, fitted.learned
+        self.best_epoch, self._learned, self._remembered = fitted.epoch, fitted.learned, {}
         self._take(fitted.arrays)
-        self._remembered = {}
         self.match_weight = self._chosen_weight(validation)
         self.wanted_share = self._chosen_share(validation)
         choose(self, "trend_weight", validation)
@@ -287,7 +287,8 @@ class Sequence(Recommender):
         items[: len(self.prior)] = self._items
         items[asked] += vectors
         grown._items = items
-        grown._match = self._match.grown(words, asked, top_n=self.config.match_neighbours)
+        kept = {"top_n": self.config.match_neighbours, "most_shared": NEIGHBOURLY}
+        grown._match = self._match.grown(words, asked, **kept)
         return grown
 
     def _take(self, arrays: State) -> None:
