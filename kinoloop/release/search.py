@@ -28,7 +28,6 @@ from kinoloop.release.label_search import LabelSearch
 from kinoloop.release.lexical import LexicalIndex
 from kinoloop.release.moments import Moments
 from kinoloop.retrieval.nearest import Asked
-from kinoloop.retrieval.plan import TIMES
 from kinoloop.retrieval.space import Space
 
 logger = logging.getLogger(__name__)
@@ -215,7 +214,7 @@ class Search:
             return _matching(self.parts(query).mixed(weights))
 
         likely = np.unique(np.concatenate(named)).astype(np.intp)
-        return Asked(asked, likely, at, every, least=NAMED // TIMES), asked
+        return Asked(asked, likely, at, every, least=NAMED), asked
 
     def by_words_at(self, query: str, videos: NDArray[np.integer]) -> NDArray[np.float32]:
         """Score some videos by words alone, (n,) float32."""

@@ -1,10 +1,13 @@
 """Which videos may be in an answer, one bit each: what an index is searched with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+FEW = 0.03
+"""Share of the videos up to which positions are kept beside the bits."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Allowed:
 
     bits: NDArray[np.uint8]
     n_videos: int
+    _within: "Allowed | None" = field(default=None, repr=False)
 
     @classmethod
     def of(cls, marks: NDArray[np.bool_]) -> "Allowed":
@@ -34,9 +38,19 @@ class Allowed:
         """How many."""
         return int(np.bitwise_count(self.bits).sum(dtype=np.int64))
 
-    @cached_property
+    @property
     def videos(self) -> NDArray[np.intp]:
         """Positions, ascending."""
+        if self._within is not None and self._within.few is not None:
+            return self._within.few[self.has(self._within.few)]
+        return self._positions() if self.few is None else self.few
+
+    @cached_property
+    def few(self) -> NDArray[np.intp] | None:
+        """Positions, kept where they are few; None where not."""
+        return self._positions() if self.count <= FEW * self.n_videos else None
+
+    def _positions(self) -> NDArray[np.intp]:
         return np.flatnonzero(np.unpackbits(self.bits, bitorder="little"))
 
     def has(self, videos: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -50,4 +64,4 @@ class Allowed:
             return self
         bits = self.bits.copy()
         np.bitwise_and.at(bits, videos >> 3, ~(1 << (videos & 7)).astype(np.uint8))
-        return Allowed(bits, self.n_videos)
+        return Allowed(bits, self.n_videos, self._within or self)

@@ -133,8 +133,14 @@ class Nearest(Scores):
         """Return about so many of the best, best first, and whether there are no others."""
         some = None
         if self._all is None and count <= MOST * self._allowed.count:
-            wanted = max(count, self._asked.least) + self._asked.lowered
-            some = self._index.look_for(self._asked.vector, wanted, self._allowed, self._holding)
+            asked = self._asked
+            some = self._index.look_for(
+                asked.vector,
+                count + asked.lowered,
+                self._allowed,
+                holding=self._holding,
+                least=asked.least,
+            )
         if some is None:
             videos, scores = self._all = self._all or self._everything()
             return videos[ranked.best(scores, count)], count >= len(videos)

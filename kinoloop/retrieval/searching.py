@@ -27,7 +27,9 @@ class Index(Protocol):
         vector: NDArray[np.float32],
         count: int,
         allowed: Allowed,
+        *,
         holding: NDArray[np.bool_] | None,
+        least: int = 0,
     ) -> NDArray[np.int64] | None:
         """Positions among which the best are; None: all that are allowed must be scored.
 
@@ -36,6 +38,7 @@ class Index(Protocol):
             count: How many best ones are looked for.
             allowed: Which may be found.
             holding: What `holding` gave for them, or for more.
+            least: So many are wanted at least, since the vector says only a part of the score.
         """
 
 
@@ -67,14 +70,24 @@ class Listed:
         vector: NDArray[np.float32],
         count: int,
         allowed: Allowed,
+        *,
         holding: NDArray[np.bool_] | None,
+        least: int = 0,
     ) -> NDArray[np.int64] | None:
         """Search as many lists as were found to be needed; None where they hold too few."""
         probes = self.plan.level(allowed.count / max(1, allowed.n_videos)).probes
         if not probes:
             return None
         asked = as_long(vector, self.lists.dim)
-        found = nearest(self.lists, asked, count, probes=probes, allowed=allowed, holding=holding)
+        found = nearest(
+            self.lists,
+            asked,
+            count,
+            probes=probes,
+            allowed=allowed,
+            holding=holding,
+            least=least,
+        )
         return found if len(found) >= count else None
 
 
@@ -101,7 +114,9 @@ class Ordered:
         vector: NDArray[np.float32],  # noqa: ARG002 (as of Index)
         count: int,
         allowed: Allowed,
+        *,
         holding: NDArray[np.bool_] | None,  # noqa: ARG002 (as of Index)
+        least: int = 0,  # noqa: ARG002 (as of Index)
     ) -> NDArray[np.int64] | None:
         """Walk down the order until enough are found."""
         found, start, step = np.empty(0, dtype=np.int64), 0, 4 * count
@@ -120,6 +135,7 @@ def nearest(
     probes: int,
     allowed: Allowed | None = None,
     holding: NDArray[np.bool_] | None = None,
+    least: int = 0,
 ) -> NDArray[np.int64]:
     """Positions among which the best are, to be scored in full: some times as many as asked for.
 
@@ -130,13 +146,16 @@ def nearest(
         probes: Lists searched for up to `AT` of them; more are looked for in more lists.
         allowed: Which may be found; None: all.
         holding: Lists that have any of those; None: all lists may.
+        least: So many are given at least, where there are so many.
     """
     near = lists.centres @ vector
     some = np.arange(len(near)) if holding is None else np.flatnonzero(holding)
-    wider = min(len(some), math.ceil(probes * max(1.0, count / AT)))
+    passing = len(lists) if allowed is None else allowed.count
+    wider = max(probes * max(1.0, count / AT), 2 * least * len(some) / max(1, passing))
+    wider = min(len(some), math.ceil(wider))
     if wider < len(some):
         some = some[np.argpartition(-near[some], wider)[:wider]]
     if not len(some):
         return np.empty(0, dtype=np.int64)
     bits = None if allowed is None else allowed.bits
-    return lists.search(vector, TIMES * max(count, AT), some, bits)
+    return lists.search(vector, max(TIMES * max(count, AT), least), some, bits)
