@@ -62,7 +62,7 @@ class Histories:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(n_rows,) events per row."""
-        return np.diff(self.offsets)
+        return np.asarray(self.offsets[1:] - self.offsets[:-1])  # np.diff is five calls more
 
     @property
     def ages(self) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kinoloop.models.scores import Scored, Scores
 
 GROUP = 64  # scores: more make the second step long, fewer the first
+FEW = 8  # times what is asked for: so few are sorted whole
 
 
 def best(scores: Scored, top_k: int) -> NDArray[np.intp]:
@@ -37,8 +38,11 @@ def best(scores: Scored, top_k: int) -> NDArray[np.intp]:
         highest = scores[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
         bound = -np.partition(-highest, top_k - 1)[top_k - 1]  # NaN sorts last
         if np.isfinite(bound):  # so many scores at least are as high: no other is among the best
-            high = np.flatnonzero(scores >= bound)
-            return high[_best_of_few(scores[high], top_k)]
+            high = (scores >= bound).nonzero()[0]
+            values = scores[high]
+            if len(high) <= FEW * top_k:
+                return np.asarray(high[(-values).argsort(kind="stable")[:top_k]])
+            return np.asarray(high[_best_of_few(values, top_k)])
     return _best_of_few(scores, top_k)
 
 

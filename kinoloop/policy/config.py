@@ -105,8 +105,14 @@ class PolicyConfig(RulesConfig):
             return None
         return RulesConfig(**{name: getattr(self, name) for name in RulesConfig.model_fields})
 
+    @cached_property
+    def _restricts(self) -> bool:
+        return bool(self.age_rating.column or self.region.column or self.region.blocked)
+
     def allowed(self, situation: Situation) -> dict[str, Filters]:
         """Which videos somebody may see at all, by the rule that says so."""
+        if not self._restricts:
+            return {}
         found = {
             age_rating.NAME: self.age_rating.allowed(situation),
             region.NAME: self.region.allowed(situation),

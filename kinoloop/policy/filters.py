@@ -87,6 +87,8 @@ class VideoFilters:
 
     def unknown(self, filters: Filters) -> list[str]:
         """Columns of filters that no video has."""
+        if not filters:
+            return []
         known = self._columns.names
         return [name for name in filters if name not in known]
 

@@ -76,7 +76,9 @@ class OneRow:
         context = self._features.columns(pairs, self._contexts)
         situation = self._vocabulary.one_hot(pairs.situations)[0]
         said = [column[0, 0] for column in context.values()]
-        context_C = np.nan_to_num(np.array(said, dtype=np.float32))
+        context_C = np.array(said, dtype=np.float32)
+        if not np.isfinite(context_C).all():
+            np.nan_to_num(context_C, copy=False)
         if len(self._context.mean) > len(said):
             context_C = np.concatenate([context_C, situation])
         bias_H = (context_C - self._context.mean) @ self._context.weight_FH
