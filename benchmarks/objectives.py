@@ -1,13 +1,15 @@
 """A ranker that orders by value: how well it predicts each outcome, and what its slates bring.
 
     python -m benchmarks.objectives [--seeds 0 1 2] [--kind item_knn] [--no-test]
+    python -m benchmarks.objectives --kuairand PATH       # the impressions of KuaiRand instead
 
 The sample without its media. The ranker is fitted twice per seed: for the label alone, and for the
 label with every outcome that happens often enough. Printed are AUC and ECE of the label and of each
 outcome; and for slates of the best hundred ordered by retrieval, by label and by value (published
 weights, and weights that count likes against dislikes, `mild`): NDCG@10, and what a slate of ten
 brings in truth, per user: the chance of each outcome follows from the simulator's affinity, with
-every place looked at. `--no-test` looks at the validation window alone.
+every place looked at. `--no-test` looks at the validation window alone. Of KuaiRand, whose truth
+nobody knows, AUC and ECE of the last two days, and NDCG@10 of item-kNN's best hundred.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.harness.kuairand_data import WINDOWS, load, window_of
 from benchmarks.policy import sample
 from kinoloop.data.exposures import load_exposures
 from kinoloop.data.interactions import load_histories
@@ -79,7 +82,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--kind", default="item_knn", help="retrieval")
     parser.add_argument("--no-test", action="store_true", help="look at validation only")
+    parser.add_argument("--kuairand", type=Path, help="the folder of the data set")
     given = parser.parse_args()
+    if given.kuairand:
+        kuairand(given.kuairand, given.seeds)
+        return
     world = build_world()
     catalogue = sample(world).catalogue
     with tempfile.TemporaryDirectory() as folder:
@@ -139,6 +146,31 @@ def main() -> None:
         kept = {name: [_validation(run) for run in runs] for name, runs in metrics.items()}
         metrics = kept
     report(metrics, slates, f"{given.kind}, {len(given.seeds)} seeds, {len(window)} users")
+
+
+def kuairand(path: Path, seeds: list[int]) -> None:
+    """Measure on real impressions, with the windows of `benchmarks.kuairand`."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalogue, histories, exposures = load(path, Path(folder))
+    start, middle, end = WINDOWS["test"]
+    data = RankerData(exposures.select(exposures.timestamps < end), histories, start, middle)
+    _, train = window_of(histories, start, end)
+    chosen_on, _ = window_of(histories, start, middle)
+    window, _ = window_of(histories, middle, end)
+    metrics: dict[str, list[dict[str, float]]] = {}
+    slates: dict[str, list[list[float]]] = {}
+    for seed in seeds:
+        retrieval = build({"kind": "item_knn"}, seed=seed).fit(train, catalogue)
+        for name, order in (("label alone", "label"), ("with outcomes", "value")):
+            config = RankerConfig(warm_share=0.0, value=ValueConfig(order=order))
+            fitted = fit_ranker(config, data, catalogue, seed=seed)
+            metrics.setdefault(name, []).append(fitted.metrics)
+            ranker, _ = choose_blend(fitted.ranker, retrieval, chosen_on)
+            found = evaluate(Reranked.on(retrieval, ranker, window), window).metrics["ndcg@10"]
+            slates.setdefault(f"by {order}", []).append([ranker.blend, found])
+        plain = evaluate(retrieval, window).metrics["ndcg@10"]
+        slates.setdefault("retrieval", []).append([1.0, plain])
+    report(metrics, slates, f"KuaiRand, {len(seeds)} seeds, {len(window)} users")
 
 
 def _validation(run: dict[str, float]) -> dict[str, float]:

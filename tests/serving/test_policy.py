@@ -3,15 +3,23 @@
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
+from kinoloop.data.ids import IdMap
+from kinoloop.data.logged import load_logged
 from kinoloop.errors import DataError
+from kinoloop.evaluation.off_policy import estimate
+from kinoloop.evaluation.replay import without_chance
 from kinoloop.testing.service import KEY, SIGNER, running
 from kinoloop.testing.toy import toy_catalogue
+from tests.ingestion import landing_zone
+from tests.ingestion.landing_zone import Zone
 from tests.serving.conftest import Service, make_bundle
 
 SETTINGS = """
@@ -19,6 +27,7 @@ SETTINGS = """
 workers = 1
 spare_workers = 0
 impressions_s = 1
+export_s = 1
 
 [policy]
 explore = 0.5
@@ -104,6 +113,41 @@ def test_impressions_say_which_rules_moved_a_place_and_which_answers_were_narrow
     assert set(of["narrow"]["policy"]) == {"explore:0.5:5:narrowed"}
     for row in of["whole"].iter_rows(named=True):
         assert ("explore" in row["rules"]) == (row["propensity"] < 0.5)
+
+
+def test_what_was_left_to_chance_comes_back_with_what_followed_it(ruled, monkeypatch):
+    """From answers and feedback over landing files and ingest to the input of the estimates."""
+    monkeypatch.setattr(landing_zone, "NOW", datetime.now(UTC) + timedelta(minutes=5))
+    answers = [ask(ruled, f"learnt {n}", top_k=4, surface="learning").body for n in range(30)]
+    liked = [
+        {"user_id": f"learnt {n}", "video_id": answer["slate"][n % 4]["video_id"],
+         "event": "like", "request_id": answer["request_id"]}
+        for n, answer in enumerate(answers)
+    ]  # fmt: skip
+    assert ruled.ask("/feedback", {"events": liked}).body["accepted"] == 30
+    zone, ids = Zone(ruled.folder / "state"), IdMap([f"v{n:03d}" for n in range(40)])
+    zone.put("videos/all.csv", "video_id,title\n" + "".join(f"{v},{v}\n" for v in ids.ids))
+    deadline, found = time.monotonic() + 120, None
+    while found is None or found.exposures.happened("like").sum() < 30:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+        zone.ingest()
+        log = load_logged(zone.tables, ids)
+        here = [situation.get("surface") == "learning" for situation in log.situations]
+        found = log.select(np.array(here, dtype=bool)) if any(here) else None
+    assert len(found) == 30
+    videos = ids.externals(found.exposures.videos)
+    shown = [place["video_id"] for answer in answers for place in answer["slate"]]
+    assert videos == shown
+    assert np.flatnonzero(found.exposures.happened("like")).tolist() == [
+        4 * n + n % 4 for n in range(30)
+    ]
+    # one of four places, in half of the answers, of five videos
+    assert set(found.propensities.round(6)) == {1 - 0.5 / 4, 0.5 / (4 * 5)}
+    assert np.array_equal(found.drawn, found.propensities < 0.5)
+    judged = estimate(without_chance(found, found.exposures.happened("like").astype(float)))
+    assert judged.logged.value == 1
+    assert judged.support.matched == 120 - found.drawn.sum()
 
 
 def test_a_batch_explains_each_slate(ruled):
