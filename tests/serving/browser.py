@@ -17,6 +17,25 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE_S = 300.0
 
 
+FAINT = """(() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (rgb) => { const [r, g, b] = rgb.slice(0, 3).map((v) => { v /= 255;
+    return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (one) => { for (let at = one; at; at = at.parentElement) {
+    const rgb = parse(getComputedStyle(at).backgroundColor);
+    if (rgb.length === 3 || rgb[3] > 0.9) return rgb; } return [255, 255, 255]; };
+  const all = [...document.querySelectorAll('header *, main *, footer *, dialog[open] *')];
+  return all.filter((one) => one.checkVisibility()
+    && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
+    && !one.closest('svg, .frame')).filter((one) => {
+      const [a, b] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+    }).map((one) => one.outerHTML.slice(0, 120));
+})()"""
+"""Elements with text on a plain ground, of the page or of the dialog that is open."""
+
+
 class Browser:
     """One tab."""
 
@@ -49,6 +68,10 @@ class Browser:
         while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < end, expression
             time.sleep(0.05)
+
+    def faint(self) -> list[str]:
+        """Return what is hard to read: visible text whose contrast is below WCAG 2.1 AA."""
+        return self.evaluate(FAINT)
 
     def type(self, text: str) -> None:
         """Type into what has the focus."""

@@ -1,6 +1,7 @@
 """The Python client against the running service, and its page."""
 
 import asyncio
+import json
 import sqlite3
 from datetime import datetime
 
@@ -96,7 +97,7 @@ def test_every_route_answers_its_type(service):
         assert told.value.got == "v999"
 
 
-def test_operators_see_what_goes_on_and_take_videos_down(service):
+def test_operators_see_what_goes_on_take_videos_down_and_upload(service, tmp_path):
     key = (service.folder / "state" / "operator.key").read_text().strip()
     with Client(service.url, token=key, retries=Retries(attempts=1)) as client:
         client.recommend("client-3")
@@ -114,6 +115,16 @@ def test_operators_see_what_goes_on_and_take_videos_down(service):
         back = client.change_availability("v009", hidden=False, available_until=None)
         assert (back.hidden, back.in_catalogue) == (False, True)
         assert client.video("v009").video_id == "v009"
+        assert service.ask("/clips/v009").body["error"] == "no_clip"
+        film = tmp_path / "film.mp4"
+        film.write_bytes(bytes(4) + b"ftypisom" + bytes(calls.PIECE_BYTES))  # two pieces
+        landed = client.upload(film, "A film", creator_id="ann", tags=["trains"])
+        (row,) = (service.folder / "state/landing/videos/uploads").iterdir()
+        assert json.loads(row.read_text())["video_id"] == landed.video_id
+        assert landed.bytes == film.stat().st_size
+        film.write_bytes(b"no film at all")
+        with pytest.raises(RefusedError, match="422 invalid_request: the upload is no film"):
+            client.upload(film, "Not a film")
         with pytest.raises(DataError, match="available_from 2026-05-01T00:00:00 has no time zone"):
             client.change_availability("v009", available_from=datetime(2026, 5, 1))  # noqa: DTZ001
 

@@ -104,6 +104,16 @@ def test_a_clip_plays_and_what_was_watched_of_it_is_counted(page, service):
     assert lineage["videos"][2] == shown
 
 
+def test_a_part_of_a_clip_is_a_part_of_the_file(service):
+    film = (service.folder / "state/landing/film.webm").read_bytes()
+    answer = service.ask("/clips/v003", headers={"Range": "bytes=4-99"})
+    assert (answer.status, answer.headers["content-type"]) == (206, "video/webm")
+    assert answer.headers["content-range"] == f"bytes 4-99/{len(film)}"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    unknown = service.ask("/clips/v999")
+    assert (unknown.status, unknown.body["error"]) == (404, "unknown_video")
+
+
 def test_a_filter_holds_until_it_is_removed(page):
     page.evaluate("document.querySelector('#filter-open').click()")
     page.evaluate("document.querySelector('#filter-column').value = 'category'")
@@ -152,10 +162,12 @@ def test_hostile_titles_are_harmless_and_fit_every_screen(page, theme, size):
         ".every((one) => one.getBoundingClientRect().right"
         " <= card.getBoundingClientRect().right + 1))"
     )
+    assert page.faint() == []
     for opens in (".watch", ".more"):
         page.evaluate(f"document.querySelector('[data-id={PINNED}] {opens}').click()")
         page.wait_for(DIALOG)
         assert page.evaluate(fits)
+        assert page.faint() == []
         page.press("Escape")
         page.wait_for(f"!{DIALOG}")
     page.evaluate(f"document.querySelector('[data-id={PINNED}] .like').click()")

@@ -72,6 +72,17 @@ def test_about_says_how_long_the_newest_uploads_took(client):
     assert client.get("/about").json()["uploads_s"] == [12.0, 90.5]
 
 
+def test_without_a_release_the_overview_says_what_is_waited_for(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    site = build_site()
+    site.state.served = Served(None)
+    told = TestClient(site).get("/admin/overview").json()
+    assert told["serving"]["release"] is None
+    assert told["serving"]["waiting"] == Served.waiting.what
+    for part in ("exposure", "recall"):
+        assert told[part]["unknown_because"] == "there is no release in service"
+
+
 def test_the_overview_tells_operators_what_serves_and_says_what_it_does_not_know(client):
     told = client.get("/admin/overview").json()
     release = told["serving"]["release"]
