@@ -21,6 +21,7 @@ import httpx
 import polars as pl
 import pytest
 
+from kinoloop.testing.redis_server import redis_server
 from kinoloop.testing.service import running
 from kinoloop.testing.toy import toy_catalogue, toy_histories
 
@@ -45,6 +46,7 @@ min_users = 5
 NOT_EVEN_IN_TABLES = (
     *("good user", "quarantined user", "malformed user", "spaced user", "quoted user"),
     *("media password", "media signature", "subtitle password", "mlflow password"),
+    "redis password",
     *("pseudonym key", "cloud secret", "told user", "refused user", "asking user", "liking user"),
     *("unknown key", "cookie", "bearer", "query of a request"),
 )
@@ -68,6 +70,9 @@ def test_canaries_are_found_nowhere_after_the_whole_loop(tmp_path, canary):
         variables = _variables(home, address, canary)
         _run(home, variables, "loop")
         _serve(home, variables, canary)
+        with redis_server(home / "redis", password=canary("redis password")) as redis:
+            _serve(home, {**variables, "KINOLOOP_STATE_URL": redis.url}, canary)
+        assert b"outbox" in (home / "redis" / "appendonly.aof").read_bytes()
         _run(home, variables, "ingest")
     files = [
         path
