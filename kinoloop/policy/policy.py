@@ -211,7 +211,7 @@ def _filled(
     length = min(context.top_k, head.first)
     chosen: list[int] = []
     moved: list[str] = []
-    allowed = length
+    allowed, first = length, 0
     while len(chosen) < length:
         at, why = held.pop(len(chosen), (-1, ""))
         if at < 0:
@@ -227,7 +227,9 @@ def _filled(
                 break
             if left[at] < -FORBIDDEN / 2:
                 allowed = min(allowed, len(chosen))
-            why = _movers(at, total, penalties, added)
+            while total[first] == -np.inf:
+                first += 1
+            why = _movers(at, first, penalties, added)
             total[at] = -np.inf
             for _, course in courses:
                 course.take(at)
@@ -238,20 +240,25 @@ def _filled(
 
 def _movers(
     at: int,
-    total: NDArray[np.float64],
+    first: int,
     penalties: Sequence[tuple[str, NDArray[np.float64] | float]],
     added: Sequence[tuple[str, NDArray[np.float64]]],
 ) -> str:
-    """Name the rules by which a candidate comes before the best of those that it passes."""
-    passed = np.isfinite(total[:at])
-    best_passed = int(passed.argmax()) if at else 0
-    if not at or not passed[best_passed]:
+    """Name the rules by which a candidate comes before the best of those that it passes.
+
+    Args:
+        at: The candidate.
+        first: The best one that is left, maybe the same.
+        penalties: Of each rule.
+        added: To the values, by each rule.
+    """
+    if at == first:
         return ""
-    names = [name for name, more in added if more[at] > more[best_passed]]
+    names = [name for name, more in added if more[at] > more[first]]
     names += [
         name
         for name, penalty in penalties
-        if isinstance(penalty, np.ndarray) and penalty[best_passed] > penalty[at]
+        if isinstance(penalty, np.ndarray) and penalty[first] > penalty[at]
     ]
     return ",".join(dict.fromkeys(names))
 
