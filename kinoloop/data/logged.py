@@ -92,18 +92,20 @@ class Logged:
         )
 
 
-def load_logged(tables: Tables, ids: IdMap) -> Logged:
+def load_logged(tables: Tables, ids: IdMap, *, since: int = 0) -> Logged:
     """Read all places that were shown with a known chance.
 
     Args:
         tables: Table `events` is read, streamed.
         ids: External ids of the catalogue.
+        since: Older events are not read, µs since the epoch.
 
     Raises:
         DataError: A file of the table is damaged.
     """
     check(tables, ("events",))
-    events = evidence(tables).filter(~pl.col("event").is_in(NO_EXPOSURE))
+    recent = pl.col("timestamp") >= pl.lit(since).cast(pl.Datetime("us", "UTC"))
+    events = evidence(tables).filter(recent, ~pl.col("event").is_in(NO_EXPOSURE))
     shown = events.filter(
         pl.col("event") == "impression",
         pl.col("propensity").is_between(0, 1, closed="right"),
@@ -125,7 +127,8 @@ def load_logged(tables: Tables, ids: IdMap) -> Logged:
 
 def _followed(events: pl.LazyFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Collect what came of each place: kinds as bits, the longest view, the last rating."""
-    others = events.filter(pl.col("event") != "impression", pl.col("video_id").is_not_null())
+    seen = places.lazy().select("video_id").unique()
+    others = events.filter(pl.col("event") != "impression").join(seen, on="video_id", how="semi")
     columns = ("user_id", "timestamp", "event", "watch_s", "value", *_PLACE)
     later = others.select(columns).collect(engine="streaming").sort("timestamp")
     by_answer = later.filter(pl.col("request_id").is_not_null()).drop("user_id")

@@ -84,18 +84,18 @@ class LoggedWindow:
             DataError: No answer was given with a known chance.
             ConfigError: There is no such reward.
         """
-        everything = load_logged(tables, data.catalogue.ids)
         start, end = _bounds(data, config.window)
         if since is not None:
             start = max(start, round(since.timestamp() * 1e6) + 1)
+        everything = load_logged(tables, data.catalogue.ids, since=start)
         moments = everything.moments
         logged = everything.select((moments >= start) & (moments < end))
         free = np.flatnonzero(~logged.narrowed)
         if not len(free):
             raise DataError(
-                f"none of {len(everything)} answers with known chances is of the {config.window} "
-                f"window ({len(logged)}) and of a request without filters, exclusions and pages; "
-                "let people use the service with [policy] explore above 0, and run kinoloop ingest"
+                f"the {config.window} window has {len(logged)} answers with known chances, none of "
+                "them of a request without filters, exclusions and pages; let people use the "
+                "service with [policy] explore above 0, and run kinoloop ingest"
             )
         found = rewards(logged.exposures, durations_of(data.catalogue), config.reward, ranker)
         asked = free[evenly_spaced(len(free), config.answers)]

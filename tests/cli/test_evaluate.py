@@ -104,4 +104,4 @@ def test_clipped_weights_are_told(logs):
 
 def test_a_log_without_chances_is_no_traceback(home):
     done = RUN.invoke(app, ["evaluate", "--logged", "--no-champion"])
-    assert "let people use the service with [policy] explore above 0" in str(done.exception)
+    assert "service with [policy] explore above 0" in str(done.exception)

@@ -110,6 +110,14 @@ def test_what_was_drawn_is_told_by_the_rules_and_by_the_chance_in_older_logs(tmp
     assert log.drawn.tolist() == [True, False, True, False]
 
 
+def test_what_is_older_is_not_read(tmp_path):
+    rows = [shown(f"r{hour}", 0, "anna", "a", hour) for hour in (1, 3, 5)]
+    load(tmp_path, *rows, event("like", "anna", "a", 2), event("like", "anna", "a", 4))
+    since = round((START + timedelta(hours=3)).timestamp() * 1e6)
+    log = load_logged(Tables(tmp_path), IDS, since=since)
+    assert log.exposures.happened("like").tolist() == [True, False]
+
+
 def test_an_empty_log_is_empty(tmp_path):
     log = load(tmp_path, event("view", "anna", "a", 1))
     assert (len(log), len(log.exposures)) == (0, 0)

@@ -134,5 +134,5 @@ def test_an_unknown_reward_is_named_with_those_there_are(tables, data):
 
 def test_a_log_without_chances_is_said(data, tmp_path):
     write_toy_tables(tmp_path)
-    with pytest.raises(DataError, match=r"none of 0 answers with known chances is of the test"):
+    with pytest.raises(DataError, match="the test window has 0 answers with known chances"):
         LoggedWindow.read(Tables(tmp_path), data, LIKES, RankerConfig())
