@@ -1,13 +1,14 @@
 """A release of a million videos, or ten: what it costs to make, to hold and to ask.
 
     python -m benchmarks.large_catalogue FOLDER          # a million, with text vectors
-    python -m benchmarks.large_catalogue FOLDER --videos 10000000 --dim 32 --without-text
+    python -m benchmarks.large_catalogue FOLDER --videos 10000000 --dim 32 --content none
     python -m benchmarks.large_catalogue FOLDER --ask                  # only ask what is there
 
 Videos are generated (`harness/large_world.py`). Stages run in processes of their own and print CPU
 seconds beside those of the wall, and the largest memory. `ask` opens the release as a worker does,
 tells what of its memory is its own and what is mapped, and asks in turns by index and by scoring
 every video: milliseconds of CPU and of the wall, and the share of the exact answers that was found.
+`publish` adds videos.
 
 Needs: a folder with room, 8 GB for a million videos (FOLDER)
 """
@@ -15,6 +16,7 @@ Needs: a folder with room, 8 GB for a million videos (FOLDER)
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -26,32 +28,34 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.large_world import TEXT, make_world, phrase
+from kinoloop.data.catalogue import Catalogue, Modality
+from kinoloop.data.growth import Growth
+from kinoloop.data.ids import IdMap
 from kinoloop.policy.filters import EVERYTHING, Filters
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.given import Given
-from kinoloop.release.info import Provenance
+from kinoloop.release.info import Provenance, read_info
 from kinoloop.release.release import Release
 from kinoloop.release.slate import Slate
+from kinoloop.release.version import write_version
 from kinoloop.retrieval.config import RetrievalConfig
 
 USERS = 20_000
 TOP_K = 10
-STAGES = ("make", "ask")
+STAGES = ("make", "ask", "publish")
 
 
 def make(folder: Path, options: argparse.Namespace) -> None:
     """Write the release."""
     with told("generate"):
-        world = make_world(
-            options.videos, dim=options.dim, users=USERS, text=not options.without_text
-        )
+        world = make_world(options.videos, dim=options.dim, users=USERS, content=options.content)
     with told("write the release, with its indexes"):
         write_bundle(
             folder / "bundle",
             recommender=world.recommender,
             catalogue=world.catalogue,
             histories=world.histories,
-            provenance=Provenance(encoders={} if options.without_text else {"text": TEXT}),
+            provenance=Provenance(encoders={"text": TEXT} if options.content == "text" else {}),
             retrieval=RetrievalConfig(),
         )
     files = sorted((folder / "bundle").rglob("*"), key=lambda p: -p.stat().st_size)
@@ -89,13 +93,14 @@ def ask(folder: Path, options: argparse.Namespace) -> None:
             return release.recommend(row, top_k=TOP_K, given=given)  # type: ignore[arg-type]
 
         _measure(f"/recommend, {share:6.2%} left", slate, users, filters)
-        _measure(
-            f"/similar,   {share:6.2%} left",
-            lambda one, given: release.similar(str(one), top_k=TOP_K, given=given),
-            ids,
-            filters,
-        )
-        if not options.without_text:
+        if options.content != "none":
+            _measure(
+                f"/similar,   {share:6.2%} left",
+                lambda one, given: release.similar(str(one), top_k=TOP_K, given=given),
+                ids,
+                filters,
+            )
+        if options.content == "text":
             _measure(
                 f"/search,    {share:6.2%} left",
                 lambda one, given: release.search(str(one), top_k=TOP_K, given=given),
@@ -103,6 +108,47 @@ def ask(folder: Path, options: argparse.Namespace) -> None:
                 filters,
             )
     _tell_memory(before, release)
+
+
+def publish(folder: Path, options: argparse.Namespace) -> None:
+    """Publish a catalogue version with new videos, which are copies of known ones, and open it."""
+    before, new = Release.read(folder / "bundle", read_info(folder / "bundle")), options.new
+    catalogue = before.catalogue
+    rows = catalogue.videos[:new].with_columns(
+        video_id=pl.select(pl.format("new-{}", pl.int_range(new))).to_series()
+    )
+    with told(f"grow by {new:,} videos"):
+        grown = Catalogue(
+            IdMap([*catalogue.ids.ids, *rows["video_id"]]),
+            np.concatenate([catalogue.published_at, catalogue.published_at[:new]]),
+            pl.concat([catalogue.videos, rows]),
+            {
+                name: Modality(
+                    np.concatenate([one.vectors, one.vectors[:new]]),
+                    np.concatenate([one.present, one.present[:new]]),
+                    one.fingerprint,
+                )
+                for name, one in catalogue.modalities.items()
+            },
+        )
+    shutil.rmtree(folder / "version", ignore_errors=True)
+    with told("write the version, with its indexes"):
+        write_version(
+            folder / "version",
+            model=before,
+            before=before,
+            growth=Growth(grown, new, np.empty(0, np.intp), 0, 0),
+            thumbnails=(),
+            made_of={"dataset_version": "2", "table_versions": {}},
+        )
+    with told("swap: open beside the old one, every byte hashed, golden requests, first answer"):
+        after = Release.open(folder / "version")
+        after.ask_golden()
+        after.warm_up()
+    for name, plan in after.indexes.plans.items():
+        if plan is not None:
+            made = "appended" if plan.built < plan.videos else "made anew"
+            print(f"    {name}: {made}, {plan.probes} lists at first, {plan.levels[0].probes} now")
 
 
 def _measure(
@@ -180,13 +226,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--videos", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=64, help="of the recommender")
-    parser.add_argument("--without-text", action="store_true", help="visual vectors of --dim")
+    kinds = ("text", "visual", "none")
+    parser.add_argument("--content", choices=kinds, default="text", help="of the videos")
     parser.add_argument("--asked", type=int, default=100, help="requests of each kind")
+    parser.add_argument("--new", type=int, default=1_000, help="videos that a version adds")
     parser.add_argument("--ask", action="store_true", help="of a release that is there")
     parser.add_argument("--stage", choices=STAGES, help="this one alone, in this process")
     options = parser.parse_args()
     if options.stage:
-        {"make": make, "ask": ask}[options.stage](options.folder, options)
+        {"make": make, "ask": ask, "publish": publish}[options.stage](options.folder, options)
         return
     for stage in STAGES[1:] if options.ask else STAGES:
         command = [sys.executable, "-m", "benchmarks.large_catalogue", *sys.argv[1:]]

@@ -32,7 +32,7 @@ class World:
     """Videos and those who watched them.
 
     Attributes:
-        catalogue: With text vectors where there are any, else with visual ones.
+        catalogue: With text vectors, visual ones, or none.
         histories: Of all users.
         recommender: Over the catalogue.
     """
@@ -42,22 +42,28 @@ class World:
     recommender: TwoTower
 
 
-def make_world(n: int, *, dim: int, users: int, text: bool, seed: int = 0) -> World:
+def make_world(n: int, *, dim: int, users: int, content: str, seed: int = 0) -> World:
     """Generate a world.
 
     Args:
         n: Videos.
         dim: Length of the recommender's vectors, and of the visual ones.
         users: How many.
-        text: Whether videos have text vectors, 384 numbers each.
+        content: `text`: titles and their vectors, 384 numbers each; `visual`: titles and vectors of
+            `dim` numbers; `none`: neither, what is recommended is all.
         seed: Of everything.
     """
     rng = np.random.default_rng(seed)
     topic = zipf(rng, TOPICS, n, 0.8).astype(np.int32)
-    videos = _rows(rng, topic)
-    modality = _text_vectors(rng, topic) if text else _around(rng, topic, dim)
-    name, mark = ("text", text_space(encoders.build(TEXT).fingerprint)) if text else ("visual", "g")
-    modalities = {name: Modality(modality, np.ones(n, dtype=bool), mark)}
+    videos, every = _rows(rng, topic), np.ones(n, dtype=bool)
+    modalities = {}
+    if content == "text":
+        mark = text_space(encoders.build(TEXT).fingerprint)
+        modalities["text"] = Modality(_text_vectors(rng, topic), every, mark)
+    elif content == "visual":
+        modalities["visual"] = Modality(_around(rng, topic, dim), every, "generated")
+    else:
+        videos = videos.drop("title")
     published = START_US + np.arange(n, dtype=np.int64)
     catalogue = Catalogue(IdMap(videos["video_id"]), published, videos, modalities)
     histories = _histories(rng, topic, users)
@@ -182,7 +188,7 @@ def _recommender(
         f"project.{name}": rng.standard_normal((dim, m.vectors.shape[1])).astype(np.float32) / 20
         for name, m in catalogue.modalities.items()
     }
-    nothing = {"ids": np.zeros((len(topic), dim), np.float32), "unseen": np.zeros(dim, np.float32)}
+    nothing = {"ids": np.zeros((0, dim), np.float32), "unseen": np.zeros(dim, np.float32)}
     model._catalogue = catalogue
     model._prior = (1 / (1 + rng.permutation(len(topic)))).astype(np.float32)
     model._restore({"videos": vectors, **nothing, **projections, **through})

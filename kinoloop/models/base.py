@@ -159,7 +159,7 @@ class Recommender(Explains, AsksByVector, ABC):
         empty = histories.lengths == 0
         if empty.any():
             scores[empty] = prior
-        all_numbers(scores, self.catalogue.ids.ids, self.config.kind)
+        all_numbers(scores, self.catalogue.ids, self.config.kind)
         return scores
 
     def _break_ties(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,11 +1,10 @@
 """Whether scores are what everything after them relies on: of the right shape, and numbers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
+from kinoloop.data.ids import IdMap
 from kinoloop.errors import DataError
 
 
@@ -32,12 +31,12 @@ def in_shape(
     return scores
 
 
-def all_numbers(scores: NDArray[np.float32], videos: Sequence[str], kind: str) -> None:
+def all_numbers(scores: NDArray[np.float32], videos: IdMap, kind: str) -> None:
     """Refuse a NaN: it orders nothing, so that a slate would be empty without a word.
 
     Args:
         scores: (n_rows, n_videos).
-        videos: Ids, in the order of the columns.
+        videos: Of the columns.
         kind: Of the recommender.
 
     Raises:

@@ -103,4 +103,4 @@ class Titles(Sequence[str]):
         if isinstance(at, slice):
             return [self[one] for one in range(*at.indices(len(self)))]
         known = None if self._known is None else self._known[at]
-        return known or self._ids.ids[at]
+        return known or self._ids[at]

@@ -52,9 +52,7 @@ _CASES = TypeAdapter(list[Case])
 
 def history_to_json(history: Sequence[Interaction], ids: IdMap) -> list[list[Any]]:
     """Interactions as JSON rows: video_id, weight, timestamp, kind, watch share or None."""
-    return [
-        [ids.ids[e.video], e.weight, e.timestamp, e.kind, _known(e.watch_share)] for e in history
-    ]
+    return [[ids[e.video], e.weight, e.timestamp, e.kind, _known(e.watch_share)] for e in history]
 
 
 def history_from_json(rows: Sequence[Sequence[Any]], ids: IdMap) -> list[Interaction]:
@@ -76,7 +74,7 @@ def golden_requests(
         {"ask": "recommend", "history": history_to_json(history, ids)} for history in ([], *stored)
     ]
     for video in range(0, len(ids), max(1, len(ids) // 3)):
-        requests.append({"ask": "similar", "video_id": ids.ids[video]})
+        requests.append({"ask": "similar", "video_id": ids[video]})
         requests.append({"ask": "lexical", "query": titles[video]})
     return requests
 

@@ -188,7 +188,7 @@ def _check_proven(model: Release, release: Release) -> None:
         model.directory / "golden.json",
         partial(ask, release, without=touched),
         before=partial(ask, model, without=trained) if len(trained) else None,
-        unless=partial(_names, ids={release.catalogue.ids.ids[v] for v in touched.tolist()}),
+        unless=partial(_names, ids=set(release.catalogue.ids.externals(touched))),
     )
 
 
