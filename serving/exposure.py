@@ -57,7 +57,7 @@ def exposure(landing: str, catalogue: Catalogue) -> Exposure:
     if shown.is_empty():
         why = f"there are no impressions in {where} yet; they come every [serving] impressions_s"
         return Exposure(places=0, unknown_because=why)
-    rows = catalogue.ids.indices(shown["video_id"])
+    rows = _positions(shown["video_id"], catalogue)
     at = shown["timestamp"].cast(pl.Int64).to_numpy()
     creators, different = _creators(rows, catalogue)
     return Exposure(
@@ -69,6 +69,13 @@ def exposure(landing: str, catalogue: Catalogue) -> Exposure:
         creators_shown=different,
         ages=_ages(rows, at, catalogue),
     )
+
+
+def _positions(videos: pl.Series, catalogue: Catalogue) -> NDArray[np.int32]:
+    """Return positions in the catalogue; each video is looked up once, and -1 is of none."""
+    different = videos.unique()
+    positions = pl.Series(catalogue.ids.indices(different))
+    return videos.replace_strict(different, positions).to_numpy()
 
 
 def _newest(landing: str) -> pl.DataFrame:
@@ -113,23 +120,24 @@ def _changed(listed: dict[str, object]) -> str:
 
 def _creators(rows: NDArray[np.int32], catalogue: Catalogue) -> tuple[list[Share], int]:
     """Shares of the creators that are shown most, then of the others; how many were shown."""
-    videos = catalogue.videos
-    if "creator_id" not in videos.columns:
+    if "creator_id" not in catalogue.videos.columns:
         return [], 0
+    creators = catalogue.videos["creator_id"].fill_null(NOBODY).rename("name")
     known, times = np.unique(rows[rows >= 0], return_counts=True)
-    names = videos["creator_id"].gather(known.tolist()).fill_null(NOBODY)
-    places: Counter[str] = Counter()
-    for name, n in zip(names, times.tolist(), strict=True):
-        places[name] += n
-    different = len(places.keys() - {NOBODY})
-    owned = dict(videos["creator_id"].fill_null(NOBODY).value_counts().iter_rows())
-    top = places.most_common(CREATORS)
-    shares = [_share(name, n, len(rows), owned[name] / len(videos)) for name, n in top]
-    if rest := sum(places.values()) - sum(n for _, n in top):
-        others = f"{len(places) - len(top)} others"
-        of_catalogue = sum(owned[name] for name in places.keys() - dict(top).keys())
-        shares.append(_share(others, rest, len(rows), of_catalogue / len(videos)))
-    return [*shares, *_gone(rows)], different
+    shown = (
+        pl.DataFrame({"name": creators[known.tolist()], "places": times})
+        .group_by("name")
+        .agg(pl.col("places").sum())
+        .join(creators.value_counts(name="owned"), on="name")
+        .sort("places", "name", descending=[True, False])
+    )
+    n, videos = len(rows), len(catalogue)
+    top, rest = shown.head(CREATORS), shown.slice(CREATORS)
+    shares = [_share(name, places, n, owned / videos) for name, places, owned in top.iter_rows()]
+    if len(rest):
+        places, owned = int(rest["places"].sum()), int(rest["owned"].sum())
+        shares.append(_share(f"{len(rest)} others", places, n, owned / videos))
+    return [*shares, *_gone(rows)], shown.filter(pl.col("name") != NOBODY).height
 
 
 def _ages(rows: NDArray[np.int32], at: NDArray[np.int64], catalogue: Catalogue) -> list[Share]:

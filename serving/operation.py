@@ -89,6 +89,7 @@ def _serving_now(served: Served, ready: int) -> ServingNow:
         return ServingNow(release=None, waiting=served.waiting.what, ready_workers=ready)
     landed = [stamps["landed_at"] for stamps in current.arrivals.values()]
     published = current.release.catalogue.published_at
+    published = published[published <= time.time_ns() // 1000]  # a date ahead is of nobody's slate
     return ServingNow(
         release=ReleaseFacts.of(current),
         ready_workers=ready,
