@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from math import isfinite
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 VERSIONS, PER_RUN, SHOWN = 25, 10, 25
 """Newest versions that are looked at, records of each, and how many are shown."""
+
+PROMOTED = "promoted"
+"""Tag of a version that became champion; tasks/promotion.py sets it."""
 
 AGAIN_S, PATIENCE_S = 30.0, 5.0
 COMPARED_BY = "ndcg@10"
@@ -104,8 +108,11 @@ def unknown(why: str) -> Seen:
 
 
 def _read(records: Records) -> Seen:
-    runs = list(dict.fromkeys(one.run_id for one in records.newest_versions(VERSIONS)))
+    versions = records.newest_versions(VERSIONS)
+    runs = list(dict.fromkeys(one.run_id for one in versions))
     made = [one for run in runs for one in records.of(run, "decisions", _decision, most=PER_RUN)]
+    waiting = {one.version for one in versions if PROMOTED not in one.tags}
+    made = [one for one in made if not _in_vain(one[0], waiting)]
     looked = [one for run in runs for one in records.of(run, "drift", _drift, most=PER_RUN)]
     made.sort(key=lambda one: one[0].at, reverse=True)
     looked.sort(key=lambda one: one.created, reverse=True)
@@ -118,6 +125,11 @@ def _read(records: Records) -> Seen:
         Quality(points=points, unknown_because=None if points else NOTHING_DECIDED),
         Drift(reports=looked[:SHOWN], unknown_because=None if looked else NOTHING_LOOKED),
     )
+
+
+def _in_vain(decision: DecisionFacts, waiting: AbstractSet[str]) -> bool:
+    """Whether a promotion was killed before it was carried out; the next one decides again."""
+    return decision.outcome == "promoted" and decision.version in waiting
 
 
 def _decision(document: object) -> tuple[DecisionFacts, QualityPoint | None]:

@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which no package index has"),
 ]
 
+DONE = {"promoted": "evidence"}
 HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>\u202eevil' + "w" * 400
 SETTINGS = "[serving]\nspare_workers = 0\nimpressions_s = 0.2\n"
 FILM = bytes(4) + b"ftypisom" + bytes(5 * 2**20)
@@ -52,7 +53,7 @@ def service(tmp_path_factory, secrets):
     uri = f"sqlite:///{state / 'mlflow.db'}"
     runs, registry = Runs(uri), ModelRegistry(uri)
     run_id = runs.start("knn", key="k", params={}, tags={})
-    registry.set_alias("champion", registry.register(bundle, run_id=run_id, tags={}).version)
+    registry.set_alias("champion", registry.register(bundle, run_id=run_id, tags=DONE).version)
     hostile = {**WORSE, "notes": [HOSTILE]}
     for name, record in (("20260501", FIRST), ("20260502", hostile)):
         runs.log_text(run_id, json.dumps(record), f"decisions/{name}T100000.json")

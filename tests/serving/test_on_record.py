@@ -51,7 +51,8 @@ def log(tracking_uri, tmp_path):
     """A run with a registered version; logs texts with it."""
     runs = Runs(tracking_uri)
     run_id = runs.start("knn", key="k", params={}, tags={})
-    ModelRegistry(tracking_uri).register(make_bundle(tmp_path / "b"), run_id=run_id, tags={})
+    registry = ModelRegistry(tracking_uri)
+    registry.register(make_bundle(tmp_path / "b"), run_id=run_id, tags={"promoted": "evidence"})
     return lambda path, text: runs.log_text(run_id, text, path)
 
 
@@ -81,6 +82,16 @@ def test_decisions_quality_and_drift_are_read_newest_first(log, tracking_uri, ca
     assert (looked.fired, looked.version) == (True, "version 1, item_knn")
     assert (looked.tests[0].value, looked.tests[0].said) == (0.3, "More views.")
     assert caplog.text.count("is damaged and was passed over") == 2
+
+
+def test_a_promotion_that_was_killed_before_the_alias_moved_is_no_decision(log, tracking_uri):
+    registry = ModelRegistry(tracking_uri)
+    log("decisions/20260501T100000.json", json.dumps(FIRST))
+    registry.connection.client.delete_model_version_tag("kinoloop", "1", "promoted")
+    seen = OnRecord(tracking_uri).look()
+    assert seen.decisions.unknown_because == NOTHING_DECIDED
+    registry.set_tag("1", "promoted", "evidence")
+    assert OnRecord(tracking_uri).look().quality.points[0].version == "1"
 
 
 def test_an_empty_registry_says_that_nothing_was_decided(tracking_uri):

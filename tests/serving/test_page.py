@@ -114,6 +114,24 @@ def test_a_part_of_a_clip_is_a_part_of_the_file(service):
     assert (unknown.status, unknown.body["error"]) == (404, "unknown_video")
 
 
+def test_the_keyboard_alone_reaches_everything(page):
+    page.evaluate("document.querySelector('#filter-open').click()")  # opens, and has the focus
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("document.querySelector('.brand').focus()")
+    reached = set()
+    for _ in range(30):
+        page.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+        styles = "getComputedStyle(document.activeElement)"
+        seen = f"{styles}.outlineStyle !== 'none' || {styles}.borderColor !== 'rgb(42, 46, 58)'"
+        assert page.evaluate(seen), reached
+    page.evaluate("document.querySelector('#filter-open').click()")
+    of_page = {"query", "user", "stranger", "theme"}
+    of_filters = {"filter-open", "filter-column", "filter-how", "filter-value"}
+    of_cards = {"undo", "frame", "watch", "like", "skip", "similar", "more"}
+    assert of_page | of_filters | of_cards <= reached
+
+
 def test_a_filter_holds_until_it_is_removed(page):
     page.evaluate("document.querySelector('#filter-open').click()")
     page.evaluate("document.querySelector('#filter-column').value = 'category'")
