@@ -247,7 +247,7 @@ def open_state(environment: Environment) -> LiveState:
     """Open the live state that the environment names; SQLite in the state folder by default.
 
     Raises:
-        ConfigError: The address is none.
+        ConfigError: The address is none, or its folder is open to others.
         StateError: The server cannot be reached.
     """
     given = environment.state_url
@@ -256,8 +256,15 @@ def open_state(environment: Environment) -> LiveState:
     if scheme in {"", "sqlite"} and (not address or address.startswith("sqlite:///")):
         from serving.sqlite_state import SqliteState
 
-        own = environment.state_dir / "serving" / "live.db"
-        return SqliteState(Path(address.removeprefix("sqlite:///")) if address else own)
+        if not address:
+            return SqliteState(environment.state_dir / "serving" / "live.db")
+        path = Path(address.removeprefix("sqlite:///"))
+        if path.parent.exists() and path.parent.stat().st_mode & 0o077:  # it would be closed
+            raise ConfigError(
+                f"KINOLOOP_STATE_URL: others can look into {path.parent}; name a folder of its own "
+                f"for the live state, or chmod 700 {path.parent}"
+            )
+        return SqliteState(path)
     if scheme in {"redis", "rediss", "unix", "valkey", "valkeys"}:
         with explained("KINOLOOP_STATE_URL", instead="leave it unset for SQLite"):
             from serving.redis_state import opened

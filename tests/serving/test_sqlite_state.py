@@ -6,9 +6,12 @@ import threading
 
 import pytest
 
+from kinoloop.environment import Environment
+from kinoloop.errors import ConfigError
 from serving import sayings
 from serving.live_event import Parcel
 from serving.sqlite_state import SqliteState
+from serving.state import open_state
 from tests.serving.test_state import all_of, event, of
 
 
@@ -88,6 +91,17 @@ def test_a_state_of_an_older_version_is_brought_up_to_date(tmp_path):
     assert texts == [(None,), ("soup",)]
     assert state.first_slate("later", 2, 1.5)
     assert state.newest_first_slates(9) == [1.5]
+
+
+def test_a_folder_that_others_use_is_not_closed_to_them_by_an_address(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    with pytest.raises(ConfigError, match=r"others can look into .*; name a folder of its own"):
+        open_state(Environment(state_url=f"sqlite:///{shared}/live.db"))
+    assert shared.stat().st_mode & 0o777 == 0o755
+    state = open_state(Environment(state_url=f"sqlite:///{shared}/own/live.db"))
+    assert (shared / "own").stat().st_mode & 0o777 == 0o700
+    state.shut()
 
 
 def test_each_thread_has_its_own_connection(state):
