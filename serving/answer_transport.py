@@ -26,13 +26,14 @@ class AnswerTransport:
 
     Args:
         connection: Whose request it is.
+        bodiless: Whether no body follows any head, as for a HEAD request: nothing is waited for.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, bodiless: bool = False) -> None:
         self.close = connection.close
         self.is_closing = connection.transport.is_closing
         self._write = connection.transport.write
-        self._head, self._begun = b"", False
+        self._head, self._begun = b"", bodiless
 
     def write(self, data: bytes) -> None:
         """Write a head, or a piece of a body."""

@@ -143,7 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         if self.cycle is not None:
-            self.cycle.transport = AnswerTransport(self)  # type: ignore[assignment]
+            bodiless = self.cycle.scope["method"] == "HEAD"
+            own = AnswerTransport(self, bodiless=bodiless)
+            self.cycle.transport = own  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""

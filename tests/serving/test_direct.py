@@ -29,7 +29,7 @@ class Connection:
     ("writes", "packets"),
     [
         ((HEAD, b"{}"), [HEAD + b"{}"]),
-        ((HEAD, b""), [HEAD]),  # HEAD, or a file that is empty
+        ((HEAD, b""), [HEAD]),  # a file that is empty
         ((b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"{}"),
          [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"{}"]),
         ((CHUNKED, b"5\r\n\r\ncontent-length: \r\n"), [CHUNKED, b"5\r\n\r\ncontent-length: \r\n"]),
@@ -42,6 +42,15 @@ def test_a_head_waits_for_its_body_and_nothing_else_waits(writes, packets):
     for data in writes:
         transport.write(data)
     assert connection.packets == packets
+
+
+def test_a_head_that_no_body_follows_goes_at_once(service):
+    connection = Connection()
+    AnswerTransport(connection, bodiless=True).write(HEAD)
+    assert connection.packets == [HEAD]
+    asked = service.ask("/", method="HEAD")
+    assert (asked.status, asked.body) == (200, "")
+    assert int(asked.headers["content-length"]) > 0
 
 
 def test_a_hot_route_sends_the_headers_that_bentoml_sends(service):
