@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from kinoloop.environment import Environment
 from kinoloop.errors import MediaError
@@ -15,6 +15,7 @@ from serving.facts import VideoAvailability, VideoDetails, VideoMoment
 from serving.openapi import asked
 from serving.problems import Problem, no_release, unknown_video
 from serving.served import Served
+from serving.streams import Stream
 from serving.takedowns import AvailabilityPatch, Takedowns
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ async def thumbnail(request: Request, video_id: str) -> Response:
 @router.get(
     "/clips/{video_id:path}",
     tags=["Service APIs"],
-    response_class=FileResponse,
+    response_class=Stream,
     responses={200: {"content": {"video/mp4": {}}}, 206: {"description": "A part of it."}},
 )
-def clip(request: Request, video_id: str) -> FileResponse:
+def clip(request: Request, video_id: str) -> Stream:
     """Return the clip of a video, or a part of it, where this machine has the file."""
     video_id = _named(request, video_id)
     current, _ = _find(request, video_id)
@@ -106,7 +107,7 @@ def clip(request: Request, video_id: str) -> FileResponse:
             next_step=_NO_CLIP.get(err.reason, "see docs/guides/serve.md"),
         ) from err
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(found.path, media_type=found.media_type, headers=headers)
+    return Stream(found.path, media_type=found.media_type, headers=headers)
 
 
 _NO_CLIP = {

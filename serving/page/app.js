@@ -1,7 +1,7 @@
 // The page of the service: a slate, why each video is there, and buttons that change the next one.
 // Titles and reasons come from strangers: text goes in as text (textContent), never as HTML.
 
-import { say, showing, tell } from "/page/feedback.js";
+import { device, showing, tell } from "/page/feedback.js";
 import { asFilters, offerFilters } from "/page/filters.js";
 import { openMore } from "/page/more.js";
 import { ask, clock, complain, inWords, make, quoted, readHere } from "/page/page.js";
@@ -132,7 +132,7 @@ async function refresh({ ghostly = false } = {}) {
   const started = performance.now();
   try {
     const [path, body] = VIEWS[state.view.kind](state.view);
-    const answer = await ask(path, { ...body, top_k: SLATE, filters: asFilters() });
+    const answer = await ask(path, { ...body, top_k: SLATE, filters: asFilters(), device: device() });
     if (question !== state.asked) return;
     const ms = performance.now() - started;
     $("notice").hidden = true;

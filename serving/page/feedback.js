@@ -22,7 +22,7 @@ export function showing(answer) {
 const fromAnswer = (videoId) =>
   shown.places.has(videoId) ? { request_id: shown.request_id, position: shown.places.get(videoId) } : {};
 
-const device = () => (matchMedia("(max-width: 620px)").matches ? "phone" : "desktop");
+export const device = () => (matchMedia("(max-width: 620px)").matches ? "phone" : "desktop");
 
 async function send(event) {
   const receipt = await ask("/feedback", { events: [{ ...event, device: device() }] });

@@ -3,15 +3,18 @@
 import io
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 from PIL import Image
 
 from kinoloop.environment import Environment
 from kinoloop.privacy.tokens import add_token, new_token, tokens_file
+from kinoloop.schema import VIDEOS
 from kinoloop.testing.service import running
 from kinoloop.testing.toy import toy_catalogue
 from tests.serving.browser import CHROMIUM, browser
 from tests.serving.conftest import make_bundle
+from tests.serving.test_page import write_film
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +36,13 @@ def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path):
     secret, token = new_token("person", ["recommend", "feedback"], now=datetime.now(UTC))
     add_token(tokens_file(Environment(state_dir=state)), token)
     (tmp_path / "kinoloop.toml").write_text("[serving]\nspare_workers = 0\n")
-    settings = {"KINOLOOP_SETTINGS_FILE": str(tmp_path / "kinoloop.toml")}
+    write_film(state / "landing/film.webm")
+    rows = [{"video_id": video, "title": video, "media": "film.webm"} for video, _ in pictures]
+    pl.DataFrame(rows, schema=VIDEOS).write_delta(str(tmp_path / "data/videos"))
+    settings = {
+        "KINOLOOP_SETTINGS_FILE": str(tmp_path / "kinoloop.toml"),
+        "KINOLOOP_DATA_DIR": str(tmp_path / "data"),
+    }
     with (
         running(state, bundle=bundle, **settings) as url,
         browser(tmp_path / "profile") as page,
@@ -61,6 +70,11 @@ def test_a_person_signs_in_by_keyboard_and_the_token_stays_in_the_tab(tmp_path):
         assert '"endpoint"' in page.evaluate("document.querySelector('#paper-text').textContent")
         page.press("Escape")
         page.wait_for("!document.querySelector('#paper[open]')")
+        page.evaluate("document.querySelector('.card .watch').click()")  # an address has no token
+        page.wait_for("document.querySelector('#player video')?.readyState > 1")
+        assert page.evaluate("document.querySelector('#player video').src").startswith("blob:")
+        page.press("Escape")
+        page.wait_for("!document.querySelector('#player[open]')")
         page.evaluate("document.querySelector('.card button.like').click()")
         page.wait_for("document.querySelector('#memory li.like')")
 
