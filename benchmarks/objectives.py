@@ -191,14 +191,8 @@ def report(
             ]
             table.add_row(name, window, f"{cells[0]:.4f}", f"{cells[1]:.4f}", f"{cells[2]:.4f}")
     console.print(table)
-    table = Table(
-        "order",
-        "blend",
-        "NDCG@10",
-        "affinity",
-        *(f"brings, {name}" for name in WEIGHTS),
-        title=title,
-    )
+    columns = ("blend", "NDCG@10", "affinity", *(f"brings, {name}" for name in WEIGHTS))
+    table = Table("order", *columns[: len(next(iter(slates.values()))[0])], title=title)
     for name, lines in slates.items():
         table.add_row(name, *(f"{value:.4f}" for value in np.mean(lines, axis=0)))
     console.print(table)
