@@ -182,7 +182,7 @@ def _filters(release: Release) -> list[tuple[float, Filters]]:
     videos = release.catalogue.videos
     for share in (0.1, 0.01, 0.001):
         near = []
-        for column in ("language", "category", "creator_id"):
+        for column in sorted({"language", "category", "creator_id"} & set(videos.columns)):
             counts = videos.group_by(column).agg(pl.len())
             apart = (counts["len"] / len(videos) / share).log().abs()
             row = counts.row(int(apart.arg_min() or 0))

@@ -50,7 +50,7 @@ def make_world(n: int, *, dim: int, users: int, content: str, seed: int = 0) -> 
         dim: Length of the recommender's vectors, and of the visual ones.
         users: How many.
         content: `text`: titles and their vectors, 384 numbers each; `visual`: titles and vectors of
-            `dim` numbers; `none`: neither, what is recommended is all.
+            `dim` numbers; `none`: neither, and one column to filter by.
         seed: Of everything.
     """
     rng = np.random.default_rng(seed)
@@ -63,7 +63,8 @@ def make_world(n: int, *, dim: int, users: int, content: str, seed: int = 0) -> 
     elif content == "visual":
         modalities["visual"] = Modality(_around(rng, topic, dim), every, "generated")
     else:
-        videos = videos.drop("title")
+        languages = pl.Series(zipf(rng, 1_000, n, 1.0).astype(np.int32)).cast(pl.String)
+        videos = videos.select("video_id", "duration_s", languages.alias("language"))
     published = START_US + np.arange(n, dtype=np.int64)
     catalogue = Catalogue(IdMap(videos["video_id"]), published, videos, modalities)
     histories = _histories(rng, topic, users)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kinoloop.models.matching.fused import Fused
     from kinoloop.models.matching.positions import Positions
 
+AT_A_TIME = 65_536  # videos that pass the tower together
 TOWER = ("first.weight", "first.bias", "second.weight", "second.bias")
 
 
@@ -77,7 +78,12 @@ class TwoTower(ProfiledRecommender):
     def _offered(self) -> NDArray[np.float32]:
         """V(f_v), (n_videos, dim)."""
         if self._made is None:
-            self._made = self._through("video", self._weights["videos"])
+            fused = self._weights["videos"]
+            made = np.empty(fused.shape, dtype=np.float32)
+            for start in range(0, len(fused), AT_A_TIME):
+                part = slice(start, start + AT_A_TIME)
+                made[part] = self._through("video", fused[part])
+            self._made = made
         return self._made
 
     def _without_content(self, n_videos: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ class RetrievalConfig(NumbersConfig):
     """When the best are looked for among the nearest, and how well they must be found."""
 
     exact_below: int = Field(
-        200_000, ge=1, description="With fewer videos every one is scored, and there is no index."
+        50_000, ge=1, description="With fewer videos every one is scored, and there is no index."
     )
     recall: float = Field(
         0.99,
