@@ -110,6 +110,8 @@ def test_a_part_of_a_clip_is_a_part_of_the_file(service):
     assert (answer.status, answer.headers["content-type"]) == (206, "video/webm")
     assert answer.headers["content-range"] == f"bytes 4-99/{len(film)}"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    beyond = service.ask("/clips/v003", headers={"Range": f"bytes={len(film)}-"})
+    assert (beyond.status, beyond.headers["content-type"]) == (416, "application/problem+json")
     unknown = service.ask("/clips/v999")
     assert (unknown.status, unknown.body["error"]) == (404, "unknown_video")
 
@@ -142,6 +144,7 @@ def test_a_filter_holds_until_it_is_removed(page):
     only = "[...document.querySelectorAll('#slate .card')].every((one) => one.dataset.id % 2 === 0)"
     even = only.replace("one.dataset.id", "one.dataset.id.slice(1)")
     page.wait_for(f"{DRAWN} && {even}")
+    assert "cooking" in page.evaluate("document.querySelector('#filters').innerText")
     page.evaluate("document.querySelector('#filters .undo').click()")
     page.wait_for(f"{DRAWN} && !({even})")
 
