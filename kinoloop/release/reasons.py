@@ -12,6 +12,9 @@ from kinoloop.schema import SHOWS
 WORDS_MATCH = 0.1
 """Lexical score from which a video is said to match the words of a query."""
 
+FEW = 100
+"""Positions of which a set is made in every answer; in more, the few that matter are sought."""
+
 QUOTED = 60
 """Characters of words that are quoted."""
 
@@ -46,7 +49,10 @@ class Reasons:
             videos: Their indices.
             unnamed: (n,) indices whose titles are shown to nobody, since they were taken down.
         """
-        hidden = set(unnamed.tolist())
+        if len(unnamed) <= FEW:
+            hidden = set(unnamed.tolist())
+        else:
+            hidden = {one for one in watched if one is not None and (unnamed == one).any()}
         named = [None if one in hidden else one for one in watched]
         return [self._reason(w, v) for w, v in zip(named, videos, strict=True)]
 
