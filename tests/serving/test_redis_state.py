@@ -20,6 +20,7 @@ from serving.outbox import Outbox
 from serving.redis_state import PAGE_S
 from serving.state import open_state
 from serving.unread import Unread
+from tests.serving.stored import content
 from tests.serving.test_outbox import events, landed
 from tests.serving.test_outbox import of as parcels
 from tests.serving.test_state import all_of, event, of
@@ -191,6 +192,16 @@ def test_two_machines_that_export_at_once_write_each_event_once(
     assert sorted(rows) == sorted(f"e{n}" for n in range(200))
     for one in machines:
         one.shut()
+
+
+def test_an_erased_user_leaves_no_bytes_behind_while_the_server_runs(state):
+    state.record([event(1, user="erase-me"), event(2, user="p2")], of("raw-user", "other"))
+    state.remember_shown([("erase-me", "v3", 5)], within_s=9.0)
+    assert b"erase-me" in content(state)
+    assert b"raw-user" not in content(state)
+    assert state.forget_user("erase-me") == 1
+    until(lambda: b"erase-me" not in content(state))
+    assert len(all_of(state, "p2")) == 1
 
 
 def test_a_page_is_kept_for_a_while_and_under_nobodys_name(state, redis_url):
