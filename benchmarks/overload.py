@@ -55,7 +55,7 @@ def p(share: float, answers: Sequence[tuple[float, float, int]]) -> float:
 def report(name: str, answers: Answers) -> tuple[Answers, Answers]:
     """Print one run; its admitted and its refused requests."""
     admitted = [one for one in answers if one[2] == 200]
-    refused = [one for one in answers if one[2] == 503]
+    refused = [one for one in answers if one[2] == 429]
     line = f"  {name:<10} {len(answers):6d} sent  {len(admitted):6d} answered"
     line += f" p50 {p(50, admitted):7.1f} p99 {p(99, admitted):7.1f} ms"
     if refused:

@@ -91,7 +91,7 @@ class Admission:
         """Wait until it is this request's turn.
 
         Raises:
-            Problem: 503, the queue is full.
+            Problem: 429, the queue is full.
         """
         self.arrived()
         if self.full:
@@ -143,7 +143,7 @@ class Admission:
 
 
 def busy() -> Problem:
-    """503: more requests than the service can answer."""
+    """429: more requests than the service can answer."""
     return Problem(
         "overloaded",
         "more requests come than the service can answer",

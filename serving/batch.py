@@ -28,7 +28,7 @@ from serving.recommending import Recommending
 from serving.wrong_values import words
 
 BATCHES = 8
-"""Batches that a worker answers at a time; one more is refused with 503."""
+"""Batches that a worker answers at a time; one more is refused with 429."""
 
 SEND_S = 60.0
 """How long a client may leave what was sent to it unread, before it is taken for gone."""
@@ -62,7 +62,7 @@ class Batches:
             asker: From where.
 
         Raises:
-            Problem: 503, too many batches are under way.
+            Problem: 429, too many batches are under way.
         """
         if self._open >= BATCHES:
             raise busy()

@@ -96,7 +96,7 @@ class ServingConfig(Config):
     )
     user_burst: int = Field(20, ge=1, description="Requests about one user at once.")
     max_queue: int = Field(
-        64, ge=1, description="Requests that may wait in a worker; one more is refused with 503."
+        64, ge=1, description="Requests that may wait in a worker; one more is refused with 429."
     )
     max_queue_overloaded: int = Field(
         2, ge=1, description="The same while far more arrive than are finished."

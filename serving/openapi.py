@@ -48,6 +48,7 @@ _PROBLEM = {
     },
 }
 _EVERYWHERE = {403: "Sent to another name, or by a page of another origin.",
+               429: "More requests come than can be answered; Retry-After says when.",
                503: "Nothing can be answered now; Retry-After says when."}  # fmt: skip
 _OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.",
               413: "The body is too large.", 415: "The body is not announced as JSON.",

@@ -64,7 +64,7 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     "BundleError": ProblemType(_UNAVAILABLE, "The release is damaged"),
     "StateError": ProblemType(_UNAVAILABLE, "The live state is away"),
     "OperationalError": ProblemType(_UNAVAILABLE, "The state of the service cannot be written"),
-    "overloaded": ProblemType(_UNAVAILABLE, "The service is overloaded"),
+    "overloaded": ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "The service is overloaded"),
     "stopping": ProblemType(_UNAVAILABLE, "The service is stopping"),
     "starting": ProblemType(_UNAVAILABLE, "The service is starting"),
     "no_release": ProblemType(_UNAVAILABLE, "No release has been promoted"),

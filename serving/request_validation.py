@@ -3,7 +3,7 @@
 BentoML reads a body of any size into memory and answers a bad one in its own words, with a
 traceback in the log. So who asks is checked (401, 403, 429), the body is bounded while it arrives
 (408, 413, 415), parsed and checked here (400, 422), once, and handed on when it is this request's
-turn (503): to BentoML, or straight to the handler of a hot route.
+turn (429): to BentoML, or straight to the handler of a hot route.
 """
 
 import functools

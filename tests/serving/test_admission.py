@@ -24,7 +24,8 @@ class Work:
             async with self.admission.turn():
                 self.started.append(name)
         except Problem as problem:
-            self.refused.append((name, problem.body["error"], problem.headers["Retry-After"]))
+            refusal = f"{problem.status} {problem.body['error']}"
+            self.refused.append((name, refusal, problem.headers["Retry-After"]))
 
 
 def test_requests_start_in_order_one_at_a_time():
@@ -50,7 +51,7 @@ def test_one_more_than_may_wait_is_refused_at_once():
 
     work = asyncio.run(run())
     assert work.started == [0, 1, 2, 3]
-    assert work.refused == [(name, "overloaded", "1") for name in range(4, 10)]
+    assert work.refused == [(name, "429 overloaded", "1") for name in range(4, 10)]
 
 
 def test_overload_cuts_the_queue_and_ends_when_nobody_waits():
