@@ -1,11 +1,15 @@
 """Whether scores are what everything after them relies on: of the right shape, and numbers."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.data.ids import IdMap
 from kinoloop.errors import DataError
+
+if TYPE_CHECKING:  # it imports polars, which a bare machine for the GPU benchmark has not
+    from kinoloop.data.ids import IdMap
 
 
 def in_shape(
@@ -31,7 +35,7 @@ def in_shape(
     return scores
 
 
-def all_numbers(scores: NDArray[np.float32], videos: IdMap, kind: str) -> None:
+def all_numbers(scores: NDArray[np.float32], videos: "IdMap", kind: str) -> None:
     """Refuse a NaN: it orders nothing, so that a slate would be empty without a word.
 
     Args:

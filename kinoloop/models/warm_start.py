@@ -8,13 +8,16 @@ Source: Robins, Connection Science 7(2), 1995 (rehearsal against forgetting).
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kinoloop.data.ids import IdMap
 from kinoloop.errors import BundleError
 from kinoloop.models.state import State
+
+if TYPE_CHECKING:  # see usable.py
+    from kinoloop.data.ids import IdMap
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ class WarmStart:
     """
 
     weights: State
-    videos: IdMap
+    videos: "IdMap"
     trained_until: int
     replay: float = 1.0
     rate: float = 1.0
     epochs: float = 0.5
     identity: str = ""
 
-    def places(self, ids: IdMap) -> NDArray[np.int32]:
+    def places(self, ids: "IdMap") -> NDArray[np.int32]:
         """For each video its row in what was learned, (n_videos,) int32; -1 where it is new."""
         return self.videos.indices(ids.ids)
 
