@@ -24,7 +24,8 @@ from kinoloop.release.indexes import (
     write_index,
     write_plans,
 )
-from kinoloop.retrieval.building import built, grown
+from kinoloop.release.similarity import Similarity
+from kinoloop.retrieval.building import Queries, built, grown
 from kinoloop.retrieval.config import RetrievalConfig
 from kinoloop.retrieval.plan import Plan
 from kinoloop.retrieval.searching import Listed
@@ -78,7 +79,7 @@ def write_indexes(
 
 def _made(
     space: Space,
-    queries: NDArray[np.float32],
+    queries: Queries,
     config: RetrievalConfig,
     before: "Release | None",
     *,
@@ -94,20 +95,24 @@ def _made(
 
 def _spaces(
     release: "Release", compared: VideoVectors | None, count: int
-) -> list[tuple[str, Space, NDArray[np.float32]]]:
-    """Return the spaces of a release with queries, those that have any."""
-    found = []
+) -> list[tuple[str, Space, Queries]]:
+    """Return the spaces of a release, with what gives queries; those that have any."""
+    found: list[tuple[str, Space, Queries]] = []
     if compared is not None and compared.vectors.shape[1]:
-        found.append((RECOMMEND, Space.of(compared), _asked_by_users(release, count)))
+        found.append((RECOMMEND, Space.of(compared), partial(_asked_by_users, release, count)))
     similarity, text = release.finding.similarity, release.finding.search.vectors()
-    some = evenly_spaced(len(release.catalogue), count).tolist()
-    covered = [video for video in some if similarity.covers(video)]
+    some = evenly_spaced(len(release.catalogue), count)
+    covered = [video for video in some.tolist() if similarity.covers(video)]
     if covered:
-        asked = np.stack([similarity.asked(video).vector for video in covered])
+        asked = partial(_asked_alike, similarity, covered)
         found.append((SIMILAR, similarity.space(), asked))
-    if text is not None:
-        found.append((SEARCH, text, _asked_in_words(release, text, count)))
-    return [one for one in found if len(one[2])]
+    if text is not None and text.rows(some).any():
+        found.append((SEARCH, text, partial(_asked_in_words, release, text, count)))
+    return found
+
+
+def _asked_alike(similarity: Similarity, videos: list[int]) -> NDArray[np.float32]:
+    return np.stack([similarity.asked(video).vector for video in videos])
 
 
 def _asked_by_users(release: "Release", count: int) -> NDArray[np.float32]:
@@ -131,9 +136,11 @@ def _asked_in_words(release: "Release", text: Space, count: int) -> NDArray[np.f
 def _moved(now: VideoVectors, before: "Release | None") -> NDArray[np.intp]:
     """Positions whose vector or standing is another one than in the release before."""
     known = None if before is None else before.indexes.compared
-    if known is None or known.vectors.shape[1] != now.vectors.shape[1]:
+    if known is None:
         return NOTHING
     n = len(known.standing)
+    if known.vectors.shape[1] != now.vectors.shape[1]:  # numbers stand elsewhere in the codes
+        return np.arange(n)
     differs = known.standing != now.standing[:n]
     step = 65_536
     for start in range(0, n, step):

@@ -5,7 +5,7 @@ learned, once finding enough takes twice as many of them, or once it cannot be d
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +21,21 @@ from kinoloop.retrieval.space import Space, as_long
 
 logger = logging.getLogger(__name__)
 
+FEW = 0.02
+"""Share of videos that may come or change before an index is measured again."""
+
+Queries = Callable[[], NDArray[np.float32]]
+
 WORSE = 2
 """Times as many lists as at first, from which an index is made anew."""
 
 
-def built(space: Space, queries: NDArray[np.float32], config: RetrievalConfig) -> Listed:
+def built(space: Space, queries: Queries, config: RetrievalConfig) -> Listed:
     """Make the index of a space.
 
     Args:
         space: The vectors.
-        queries: (n, dim), such as will be asked: they measure it.
+        queries: Gives (n, dim) such as will be asked: they measure it.
         config: How well it must find.
     """
     space = space.padded()
@@ -45,7 +50,7 @@ def grown(
     path: Path,
     before: Listed,
     space: Space,
-    queries: NDArray[np.float32],
+    queries: Queries,
     *,
     changed: NDArray[np.integer],
     config: RetrievalConfig,
@@ -70,6 +75,10 @@ def grown(
     lists.remove(again)
     new = np.arange(before.plan.videos, space.n_videos)
     lists = lists.added(_parts(space, np.concatenate([again, new])))
+    unmeasured = before.plan.unmeasured + len(again) + len(new)
+    if unmeasured <= FEW * space.n_videos:
+        facts = {"videos": space.n_videos, "unmeasured": unmeasured}
+        return Listed(lists, lists.list_of(space.n_videos), before.plan.model_copy(update=facts))
     found = _measured(lists, space, queries, config, before=before.plan)
     first = found.plan.levels[0].probes
     once = before.plan.probes
@@ -82,14 +91,14 @@ def grown(
 def _measured(
     lists: CodedLists,
     space: Space,
-    queries: NDArray[np.float32],
+    queries: Queries,
     config: RetrievalConfig,
     *,
     before: Plan | None,
 ) -> Listed:
     list_of = lists.list_of(space.n_videos)
-    queries = as_long(queries, space.dim)
-    levels = measured(lists, list_of, space, queries, recall=config.recall)
+    asked = as_long(queries(), space.dim)
+    levels = measured(lists, list_of, space, asked, recall=config.recall)
     return Listed(lists, list_of, plan_of(levels, space.n_videos, before))
 
 

@@ -42,12 +42,14 @@ class Plan(FrozenRecord):
         built: Videos that there were when its lists were made.
         probes: Of the first level when its lists were made.
         levels: Shares from high to low.
+        unmeasured: Videos that came or changed since that was measured.
     """
 
     videos: int
     built: int
     probes: int
     levels: tuple[Level, ...]
+    unmeasured: int = 0
 
     def level(self, share: float) -> Level:
         """Return what was measured with as few videos, or fewer.

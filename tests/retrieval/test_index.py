@@ -124,7 +124,7 @@ def grow(tmp_path, rows, changed=(), **settings):
     index.lists.save(path)
     config = CONFIG.model_copy(update=settings)
     changed = np.array(changed, np.intp)
-    return grown(path, index, world.space(rows), world.queries(), changed=changed, config=config)
+    return grown(path, index, world.space(rows), world.queries, changed=changed, config=config)
 
 
 def test_grows_by_new_and_changed_vectors_in_the_lists_it_has(tmp_path):
@@ -142,6 +142,19 @@ def test_grows_by_new_and_changed_vectors_in_the_lists_it_has(tmp_path):
     assert set(found.tolist()) >= set(np.argsort(-rows @ query)[:5].tolist())
     assert index.list_of[7] != index.list_of[N + 7]  # it looks the other way now
     assert index.list_of[8] == index.list_of[N + 8] == world.index().list_of[8]
+
+
+def test_is_measured_again_once_more_than_a_few_came(tmp_path):
+    few, more = (np.concatenate([world.vectors(), world.vectors()[:n]]) for n in (100, 130))
+    index = grow(tmp_path, few, [3])
+    assert index.plan.unmeasured == 101
+    assert index.plan.levels == world.index().plan.levels
+    assert (index.plan.videos, len(index.lists)) == (N + 100, N + 100)
+    index.lists.save(tmp_path / "next")
+    asked = (tmp_path / "next", index, world.space(more), world.queries)
+    again = grown(*asked, changed=np.empty(0, np.intp), config=CONFIG)
+    assert again.plan.unmeasured == 0
+    assert again.plan.videos == N + 130
 
 
 @pytest.mark.parametrize("settings", [{"appended": 0.01}, {}])

@@ -31,4 +31,4 @@ def queries(count=16):
 
 @cache
 def index():
-    return built(space(vectors()), queries(), CONFIG)
+    return built(space(vectors()), queries, CONFIG)
