@@ -16,7 +16,7 @@ from serving.admission import busy
 logger = logging.getLogger(__name__)
 
 STREAMS = 64
-"""Films on their way at a time, in a worker; one more is refused with 503."""
+"""Films on their way at a time, in a worker; one more is refused with 429."""
 
 STALL_S = 30.0
 """A client that takes nothing for so long has stopped."""
