@@ -1,6 +1,7 @@
 """What a worker remembers of its answers: where they come from, what they showed, and to whom."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from kinoloop.environment import Environment
@@ -13,7 +14,7 @@ from serving.impressions import Impressions
 from serving.inputs import Inputs, seal_of
 from serving.lineage import Lineage
 from serving.problems import unknown_page
-from serving.state import LiveState
+from serving.state import STATE_ERRORS, LiveState
 
 
 class Records:
@@ -69,14 +70,17 @@ class Records:
         return earlier
 
     def keep_page(self, cursor: str | None, videos: Sequence[str]) -> None:
-        """Let the next page be made anywhere.
+        """Let the next page be made anywhere; only here where the live state takes nothing.
+
+        The answer is on record as shown by now, so it is given.
 
         Args:
             cursor: Of this page; None where no other comes.
             videos: That it and those before it showed.
         """
         if cursor is not None:
-            self._state.keep_page(cursor, videos)
+            with suppress(*STATE_ERRORS):  # the store says why in the log
+                self._state.keep_page(cursor, videos)
 
     def flush(self) -> None:
         """Hand what was shown, and what answers were made from, to the operating system."""

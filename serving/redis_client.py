@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 QUICK_S = 2.0  # what the event loop waits for, once
 PATIENT_S = 10.0  # what threads wait for: an fsync on a busy disk takes seconds
 RETRY_S = 0.2
+SAY_EVERY_S = 60.0
 PATIENCE_S = 10.0  # at a start: servers that start together need not be ordered
 
 _SCHEMES: Final = {"valkey://": "redis://", "valkeys://": "rediss://"}
@@ -59,6 +60,7 @@ class RedisClient:
             ) from None  # its message may have the password
         self._away, self._shut = threading.Event(), threading.Event()
         self._lock = threading.Lock()
+        self._refusals, self._said = 0, -SAY_EVERY_S
         self._wait_for_it()
 
     @contextmanager
@@ -82,7 +84,7 @@ class RedisClient:
             self._leave(err)
             raise _away() from err
         except RedisError as err:
-            logger.exception("the live state at %s refuses", self.shown)
+            self._refused(err)
             raise StateError("the live state refuses; its log and the service's say why") from err
 
     def setting(self, name: str) -> str | None:
@@ -115,6 +117,20 @@ class RedisClient:
                 time.sleep(RETRY_S)
             else:
                 return
+
+    def _refused(self, err: RedisError) -> None:
+        """Say so, at most once a minute: a full server refuses every write."""
+        with self._lock:
+            self._refusals += 1
+            if time.monotonic() - self._said < SAY_EVERY_S:
+                return
+            times, self._refusals, self._said = self._refusals, 0, time.monotonic()
+        logger.error(
+            "the live state at %s refuses (%d times since the last such line): %s",
+            self.shown,
+            times,
+            err,
+        )
 
     def _leave(self, err: Exception) -> None:
         with self._lock:

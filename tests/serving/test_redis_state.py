@@ -11,12 +11,15 @@ from typer.testing import CliRunner
 from kinoloop.cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError, StateError
+from kinoloop.policy.config import PolicyConfig
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.testing.redis_server import SAFE, redis_server
 from kinoloop.testing.service import KEY
 from serving import redis_client, redis_store
+from serving.config import ServingConfig
 from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
+from serving.records import Records
 from serving.redis_state import PAGE_S
 from serving.state import open_state
 from serving.unread import Unread
@@ -210,6 +213,30 @@ def test_a_page_is_kept_for_a_while_and_under_nobodys_name(state, redis_url):
     with Redis.from_url(redis_url) as redis:
         (key,) = redis.keys("kinoloop:page:*")
         assert 0 < redis.ttl(key) <= PAGE_S
+
+
+def test_an_answer_is_given_where_the_server_takes_no_page_and_the_log_says_so_once(
+    state, redis_url, tmp_path, caplog
+):
+    environment = Environment(landing=str(tmp_path / "landing"), pseudonym_key=KEY)
+    records = Records(
+        tmp_path / "own", environment, state, config=ServingConfig(), policy=PolicyConfig()
+    )
+    page = records.lineage.record("recommend", ["v1", "v2"], {})
+    with Redis.from_url(redis_url) as redis:
+        redis.config_set("maxmemory", 1)
+        try:
+            for _ in range(20):
+                records.keep_page(page, ["v1", "v2"])
+        finally:
+            redis.config_set("maxmemory", 0)
+    assert state.page(page) is None
+    assert records.shown_before(page) == ["v1", "v2"]
+    (told,) = caplog.records
+    assert "used memory > 'maxmemory'" in told.getMessage()
+    assert told.exc_info is None
+    records.keep_page(page, ["v1", "v2"])
+    assert state.page(page) == ["v1", "v2"]
 
 
 def test_all_that_a_request_asks_about_a_person_comes_in_one_round_trip(state, redis_url):
