@@ -1,11 +1,12 @@
 """A connection to Redis or Valkey that says clearly when the server is away.
 
 Slates are made on the event loop, so nothing there may wait long for a server that is gone: the
-first call that fails closes the way for all, and a thread asks until the server answers again.
-Until then every call is refused at once. Addresses are shown without their credentials, and to
-clients not at all.
+first call that fails, or that keeps the loop for longer than `SLOW_S`, closes the way for all, and
+a thread asks until the server answers quickly. Until then every call is refused at once. Addresses
+are shown without their credentials, and to clients not at all.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -27,6 +28,10 @@ from serving import metrics
 logger = logging.getLogger(__name__)
 
 QUICK_S = 2.0  # what the event loop waits for, once
+SLOW_S = 0.25
+"""A reply for which the loop waited so long closes the way, though it came: a slate asks three
+times, so more would stop a worker with a few requests. Redis in one data centre answers within a
+few milliseconds, while its disk syncs or its memory is forked within some ten to a hundred."""
 PATIENT_S = 10.0  # what threads wait for: an fsync on a busy disk takes seconds
 RETRY_S = 0.2
 SAY_EVERY_S = 60.0
@@ -41,13 +46,15 @@ class RedisClient:
     Args:
         address: `redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`, with user name,
             password, port and number of the database as far as they are needed.
+        hurried: Whether others wait for the event loop that asks, as in the service.
 
     Raises:
         ConfigError: The address is none.
         StateError: The server does not answer.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, hurried: bool = False) -> None:
+        self._hurried = hurried
         self.shown = without_credentials(address)
         for ours, theirs in _SCHEMES.items():
             if address.startswith(ours):
@@ -78,6 +85,7 @@ class RedisClient:
         """
         if self._away.is_set():
             raise _away()
+        began, hurried = time.monotonic(), self._hurried and _on_an_event_loop()
         try:
             yield self._patient if patient else self._quick
         except (AwayError, SlowError) as err:
@@ -86,6 +94,8 @@ class RedisClient:
         except RedisError as err:
             self._refused(err)
             raise StateError("the live state refuses; its log and the service's say why") from err
+        if hurried and (took := time.monotonic() - began) > SLOW_S:
+            self._leave(f"the event loop waited {took:.2f} s for it, at most {SLOW_S} s")
 
     def setting(self, name: str) -> str | None:
         """Return a setting of the server; None where it does not tell."""
@@ -132,25 +142,36 @@ class RedisClient:
             err,
         )
 
-    def _leave(self, err: Exception) -> None:
+    def _leave(self, why: object) -> None:
         with self._lock:
             if self._away.is_set() or self._shut.is_set():
                 return
             self._away.set()
         metrics.STATE_AWAY.set(1)
-        logger.error("the live state at %s is away: %s", self.shown, err)
+        logger.error("the live state at %s is away: %s", self.shown, why)
         threading.Thread(target=self._ask_again, name="live state", daemon=True).start()
 
     def _ask_again(self) -> None:
         while not self._shut.wait(RETRY_S):
+            began = time.monotonic()
             try:
                 self._quick.ping()
             except (RedisError, OSError):
+                continue
+            if time.monotonic() - began > SLOW_S:
                 continue
             self._away.clear()
             metrics.STATE_AWAY.set(0)
             logger.warning("the live state at %s is back", self.shown)
             return
+
+
+def _on_an_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _redis(address: str, timeout_s: float) -> Redis:

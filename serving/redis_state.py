@@ -44,7 +44,7 @@ PIECE = 1000
 """Members that a script deletes at most, so that it holds up nobody else for long."""
 
 
-def opened(address: str, environment: Environment) -> "RedisState":
+def opened(address: str, environment: Environment, *, hurried: bool = False) -> "RedisState":
     """Open the live state at an address, under the pseudonym key of an installation.
 
     Raises:
@@ -53,7 +53,9 @@ def opened(address: str, environment: Environment) -> "RedisState":
     """
     (environment.private_state() / "serving").mkdir(exist_ok=True, mode=0o700)
     seal = Seal(secret_key(environment, "pseudonym"), "live state")
-    return RedisState(RedisClient(address), seal, load_pseudonyms(environment).key_id)
+    return RedisState(
+        RedisClient(address, hurried=hurried), seal, load_pseudonyms(environment).key_id
+    )
 
 
 class RedisState(RedisStore, LiveState):

@@ -92,7 +92,7 @@ class Kinoloop:
             pseudonym=self._pseudonyms.of,
             clock_skew_s=config.clock_skew_s,
         )
-        self._state = open_state(environment)
+        self._state = open_state(environment, hurried=True)
         self._writer = FeedbackWriter(self._state, check)
         policy = read_section("policy", PolicyConfig, environment.settings_file)
         self._records = Records(folder, environment, self._state, config=config, policy=policy)

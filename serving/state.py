@@ -243,8 +243,13 @@ class LiveState(People):
         """Give back what all threads hold, which use it no more."""
 
 
-def open_state(environment: Environment) -> LiveState:
+def open_state(environment: Environment, *, hurried: bool = False) -> LiveState:
     """Open the live state that the environment names; SQLite in the state folder by default.
+
+    Args:
+        environment: Of the installation.
+        hurried: Whether others wait for the event loop that asks, as in the service: a server that
+            answers slowly then counts as away.
 
     Raises:
         ConfigError: The address is none, or its folder is open to others.
@@ -268,7 +273,7 @@ def open_state(environment: Environment) -> LiveState:
     if scheme in {"redis", "rediss", "unix", "valkey", "valkeys"}:
         with explained("KINOLOOP_STATE_URL", instead="leave it unset for SQLite"):
             from serving.redis_state import opened
-        return opened(address, environment)
+        return opened(address, environment, hurried=hurried)
     raise ConfigError(
         f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected sqlite:///path, "
         "redis://host:port/0, rediss:// (TLS), valkey://, valkeys:// or unix://path"

@@ -1,5 +1,6 @@
 """What is particular to the live state in Redis; what it promises is in test_state.py."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -29,8 +30,9 @@ from tests.serving.test_outbox import of as parcels
 from tests.serving.test_state import all_of, event, of
 
 
-def opened(url, folder, key=KEY):
-    return open_state(Environment(state_url=url, state_dir=folder, pseudonym_key=key))
+def opened(url, folder, key=KEY, *, hurried=False):
+    environment = Environment(state_url=url, state_dir=folder, pseudonym_key=key)
+    return open_state(environment, hurried=hurried)
 
 
 @pytest.fixture
@@ -95,6 +97,30 @@ def test_a_server_that_hangs_is_waited_for_once_and_found_again(tmp_path, monkey
         server.process.send_signal(signal.SIGCONT)
         until(lambda: not away(state))
         assert state.about("p1").videos_of("p1") == {"v1": 1}
+        state.shut()
+
+
+def test_a_server_that_answers_slowly_keeps_an_event_loop_waiting_once(
+    redis_url, tmp_path, monkeypatch, caplog
+):
+    service, command = opened(redis_url, tmp_path, hurried=True), opened(redis_url, tmp_path)
+
+    async def on_a_loop(state):
+        state.about("p1")  # its answer came, and counts
+        return away(state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_client, "SLOW_S", -1.0)  # so that every answer is too slow
+        assert not asyncio.run(on_a_loop(command))  # nobody else waits for its loop
+        service.about("p1")
+        assert not away(service)  # a thread may wait
+        assert asyncio.run(on_a_loop(service))
+        time.sleep(3 * redis_client.RETRY_S)
+        assert away(service)  # it answers, but as slowly as before
+        assert "the event loop waited" in caplog.text
+    until(lambda: not away(service))
+    assert not asyncio.run(on_a_loop(service))
+    for state in (service, command):
         state.shut()
 
 
