@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+import orjson
+
 from kinoloop.data.evidence import root_of
 from kinoloop.schema import DAY_US
 from serving.live_event import LiveEvent, Parcel
@@ -125,6 +127,15 @@ def link(connection: sqlite3.Connection, user: str, person: str, timestamp: int)
         " WHERE excluded.timestamp >= timestamp",
         (user, person, timestamp),
     )
+
+
+def linked(connection: sqlite3.Connection, users: Collection[str]) -> list[str]:
+    """Which of many pseudonyms are ids of somebody who has another; the rest are their own."""
+    rows = connection.execute(
+        "SELECT user FROM links WHERE user IN (SELECT value FROM json_each(?))",
+        (orjson.dumps(list(users)).decode(),),
+    )
+    return [row[0] for row in rows]
 
 
 def ids_of(connection: sqlite3.Connection, user: str) -> list[str]:

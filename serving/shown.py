@@ -44,11 +44,12 @@ def remember(
         places: Pseudonym, video and time in µs of each.
         within: A video that was not shown for so long, µs, starts over.
     """
-    connection.executemany(
-        "INSERT INTO shown VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET"
+    connection.execute(  # one statement: each row of many takes the GIL, and stops a request for it
+        "INSERT INTO shown SELECT value ->> 0, value ->> 1, 1, value ->> 2 FROM json_each(?)"
+        " WHERE true ON CONFLICT DO UPDATE SET"
         " times = CASE WHEN excluded.last - last > ? THEN 1 ELSE times + 1 END,"
         " last = max(last, excluded.last)",
-        [(*place, within) for place in places],
+        (orjson.dumps(list(places)).decode(), within),
     )
 
 
@@ -99,10 +100,11 @@ def count_hourly(
     connection: sqlite3.Connection, counts: Iterable[tuple[str, str, int, int]]
 ) -> None:
     """Add counts, in a transaction: user, video, hour since the epoch, how often."""
-    connection.executemany(
-        "INSERT INTO shown_hourly VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " times = times + excluded.times",
-        counts,
+    connection.execute(
+        "INSERT INTO shown_hourly"
+        " SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)"
+        " WHERE true ON CONFLICT DO UPDATE SET times = times + excluded.times",
+        (orjson.dumps(list(counts)).decode(),),
     )
 
 

@@ -146,8 +146,9 @@ class SqliteState(SqliteConnections, LiveState):
 
     @override
     def remember_shown(self, places: Sequence[tuple[str, str, int]], *, within_s: float) -> None:
-        persons = {user: self.ids_of(user)[0] for user in {place[0] for place in places}}
-        named = [(persons[user], video, at) for user, video, at in places]
+        users = {place[0] for place in places}
+        persons = {user: self.ids_of(user)[0] for user in sayings.linked(self.connection, users)}
+        named = [(persons.get(user, user), video, at) for user, video, at in places]
         with self.transaction() as connection:
             shown.remember(connection, named, within=round(within_s * 1e6))
 

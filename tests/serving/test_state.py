@@ -109,3 +109,13 @@ def test_what_was_shown_long_ago_is_forgotten_and_nothing_else(state, monkeypatc
     state.forget_shown(20)
     left = {user: state.shown_often(user, times=1, since=0) for user in [*users, "p4"]}
     assert left == {"p1": [], "p2": ["v1"], "p3": [], "p4": ["v9"]}
+
+
+def test_what_the_ids_of_a_person_were_shown_counts_together(state):
+    login = event(1, user="device", event="identify", video_id="")
+    state.record([login], [Parcel("u", person_id="anna")], persons={"anna": "person"})
+    places = [("device", "v1", 10), ("person", "v1", 20), ("somebody", "v1", 30)]
+    state.remember_shown(places, within_s=1.0)
+    for user in ("device", "person"):
+        assert state.shown_often(user, times=2, since=20) == ["v1"]
+    assert state.shown_often("somebody", times=2, since=0) == []
