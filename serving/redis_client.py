@@ -97,6 +97,11 @@ class RedisClient:
         if hurried and (took := time.monotonic() - began) > SLOW_S:
             self._leave(f"the event loop waited {took:.2f} s for it, at most {SLOW_S} s")
 
+    @property
+    def away(self) -> bool:
+        """Whether every call is refused now."""
+        return self._away.is_set()
+
     def setting(self, name: str) -> str | None:
         """Return a setting of the server; None where it does not tell."""
         with self.speaking() as redis:

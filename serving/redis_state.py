@@ -13,10 +13,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import ResponseError
 from typing_extensions import override
 
 from kinoloop.data.interest import NO_INTERACTION
@@ -269,8 +267,7 @@ class RedisState(RedisStore, LiveState):
     @override
     def forget_user(self, user: str) -> int:
         erased = int(self._run(redis_scripts.FORGET_USER, user))
-        with self._client.speaking() as redis, suppress(ResponseError):  # it is at it, or may not
-            redis.bgrewriteaof()  # the log has what was erased until then
+        self._log.ask()  # it has what was erased until then
         return erased
 
     def _forget_old(self, kind: str, before: int) -> None:

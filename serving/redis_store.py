@@ -13,6 +13,7 @@ from typing_extensions import override
 from kinoloop.errors import ConfigError
 from kinoloop.privacy.sealed import Seal
 from serving.redis_client import RedisClient
+from serving.redis_log import LogRewriting
 from serving.redis_people import PREFIX, About, Hash, RedisPeople
 from serving.state import People
 
@@ -38,7 +39,7 @@ class RedisStore(RedisPeople):
 
     def __init__(self, client: RedisClient, seal: Seal, key_id: str) -> None:
         super().__init__(seal)
-        self._client = client
+        self._client, self._log = client, LogRewriting(client)
         self._exposures = _Exposures(self)
         self._check(key_id)
         for warning in self.not_promised():
@@ -81,6 +82,7 @@ class RedisStore(RedisPeople):
 
     def shut(self) -> None:
         """Close all connections."""
+        self._log.shut()
         self._client.close()
 
     def _run(self, script: str, *args: object) -> Any:  # noqa: ANN401 (what Redis returns)

@@ -233,6 +233,27 @@ def test_an_erased_user_leaves_no_bytes_behind_while_the_server_runs(state):
     assert len(all_of(state, "p2")) == 1
 
 
+@pytest.mark.parametrize("how_it_ends", ["goes on", "shut"])
+def test_users_erased_while_the_log_is_rewritten_leave_no_bytes_behind(tmp_path, how_it_ends):
+    users = [f"erase-{n}" for n in range(3)]
+    with redis_server(tmp_path / "redis") as server, Redis.from_url(server.url) as redis:
+        state = opened(server.url, tmp_path)
+        given = [event(n, user=user) for n, user in enumerate([*users, "stays"])]
+        state.record(given, of(*["raw"] * len(given)))
+        redis.config_set("rdb-key-save-delay", 2_000)  # µs per key, so that a rewrite takes a while
+        redis.mset({f"other-{n}": n for n in range(500)})
+        for user in users:
+            assert state.forget_user(user) == 1
+        redis.config_set("rdb-key-save-delay", 0)
+        if how_it_ends == "shut":
+            state.shut()
+        reading = opened(server.url, tmp_path)
+        until(lambda: not any(user.encode() in content(reading) for user in users))
+        assert len(all_of(reading, "stays")) == 1
+        reading.shut()
+        state.shut()
+
+
 def test_a_page_is_kept_for_a_while_and_under_nobodys_name(state, redis_url):
     state.keep_page("r1", ["v1", "v2"])
     assert (state.page("r1"), state.page("r2")) == (["v1", "v2"], None)
