@@ -3,12 +3,14 @@
 Releases hold no media, so the tables here say where it is, and the rules of extraction say what may
 be read: files below the folders that the settings name, links followed. What a catalogue names
 comes from whoever can write into the landing zone, and that holds more than clips; so a file is
-served only where its first bytes are those of a film.
+served only where its first bytes are those of a film. What was checked is what is sent: the open
+file, since a name may mean another one a moment later.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import polars as pl
 
@@ -17,7 +19,7 @@ from kinoloop.environment import Environment
 from kinoloop.errors import MediaError
 from kinoloop.extraction.config import ExtractConfig
 from kinoloop.extraction.inventory import Roots
-from kinoloop.media.source import open_regular
+from kinoloop.media.source import open_real
 from kinoloop.settings import read_section
 
 REMEMBERED = 10_000
@@ -30,11 +32,11 @@ class Clip(NamedTuple):
     """A file that can be played.
 
     Attributes:
-        path: Real path, links followed.
+        file: Open, at its first byte; whoever gets it closes it.
         media_type: By its first bytes, whatever its name says.
     """
 
-    path: Path
+    file: IO[bytes]
     media_type: str
 
 
@@ -58,7 +60,7 @@ class Clips:
         self._reference = lru_cache(REMEMBERED)(self._read_reference)
 
     def find(self, video_id: str, catalogue_version: str) -> Clip:
-        """Find the clip of a video.
+        """Find the clip of a video and open it.
 
         Args:
             video_id: External id.
@@ -73,11 +75,12 @@ class Clips:
         place = self._roots.locate(reference)
         if not isinstance(place, Path):
             raise MediaError("not_here", "the media of this video lies on another server")
-        with open_regular(place, max_bytes=self._max_bytes) as file:
-            media_type = media_type_of(file.read(HEAD_BYTES))
+        file = open_real(place, max_bytes=self._max_bytes)
+        media_type = media_type_of(os.pread(file.fileno(), HEAD_BYTES, 0))
         if media_type is None:
+            file.close()
             raise MediaError("not_playable", "the media of this video is no film for browsers")
-        return Clip(place, media_type)
+        return Clip(file, media_type)
 
     def _read_reference(self, video_id: str, _: str) -> str | None:
         """Read what the tables say; the version is there to forget."""

@@ -107,7 +107,7 @@ def clip(request: Request, video_id: str) -> Stream:
             next_step=_NO_CLIP.get(err.reason, "see docs/guides/serve.md"),
         ) from err
     headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
-    return Stream(found.path, media_type=found.media_type, headers=headers)
+    return Stream(found.file, media_type=found.media_type, headers=headers)
 
 
 _NO_CLIP = {

@@ -1,3 +1,4 @@
+import asyncio
 import os
 
 import polars as pl
@@ -5,8 +6,10 @@ import pytest
 
 from kinoloop.environment import Environment
 from kinoloop.errors import MediaError
+from kinoloop.extraction.inventory import Roots
 from kinoloop.schema import VIDEOS
 from serving.clips import Clips, media_type_of
+from serving.streams import Stream
 
 FILM = bytes(4) + b"ftypisom" + bytes(50)
 
@@ -51,7 +54,57 @@ def clips(tmp_path, landing):
 
 def test_a_film_below_the_landing_zone_is_found(clips, landing):
     found = clips.find("film", "1")
-    assert (found.path, found.media_type) == (landing / "clips/film.mp4", "video/mp4")
+    with found.file as file:
+        assert (file.read(), found.media_type) == (FILM, "video/mp4")
+
+
+SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "headers": [(b"range", b"bytes=16-")],
+    "asgi": {"spec_version": "2.4"},
+}
+
+
+@pytest.mark.parametrize("swapped", ["clips/film.mp4", "clips"])
+@pytest.mark.parametrize("scope", [SCOPE, {**SCOPE, "headers": []}])
+def test_what_was_checked_is_sent_whatever_its_name_means_by_then(
+    clips, landing, tmp_path, swapped, scope
+):
+    found = clips.find("film", "1")
+    swap(landing / swapped, tmp_path)
+    told = []
+
+    async def sending(message):
+        told.append(message)
+
+    asyncio.run(Stream(found.file, media_type="video/mp4")(scope, None, sending))
+    sent = b"".join(message.get("body", b"") for message in told)
+    assert sent == (FILM[16:] if scope["headers"] else FILM)
+    assert found.file.closed
+
+
+@pytest.mark.parametrize("swapped", ["clips/film.mp4", "clips"])
+def test_a_link_that_is_put_there_after_the_check_is_not_followed(
+    clips, landing, tmp_path, monkeypatch, swapped
+):
+    locate = Roots.locate
+
+    def then_swap(roots, reference):
+        place = locate(roots, reference)
+        swap(landing / swapped, tmp_path)
+        return place
+
+    monkeypatch.setattr(Roots, "locate", then_swap)
+    with pytest.raises(MediaError) as refused:
+        clips.find("film", "1")
+    assert refused.value.reason == "not_allowed"
+
+
+def swap(name, outside):
+    (outside / "film.mp4").write_bytes(bytes(4) + b"ftypisom" + b"secret" * 20)
+    name.rename(outside / "away")
+    name.symlink_to(outside / "film.mp4" if name.suffix else outside)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +128,10 @@ def test_nothing_else_is_opened_for_anybody(clips, video_id, reason):
 
 
 def test_a_row_that_changed_is_seen_with_the_next_catalogue_version(clips, tmp_path):
-    clips.find("film", "1")
+    clips.find("film", "1").file.close()
     rows = pl.DataFrame([{"video_id": "film", "title": "film", "media": None}], schema=VIDEOS)
     rows.write_delta(str(tmp_path / "data/videos"), mode="overwrite")
-    assert clips.find("film", "1")
+    clips.find("film", "1").file.close()
     with pytest.raises(MediaError, match="name no media"):
         clips.find("film", "2")
 

@@ -15,6 +15,10 @@ def film(tmp_path):
     return path
 
 
+def stream(film):
+    return Stream(film.open("rb"), media_type="video/mp4")
+
+
 async def nothing():
     await asyncio.Event().wait()
 
@@ -32,12 +36,12 @@ def test_films_take_only_so_many_places_and_give_them_back(film, monkeypatch):
         async def slowly(message):
             await reads.wait()
 
-        first = asyncio.create_task(Stream(film)(SCOPE, nothing, slowly))
+        first = asyncio.create_task(stream(film)(SCOPE, nothing, slowly))
         await asyncio.sleep(0)
-        await Stream(film)(SCOPE, nothing, take_all)
+        await stream(film)(SCOPE, nothing, take_all)
         reads.set()
         await first
-        await Stream(film)(SCOPE, nothing, take_all)
+        await stream(film)(SCOPE, nothing, take_all)
 
     asyncio.run(send_two())
     assert [m["status"] for m in said if "status" in m] == [429, 200]
@@ -51,6 +55,6 @@ def test_a_client_that_stops_reading_gives_its_place_back(film, monkeypatch, cap
     async def stopped(message):
         await asyncio.Event().wait()
 
-    asyncio.run(Stream(film)(SCOPE, nothing, stopped))
+    asyncio.run(stream(film)(SCOPE, nothing, stopped))
     assert "has stopped reading" in caplog.text
     assert not streams._under_way
