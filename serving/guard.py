@@ -16,6 +16,7 @@ from kinoloop.privacy.tokens import Token
 from serving import metrics
 from serving.config import ServingConfig
 from serving.known_tokens import KnownTokens
+from serving.messages import id_text
 from serving.origin import is_loopback
 from serving.problems import Problem, wrong_method
 from serving.rates import Rates
@@ -172,7 +173,7 @@ def _user_of(body: Any) -> str | None:  # noqa: ANN401 (one of several bodies)
     if (user := getattr(body, "user_id", None)) is not None:
         return str(user)
     events = getattr(body, "events", None) or ()
-    users = {str(event.get("user_id")) for event in events if isinstance(event, dict)}
+    users = {str(id_text(event.get("user_id"))) for event in events if isinstance(event, dict)}
     return users.pop() if len(users) == 1 else None
 
 

@@ -30,7 +30,7 @@ from serving.filtering import Filters, Word
 PARSED = "kinoloop.body"
 
 
-def _text(value: object) -> object:
+def id_text(value: object) -> object:
     """Read an id as text as ingestion does: a whole number is one, blanks around it are not."""
     if isinstance(value, str):
         return value.strip(BLANKS)
@@ -40,7 +40,7 @@ def _text(value: object) -> object:
 _Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARACTERS)]
 UserId = Annotated[
     _Id,
-    BeforeValidator(_text),
+    BeforeValidator(id_text),
     StringConstraints(pattern=r"\S"),
     WithJsonSchema(
         {

@@ -186,6 +186,11 @@ def test_a_user_is_bounded_by_whatever_names_only_that_user(environment):
     for body in (SimpleNamespace(user_id="u"), SimpleNamespace(events=[event, event])):
         with pytest.raises(Problem, match="this user asks too often"):
             guard.check_user(body)
+    for spelled in (" u", "u\t", "\u200bu\u3000"):  # blanks around an id are none of it
+        with pytest.raises(Problem, match="this user asks too often"):
+            guard.check_user(SimpleNamespace(events=[{**event, "user_id": spelled}]))
+    with pytest.raises(Problem, match="this user asks too often"):
+        guard.check_user(SimpleNamespace(events=[event, {**event, "user_id": "u "}]))
     other = {"user_id": ["no", {"id": "at all"}]}
     for body in (SimpleNamespace(user_id=None), SimpleNamespace(events=[event, other]),
                  SimpleNamespace(events=[other]), SimpleNamespace(events=["x"])):  # fmt: skip
