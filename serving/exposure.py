@@ -32,6 +32,9 @@ PLACES = 200_000
 LARGEST_BYTES = 64 * 2**20
 """A larger file is not one that this service wrote; it is passed over."""
 
+YEARS = (datetime(1980, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""When something can have been shown; rows of another time, or of none, are passed over."""
+
 CREATORS = 12
 """Creators that are named; the others are one share."""
 
@@ -105,7 +108,12 @@ def _frames(landing: str) -> Iterator[pl.DataFrame]:
             with files.open(one["name"], "rb") as file:
                 content = io.BytesIO(file.read())
             frame = pl.read_parquet(content, columns=["video_id", "timestamp"], n_rows=PLACES)
-            yield frame.select(pl.col("video_id").cast(pl.String), pl.col("timestamp").cast(TIME))
+            shown = frame.select(
+                pl.col("video_id").cast(pl.String), pl.col("timestamp").cast(TIME, strict=False)
+            )
+            yield shown.filter(
+                pl.col("video_id").is_not_null() & pl.col("timestamp").is_between(*YEARS)
+            )
         except (OSError, pl.exceptions.PolarsError) as err:
             logger.warning("%s was passed over: %s", Path(one["name"]).name, err)
 

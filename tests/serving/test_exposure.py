@@ -6,6 +6,7 @@ import pytest
 
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.data.ids import IdMap
+from kinoloop.schema import TIME
 from serving import exposure as module
 from serving.exposure import GONE, NOBODY, UNDATED, exposure
 from serving.impressions import Answer, Impressions
@@ -92,6 +93,17 @@ def test_the_newest_files_are_enough_and_damaged_ones_are_passed_over(
     told = exposure(landing, catalogue)
     assert (told.places, told.since) == (2, NOW)
     assert "odd.parquet was passed over" in caplog.text
+
+
+def test_rows_without_a_video_or_a_time_that_can_be_are_passed_over(show, catalogue, tmp_path):
+    landing = show("fresh")
+    times = [None, 760_000_000_000_000_000, -(2**62), _us(NOW)]  # the second is in 26053
+    rows = {"video_id": ["old", "old", "old", None], "timestamp": times}
+    frame = pl.DataFrame(rows, schema={"video_id": pl.String, "timestamp": pl.Int64})
+    folder = tmp_path / "landing/events/impressions"
+    frame.with_columns(pl.col("timestamp").cast(TIME)).write_parquet(folder / "odd.parquet")
+    told = exposure(landing, catalogue)
+    assert (told.places, told.since, told.until) == (1, NOW, NOW)
 
 
 def test_without_impressions_it_says_why_there_is_nothing(tmp_path, catalogue):
