@@ -1,6 +1,6 @@
 """Routes of one video: what it is, its picture and clip, and whether it may be shown."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -16,12 +16,13 @@ from serving.openapi import asked
 from serving.problems import Problem, no_release, unknown_video
 from serving.served import Served
 from serving.streams import Stream
-from serving.takedowns import AvailabilityPatch, Takedowns
+from serving.takedowns import EPOCH, AvailabilityPatch, Takedowns
 
 if TYPE_CHECKING:
     from serving.in_service import InService
 
 PATCH_BYTES, PATCH_S = 4096, 5.0
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 router = APIRouter()
 
@@ -147,7 +148,11 @@ def _availability(request: Request, video_id: str, window: Window) -> VideoAvail
 
 
 def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros / 1e6, UTC)
+    """Return a time, exactly; one that Python cannot say is its last or first."""
+    try:
+        return EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return LAST if micros > 0 else FIRST
 
 
 def _named(request: Request, video_id: str) -> str:

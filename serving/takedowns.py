@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, ConfigDict
 
 from kinoloop.release.availability import NEVER, Window
 from serving.background import yield_to_requests
@@ -30,13 +30,26 @@ logger = logging.getLogger(__name__)
 LOOK_S, SETTLE_S = 0.1, 0.5
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as err:
+        raise ValueError("this is before year 1 or after year 9999 in UTC") from err
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class AvailabilityPatch(Body):
     """What of a video's availability is to change; what is not named stays."""
 
     model_config = ConfigDict(extra="forbid")
 
-    available_from: AwareDatetime | None = None
-    available_until: AwareDatetime | None = None
+    available_from: Moment | None = None
+    available_until: Moment | None = None
     hidden: bool | None = None
 
     def over(self, window: Window) -> Window:
@@ -169,4 +182,4 @@ def overrule(current: "InService", said: Mapping[str, Window]) -> None:
 
 
 def _micros(moment: datetime | None, missing: int) -> int:
-    return missing if moment is None else round(moment.astimezone(UTC).timestamp() * 1e6)
+    return missing if moment is None else (moment - EPOCH) // timedelta(microseconds=1)

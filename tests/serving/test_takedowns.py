@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from kinoloop.release.availability import NEVER, Window
 from kinoloop.release.release import Release
 from kinoloop.testing.service import running
+from serving.site import build_site
 from serving.takedowns import LOOK_S, AvailabilityPatch, Takedowns
 from tests.serving.conftest import SETTINGS, Service
 
@@ -56,6 +58,36 @@ def test_a_patch_changes_what_it_names_and_null_lifts_a_bound():
     )
     until = parse({"available_until": "1970-01-01T00:00:01Z"}).over(window)
     assert until == Window(5, 1_000_000, hidden=True)
+
+
+LAST = "9999-12-31T23:59:59.999999Z"
+
+
+@pytest.fixture
+def site(served, state):
+    site = build_site()
+    site.state.served = SimpleNamespace(in_service=served, takedowns=takedowns(state, served))
+    return TestClient(site)
+
+
+def test_a_bound_is_told_as_it_was_said_up_to_the_last_moment_there_is(site):
+    said = {"available_from": "2026-05-01T00:00:00.000001Z", "available_until": LAST}
+    for patch in (said, {"hidden": False}):
+        told = site.patch("/videos/v004", json=patch)
+        assert (told.status_code, {name: told.json()[name] for name in said}) == (200, said)
+    assert site.delete("/videos/v004").json()["available_until"] == LAST
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+def test_a_bound_that_is_no_time_in_utc_is_refused(site, moment):
+    refused = site.patch("/videos/v004", json={"available_until": moment})
+    assert (refused.status_code, refused.json()["got"]) == (422, moment)
+    assert "available_until is wrong" in refused.json()["what"]
+
+
+def test_a_bound_of_the_catalogue_beyond_all_calendars_can_still_be_changed(served, state, site):
+    takedowns(state, served).say("v004", lambda _: Window(closes=NEVER - 1))
+    assert site.delete("/videos/v004").json()["available_until"] == LAST
 
 
 def test_a_takedown_goes_when_the_catalogue_says_the_same_and_not_before(served, state):
