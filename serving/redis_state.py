@@ -13,12 +13,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
 
 from kinoloop.data.interest import NO_INTERACTION
 from kinoloop.environment import Environment
+from kinoloop.errors import StateError
 from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.privacy.sealed import Seal
@@ -73,8 +75,9 @@ class RedisState(RedisStore, LiveState):
         for event, parcel in zip(events, parcels, strict=True):
             args += self._arguments(event, parcel, persons, waiting.get(event.event_id))
         new, left_out = self._run(redis_scripts.RECORD, *args)
-        for user, space in {(text.user, text.space) for text in texts}:
-            self.erase_unread(surplus(self.unread_of([user], space), Unread.repeats))
+        with suppress(StateError):  # the events are kept; what is too much waits for the next text
+            for user, space in {(text.user, text.space) for text in texts}:
+                self.erase_unread(surplus(self.unread_of([user], space), Unread.repeats))
         if left_out:
             metrics.TEXTS.labels("queue_full").inc(left_out)
             logger.warning("%d texts count after the next training only: too many wait", left_out)

@@ -22,6 +22,7 @@ from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
 from serving.records import Records
 from serving.redis_state import PAGE_S
+from serving.repeats import REPEATS
 from serving.state import open_state
 from serving.unread import Unread
 from tests.serving.stored import content
@@ -284,6 +285,25 @@ def test_an_answer_is_given_where_the_server_takes_no_page_and_the_log_says_so_o
     assert told.exc_info is None
     records.keep_page(page, ["v1", "v2"])
     assert state.page(page) == ["v1", "v2"]
+
+
+def test_events_count_as_recorded_once_they_are_though_what_is_too_much_stays(state, redis_url):
+    most = REPEATS + 3
+
+    def search(n):
+        event = LiveEvent(f"s{n}", "p1", "", "search", None, None, n)
+        text = Unread(event.event_id, "p1", "", "search", n, "space", "steam trains")
+        return state.record([event], of("u"), texts=[text])
+
+    with Redis.from_url(redis_url) as redis:
+        redis.execute_command("ACL", "SETUSER", "default", "-hdel")
+        try:
+            assert [search(n) for n in range(most)] == [1] * most
+        finally:
+            redis.execute_command("ACL", "SETUSER", "default", "+hdel")
+    assert state.pending() == len(state.unread_of(["p1"], "space")) == most
+    search(most)
+    assert len(state.unread_of(["p1"], "space")) == REPEATS
 
 
 def test_all_that_a_request_asks_about_a_person_comes_in_one_round_trip(state, redis_url):
