@@ -134,7 +134,7 @@ class RedisClient:
                 return
 
     def _refused(self, err: RedisError) -> None:
-        """Say so, at most once a minute: a full server refuses every write."""
+        """Say so, at most once per minute: a full server refuses every write."""
         with self._lock:
             self._refusals += 1
             if time.monotonic() - self._said < SAY_EVERY_S:
