@@ -140,6 +140,7 @@ class About(BaseModel):
         [],
         description="Of the newest uploads, the newest first: seconds from landing to first slate.",
     )
+    unknown_because: str | None = Field(None, description="Why `uploads_s` is empty, if so.")
     clips: bool = Field(
         False,  # noqa: FBT003
         description="Whether this machine has the tables that say where clips are.",

@@ -55,11 +55,12 @@ class Figures:
             outbox_pending=self.value("kinoloop_outbox_pending"),
         )
 
-    def uploads(self, newest_s: Sequence[float]) -> Uploads:
+    def uploads(self, newest_s: Sequence[float], unknown_because: str | None = None) -> Uploads:
         """Return the way from upload to impression.
 
         Args:
             newest_s: Of the newest uploads, seconds.
+            unknown_because: Why there are none, where they are not known.
         """
         by_station = self._buckets["kinoloop_upload_seconds"]
         return Uploads(
@@ -77,6 +78,7 @@ class Figures:
                 for name in STATIONS
                 if name in by_station
             ],
+            unknown_because=unknown_because,
         )
 
     def _take(self, name: str, labels: dict[str, str], value: float) -> None:

@@ -13,7 +13,7 @@ from serving.exposure import exposure
 from serving.facts import ReleaseFacts
 from serving.on_record import OnRecord
 from serving.overview import Exposure, Overview, Recall, RecallAt, ServingNow
-from serving.served import Served
+from serving.served import Served, newest_uploads
 from serving.startup import HOUSE, packaged_bundle
 
 EXPOSURE_S = 30.0
@@ -47,7 +47,7 @@ class Operation:
         return Overview(
             at=datetime.now(UTC),
             serving=_serving_now(served, counted.value("kinoloop_ready_workers")),
-            uploads=counted.uploads(served.upload_seconds()),
+            uploads=counted.uploads(*newest_uploads(served)),
             traffic=counted.traffic(),
             drift=on_record.drift,
             decisions=on_record.decisions,

@@ -48,6 +48,7 @@ class Uploads(BaseModel):
     p95_s: float | None = Field(description="Of `newest_s`.")
     bars: list[Bar] = Field(description="Of `newest_s`.")
     stations: list[Station]
+    unknown_because: str | None = Field(None, description="Why `newest_s` is empty, if so.")
 
 
 class RouteFigures(BaseModel):

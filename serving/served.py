@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.problems import Waiting
+from serving.state import STATE_ERRORS
 from serving.takedowns import Takedowns
 
 if TYPE_CHECKING:
@@ -28,4 +29,16 @@ class Served(Protocol):
         """Return what is known of an answer."""
 
     def upload_seconds(self) -> list[float]:
-        """Seconds from landing to first slate of the newest uploads, newest first."""
+        """Seconds from landing to first slate of the newest uploads, newest first.
+
+        Raises:
+            STATE_ERRORS: The live state cannot be read now.
+        """
+
+
+def newest_uploads(served: Served) -> tuple[list[float], str | None]:
+    """Return `upload_seconds`, or nothing and why it is not known."""
+    try:
+        return served.upload_seconds(), None
+    except STATE_ERRORS as error:
+        return [], str(error)

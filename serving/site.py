@@ -21,7 +21,7 @@ from serving.facts import About, LineageRecord, ProblemTypeFacts, ReleaseFacts
 from serving.openapi import described
 from serving.problem_types import PROBLEM_TYPES, address_of, type_of
 from serving.problems import Problem, explain
-from serving.served import Served
+from serving.served import Served, newest_uploads
 
 if TYPE_CHECKING:
     from serving.guard import Guard
@@ -146,10 +146,12 @@ async def about(request: Request) -> About:
     """Which release is in service, and how long new videos take to reach people."""
     served: Served = request.app.state.served
     current = served.in_service
+    uploads_s, unknown_because = newest_uploads(served)
     return About(
         release=None if current is None else ReleaseFacts.of(current),
         example_users=request.app.state.example_users,
-        uploads_s=served.upload_seconds(),
+        uploads_s=uploads_s,
+        unknown_because=unknown_because,
         clips=(Environment().data_dir / "videos").is_dir(),
     )
 

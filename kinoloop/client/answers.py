@@ -203,4 +203,5 @@ class About(Answer):
     release: ReleaseFacts | None
     example_users: tuple[str, ...]
     uploads_s: tuple[float, ...] = ()
+    unknown_because: str | None = None
     clips: bool = False

@@ -62,6 +62,7 @@ class Uploads(Answer):
     p95_s: float | None
     bars: tuple[Bar, ...]
     stations: tuple[Station, ...]
+    unknown_because: str | None = None
 
 
 class RouteFigures(Answer):

@@ -72,7 +72,7 @@ function uploadsPanel({ uploads }) {
   const { newest_s: newest, bars, stations } = uploads;
   const drawn = newest.length
     ? [standing(bars)]
-    : [nothing("No video that came after the training was in a slate yet. A clip that is uploaded below, or a file in the landing zone, starts the way.")];
+    : [nothing(uploads.unknown_because ?? "No video that came after the training was in a slate yet. A clip that is uploaded below, or a file in the landing zone, starts the way.")];
   if (stations.length) {
     drawn.push(make("h3", {}, "From landing to each station, since the workers started"), table("Stations of uploads", [
       ["Station", (row) => STATIONS[row.until] ?? row.until],

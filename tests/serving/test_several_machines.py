@@ -126,6 +126,7 @@ def test_a_redis_that_is_away_is_said_and_its_return_is_noticed(machines, bundle
             assert answer.headers["retry-after"] == "5"
         assert service.ask("/similar", {"video_id": "v003"}).status == 200  # it needs nobody's past
         assert service.ask("/livez").status == 200
+        assert "away" in service.ask("/about").body["unknown_because"]
         assert "kinoloop_state_away 1.0" in service.ask("/metrics").body
     with redis_server(machines.folder / "redis", password=PASSWORD, port=port):
         for service in machines.services:

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
+from kinoloop.errors import StateError
 from kinoloop.models.base import build
 from kinoloop.release.bundle import write_bundle
 from kinoloop.schema import LABELS
@@ -70,6 +71,19 @@ def test_details_of_a_video_that_was_not_labelled_say_nothing(client):
 
 def test_about_says_how_long_the_newest_uploads_took(client):
     assert client.get("/about").json()["uploads_s"] == [12.0, 90.5]
+
+
+def test_while_the_live_state_is_away_the_rest_is_told_and_what_is_unknown(client, monkeypatch):
+    def away(served):
+        raise StateError("the live state of the service is away")
+
+    monkeypatch.setattr(Served, "upload_seconds", away)
+    about, told = client.get("/about"), client.get("/admin/overview")
+    assert (about.status_code, told.status_code) == (200, 200)
+    assert about.json()["release"] == told.json()["serving"]["release"]
+    for part in (about.json(), told.json()["uploads"]):
+        assert part["unknown_because"] == "the live state of the service is away"
+    assert (about.json()["uploads_s"], told.json()["uploads"]["newest_s"]) == ([], [])
 
 
 def test_without_a_release_the_overview_says_what_is_waited_for(client, tmp_path, monkeypatch):
