@@ -53,7 +53,7 @@ _EVERYWHERE = {403: "Sent to another name, or by a page of another origin.",
 _OF_BODIES = {400: "The body is not JSON.", 408: "The body did not come in time.",
               413: "The body is too large.", 415: "The body is not announced as JSON.",
               422: "A field is missing, unknown or out of bounds."}  # fmt: skip
-_OF_UPLOADS = {409: "A piece before this one is missing."}
+_OF_UPLOADS = {409: "A piece is missing, or upload or video are there already."}
 _UNKNOWN = {404: "There is no such thing."}
 _GUARDED = {401: "The token is missing, unknown or expired.",
             403: "Another scope is needed, or the request comes from another page or name.",

@@ -42,6 +42,8 @@ PROBLEM_TYPES: Final[dict[str, ProblemType]] = {
     "unknown_video": ProblemType(HTTPStatus.NOT_FOUND, "The video is unknown"),
     "unknown_upload": ProblemType(HTTPStatus.NOT_FOUND, "There is no such upload"),
     "piece_missing": ProblemType(HTTPStatus.CONFLICT, "A piece of an upload is missing"),
+    "upload_landed": ProblemType(HTTPStatus.CONFLICT, "The upload has landed already"),
+    "video_exists": ProblemType(HTTPStatus.CONFLICT, "There is such a video already"),
     "unknown_request": ProblemType(HTTPStatus.NOT_FOUND, "The request id is unknown"),
     "no_thumbnail": ProblemType(HTTPStatus.NOT_FOUND, "The video has no thumbnail"),
     "no_clip": ProblemType(HTTPStatus.NOT_FOUND, "The clip cannot be played from here"),

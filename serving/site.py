@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
@@ -52,6 +53,7 @@ def build_site(example_users: Sequence[str] = ()) -> FastAPI:
     app = FastAPI(title="Kinoloop", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.routes.extend(_routes())  # flat, so that a 405 finds every method of a path
     app.add_exception_handler(KinoloopError, _problem)
+    app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.state.example_users = list(example_users)
     app.state.operation = None  # made by the first operator who looks
     app.state.clips = None  # by the first who plays one
@@ -162,6 +164,20 @@ def _routes() -> list[BaseRoute]:
 
 async def _problem(_: Request, error: Exception) -> Response:
     return explain(error).response()
+
+
+async def _wrong_parameter(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    name = ".".join(map(str, fault["loc"][1:]))
+    problem = Problem(
+        "invalid_request",
+        f"{name} is wrong",
+        got=fault["input"],
+        expected=fault["msg"],
+        next_step=f"correct {name} in the address; /docs describes every parameter",
+    )
+    return problem.response()
 
 
 def _with_release(record: LineageRecord, current: BundleInfo | None) -> LineageRecord:

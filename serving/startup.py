@@ -62,7 +62,7 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
     Without any, they say what may be asked should BentoML's own configuration switch CORS on.
     """
     asked = {
-        "access_control_allow_methods": ["GET", "POST", "DELETE", "PATCH"],
+        "access_control_allow_methods": ["GET", "POST", "PUT", "DELETE", "PATCH"],
         "access_control_allow_headers": ["authorization", "content-type"],
         "access_control_expose_headers": ["Retry-After", "WWW-Authenticate"],
     }

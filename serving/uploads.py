@@ -11,9 +11,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,9 @@ CLIPS, ROWS = "clips/uploads", "videos/uploads"
 """Folders of the landing zone."""
 
 ENDINGS = {"video/mp4": "mp4", "video/webm": "webm", "video/ogg": "ogv"}
+
+_RECEIPT = ".landed"
+"""Ending of what is kept of an upload that has landed, beside those under way."""
 
 _ID = re.compile(r"[a-z0-9]{16,64}")
 
@@ -95,22 +99,47 @@ class Uploads:
                 piece = piece[os.write(descriptor, piece) :]
             return os.fstat(descriptor).st_size
 
-    def finish(self, upload_id: str, said: UploadRequest) -> Landed:
+    def finish(
+        self, upload_id: str, said: UploadRequest, *, exists: Callable[[str], bool]
+    ) -> Landed:
         """Bring a whole clip and its row into the landing zone.
 
+        Asked again, because its answer was lost, it answers the same for a day.
+
+        Args:
+            upload_id: Of the clip.
+            said: The row of the video.
+            exists: Whether there is a video with an id.
+
         Raises:
-            Problem: There is no such upload, or it is no film.
+            Problem: There is no such upload, it is no film, it has landed with another row, or the
+                video exists.
         """
         path = self._path(upload_id)
-        if not path.exists():
-            raise _unknown(upload_id)
-        with path.open("rb") as file:
-            media_type = media_type_of(file.read(HEAD_BYTES))
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return _landed_before(path, said)
+        with os.fdopen(descriptor, "rb") as file:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not os.fstat(descriptor).st_nlink:  # another request has finished it meanwhile
+                return _landed_before(path, said)
+            if said.video_id is not None and exists(said.video_id):
+                raise _video_exists(said.video_id)
+            landed = self._bring(path, file, said)
+            receipt = {"row": _digest(said), **landed._asdict()}
+            receipt["landed_at"] = landed.landed_at.isoformat()
+            durable.write_json(path.with_suffix(_RECEIPT), receipt, mode=0o600)
+            path.unlink()
+        return landed
+
+    def _bring(self, path: Path, file: BufferedReader, said: UploadRequest) -> Landed:
+        media_type = media_type_of(file.read(HEAD_BYTES))
+        file.seek(0)
         if media_type is None:
             path.unlink()
             raise _no_film()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
         size, video_id = path.stat().st_size, said.video_id or f"upload-{digest[:16]}"
         clip = f"{CLIPS}/{digest}.{ENDINGS[media_type]}"
         self._land(path, clip)
@@ -125,7 +154,6 @@ class Uploads:
         name = hashlib.sha256(f"{video_id}\n{digest}".encode()).hexdigest()[:24]
         content = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         write(files, f"{root.rstrip('/')}/{ROWS}/upload-{name}.jsonl", content)
-        path.unlink()
         return Landed(video_id, size, media_type, now)
 
     def _land(self, path: Path, clip: str) -> None:
@@ -146,9 +174,10 @@ class Uploads:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         oldest = time.time() - STALE_S
         staged = list(self._folder.glob("*.part"))
-        for path in staged:
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+        for path in (*staged, *self._folder.glob(f"*{_RECEIPT}")):
+            with suppress(FileNotFoundError):  # another worker was quicker
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
         if sum(path.exists() for path in staged) >= STAGED:
             raise Problem(
                 "overloaded",
@@ -162,12 +191,34 @@ class Uploads:
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     """Open a file to append to, alone: workers share the folder."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:  # else it was finished while this waited
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _landed_before(path: Path, said: UploadRequest) -> Landed:
+    """Answer again for an upload that has landed.
+
+    Raises:
+        Problem: It has not, or with another row.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        receipt = json.loads(path.with_suffix(_RECEIPT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _unknown(path.stem) from None
+    if receipt.pop("row") != _digest(said):
+        raise _has_landed(receipt["video_id"])
+    return Landed(**{**receipt, "landed_at": datetime.fromisoformat(receipt["landed_at"])})
+
+
+def _digest(said: UploadRequest) -> str:
+    return hashlib.sha256(said.model_dump_json().encode()).hexdigest()
 
 
 def _unknown(upload_id: str) -> Problem:
@@ -177,6 +228,27 @@ def _unknown(upload_id: str) -> Problem:
         got=upload_id[:80],
         expected="16 to 64 of a-z and 0-9, chosen by whoever sends, and at least one piece",
         next_step="send the pieces first: PUT /admin/uploads/{upload_id}?offset=0",
+    )
+
+
+def _has_landed(video_id: str) -> Problem:
+    return Problem(
+        "upload_landed",
+        "the upload has landed, with another row",
+        got=video_id,
+        expected="the row that it landed with",
+        next_step="change the video by a row in the landing zone, or send the clip under another "
+        "upload_id",
+    )
+
+
+def _video_exists(video_id: str) -> Problem:
+    return Problem(
+        "video_exists",
+        "there is a video with this id",
+        got=video_id,
+        expected="a video_id that no video has, or none",
+        next_step="choose another video_id; a row in the landing zone changes a video that exists",
     )
 
 
