@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 
 from kinoloop.environment import Environment
 from kinoloop.errors import MediaError
@@ -85,7 +85,7 @@ async def thumbnail(request: Request, video_id: str) -> Response:
 @router.get(
     "/clips/{video_id:path}",
     tags=["Service APIs"],
-    response_class=Stream,
+    response_class=FileResponse,
     responses={200: {"content": {"video/mp4": {}}}, 206: {"description": "A part of it."}},
 )
 def clip(request: Request, video_id: str) -> Stream:
