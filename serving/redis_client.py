@@ -56,15 +56,7 @@ class RedisClient:
     def __init__(self, address: str, *, hurried: bool = False) -> None:
         self._hurried = hurried
         self.shown = without_credentials(address)
-        for ours, theirs in _SCHEMES.items():
-            if address.startswith(ours):
-                address = theirs + address.removeprefix(ours)
-        try:
-            self._quick, self._patient = _redis(address, QUICK_S), _redis(address, PATIENT_S)
-        except ValueError:
-            raise ConfigError(
-                f"KINOLOOP_STATE_URL is {self.shown!r}; expected such as redis://host:6379/0"
-            ) from None  # its message may have the password
+        self._quick, self._patient = clients(address)
         self._away, self._shut = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._refusals, self._said = 0, -SAY_EVERY_S
@@ -177,6 +169,25 @@ def _on_an_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def clients(address: str) -> tuple[Redis, Redis]:
+    """Return a client that gives up soon and one with patience; neither has connected yet.
+
+    Raises:
+        ConfigError: The address is none.
+    """
+    url = address
+    for ours, theirs in _SCHEMES.items():
+        if address.startswith(ours):
+            url = theirs + address.removeprefix(ours)
+    try:
+        return _redis(url, QUICK_S), _redis(url, PATIENT_S)
+    except ValueError:
+        raise ConfigError(
+            f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected such as "
+            "redis://host:6379/0"
+        ) from None  # its message may have the password
 
 
 def _redis(address: str, timeout_s: float) -> Redis:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError, StateError
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 STATE_ERRORS: Final = (sqlite3.Error, StateError)
 """What a store raises that cannot be read or written now."""
+_SQLITE: Final = "sqlite:///"
+_SERVERS: Final = {"redis", "rediss", "unix", "valkey", "valkeys"}
 NOBODY: Final[Mapping[str, str]] = {}
 
 
@@ -255,29 +256,42 @@ def open_state(environment: Environment, *, hurried: bool = False) -> LiveState:
         ConfigError: The address is none, or its folder is open to others.
         StateError: The server cannot be reached.
     """
+    address = check_address(environment)
+    if address and not address.startswith(_SQLITE):
+        from serving.redis_state import opened
+
+        return opened(address, environment, hurried=hurried)
+    from serving.sqlite_state import SqliteState
+
+    path = Path(address.removeprefix(_SQLITE)) if address else None
+    return SqliteState(path or environment.state_dir / "serving" / "live.db")
+
+
+def check_address(environment: Environment) -> str:
+    """Return the address of the live state, "" for SQLite in the state folder; ask nobody there.
+
+    Raises:
+        ConfigError: The address is none, or its folder is open to others.
+    """
     given = environment.state_url
     address = "" if given is None else given.get_secret_value()
-    scheme = urlsplit(address).scheme
-    if scheme in {"", "sqlite"} and (not address or address.startswith("sqlite:///")):
-        from serving.sqlite_state import SqliteState
-
-        if not address:
-            return SqliteState(environment.state_dir / "serving" / "live.db")
-        path = Path(address.removeprefix("sqlite:///"))
+    if address.startswith(_SQLITE):
+        path = Path(address.removeprefix(_SQLITE))
         if path.parent.exists() and path.parent.stat().st_mode & 0o077:  # it would be closed
             raise ConfigError(
                 f"KINOLOOP_STATE_URL: others can look into {path.parent}; name a folder of its own "
                 f"for the live state, or chmod 700 {path.parent}"
             )
-        return SqliteState(path)
-    if scheme in {"redis", "rediss", "unix", "valkey", "valkeys"}:
+    elif address.partition(":")[0] in _SERVERS:
         with explained("KINOLOOP_STATE_URL", instead="leave it unset for SQLite"):
-            from serving.redis_state import opened
-        return opened(address, environment, hurried=hurried)
-    raise ConfigError(
-        f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected sqlite:///path, "
-        "redis://host:port/0, rediss:// (TLS), valkey://, valkeys:// or unix://path"
-    )
+            from serving.redis_client import clients
+        clients(address)
+    elif address:
+        raise ConfigError(
+            f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected sqlite:///path, "
+            "redis://host:port/0, rediss:// (TLS), valkey://, valkeys:// or unix://path"
+        )
+    return address
 
 
 def batch_name(event_ids: Sequence[str]) -> str:

@@ -2,16 +2,20 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from kinoloop.cli import main
 from kinoloop.cli.main import app
-from kinoloop.errors import DataError
+from kinoloop.cli.settings_check import OF_THE_SERVICE
+from kinoloop.errors import ConfigError, DataError
 
 HEAVY = (
     *("torch", "prefect", "mlflow", "bentoml", "transformers", "great_expectations", "av"),
@@ -77,6 +81,46 @@ def test_a_misspelt_setting_is_refused_by_any_verb_before_it_does_anything(tmp_p
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no setting 'policy.explor'; did you mean explore?" in done.stderr
     assert list(tmp_path.iterdir()) == [settings]
+
+
+WRONG_VALUES = [  # what a worker of the service would refuse at its start, again and again
+    ('[policy]\nexplore_by = "soft"\n', "", "policy.explore_by: Input should be 'uniform'"),
+    ('[[policy.limits]]\ncolumn = "creator_id"\n', "", "policy.limits.0.most: Field required"),
+    ('[[policy.pins]]\nvideo_id = "v"\nplace = 0\n', "", "policy.pins.0.place: Input should be"),
+    (
+        '[[policy.pins]]\nvideo_id = "v"\nstarts = 2026-02-01T00:00:00Z\n'
+        "ends = 2026-01-01T00:00:00Z\n",
+        "",
+        "policy.pins.0: ",
+    ),
+    ("[interest]\nview = 0\n", "", "interest.view: Input should be greater"),
+    ("", "mongodb://name:secret@host/0", "KINOLOOP_STATE_URL is 'mongodb://…@host/0'"),
+    ("", "redis://name:secret@host:no/0", "KINOLOOP_STATE_URL is 'redis://…@host:no/0'"),
+]
+
+
+@pytest.mark.parametrize("verb", ["serve", "up", "demo"])
+@pytest.mark.parametrize(("settings", "state", "says"), WRONG_VALUES)
+def test_a_wrong_value_is_refused_before_the_service_starts(
+    monkeypatch, tmp_path, verb, settings, state, says
+):
+    (tmp_path / "kinoloop.toml").write_text(settings)
+    monkeypatch.setenv("KINOLOOP_SETTINGS_FILE", str(tmp_path / "kinoloop.toml"))
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KINOLOOP_STATE_URL", state)
+    monkeypatch.setattr(os, "execvpe", lambda *_: pytest.fail("the service was started"))
+    done = CliRunner().invoke(app, [verb])
+    assert isinstance(done.exception, ConfigError)
+    assert says in str(done.exception)
+    assert "secret" not in str(done.exception)
+    assert not (tmp_path / "state").exists()
+
+
+def test_every_section_that_the_service_reads_is_checked_before_it_starts():
+    found = set()
+    for path in Path(main.__file__).parents[2].joinpath("serving").glob("*.py"):
+        found |= set(re.findall(r'read_section\(\s*"(\w+)"', path.read_text()))
+    assert found == set(OF_THE_SERVICE)
 
 
 def _failed(name: str, error: Exception) -> logging.LogRecord:

@@ -16,6 +16,7 @@ from rich.console import Console
 from kinoloop.cli import own_service, stack
 from kinoloop.cli.backends import LOGS, settled
 from kinoloop.cli.servers import Servers, check_port
+from kinoloop.cli.settings_check import check_service
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
 
@@ -36,6 +37,7 @@ def show_the_loop(*, once: bool) -> None:
     _log_progress()
     environment = Environment()
     steps = Steps(Console(highlight=False))
+    check_service(environment)
     with Servers(environment.state_dir / LOGS) as servers, settled():
         own_service.check_binding(environment)  # better now than when all the work is done
         check_port(own_service.service(environment))

@@ -49,8 +49,12 @@ def serve() -> None:
     from kinoloop.cli.backends import connect
     from kinoloop.cli.own_service import check_binding, service
     from kinoloop.cli.servers import check_port
+    from kinoloop.cli.settings_check import check_service
+    from kinoloop.environment import Environment
 
-    environment = connect()
+    environment = Environment()
+    check_service(environment)
+    environment = connect(environment)
     server = service(environment)
     check_binding(environment)  # the service itself says who may ask
     check_port(server)

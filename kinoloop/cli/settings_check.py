@@ -1,4 +1,8 @@
-"""What `kinoloop doctor` looks at in the settings file: every section, as its readers read it."""
+"""What `kinoloop doctor` looks at in the settings file: every section, as its readers read it.
+
+The service restarts a worker that ends, so a value that a worker refuses is refused before one
+starts.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,6 +11,9 @@ from kinoloop.cli.finding import Finding, State
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.settings import SECTIONS, config_of, read_section
+
+OF_THE_SERVICE = ("serving", "policy", "ingest", "interest", "extract")
+"""Sections that the service reads; a test holds every caller of `read_section` in it against it."""
 
 
 def settings(environment: Environment) -> Iterator[Finding]:
@@ -22,12 +29,30 @@ def settings(environment: Environment) -> Iterator[Finding]:
         yield Finding("Settings", State.OK, f"{path}, {len(SECTIONS)} sections")
 
 
+def check_service(environment: Environment) -> None:
+    """Check what each worker of the service reads at its start; nothing is asked over the network.
+
+    Raises:
+        ConfigError: A setting of the service has a value that it cannot have, or the address of
+            the live state is none.
+    """
+    from serving.state import check_address
+
+    for section in OF_THE_SERVICE:
+        _check(section, environment)
+    check_address(environment)
+
+
+def _check(section: str, environment: Environment) -> None:
+    config = read_section(section, config_of(section), environment.settings_file)
+    if section in _KINDS:
+        _KINDS[section](config)
+
+
 def _fault(section: str, environment: Environment) -> str:
     """Say what is wrong with a section; "" where nothing is."""
     try:
-        config = read_section(section, config_of(section), environment.settings_file)
-        if section in _KINDS:
-            _KINDS[section](config)
+        _check(section, environment)
     except ConfigError as err:
         return str(err)
     return ""

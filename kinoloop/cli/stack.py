@@ -32,6 +32,7 @@ from kinoloop.cli.backends import (
 )
 from kinoloop.cli.own_service import check_binding, service, service_url, trusted
 from kinoloop.cli.servers import Server, Servers, check_port
+from kinoloop.cli.settings_check import check_service
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
@@ -42,6 +43,7 @@ def run_all() -> None:
     """Start the servers, deploy every flow of prefect.yaml and hold until Ctrl-C."""
     environment = Environment()
     console = Console()
+    check_service(environment)
     who = check_binding(environment)
     with Servers(environment.state_dir / LOGS) as servers:
         start_backends(servers, environment, console)
