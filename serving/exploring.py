@@ -122,9 +122,9 @@ def _chances(
     """Chance that the video of each free place is drawn, and that one that is left out is."""
     if not temperature:
         return dict.fromkeys(free, 0.0), 1.0
-    fading = math.exp(-1 / temperature)
-    weights = {place: fading**place * (1 - fading) for place in free}
-    left = fading**length
+    fading, first = math.exp(-1 / temperature), free[0]  # whose weight is never rounded to 0
+    weights = {place: fading ** (place - first) * (1 - fading) for place in free}
+    left = fading ** (length - first)
     total = sum(weights.values()) + left
     return {place: weight / total for place, weight in weights.items()}, left / total
 

@@ -27,8 +27,8 @@ class Scores(ABC):
         """All of them, (n_videos,) float32; −inf hides a video."""
 
     @abstractmethod
-    def left(self) -> int:
-        """How many videos are not hidden."""
+    def more_than(self, n: int) -> bool:
+        """Whether more than n videos are not hidden, nor show the same as a better one."""
 
 
 Scored = NDArray[np.float32] | Scores
@@ -40,8 +40,8 @@ def whole(scores: Scored) -> NDArray[np.float32]:
     return scores.whole() if isinstance(scores, Scores) else scores
 
 
-def left(scores: Scored) -> int:
-    """How many videos are not hidden."""
-    return (
-        scores.left() if isinstance(scores, Scores) else int(np.count_nonzero(np.isfinite(scores)))
-    )
+def more_than(scores: Scored, n: int) -> bool:
+    """Whether more than n videos are not hidden."""
+    if isinstance(scores, Scores):
+        return scores.more_than(n)
+    return int(np.count_nonzero(np.isfinite(scores))) > n

@@ -41,6 +41,7 @@ class Arranged(NamedTuple):
         held: Places, from 0, at which a rule holds a video.
         moved: Of each place of the slate the rules that put its video before better ones, with
             commas between.
+        more: Whether a candidate is left for which no rule would give way.
     """
 
     videos: NDArray[np.intp]
@@ -48,6 +49,7 @@ class Arranged(NamedTuple):
     allowed: int
     held: frozenset[int]
     moved: Sequence[str]
+    more: bool
 
 
 class Policy:
@@ -107,12 +109,14 @@ class Policy:
         wanted = self.candidates(context.top_k)
         while True:
             head, found = self._head(rules, top, scores, context, taken=taken, wanted=wanted)
-            order, allowed, held, moved = _filled(rules, head, scores, context)
+            order, allowed, held, moved, more = _filled(rules, head, scores, context)
             if allowed == min(context.top_k, head.first) or head.first < wanted:
                 if whole:
                     rest = np.arange(head.first)
                     order = np.concatenate([order, rest[~np.isin(rest, order)]])
-                return Arranged(found.videos[order], found.scores[order], allowed, held, moved)
+                return Arranged(
+                    found.videos[order], found.scores[order], allowed, held, moved, more
+                )
             wanted *= WIDER
 
     def _head(
@@ -187,12 +191,13 @@ def _continued(top: Best, scores: Scored, below: NDArray[np.intp]) -> NDArray[np
 
 def _filled(
     rules: Sequence[Rule], head: Head, scores: Scored, context: Context
-) -> tuple[NDArray[np.intp], int, frozenset[int], list[str]]:
+) -> tuple[NDArray[np.intp], int, frozenset[int], list[str], bool]:
     """Choose, place by place.
 
     Returns:
         The slate, positions in the head; how many of its places there are before the first
-        forbidden one; which places were held; and which rules moved what stands at each.
+        forbidden one; which places were held; which rules moved what stands at each; and whether
+        what is left has one that is not forbidden.
     """
     added = [
         (rule.name, more) for rule in rules if (more := rule.adjust(head, context)) is not None
@@ -235,7 +240,13 @@ def _filled(
                 course.take(at)
         chosen.append(at)
         moved.append(why)
-    return np.array(chosen, dtype=np.intp), allowed, places, moved
+    others = _any_more(total, [course.penalty(length) for _, course in courses])
+    return np.array(chosen, dtype=np.intp), allowed, places, moved, others
+
+
+def _any_more(left: NDArray[np.float64], penalties: list[NDArray[np.float64] | float]) -> bool:
+    """Whether a candidate that is left, those that are not at −inf, is not forbidden."""
+    return bool((left - sum(penalties) > -FORBIDDEN / 2).any())
 
 
 def _movers(

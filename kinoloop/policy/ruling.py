@@ -28,6 +28,7 @@ class Ruling:
     Attributes:
         held: Places, from 0, at which a rule holds a video.
         moved: Of each place the rules that put its video before better ones, with commas between.
+        more: Whether there surely is a further video for which no rule would give way.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Ruling:
         self._context = Context(0, 0, NOTHING, met, surface, len(taken), strict)
         self.held: frozenset[int] = frozenset()
         self.moved: Sequence[str] = ()
+        self.more = False
 
     def begin(
         self,
@@ -87,7 +89,7 @@ class Ruling:
         found = self._policy.arrange(top, scores, self._context, taken=self._taken)
         if self._trace is not None:
             self._trace.follow(whole(scores), [(RANKER, top.videos), *self._steps(top, scores)])
-        self.held = found.held
+        self.held, self.more = found.held, found.more
         length = found.allowed if self._strict else len(found.videos)
         self.moved = found.moved[:length]
         return Best(found.videos[:length], found.scores[:length])

@@ -11,6 +11,9 @@ class NearDuplicates:
 
     Args:
         groups: Name of the group of each video, None where nothing else shows the same.
+
+    Attributes:
+        repeats: How many videos show the same as one before them.
     """
 
     def __init__(self, groups: Sequence[str | None]) -> None:
@@ -19,6 +22,7 @@ class NearDuplicates:
         members = np.flatnonzero(self._group >= 0)
         self._members = members[np.argsort(self._group[members], kind="stable")]
         self._starts = np.searchsorted(self._group[self._members], np.arange(len(names) + 1))
+        self.repeats = len(members) - len(names)
 
     def of(self, videos: NDArray[np.integer]) -> NDArray[np.intp]:
         """All videos that show what these show, themselves left out where they have none."""
@@ -29,6 +33,12 @@ class NearDuplicates:
         starts, sizes = self._starts[groups], np.diff(self._starts)[groups]
         first = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
         return self._members[first + np.arange(len(first))]
+
+    def different(self, videos: NDArray[np.integer]) -> int:
+        """How many are left if those that show the same count as one; positions, each once."""
+        groups = self._group[videos]
+        grouped = groups[groups >= 0]
+        return len(groups) - len(grouped) + len(np.unique(grouped))
 
     def best_of(
         self, videos: NDArray[np.integer], scores: NDArray[np.float32]

@@ -18,7 +18,7 @@ from kinoloop.data.histories import Histories, Interaction
 from kinoloop.data.written import Wrote
 from kinoloop.errors import ConfigError
 from kinoloop.models import base as models
-from kinoloop.models.scores import Scored, left
+from kinoloop.models.scores import Scored
 from kinoloop.models.top_k import best
 from kinoloop.policy.filters import VideoFilters
 from kinoloop.policy.policy import Policies
@@ -270,7 +270,7 @@ class Release:
         found = best_of(self.reranking, row, scores, top_k, given=given, deadline=deadline)
         reasons = self._reasons(row, found.videos, closed)
         slate = self._slate(found.videos, found.scores, reasons, reranked=found.reranked)
-        slate.more = left(scores) > len(slate)
+        slate.more = found.more
         return slate
 
     def known(self, history: Sequence[Interaction]) -> list[Interaction]:

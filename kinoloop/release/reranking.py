@@ -37,11 +37,13 @@ class Best:
         videos: (≤ top_k,) positions, best first.
         scores: Of them, float32: the ranker's, or those of retrieval where there was no time.
         reranked: Whether the ranker ordered them; None where there is none.
+        more: Whether there is surely another one that could stand in the slate.
     """
 
     videos: NDArray[np.intp]
     scores: NDArray[np.float32]
     reranked: bool | None = None
+    more: bool = False
 
 
 class Reranking:

@@ -2,12 +2,13 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinoloop.data.histories import Histories
-from kinoloop.models.scores import Scored
+from kinoloop.models.scores import Scored, more_than
 from kinoloop.models.top_k import best
 from kinoloop.policy import policy
 from kinoloop.policy.filters import VideoFilters
@@ -83,6 +84,6 @@ def best_of(
         whole = ruling is not None
         found = reranking.best(history, scores, top_k, given=given, left_ms=left_ms, whole=whole)
     if ruling is None:
-        return found
+        return replace(found, more=more_than(scores, len(found.videos)))
     slate = ruling.arrange(policy.Best(found.videos, found.scores), scores)
-    return Best(slate.videos, slate.scores, found.reranked)
+    return Best(slate.videos, slate.scores, found.reranked, more=ruling.more)

@@ -52,7 +52,7 @@ class Slate(list[Recommendation]):
         asked: (dim,) float32, vector of the query that they answer; None without one.
 
     Attributes:
-        more: Whether `recommend` would have had more videos for a longer one.
+        more: Whether there is surely another video that no rule keeps from standing in it, too.
         explained: How it came about, where that was asked for.
         rules: Of each place the reason codes of what moved it, with commas between; empty where
             nothing moved any.

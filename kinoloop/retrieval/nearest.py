@@ -28,6 +28,13 @@ MOST = 0.1
 class Groups(Protocol):
     """Which videos show the same; see `kinoloop.release.near_duplicates`."""
 
+    @property
+    def repeats(self) -> int:
+        """How many videos show the same as one before them."""
+
+    def different(self, videos: NDArray[np.integer]) -> int:
+        """How many are left if those that show the same count as one."""
+
     def of(self, videos: NDArray[np.integer]) -> NDArray[np.intp]:
         """All videos that show what these show; themselves left out where they have none."""
 
@@ -120,9 +127,12 @@ class Nearest(Scores):
         scores[~self._groups.best_of(np.arange(len(scores)), scores)] = -np.inf
         return scores
 
-    def left(self) -> int:
-        """How many videos are not hidden; of those that show the same each one counts."""
-        return self._allowed.count
+    def more_than(self, n: int) -> bool:
+        """Whether more than n videos are not hidden; those that show the same count as one."""
+        count = self._allowed.count
+        if count - self._groups.repeats > n:
+            return True  # as nearly always: nothing is counted
+        return count > n and self._groups.different(self._allowed.videos) > n
 
     def _scores_of(self, videos: NDArray[np.intp]) -> NDArray[np.float32]:
         scores = self._asked.at(videos)

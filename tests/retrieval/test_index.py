@@ -84,10 +84,14 @@ def test_of_videos_that_show_the_same_only_the_best_is_left():
     order = nearest(asked(query), EVERY).best(4)
     names = np.full(N, None, dtype=object)
     names[order[[1, 3]]] = "same"
-    found = nearest(asked(query), EVERY, groups=NearDuplicates(names.tolist()))
+    same = NearDuplicates(names.tolist())
+    found = nearest(asked(query), EVERY, groups=same)
     assert found.best(3).tolist() == [order[0], order[1], order[2]]
     assert order[3] not in found.best(50)
     assert found[order[[1, 3]]].tolist()[1] == -np.inf
+    few = np.isin(np.arange(N), order)
+    assert nearest(asked(query), few, groups=same).more_than(2)
+    assert not nearest(asked(query), few, groups=same).more_than(3)
     hidden = found.without(order[1:2])
     assert hidden.best(3).tolist() == [order[0], order[2], order[3]]  # the other one stands for it
 
@@ -97,7 +101,8 @@ def test_gives_more_than_it_was_measured_for_and_all_in_the_end():
     marks = np.arange(N) < 900
     found = nearest(asked(query), marks)
     scores = np.where(marks, world.vectors() @ query, -np.inf)
-    assert found.left() == 900
+    assert found.more_than(899)
+    assert not found.more_than(900)
     assert found.best(2000).tolist() == np.argsort(-scores, kind="stable")[:900].tolist()
     assert not len(nearest(asked(query), np.zeros(N, bool)).best(5))
 
