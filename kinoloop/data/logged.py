@@ -1,9 +1,9 @@
 """What was shown with a known chance, place by place, and what came of it.
 
 Off-policy estimates read it. A place is an impression that names its answer, its position and its
-propensity. What followed it is every event of the same answer and video; one that names no answer
-belongs to the newest place where its user was shown the video within a day before. Answers to a
-search or to "similar" are left out: nothing was chosen for a person there.
+propensity. What followed it is every later event of the same person, answer and video; one that
+names no answer belongs to the newest place where its user was shown the video within a day before.
+Answers to a search or to "similar" are left out: nothing was chosen for a person there.
 """
 
 import logging
@@ -131,7 +131,13 @@ def _followed(events: pl.LazyFrame, places: pl.DataFrame) -> pl.DataFrame:
     others = events.filter(pl.col("event") != "impression").join(seen, on="video_id", how="semi")
     columns = ("user_id", "timestamp", "event", "watch_s", "value", *_PLACE)
     later = others.select(columns).collect(engine="streaming").sort("timestamp")
-    by_answer = later.filter(pl.col("request_id").is_not_null()).drop("user_id")
+    showings = places.group_by("user_id", *_PLACE).agg(pl.col("timestamp").min().alias("shown_at"))
+    by_answer = (
+        later.filter(pl.col("request_id").is_not_null())
+        .join(showings, on=["user_id", *_PLACE], maintain_order="left")
+        .filter(pl.col("timestamp") >= pl.col("shown_at"))
+        .drop("user_id", "shown_at")
+    )
     by_user = later.filter(pl.col("request_id").is_null()).drop("request_id").join_asof(
         places.select("user_id", "timestamp", *_PLACE).sort("timestamp"),
         on="timestamp", by=["user_id", "video_id"], strategy="backward", tolerance="1d",

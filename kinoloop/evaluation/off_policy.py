@@ -7,15 +7,16 @@ w = π / p times. That r depends on v and k, and not on the videos of the other 
 
     ips    Σ w r / answers: unbiased where policy 0 may show whatever the other shows
     snips  Σ over places of (Σ w r / Σ w at the place), by how often there is such a place:
-           little bias for much less noise, and a statement about what is supported alone
+           little bias for much less noise, and a statement about what is supported alone; a
+           place that never showed what the other shows there counts 0, as in ips
     dr     Σ (q̂(other) + w (r − q̂(shown))) / answers: a model q̂ of the reward corrected by what it
            got wrong; unbiased like ips, with less noise the better the model is
     dm     Σ q̂(other) / answers: the model alone, to see how much of dr is its word
 
 Trust needs support: w has the mean 1 if policy 0 may show all that the other shows. A mean of .7
 says that three tenths of the other's places were never tried: ips lacks them, snips does as if they
-were like the rest, and dr takes the model's word for them. Intervals are percentiles of a bootstrap
-over users, whose answers depend on each other.
+were like the rest of the same place, and dr takes the model's word for them. Intervals are
+percentiles of a bootstrap over users, whose answers depend on each other.
 
 Source: Horvitz and Thompson, 1952 (ips); Swaminathan and Joachims, NeurIPS 2015 (snips); Dudík,
 Langford and Li, ICML 2011 (dr); Li et al., KDD 2018, section 3 (item-position model); Kong, 1992

@@ -51,6 +51,27 @@ def test_what_names_its_answer_belongs_there_however_late(tmp_path):
     assert log.exposures.happened("impression").all()
 
 
+def test_only_what_the_same_person_did_later_came_of_a_place(tmp_path):
+    log = load(
+        tmp_path,
+        shown("r1", 0, "tv", "a", 2), shown("r2", 0, "anna", "b", 2),
+        shown("r3", 0, None, "c", 2),
+        event("like", "anna", "a", 3, request_id="r1"),  # who the device is, by then or later
+        event("view", "tv", "a", 2, request_id="r1", watch_s=4.0),  # in the same moment
+        event("rating", "anna", "a", 1, request_id="r1", value=5.0),  # before
+        event("share", "ben", "a", 3, request_id="r1"),  # somebody else
+        event("share", None, "a", 3, request_id="r1"),  # nobody
+        event("save", None, "c", 3, request_id="r3"),
+        event("save", "ben", "b", 3, request_id="r2"),
+        event("like", "anna", "b", 1, request_id="r2"),
+        event("identify", "tv", None, 9, person_id="anna"),
+    )  # fmt: skip
+    assert log.exposures.happened("like").tolist() == [True, False]
+    assert log.exposures.happened("view").tolist() == [True, False]
+    assert np.isnan(log.exposures.ratings).all()
+    assert not log.exposures.happened("share", "save", "rating").any()
+
+
 def test_what_names_none_belongs_to_the_newest_place_of_the_day_before(tmp_path):
     log = load(
         tmp_path,
