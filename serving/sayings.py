@@ -1,4 +1,4 @@
-"""What people said about events and themselves: taken back, not interested, that was me.
+"""What people said about events and themselves: taken back, not interested, reported, that was me.
 
 Kept beside the live events (serving/state.py), in the same file and the same transaction, and not
 forgotten with them: who wanted no more of a creator has said so for good, until it is undone.
@@ -15,7 +15,10 @@ from kinoloop.data.evidence import root_of
 from kinoloop.schema import DAY_US
 from serving.live_event import LiveEvent, Parcel
 
-SAYINGS = ("undo", "not_interested")
+REFUSALS = ("not_interested", "report")
+"""Who says so of a video sees it no more."""
+
+SAYINGS = ("undo", *REFUSALS)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS said (
@@ -46,7 +49,7 @@ class Said(NamedTuple):
     Attributes:
         event_id: Of the saying.
         user: Pseudonym.
-        event: `undo` or `not_interested`.
+        event: `undo`, `not_interested` or `report`.
         video_id: External id; empty where it names none.
         timestamp: µs since the epoch, UTC.
         undoes: Kind (with a video, creator or label) or id of what an undo takes back.
@@ -101,7 +104,8 @@ def hashed(*identity: object) -> str:
 
 def said(event: LiveEvent, parcel: Parcel) -> Said:
     """Return what an event says."""
-    about = (parcel.undoes, parcel.creator_id, parcel.label)
+    of_video = event.event == "report"  # and of nothing else, whatever it names beside
+    about = (parcel.undoes, *((None, None) if of_video else (parcel.creator_id, parcel.label)))
     return Said(event.event_id, event.user, event.event, event.video_id, event.timestamp, *about)
 
 
@@ -183,10 +187,10 @@ def forget(connection: sqlite3.Connection, user: str) -> None:
 
 
 def in_force(said: Collection[Said]) -> list[Said]:
-    """Every `not_interested` that no undo takes back."""
+    """Every `not_interested` and `report` that no undo takes back."""
     undone = [one for one in said if one.event == "undo"]
     return [
         one
         for one in said
-        if one.event == "not_interested" and not any(u.takes_back_saying(one) for u in undone)
+        if one.event in REFUSALS and not any(u.takes_back_saying(one) for u in undone)
     ]

@@ -284,6 +284,17 @@ def test_not_interested_hides_a_video_a_creator_and_a_label_until_it_is_undone(s
     assert ask(state).blocked.tolist() == [7]
 
 
+def test_a_reported_video_stays_away_until_that_is_undone_and_its_creator_does_not(state):
+    say(state, "report", 1, "v0009", creator_id="cara", label="war")
+    assert ask(state).blocked.tolist() == [9]
+    assert ask(state).history[0].weight == InterestConfig().dislike
+    state.forget_before(10**18)
+    record(state, [])
+    assert ask(state).blocked.tolist() == [9]
+    say(state, "undo", 7, "v0009", undoes="report")
+    assert not len(ask(state).blocked)
+
+
 def test_linked_ids_share_one_history(state):
     record(state, [event("v0001", "view", 1, user="tv"), event("v0002", "view", 2, user="p")])
     assert [one.video for one in ask(state, user="tv").history] == [1]

@@ -39,14 +39,15 @@ def test_pages_of_a_slate_have_no_repeats_and_come_to_an_end(service):
     assert service.ask("/recommend", {"user_id": "reader", "cursor": other}).status == 404
 
 
-def test_who_is_not_interested_sees_no_more_of_it_in_the_next_slate(service):
-    user = {"user_id": "picky", "top_k": 40}
+@pytest.mark.parametrize("kind", ["not_interested", "report"])
+def test_who_is_not_interested_or_reports_sees_no_more_of_it_in_the_next_slate(service, kind):
+    user = {"user_id": f"picky-{kind}", "top_k": 40, "include_seen": True}
     before = videos(service.ask("/recommend", user).body)
     first = before[0]
-    event = {"user_id": "picky", "event": "not_interested", "video_id": first}
+    event = {"user_id": user["user_id"], "event": kind, "video_id": first}
     assert service.ask("/feedback", {"events": [event]}).body["accepted"] == 1
     assert set(before) - set(videos(service.ask("/recommend", user).body)) == {first}
-    undo = {"user_id": "picky", "event": "undo", "video_id": first, "undoes": "not_interested"}
+    undo = {**event, "event": "undo", "undoes": kind}
     assert service.ask("/feedback", {"events": [undo]}).body["accepted"] == 1
     assert videos(service.ask("/recommend", user).body) == before
 
