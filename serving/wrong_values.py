@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serving.filtering import IN_WORDS
 from serving.messages import Body
 from serving.problems import Problem, short
 
@@ -70,7 +71,7 @@ def words(schema: Schema) -> str:
         'a list, each text, or null'
     """
     if "anyOf" in schema:
-        return _joined([words(one) for one in schema["anyOf"]])
+        return str(schema.get(IN_WORDS) or _joined([words(one) for one in schema["anyOf"]]))
     if isinstance(schema.get("type"), list):
         return _joined([words({**schema, "type": one}) for one in schema["type"]])
     match schema.get("type"):

@@ -138,9 +138,10 @@ def _wanted(filters: Sequence[str]) -> dict[str, Any]:
     """Read `COLUMN=VALUE`, `COLUMN!=VALUE`, `COLUMN>=NUMBER` and `COLUMN<=NUMBER`, by column.
 
     Raises:
-        ConfigError: One has another form.
+        ConfigError: One has another form, or a range ends nowhere.
     """
     from kinoloop.errors import ConfigError
+    from kinoloop.policy.filters import check_bounds
 
     wanted: dict[str, dict[str, Any]] = {}
     for text in filters:
@@ -157,6 +158,8 @@ def _wanted(filters: Sequence[str]) -> dict[str, Any]:
             condition["min" if sign == ">=" else "max"] = value
         else:
             condition.setdefault("any" if sign == "=" else "not", []).append(value)
+    asked: dict[str, Any] = {**wanted}
+    check_bounds(asked)
     return {name: one["any"] if one.keys() == {"any"} else one for name, one in wanted.items()}
 
 

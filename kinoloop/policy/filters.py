@@ -51,7 +51,10 @@ EVERYTHING: Filters = {}
 
 NONE = np.empty(0, dtype=np.intp)
 
-_NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|inf)")
+NUMBER = r"-?([0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|inf)"
+"""Pattern of a number that is text."""
+
+_NUMBER = re.compile(NUMBER)
 
 
 class VideoFilters:

@@ -73,6 +73,8 @@ def test_filters_leave_only_what_was_asked_for(run, service, bundle, monkeypatch
         assert "category" in str(result.exception)
     result = run("--user", "u000", "--filter", "category")
     assert "expected COLUMN=VALUE, such as --filter language=en" in str(result.exception)
+    result = run("--user", "u000", "--filter", "duration_s<=long")
+    assert "a range of column 'duration_s' ends at 'long'" in str(result.exception)
 
 
 def test_without_a_service_its_takedowns_and_what_was_passed_over_count_all_the_same(

@@ -82,11 +82,26 @@ def test_every_refusal_names_the_field_and_what_is_right_in_plain_words(body_typ
             *("exclude is wrong", "10001 values"),
             "a list of at most 10000 values, each text of 1 to 2048 characters",
         ),
+        *(
+            (
+                {"filters": {"duration_s": {"min": 60, "max": value}}},
+                *("filters.duration_s.max is wrong", value),
+                "a number, or a time in ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z",
+            )
+            for value in ("x", "", True, "nan")
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_what_was_there_and_what_is_right(wrong, what, got, expected):
     told = refusal(messages.RecommendRequest, {"user_id": "u", **wrong})
     assert (told["what"], told["got"], told["expected"]) == (what, got, expected)
+
+
+@pytest.mark.parametrize("end", [60, 1.5, "60", "-1e3", "2026-01-31", "2026-01-31T12:00:00Z"])
+def test_a_range_may_end_at_a_number_or_a_time(end):
+    for field in ("min", "max"):
+        wanted = {"user_id": "u", "filters": {"duration_s": {field: end}}}
+        assert refusal(messages.RecommendRequest, wanted) is None
 
 
 def test_a_misspelt_field_is_told_with_the_name_that_was_meant():
