@@ -20,7 +20,7 @@ from serving.messages import id_text
 from serving.origin import is_loopback
 from serving.problems import Problem, wrong_method
 from serving.rates import Rates
-from serving.scopes import ANYBODY, scope_of, scopes_of
+from serving.scopes import ANYBODY, methods_of, scope_of, scopes_of
 
 _BEARER: Final = b"bearer "
 _REALM: Final = 'Bearer realm="kinoloop"'
@@ -76,7 +76,7 @@ class Guard:
             return
         known = scopes_of(scope["path"])
         if wanted is None and ANYBODY in known.values():
-            raise wrong_method(scope, ", ".join(sorted(known)))
+            raise wrong_method(scope, methods_of(scope["path"]))
         if not self.asks_for_tokens:
             self._check_address(scope)
             if wanted != "admin" or (scope["method"] in _READING and self.lets_read):
@@ -193,7 +193,7 @@ def _not_opened(scope: Scope, wanted: str | None) -> Problem:
             ),
         )
     if known:
-        return wrong_method(scope, ", ".join(sorted(known)))
+        return wrong_method(scope, methods_of(scope["path"]))
     return Problem(
         "unknown_path",
         "there is nothing at this path",

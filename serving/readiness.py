@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from serving.served import Served
 
 
+_READING = ("GET", "HEAD")
+
+
 class Readiness:
     """Answers `/readyz` in our own words: BentoML's has an empty body.
 
@@ -27,7 +30,7 @@ class Readiness:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
-        if scope["type"] == "http" and scope["path"] == "/readyz" and scope["method"] == "GET":
+        if scope["type"] == "http" and scope["path"] == "/readyz" and scope["method"] in _READING:
             await self._answer()(scope, receive, send)
             return
         await self._app(scope, receive, send)

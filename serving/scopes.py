@@ -61,3 +61,14 @@ def scopes_of(path: str) -> Mapping[str, str]:
 def scope_of(method: str, path: str) -> str | None:
     """Scope that a request needs; None where the table does not have it."""
     return scopes_of(path).get("GET" if method == "HEAD" else method)
+
+
+def methods_of(path: str) -> str:
+    """Name the methods of a path, as `Allow` lists them.
+
+    Examples:
+        >>> methods_of("/videos/a")
+        'DELETE, GET, HEAD, PATCH'
+    """
+    known = set(scopes_of(path))
+    return ", ".join(sorted(known | {"HEAD"} if "GET" in known else known))

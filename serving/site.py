@@ -4,9 +4,10 @@ A FastAPI app that BentoML mounts, because BentoML's own endpoints are all POST;
 in the service's OpenAPI document. The page and the docs load nothing from other hosts.
 """
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -51,7 +52,8 @@ def build_site(example_users: Sequence[str] = ()) -> FastAPI:
         example_users: Whom the page offers to watch as.
     """
     app = FastAPI(title="Kinoloop", docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.extend(_routes())  # flat, so that a 405 finds every method of a path
+    # flat, so that a 405 finds every method of a path
+    app.router.routes.extend([*_routes(), *map(_head, filter(_is_read, _routes()))])
     app.add_exception_handler(KinoloopError, _problem)
     app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.state.example_users = list(example_users)
@@ -160,6 +162,17 @@ async def about(request: Request) -> About:
 
 def _routes() -> list[BaseRoute]:
     return [*router.routes, *site_videos.router.routes, *site_admin.router.routes]
+
+
+def _is_read(route: BaseRoute) -> TypeGuard[APIRoute]:
+    return isinstance(route, APIRoute) and "GET" in (route.methods or ())
+
+
+def _head(read: APIRoute) -> APIRoute:
+    """Return the route that answers HEAD as GET; the server leaves the body out."""
+    route = copy.copy(read)
+    route.methods, route.include_in_schema = {"HEAD"}, False
+    return route
 
 
 async def _problem(_: Request, error: Exception) -> Response:

@@ -50,7 +50,10 @@ def test_a_head_that_no_body_follows_goes_at_once(service):
     assert connection.packets == [HEAD]
     asked = service.ask("/", method="HEAD")
     assert (asked.status, asked.body) == (200, "")
-    assert int(asked.headers["content-length"]) > 0
+    assert asked.headers["content-length"] == service.ask("/").headers["content-length"]
+    assert "default-src 'none'" in asked.headers["content-security-policy"]
+    ready = service.ask("/readyz", method="HEAD")
+    assert (ready.status, ready.headers["content-length"]) == (200, "6")
 
 
 def test_a_hot_route_sends_the_headers_that_bentoml_sends(service):

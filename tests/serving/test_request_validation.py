@@ -255,8 +255,9 @@ def test_what_is_not_announced_as_json_is_415_without_a_traceback(odd, headers):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/recommend", "POST"), ("DELETE", "/feedback", "POST"), ("POST", "/about", "GET"),
-     ("PUT", "/videos/a/b", "DELETE, GET, PATCH"), ("OPTIONS", "/recommend", "POST")],
+    [("GET", "/recommend", "POST"), ("DELETE", "/feedback", "POST"),
+     ("POST", "/about", "GET, HEAD"), ("PUT", "/videos/a/b", "DELETE, GET, HEAD, PATCH"),
+     ("OPTIONS", "/recommend", "POST")],
 )  # fmt: skip
 def test_an_answer_to_a_wrong_method_names_the_allowed_one(odd, method, path, allowed):
     status, problem, told = send(odd, method, path)

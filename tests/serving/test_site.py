@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from fastapi.openapi.utils import get_openapi
 from fastapi.testclient import TestClient
 
 from kinoloop.errors import StateError
@@ -106,3 +107,24 @@ def test_the_overview_tells_operators_what_serves_and_says_what_it_does_not_know
     assert "nothing was decided yet" in told["decisions"]["unknown_because"]
     assert "there are no impressions" in told["exposure"]["unknown_because"]
     assert "every video is scored" in told["recall"]["unknown_because"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/admin", "/docs", "/page/app.js", "/about", "/metrics", "/videos/v000", "/videos/none",
+     "/thumbnails/v000", "/problems/no_token", "/lineage/none"],
+)  # fmt: skip
+def test_head_is_answered_as_get_without_a_body(client, path):
+    read, asked = client.get(path), client.head(path)
+    assert (asked.status_code, asked.content) == (read.status_code, b"")
+    named = ("content-type", "content-length", "content-security-policy", "x-content-type-options")
+    varies = {"content-length"} if path == "/metrics" else set()  # it counts on
+    for name in set(named) - varies:
+        assert asked.headers.get(name) == read.headers.get(name)
+
+
+def test_head_stands_in_no_description(client):
+    document = get_openapi(title="", version="", routes=client.app.routes)
+    assert {method for path in document["paths"].values() for method in path} == {
+        "get", "put", "post", "patch", "delete"
+    }  # fmt: skip
