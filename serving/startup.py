@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from serving.champion_watcher import ChampionWatcher, Fixed
     from serving.in_service import InService
     from serving.known_tokens import KnownTokens
+
+CLOSED = (
+    "closed to everybody but the commands of this installation: it asks for tokens, and none is "
+    "valid; "
+)
+"""How `who_may_ask` begins where nobody may."""
 
 HOUSE = Path(__file__).resolve().parent.parent
 """The folder that the packages are in."""
@@ -102,12 +109,27 @@ def who_may_ask(environment: Environment, config: ServingConfig) -> str:
     if config.tokens == "off":
         return "open to whoever reaches it ([serving] tokens is off): a proxy must check who asks"
     path = tokens_file(environment)
-    tokens = [*read_tokens(path), *given_tokens(environment)]
+    now = datetime.now(UTC)
+    kept = [*read_tokens(path), *given_tokens(environment)]
+    valid = sum(not token.expired(now) for token in kept)
     if config.tokens == "required" or are_asked_for(environment):
-        return f"open to whoever has one of {len(tokens)} tokens (kinoloop token list)"
+        if valid:
+            return f"open to whoever has one of {valid} tokens (kinoloop token list)"
+        return CLOSED + _to_open(path, required=config.tokens == "required" or bool(kept))
     return (
         "open to everybody on this machine and to nobody else: there are no tokens (kinoloop "
         "token create NAME --scope recommend makes one; the service asks for it from then on)"
+    )
+
+
+def _to_open(path: Path, *, required: bool) -> str:
+    """Say what opens a service again that asks for tokens where no token is valid."""
+    made = "kinoloop token create NAME --scope recommend makes one"
+    if required or not path.exists():
+        return made
+    return (
+        f"{made}, and {path}, which is empty since the last one was revoked, keeps it closed; "
+        "remove that file and start the service again to let everybody on this machine ask"
     )
 
 

@@ -19,6 +19,7 @@ from kinoloop.cli.stack import mlflow_server, prefect_server
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
 from kinoloop.redaction import without_credentials
+from serving.startup import CLOSED
 
 
 def ports(environment: Environment) -> Iterator[Finding]:
@@ -48,7 +49,8 @@ def strangers(environment: Environment) -> Iterator[Finding]:
     except ConfigError as err:
         yield Finding("Who may ask", State.BROKEN, str(err), "`kinoloop token --help`")
     else:
-        yield Finding("Who may ask", State.OK, f"the service is {who}")
+        state = State.WARNING if who.startswith(CLOSED) else State.OK
+        yield Finding("Who may ask", state, f"the service is {who}")
 
 
 def versioning(environment: Environment) -> Iterator[Finding]:

@@ -2,12 +2,16 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from kinoloop.cli.tables import show
 from kinoloop.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kinoloop.environment import Environment
 
 token = typer.Typer(
     name="token",
@@ -72,7 +76,11 @@ def list_() -> None:
     kept += [(one, "KINOLOOP_TOKENS") for one in given_tokens(environment)]
     console = Console(highlight=False)
     if not kept:
-        console.print("There are no tokens: kinoloop token create NAME --scope recommend")
+        console.print(
+            f"There are no tokens. The service is {_who(environment)}.",
+            markup=False,
+            soft_wrap=True,
+        )
         return
     rows = [
         [
@@ -93,10 +101,24 @@ def revoke(name: str = typer.Argument(help="As `kinoloop token list` shows it.")
     """Let a token open nothing any more; running services refuse it within a second."""
     from kinoloop.environment import Environment
     from kinoloop.privacy.tokens import remove_token, tokens_file
+    from serving.startup import CLOSED
 
-    path = tokens_file(Environment())
-    remove_token(path, name)
-    Console(highlight=False, soft_wrap=True).print(f"{name} is revoked", markup=False)
+    environment, console = Environment(), Console(highlight=False)
+    remove_token(tokens_file(environment), name)
+    console.print(f"{name} is revoked", markup=False, soft_wrap=True)
+    if (who := _who(environment)).startswith(CLOSED):
+        console.print(f"The service is {who}.", markup=False, soft_wrap=True)
+
+
+def _who(environment: "Environment") -> str:
+    """Who may ask the service now, one line."""
+    from kinoloop.settings import read_section
+    from serving.config import ServingConfig
+    from serving.startup import who_may_ask
+
+    return who_may_ask(
+        environment, read_section("serving", ServingConfig, environment.settings_file)
+    )
 
 
 def _end(text: str, now: datetime) -> datetime | None:

@@ -1,7 +1,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from kinoloop.cli import own_service
+from kinoloop.cli import own_service, project_checks
+from kinoloop.cli.finding import State
 from kinoloop.cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
@@ -29,6 +30,30 @@ def test_a_token_is_shown_once_alone_on_standard_output(run, tmp_path):
     assert secret not in (tmp_path / "state" / "tokens").read_text()
     assert run("revoke", "web").exit_code == 0
     assert "There are no tokens" in run("list").output
+
+
+def test_without_the_last_token_the_service_is_said_to_be_closed(run, tmp_path):
+    assert "open to everybody on this machine" in run("list").output
+    assert run("create", "web", "-s", "recommend").exit_code == 0
+    kept = (tmp_path / "state" / "tokens").read_text()
+    for told in (
+        run("revoke", "web").output,
+        run("list").output,
+        own_service.check_binding(Environment()),
+    ):
+        assert "closed to everybody" in told
+        assert "kinoloop token create NAME --scope recommend makes one" in told
+        assert "remove that file and start the service again" in told
+    finding = next(project_checks.strangers(Environment()))
+    assert finding.state is State.WARNING
+    assert "closed to everybody" in finding.seen
+    (tmp_path / "state" / "tokens").write_text(kept.replace("never", "2020-01-01T00:00:00Z"))
+    told = own_service.check_binding(Environment())  # one that is expired opens nothing
+    assert "closed to everybody" in told
+    assert "remove that file" not in told
+    (tmp_path / "state" / "tokens").unlink()
+    (tmp_path / "kinoloop.toml").write_text('[serving]\ntokens = "required"\n')
+    assert "closed to everybody" in run("list").output
 
 
 def test_a_token_for_elsewhere_is_kept_nowhere(run, tmp_path, monkeypatch):
