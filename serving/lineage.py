@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -30,9 +30,26 @@ SEGMENT_BYTES = 32 * 2**20
 SEGMENT_S = 86_400.0
 MAX_LINE_BYTES = 2**20
 MAX_PAGES = 100
-"""Pages of one slate; later ones forget the first."""
+"""Pages of one slate: each is looked up for the next one, since nothing may come twice."""
 
 _REQUEST_ID = re.compile(r"([0-9a-f]{11}\.[0-9a-f]{8})-([0-9a-f]{1,8})-[0-9a-f]{16}")
+
+
+class Pages(NamedTuple):
+    """Pages of one slate.
+
+    Attributes:
+        videos: External ids that they showed.
+        number: How many they are.
+    """
+
+    videos: list[str]
+    number: int
+
+    @property
+    def last(self) -> bool:
+        """Whether no other may come."""
+        return self.number >= MAX_PAGES
 
 
 class Lineage:
@@ -91,19 +108,18 @@ class Lineage:
         """Return what is known of an answer; None where nothing is, or no longer."""
         return find(self.folder, request_id)
 
-    def pages_to(self, request_id: str) -> list[str] | None:
-        """Videos of a slate of `/recommend` and of the pages before it; None where unknown."""
+    def pages_to(self, request_id: str) -> Pages | None:
+        """Return a page of a slate of `/recommend` with those before it; None where unknown."""
         videos: list[str] = []
         page: str | None = request_id
-        for _ in range(MAX_PAGES):
-            if page is None:
-                break
+        number = 0
+        while page is not None and number < MAX_PAGES:
             found = self.find(page)
             if found is None or found.get("endpoint") != "recommend":
                 return None
             videos += found["videos"]
-            page = found.get("page_after")
-        return videos
+            page, number = found.get("page_after"), number + 1
+        return Pages(videos, number)
 
     def sync(self) -> None:
         """Bring what was appended to the disk."""

@@ -228,7 +228,7 @@ class Slate(bentoml.IODescriptor):
     )
     explained: Explanation | None = Field(None, description="Where `explain` asked for it.")
     cursor: str | None = Field(
-        None, description="Asks /recommend for the next page; not there where nothing is left."
+        None, description="Asks /recommend for the next page; not there where none comes."
     )
 
 

@@ -128,6 +128,17 @@ def unknown_page(cursor: str | None) -> Problem:
     )
 
 
+def no_more_pages(cursor: str, most: int) -> Problem:
+    """422: the last page of a slate has been answered."""
+    return Problem(
+        "invalid_request",
+        "no page comes after the one with this cursor",
+        got=cursor,
+        expected=f"the cursor of an answer that has one; a slate has at most {most} pages",
+        next_step="ask for the first page, without a cursor; a larger top_k reaches further",
+    )
+
+
 def unknown_filter(column: str, known: Sequence[str]) -> Problem:
     """404: no such column."""
     return Problem(

@@ -7,6 +7,7 @@ from kinoloop.policy.filters import Filters
 from kinoloop.schema import NARROWED
 from serving.answers import Asker
 from serving.asking import Asking, Wish
+from serving.lineage import Pages
 from serving.records import Records
 from serving.slates import slate_of
 
@@ -50,12 +51,12 @@ class Recommending:
 
         Raises:
             Problem: Nothing is in service, no video has the column of a filter, or no such page is
-                on record.
+                on record, or it is the last one.
         """
         current = self._required(wish.filters)
         earlier = self._records.shown_before(cursor)
-        if earlier:
-            wish = wish._replace(before=earlier)
+        if earlier.videos:
+            wish = wish._replace(before=earlier.videos)
         user = self._pseudonym(user_id)
         asked, chance, trace = await self._asking.of(user, current, wish)
         slate = slate_of(current.release, asked, budget_ms=self._budget_ms, trace=trace)
@@ -63,5 +64,8 @@ class Recommending:
         asker = asker._replace(pseudonym=user, policy=policy, arm=chance.arm)
         give = self._records.answers.give
         body = give("recommend", current, slate, asker, asked=asked, cursor=cursor)
-        self._records.keep_page(body.get("cursor"), [*earlier, *(p.video_id for p in slate)])
+        shown = Pages([*earlier.videos, *(p.video_id for p in slate)], earlier.number + 1)
+        if shown.last:
+            body.pop("cursor", None)
+        self._records.keep_page(body.get("cursor"), shown)
         return body

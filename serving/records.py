@@ -1,6 +1,5 @@
 """What a worker remembers of its answers: where they come from, what they showed, and to whom."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from serving.fatigue import Fatigue
 from serving.first_slates import FirstSlates
 from serving.impressions import Impressions
 from serving.inputs import Inputs, seal_of
-from serving.lineage import Lineage
-from serving.problems import unknown_page
+from serving.lineage import MAX_PAGES, Lineage, Pages
+from serving.problems import no_more_pages, unknown_page
 from serving.state import STATE_ERRORS, LiveState
 
 
@@ -54,33 +53,35 @@ class Records:
         shown = self.impressions if config.impressions else None
         self.answers = Answers(self.lineage, self.inputs, shown, self.first_slates)
 
-    def shown_before(self, cursor: str | None) -> list[str]:
-        """List what a page and those before it showed; nothing without a page.
+    def shown_before(self, cursor: str | None) -> Pages:
+        """Return a page with those before it; none without a cursor.
 
         Raises:
-            Problem: No such page is on record.
+            Problem: No such page is on record, or none comes after it.
         """
         if cursor is None:
-            return []
+            return Pages([], 0)
         earlier = self.lineage.pages_to(cursor)
         if earlier is None:
             earlier = self._state.page(cursor)
         if earlier is None:
             raise unknown_page(cursor)
+        if earlier.last:
+            raise no_more_pages(cursor, MAX_PAGES)
         return earlier
 
-    def keep_page(self, cursor: str | None, videos: Sequence[str]) -> None:
+    def keep_page(self, cursor: str | None, pages: Pages) -> None:
         """Let the next page be made anywhere; only here where the live state takes nothing.
 
         The answer is on record as shown by now, so it is given.
 
         Args:
             cursor: Of this page; None where no other comes.
-            videos: That it and those before it showed.
+            pages: It and those before it.
         """
         if cursor is not None:
             with suppress(*STATE_ERRORS):  # the store says why in the log
-                self._state.keep_page(cursor, videos)
+                self._state.keep_page(cursor, pages)
 
     def flush(self) -> None:
         """Hand what was shown, and what answers were made from, to the operating system."""

@@ -26,6 +26,7 @@ from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.privacy.sealed import Seal
 from kinoloop.release.availability import Window
 from serving import metrics, redis_scripts, redis_videos, shown, unread
+from serving.lineage import Pages
 from serving.live_event import LiveEvent, Parcel, landing_row
 from serving.redis_client import RedisClient
 from serving.redis_people import PREFIX, row_of_line, row_of_unread, unread_row
@@ -177,15 +178,19 @@ class RedisState(RedisStore, LiveState):
             pipeline.execute()
 
     @override
-    def keep_page(self, request_id: str, videos: Sequence[str]) -> None:
+    def keep_page(self, request_id: str, pages: Pages) -> None:
+        kept = json.dumps(pages._asdict())
         with self._client.speaking() as redis:
-            redis.set(f"{PREFIX}page:{request_id}", json.dumps(videos), ex=PAGE_S)
+            redis.set(f"{PREFIX}page:{request_id}", kept, ex=PAGE_S)
 
     @override
-    def page(self, request_id: str) -> list[str] | None:
+    def page(self, request_id: str) -> Pages | None:
         with self._client.speaking() as redis:
             found = redis.get(f"{PREFIX}page:{request_id}")
-        return None if found is None else list(json.loads(found))
+        kept = None if found is None else json.loads(found)
+        if isinstance(kept, list):  # of before pages were counted
+            return Pages(kept, 1)
+        return None if kept is None else Pages(**kept)
 
     @override
     def availability(self) -> dict[str, Window]:

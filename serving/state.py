@@ -26,6 +26,7 @@ from kinoloop.release.availability import Window
 from serving.live_event import LiveEvent, Parcel
 
 if TYPE_CHECKING:
+    from serving.lineage import Pages
     from serving.sayings import Said
     from serving.unread import Unread
     from serving.written import Line
@@ -141,11 +142,11 @@ class LiveState(People):
     def count_hourly(self, counts: Iterable[tuple[str, str, int, int]]) -> None:
         """Add counts for caps: user or `shown.ALL`, video, hour since the epoch, how often."""
 
-    def keep_page(self, request_id: str, videos: Sequence[str]) -> None:
-        """Let machines that share no files know what a page and those before it showed."""
+    def keep_page(self, request_id: str, pages: "Pages") -> None:
+        """Let machines that share no files know a page and those before it."""
 
-    def page(self, request_id: str) -> list[str] | None:  # noqa: ARG002 (likewise)
-        """Return what a page and those before it showed; None where no other machine says it."""
+    def page(self, request_id: str) -> "Pages | None":  # noqa: ARG002 (likewise)
+        """Return a page and those before it; None where no other machine says it."""
         return None
 
     # what is known of videos
@@ -249,8 +250,7 @@ def open_state(environment: Environment, *, hurried: bool = False) -> LiveState:
 
     Args:
         environment: Of the installation.
-        hurried: Whether others wait for the event loop that asks, as in the service: a server that
-            answers slowly then counts as away.
+        hurried: Whether an event loop waits, as in the service: a slow server counts as away.
 
     Raises:
         ConfigError: The address is none, or its folder is open to others.

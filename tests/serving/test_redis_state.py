@@ -18,6 +18,7 @@ from kinoloop.testing.redis_server import SAFE, redis_server
 from kinoloop.testing.service import KEY
 from serving import redis_client, redis_store
 from serving.config import ServingConfig
+from serving.lineage import Pages
 from serving.live_event import LiveEvent, Parcel
 from serving.outbox import Outbox
 from serving.records import Records
@@ -29,6 +30,8 @@ from tests.serving.stored import content
 from tests.serving.test_outbox import events, landed
 from tests.serving.test_outbox import of as parcels
 from tests.serving.test_state import all_of, event, of
+
+PAGES = Pages(["v1", "v2"], 3)
 
 
 def opened(url, folder, key=KEY, *, hurried=False):
@@ -256,11 +259,13 @@ def test_users_erased_while_the_log_is_rewritten_leave_no_bytes_behind(tmp_path,
 
 
 def test_a_page_is_kept_for_a_while_and_under_nobodys_name(state, redis_url):
-    state.keep_page("r1", ["v1", "v2"])
-    assert (state.page("r1"), state.page("r2")) == (["v1", "v2"], None)
+    state.keep_page("r1", PAGES)
+    assert (state.page("r1"), state.page("r2")) == (PAGES, None)
     with Redis.from_url(redis_url) as redis:
         (key,) = redis.keys("kinoloop:page:*")
         assert 0 < redis.ttl(key) <= PAGE_S
+        redis.set(key, '["v1"]')  # as it was kept before pages were counted
+    assert state.page("r1") == Pages(["v1"], 1)
 
 
 def test_an_answer_is_given_where_the_server_takes_no_page_and_the_log_says_so_once(
@@ -275,16 +280,16 @@ def test_an_answer_is_given_where_the_server_takes_no_page_and_the_log_says_so_o
         redis.config_set("maxmemory", 1)
         try:
             for _ in range(20):
-                records.keep_page(page, ["v1", "v2"])
+                records.keep_page(page, PAGES)
         finally:
             redis.config_set("maxmemory", 0)
     assert state.page(page) is None
-    assert records.shown_before(page) == ["v1", "v2"]
+    assert records.shown_before(page) == Pages(["v1", "v2"], 1)
     (told,) = caplog.records
     assert "used memory > 'maxmemory'" in told.getMessage()
     assert told.exc_info is None
-    records.keep_page(page, ["v1", "v2"])
-    assert state.page(page) == ["v1", "v2"]
+    records.keep_page(page, PAGES)
+    assert state.page(page) == PAGES
 
 
 def test_events_count_as_recorded_once_they_are_though_what_is_too_much_stays(state, redis_url):

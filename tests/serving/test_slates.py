@@ -1,6 +1,8 @@
 """What slates remember: pages, fatigue, who is who; and that an answer can be made again."""
 
+import asyncio
 import json
+import math
 import time
 
 import numpy as np
@@ -8,12 +10,25 @@ import pytest
 from typer.testing import CliRunner
 
 from kinoloop.cli.main import app
+from kinoloop.data.situations import situation_of
+from kinoloop.environment import Environment
 from kinoloop.errors import DataError
 from kinoloop.policy.config import PolicyConfig
+from kinoloop.privacy.pseudonyms import load_pseudonyms
 from kinoloop.release.release import Release
-from kinoloop.testing.service import KEY, SIGNER
+from kinoloop.testing.service import KEY, SIGNER, TRUST
+from serving import lineage
+from serving.answers import Asker
+from serving.asking import Asking, Wish
+from serving.config import ServingConfig
 from serving.fatigue import NONE, Fatigue
+from serving.in_service import load
+from serving.problems import Problem
+from serving.reading import Reading
+from serving.recommending import Recommending
+from serving.records import Records
 from serving.slates import Asked, slate_of
+from serving.state import open_state
 from tests.serving.test_impressions import answer
 
 US = 1_000_000
@@ -37,6 +52,41 @@ def test_pages_of_a_slate_have_no_repeats_and_come_to_an_end(service):
     assert (refused.status, refused.body["error"]) == (404, "unknown_request")
     other = service.ask("/search", {"query": "a"}).body["request_id"]
     assert service.ask("/recommend", {"user_id": "reader", "cursor": other}).status == 404
+
+
+def test_the_last_page_that_a_slate_may_have_has_no_cursor_and_none_follows(
+    bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(lineage, "MAX_PAGES", 3)
+    environment = Environment(
+        state_dir=tmp_path / "state", landing=str(tmp_path / "landing"), pseudonym_key=KEY
+    )
+    state, current = open_state(environment), load(bundle, TRUST)
+    records = Records(
+        tmp_path / "own", environment, state, config=ServingConfig(), policy=PolicyConfig()
+    )
+    asking = Asking.by_settings(environment, state, fatigue=records.fatigue, reading=Reading(state))
+    recommending = Recommending(
+        lambda _: current, load_pseudonyms(environment).of,
+        asking=asking, records=records, budget_ms=math.inf,
+    )  # fmt: skip
+    wish = Wish(4, None, [], include_seen=True, situation=situation_of("home", None, None),
+                filters={}, explain=False)  # fmt: skip
+
+    def page_after(cursor):
+        return asyncio.run(
+            recommending.to("reader", wish, Asker(None, None, None, None), cursor=cursor)
+        )
+
+    pages = [page_after(None)]
+    while "cursor" in pages[-1]:
+        pages.append(page_after(pages[-1]["cursor"]))
+    shown = [video for page in pages for video in videos(page)]
+    assert (len(pages), len(shown)) == (3, len(set(shown)))
+    with pytest.raises(Problem, match="no page comes after") as refused:
+        page_after(pages[-1]["request_id"])
+    assert refused.value.status == 422
+    state.shut()
 
 
 @pytest.mark.parametrize("kind", ["not_interested", "report"])
