@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as SlowError
 from redis.retry import Retry
 
 from kinoloop.errors import ConfigError, StateError
-from kinoloop.redaction import without_credentials
+from kinoloop.redaction import shown_address
 from serving import metrics
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class RedisClient:
 
     def __init__(self, address: str, *, hurried: bool = False) -> None:
         self._hurried = hurried
-        self.shown = without_credentials(address)
+        self.shown = shown_address(address)
         self._quick, self._patient = clients(address)
         self._away, self._shut = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -115,6 +115,8 @@ class RedisClient:
         while True:
             try:
                 self._quick.ping()
+            except UnicodeError:  # no name of a host
+                raise _no_address(self.shown) from None
             except (RedisError, OSError) as err:
                 if time.monotonic() >= end:
                     raise StateError(
@@ -183,20 +185,26 @@ def clients(address: str) -> tuple[Redis, Redis]:
             url = theirs + address.removeprefix(ours)
     try:
         return _redis(url, QUICK_S), _redis(url, PATIENT_S)
-    except ValueError:
-        raise ConfigError(
-            f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected such as "
-            "redis://host:6379/0"
-        ) from None  # its message may have the password
+    except (ValueError, TypeError):
+        raise _no_address(shown_address(address)) from None  # its message may have the password
 
 
 def _redis(address: str, timeout_s: float) -> Redis:
-    return Redis.from_url(
+    redis = Redis.from_url(
         address,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         # once more for a connection that broke while it was idle, and not for a slow answer
         retry=Retry(NoBackoff(), 1, supported_errors=(AwayError,)),
+    )
+    redis.connection_pool.make_connection()  # raises for an option that none has; connects nobody
+    return redis
+
+
+def _no_address(shown: str) -> ConfigError:
+    return ConfigError(
+        f"KINOLOOP_STATE_URL is {shown!r}; expected such as redis://host:6379/0, with special "
+        "characters of a password as %XX"
     )
 
 

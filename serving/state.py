@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError, StateError
 from kinoloop.extras import explained
-from kinoloop.redaction import without_credentials
+from kinoloop.redaction import shown_address
 from kinoloop.release.availability import Window
 from serving.live_event import LiveEvent, Parcel
 
@@ -288,7 +288,7 @@ def check_address(environment: Environment) -> str:
         clients(address)
     elif address:
         raise ConfigError(
-            f"KINOLOOP_STATE_URL is {without_credentials(address)!r}; expected sqlite:///path, "
+            f"KINOLOOP_STATE_URL is {shown_address(address)!r}; expected sqlite:///path, "
             "redis://host:port/0, rediss:// (TLS), valkey://, valkeys:// or unix://path"
         )
     return address

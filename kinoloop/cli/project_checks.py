@@ -18,7 +18,7 @@ from kinoloop.cli.servers import check_port
 from kinoloop.cli.stack import mlflow_server, prefect_server
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
-from kinoloop.redaction import without_credentials
+from kinoloop.redaction import shown_address, without_credentials
 from serving.startup import CLOSED
 
 
@@ -153,7 +153,7 @@ def live_state(environment: Environment) -> Iterator[Finding]:
         return
     for doubt in doubts:
         yield Finding("Live state", State.WARNING, doubt, "docs/guides/several-machines.md")
-    address = without_credentials(environment.state_url.get_secret_value())
+    address = shown_address(environment.state_url.get_secret_value())
     yield Finding("Live state", State.OK, f"{address} answers")
 
 

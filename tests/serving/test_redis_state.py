@@ -159,6 +159,27 @@ def test_a_server_that_does_not_answer_or_an_address_that_is_none_is_said(tmp_pa
         assert "hunter2" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "redis:/:hunter2@h",
+            "redis://:hunter2",
+            "redis://:hunter2@h[",
+            "redis://:hunter2@\u2100",
+        ),
+        *("redis://h/0?password=hunter2&nothing=1", "redis://:hunter2@h/0?socket_timeout=soon"),
+        *("hunter2", "redis://:hunter2@h..h/0", "rediss://:\"<'hunter2@h:port", "//hunter2@h"),
+        *("sqlite://:hunter2@h/x.db", "http://h/0?password=hunter2", "redis://h/0?db=hunter2"),
+    ],
+)
+def test_an_address_that_is_none_is_said_and_its_password_never(tmp_path, capsys, caplog, url):
+    with pytest.raises(ConfigError, match=r"KINOLOOP_STATE_URL is '.*'; expected") as told:
+        opened(url, tmp_path)
+    assert told.value.__cause__ is None
+    assert "hunter2" not in str(told.value) + caplog.text + "".join(capsys.readouterr())
+
+
 def test_two_keys_or_two_formats_do_not_meet_in_one_database(state, redis_url, tmp_path):
     with pytest.raises(ConfigError, match="the same KINOLOOP_PSEUDONYM_KEY"):
         opened(redis_url, tmp_path, key="ab" * 32)
