@@ -19,6 +19,7 @@ from kinoloop.cli.servers import Servers, check_port
 from kinoloop.cli.settings_check import check_service
 from kinoloop.environment import Environment
 from kinoloop.errors import DataError, KinoloopError
+from kinoloop.redaction import without_credentials
 
 if TYPE_CHECKING:
     from tasks.results import PromoteSummary
@@ -110,11 +111,11 @@ def run_loop(environment: Environment, steps: "Steps", servers: Servers) -> None
 
     with steps.step("History arrives: 53 days of videos and events"):
         arrived = land(history, environment.landing)
-        steps.console.print(f"  {arrived} new files in {environment.landing}")
+        steps.console.print(f"  {arrived} new files in {without_credentials(environment.landing)}")
         ingest(any_volume=False)
     with steps.step("A new batch arrives: the last week"):
         newer = land(last_week, environment.landing)
-        steps.console.print(f"  {newer} new files in {environment.landing}")
+        steps.console.print(f"  {newer} new files in {without_credentials(environment.landing)}")
     if "mlflow" in servers:
         with steps.step("Wait for MLflow"):
             servers.wait("mlflow", progress=waiting(steps.console, "MLflow"))

@@ -165,5 +165,6 @@ def _reachable(url: str, remote: str) -> Finding:
         files.exists(root)
     except (OSError, ImportError, ValueError) as err:
         fix = f"check address and credentials: `dvc remote modify {remote} …`"
-        return Finding("DVC remote", State.BROKEN, f"{remote}: {url}: {err}", fix)
-    return Finding("DVC remote", State.OK, f"{remote}: {url}")
+        seen = without_credentials(f"{remote}: {url}: {err}")
+        return Finding("DVC remote", State.BROKEN, seen, fix)
+    return Finding("DVC remote", State.OK, without_credentials(f"{remote}: {url}"))

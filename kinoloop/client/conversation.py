@@ -22,6 +22,7 @@ from kinoloop.errors import (
     ServiceError,
     UnavailableError,
 )
+from kinoloop.redaction import shown_address, without_credentials
 
 try:
     import httpx as httpx  # handed on to both clients
@@ -54,10 +55,13 @@ class Conversation:
     """
 
     def __init__(self, url: str, *, token: str | None, retries: Retries) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # its message may have a password
+            parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ConfigError(
-                f"{url!r} is not the address of a service; expected one such as "
+                f"{shown_address(url)!r} is not the address of a service; expected one such as "
                 "http://127.0.0.1:3000"
             )
         self._url, self._retries = url.rstrip("/"), retries
@@ -109,7 +113,7 @@ class Conversation:
             UnavailableError: Nothing answers, or not now.
             ServiceError: The service failed, or something else answers at its address.
         """
-        where = f"{call.method} {self._url}{call.path}"
+        where = f"{call.method} {without_credentials(self._url)}{call.path}"
         if isinstance(said, httpx.RequestError):
             raise _unanswered(where, said, call) from said
         if not said.is_success:

@@ -177,8 +177,12 @@ def test_dvc_remote_is_looked_for(monkeypatch, environment, tmp_path):
     assert "dvc remote modify here" in finding.fix
     (tmp_path / "store").mkdir()
     assert _one(project_checks.versioning, environment).state is State.OK
-    config.write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = nonsense://x\n")
-    assert _one(project_checks.versioning, environment).state is State.BROKEN
+    config.write_text(
+        "[core]\n    remote = far\n['remote \"far\"']\n    url = nonsense://me:hunter2@x\n"
+    )
+    finding = _one(project_checks.versioning, environment)
+    assert finding.state is State.BROKEN
+    assert "hunter2" not in finding.seen
     config.write_text("[core]\n    remote = m\n['remote \"m\"']\n    url = memory://x\n")
     assert _one(project_checks.versioning, environment).state is State.OK
 

@@ -176,9 +176,11 @@ def test_what_is_no_request_is_told_before_it_is_sent(ask):
         with pytest.raises(DataError, match="the request is not JSON"):
             ask(server.url, "search", "\ud800")
     assert not server.seen
-    for url in ("127.0.0.1:3000", "ftp://x", "http://", "http://x?y=1"):
-        with pytest.raises(ConfigError, match="is not the address of a service"):
+    wrong = ("ftp://:hunter2@x", "http://:hunter2@x[", "http://:hunter2@\u2100", "http:/:hunter2@x")
+    for url in ("127.0.0.1:3000", "ftp://x", "http://", "http://x?y=1", *wrong):
+        with pytest.raises(ConfigError, match="is not the address of a service") as told:
             ask(url, "about")
+        assert "hunter2" not in str(told.value)
 
 
 def _many(ask, url, users, **options):
