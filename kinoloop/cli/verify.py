@@ -44,11 +44,21 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def verify() -> None:
+def verify(
+    trusted_key: bool = typer.Option(
+        False,
+        "--trusted-key",
+        help="Print the public half of the signing key here, the line for KINOLOOP_TRUSTED_KEYS of "
+        "machines that only serve, and read nothing.",
+    ),
+) -> None:
     """Read tables, releases and state in full and compare checksums. Status 1 where one differs."""
     from kinoloop.environment import Environment
 
     environment, console = Environment(), Console(highlight=False, soft_wrap=True)
+    if trusted_key:
+        _print_trusted_key(environment)
+        return
     found: list[Damaged] = []
     with console.status("Reading …"):
         for title, check in (
@@ -73,6 +83,19 @@ def verify() -> None:
         )
     if found:
         raise typer.Exit(1)
+
+
+def _print_trusted_key(environment: "Environment") -> None:
+    """Print the key alone on standard output; where releases are not signed yet, make the key."""
+    from kinoloop.release.signature import load_signer
+
+    key = load_signer(environment).public
+    given = environment.signing_key is not None
+    where = "KINOLOOP_SIGNING_KEY" if given else f"the key in {environment.state_dir}/signing.key"
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"Releases that {where} signs are trusted where KINOLOOP_TRUSTED_KEYS has:", markup=False
+    )
+    typer.echo(key)
 
 
 def _tables(environment: "Environment") -> Iterator[Damaged]:

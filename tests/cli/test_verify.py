@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from kinoloop.cli.main import app
 from kinoloop.environment import Environment
 from kinoloop.release.bundle import write_bundle
-from kinoloop.release.signature import load_signer
+from kinoloop.release.signature import load_signer, load_trust
 from tasks.dvc import dvc
 from tasks.versioning import version_data
 from tests.data.test_checksums import flip
@@ -31,6 +31,23 @@ def zone(tmp_path, monkeypatch):
 def verify():
     done = CliRunner().invoke(app, ["verify"])
     return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_key_to_trust_is_known_before_a_first_release(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "state"))
+    if given:
+        monkeypatch.setenv("KINOLOOP_SIGNING_KEY", (b"s" * 32).hex())
+    done = CliRunner().invoke(app, ["verify", "--trusted-key"])
+    assert done.exit_code == 0
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "bundle.json").write_text("{}")
+    load_signer(Environment()).sign(bundle)
+    monkeypatch.delenv("KINOLOOP_SIGNING_KEY", raising=False)
+    monkeypatch.setenv("KINOLOOP_STATE_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("KINOLOOP_TRUSTED_KEYS", done.stdout.strip())
+    assert load_trust(Environment()).verify(bundle) == done.stdout.strip()
 
 
 def test_says_that_all_is_whole(zone):

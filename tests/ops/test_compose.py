@@ -76,6 +76,13 @@ def test_every_secret_is_asked_for_and_none_stands_in_a_file():
     assert [name for name, value in example.items() if value] == ["SITE"]
 
 
+def test_the_guide_says_how_to_come_by_every_value_that_is_asked_for():
+    guide = (OPS.parent / "docs/guides/several-machines.md").read_text()
+    block = guide.partition("cp env.example .env")[2].partition("```")[0]
+    names = [line.partition("=")[0] for line in _lines("env.example")]
+    assert [name for name in names if name.startswith("KINOLOOP_") and name not in block] == []
+
+
 def test_redis_promises_what_the_guide_says():
     assert set(_lines("redis.conf")) >= {
         "appendonly yes",
