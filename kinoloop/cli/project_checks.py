@@ -4,20 +4,23 @@ Heavy libraries are imported inside the check that needs them.
 """
 
 import configparser
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 
-from kinoloop.cli.backends import find_up, prefect_url
+from kinoloop.cli.backends import LOGS, base_variables, find_up, prefect_url
 from kinoloop.cli.finding import Finding, State, existing
 from kinoloop.cli.own_service import check_binding, service
-from kinoloop.cli.servers import check_port
+from kinoloop.cli.servers import Server, check_port
 from kinoloop.cli.stack import mlflow_server, prefect_server
 from kinoloop.environment import Environment
 from kinoloop.errors import ConfigError
+from kinoloop.ownership import Owner, environments
 from kinoloop.redaction import shown_address, without_credentials
 from serving.startup import CLOSED
 
@@ -36,10 +39,28 @@ def ports(environment: Environment) -> Iterator[Finding]:
         try:
             check_port(server)
         except ConfigError:
+            if _is_own(server, environment):
+                seen = f"in use by this installation's {server.name}"
+                yield Finding(name, State.OK, seen)
+                continue
             fix = f"stop what listens there, or `export {server.port_setting}=…`"
             yield Finding(name, State.BROKEN, f"in use; {server.name} needs it", fix)
         else:
             yield Finding(name, State.OK, f"free for {server.name}")
+
+
+def _is_own(server: Server, environment: Environment) -> bool:
+    """Whether a process that was started on this state folder listens on a server's port."""
+    home = base_variables(environment)["BENTOML_HOME"]  # of `serve`; servers of `up` have an owner
+    logs = str((environment.state_dir / LOGS).resolve())
+    for process, variables in environments():
+        owner = Owner.of(variables)
+        if variables.get("BENTOML_HOME") == home or (owner is not None and owner.place == logs):
+            with contextlib.suppress(psutil.Error):
+                for one in process.net_connections(kind="inet"):
+                    if one.status == psutil.CONN_LISTEN and one.laddr.port == server.port:
+                        return True
+    return False
 
 
 def strangers(environment: Environment) -> Iterator[Finding]:

@@ -1,17 +1,22 @@
+import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from kinoloop.cli import checks, machine_checks, project_checks, settings_check
+from kinoloop.cli import checks, machine_checks, own_service, project_checks, settings_check
+from kinoloop.cli.backends import LOGS
 from kinoloop.cli.doctor import show_findings
 from kinoloop.cli.finding import Finding, State
 from kinoloop.cli.main import app
 from kinoloop.encoders import efficientnet_lite, minilm, open_nsfw, smollm2
 from kinoloop.environment import Environment
 from kinoloop.extraction import packaged_speech, reader
+from kinoloop.ownership import Owner
 from kinoloop.settings import SECTIONS
 from kinoloop.testing.redis_server import redis_server
 from serving import redis_client
@@ -42,6 +47,40 @@ def test_port_in_use_is_broken_and_names_the_variable(monkeypatch, environment):
     assert finding.state is State.BROKEN
     assert "KINOLOOP_SERVICE_PORT" in finding.fix
     assert all(f.state is State.OK for f in project_checks.ports(environment))
+
+
+LISTEN = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("whose", ["serve", "up", "another"])
+def test_a_port_that_our_own_service_holds_is_in_order(environment, tmp_path, whose):
+    other = environment.model_copy(update={"state_dir": tmp_path / "another"})
+    variables = {
+        "serve": own_service.service(environment).variables,
+        "up": Owner.me(environment.state_dir / LOGS).variable,
+        "another": {
+            **own_service.service(other).variables,
+            **Owner.me(other.state_dir / LOGS).variable,
+        },
+    }[whose]
+    command = [sys.executable, "-c", LISTEN, str(environment.service_port)]
+    with subprocess.Popen(
+        command, env={**os.environ, **variables},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "ready\n"
+        finding = _one(project_checks.ports, environment)
+        process.stdin.close()
+    if whose != "another":
+        assert (finding.state, finding.fix) == (State.OK, "")
+        assert finding.seen == "in use by this installation's service"
+    else:
+        assert finding.state is State.BROKEN
 
 
 def test_key_that_others_can_read_is_broken(environment, tmp_path):
