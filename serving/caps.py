@@ -69,8 +69,8 @@ class Caps:
             self._state.count_hourly([(*key, times) for key, times in counts.items()])
             if time.monotonic() >= self._next_forget:
                 self._forget()
-        except STATE_ERRORS:
-            logger.exception("what was shown could not be counted, so that no cap is reached by it")
+        except STATE_ERRORS as error:
+            logger.warning("what was shown was not counted, so that no cap is reached: %s", error)
 
     def _counts(self, answers: Sequence[Answer]) -> Counter[tuple[str, str, int]]:
         counts: Counter[tuple[str, str, int]] = Counter()

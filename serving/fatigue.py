@@ -70,5 +70,7 @@ class Fatigue:
         ]
         try:
             self._state.remember_shown(places, within_s=self._within_s)
-        except STATE_ERRORS:
-            logger.exception("what was shown could not be counted, so that it does not cool down")
+        except STATE_ERRORS as error:
+            logger.warning(
+                "what was shown was not counted, so that it does not cool down: %s", error
+            )

@@ -96,7 +96,7 @@ class FeedbackWriter:
                 texts = texts_of(*taken, None if videos is None else videos.texts)
                 self._state.record(*taken, checked.persons, texts)
         except STATE_ERRORS as error:
-            logger.exception("%d feedback requests could not be written", len(requests))
+            logger.warning("%d feedback requests could not be written: %s", len(requests), error)
             for request in requests:
                 _settle(request, error)
         except Exception as error:
