@@ -55,7 +55,7 @@ def evaluate(
     from kinoloop.evaluation.plots import plot_leaderboard, plot_slices, plot_tradeoff
     from kinoloop.settings import read_section
     from kinoloop.training.contrastive import FusionSettings
-    from kinoloop.training.model_selection import RetrainConfig, load_training_data
+    from kinoloop.training.model_selection import RetrainConfig, build_candidate, load_training_data
 
     if window not in {"test", "validation"}:
         raise ConfigError(f"--window is {window!r}; there are test and validation")
@@ -63,9 +63,11 @@ def evaluate(
     config = read_section("retrain", RetrainConfig, environment.settings_file)
     interest = read_section("interest", InterestConfig, environment.settings_file)
     fusion = read_section("fusion", FusionSettings, environment.settings_file)
+    wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
+    for settings in wanted:
+        build_candidate(settings, seed=config.seed)  # one that there is not is told at once
     tables = Tables(environment.data_dir)
     data = load_training_data(tables, config, interest, contrastive=fusion.contrastive)
-    wanted = [_settings(name, config.candidates) for name in names or []] or config.candidates
     folder = out or environment.state_dir / "evaluation"
     if logged:
         from kinoloop.cli.logged import evaluate_logged

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kinoloop.training.model_selection import TrainingData
 
 WITHOUT = "without exploration"
+NOTHING = "–"
+"""Stands where there is nothing to estimate from."""
+
 FEW_USERS = 50
 FEW_SHARE = 0.02  # of the places, as an effective sample
 
@@ -108,6 +111,8 @@ def _show_estimates(console: Console, found: "dict[str, Estimated]") -> None:
         values = [str(one.values[estimator]) for estimator in estimators]
         model = f"{one.values['dm'].value:.4f}"
         gain = f"{one.gain.value:+.4f} [{one.gain.low:+.4f}, {one.gain.high:+.4f}]"
+        if not one.support.matched:  # dr is then the model's word, and its interval that of nothing
+            values, gain = [NOTHING] * len(estimators), NOTHING
         rows.append([escape(name), *values, gain, model])
     columns = [*(estimator.upper() for estimator in estimators), "DR − logged", "model alone"]
     show(console, ["would have brought", *columns], rows)
@@ -136,12 +141,25 @@ def _doubts(window: "LoggedWindow", found: "dict[str, Estimated]") -> list[str]:
         )
     for name, one in found.items():
         support = one.support
-        if not support.clipped and not support.whole:
+        if not support.matched:
             lines.append(
-                f"{name}: the mean weight is {support.mean_weight.value:.2f} and not 1: what it "
-                "would show was not always given a chance. IPS lacks that part, SNIPS takes the "
-                "rest for it, DR its model's word; explore the head ([policy] explore_by = "
-                '"softmax") longer before believing them.'
+                f"{name}: no place showed what it would have shown there, so nothing that was seen "
+                f"speaks for or against it; {_more_support(window)}."
+            )
+            continue
+        mean, doubtful = support.mean_weight, not support.clipped and not support.whole
+        if doubtful and mean.high < 1:
+            lines.append(
+                f"{name}: the mean weight is {mean.value:.2f} and not 1: what it would show was "
+                "not always given a chance. IPS lacks that part, SNIPS takes the rest for it, DR "
+                f"its model's word; {_more_support(window)} before believing them."
+            )
+        if doubtful and mean.low > 1:
+            lines.append(
+                f"{name}: the mean weight is {mean.value:.2f}, more than the 1 that is expected at "
+                f"most: by chance, by a few heavy weights (the largest is {support.largest:.1f}), "
+                "or chances on record that were not those of the draw. IPS is too high by that "
+                "much, SNIPS is not."
             )
         if support.effective < FEW_SHARE * max(1, len(window.rewards)) and name != WITHOUT:
             lines.append(
@@ -149,3 +167,10 @@ def _doubts(window: "LoggedWindow", found: "dict[str, Estimated]") -> list[str]:
                 f"{len(window.rewards):,}; wide intervals are honest here."
             )
     return lines
+
+
+def _more_support(window: "LoggedWindow") -> str:
+    """Say what would give more of what policies show a chance."""
+    if all(":softmax:" in policy for policy in window.logged.policies.tolist()):
+        return "gather more answers, or explore more of them ([policy] explore)"
+    return 'explore the head ([policy] explore_by = "softmax") longer'

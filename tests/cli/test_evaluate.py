@@ -1,12 +1,24 @@
+import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from kinoloop.cli.logged import _doubts, _show_estimates
 from kinoloop.cli.main import app
+from kinoloop.data.interest import InterestConfig
+from kinoloop.data.tables import Tables
+from kinoloop.evaluation.off_policy import Places, estimate
+from kinoloop.promotion.off_policy import LoggedConfig, LoggedWindow
+from kinoloop.ranking.config import RankerConfig
+from kinoloop.settings import read_section
+from kinoloop.training.model_selection import RetrainConfig, load_training_data
 from tests.flows.toy_tables import write_toy_tables
 from tests.promotion.logged_world import write_logged_tables
 
@@ -89,6 +101,59 @@ def test_policies_are_judged_by_what_was_shown_with_known_chances(logs):
     value, low, high = near["values"]["snips"]
     assert f"{value:.4f} [{low:.4f}, {high:.4f}]" in row
     assert "wide intervals are honest here" in done.output
+
+
+def test_a_candidate_that_there_is_not_is_told_before_anything_else(logs):
+    done = RUN.invoke(app, ["evaluate", "nope", "--logged", "--no-champion", "--reward", "like"])
+    assert "nope" in str(done.exception)
+    assert done.output == ""
+
+
+def test_what_is_said_of_a_policy_fits_its_weights(logs):
+    window = LoggedWindow.read(
+        Tables(logs / "data"),
+        load_training_data(
+            Tables(logs / "data"),
+            read_section("retrain", RetrainConfig, logs / "kinoloop.toml"),
+            InterestConfig(),
+        ),
+        LoggedConfig(reward="like"),
+        RankerConfig(),
+    )
+
+    def judged(targets):
+        n = len(targets)
+        users, rewards, half = np.arange(n), np.arange(n) % 2.0, np.full(n, 0.5)
+        places = Places(users, users, 0 * users, rewards, half, targets, half, half)
+        return estimate(places, resamples=200)
+
+    n = 400
+    found = {
+        "never": judged(np.zeros(n)),
+        "sometimes": judged(np.tile([0.5, 0.0], n // 2)),
+        "always": judged(np.tile([1.0, 0.0], n // 2)),
+        "above": judged(np.full(n, 0.6)),
+    }
+    said = {
+        name: [line for line in _doubts(window, found) if line.startswith(f"{name}:")]
+        for name in found
+    }
+    (never,), (sometimes,), (above,) = said["never"], said["sometimes"], said["above"]
+    assert "no place showed what it would have shown there" in never
+    assert "the mean weight is 0.50 and not 1: what it would show was not always" in sometimes
+    assert "the mean weight is 1.20, more than the 1 that is expected at most" in above
+    assert "not always given a chance" not in above
+    assert said["always"] == []
+    assert not any("softmax" in line for lines in said.values() for line in lines)  # it is on
+    uniform = np.full_like(window.logged.policies, "explore:1:40")
+    window = replace(window, logged=replace(window.logged, policies=uniform))
+    assert any('explore_by = "softmax"' in line for line in _doubts(window, found))
+
+    shown = io.StringIO()
+    _show_estimates(Console(file=shown, width=200), found)
+    rows = [line.split() for line in shown.getvalue().splitlines() if line.strip()]
+    (row,) = [row for row in rows if row[0] == "never"][:1]
+    assert row == ["never", "–", "–", "–", "–", "0.5000"]
 
 
 def test_clipped_weights_are_told(logs):
