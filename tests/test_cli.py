@@ -95,7 +95,7 @@ WRONG_VALUES = [  # what a worker of the service would refuse at its start, agai
     ),
     ("[interest]\nview = 0\n", "", "interest.view: Input should be greater"),
     ("", "mongodb://name:secret@host/0", "KINOLOOP_STATE_URL is 'mongodb://…@host/0'"),
-    ("", "redis://name:secret@host:no/0", "KINOLOOP_STATE_URL is 'redis://…@host:no/0'"),
+    ("", "redis://name:secret@host:no/0", "KINOLOOP_STATE_URL is 'redis://…'; expected such as"),
 ]
 
 
