@@ -13,6 +13,7 @@ from kinoloop.cli.main import app
 from kinoloop.data.catalogue import Catalogue
 from kinoloop.environment import Environment
 from kinoloop.models.base import build
+from kinoloop.privacy.key_file import secret_key
 from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.release.bundle import write_bundle
 from kinoloop.release.info import Provenance
@@ -53,6 +54,11 @@ def _answer(status, content, headers) -> Answer:
     kind = headers.get("content-type", "")
     body = json.loads(content) if "json" in kind else content.decode(errors="replace")
     return Answer(status, body, {key.lower(): value for key, value in headers.items()})
+
+
+def operator_key(folder: Path) -> str:
+    """Key of a service's operators; the service makes it when it first needs it, as this does."""
+    return secret_key(Environment(state_dir=folder / "state"), "operator").hex()
 
 
 def make_bundle(

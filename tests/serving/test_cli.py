@@ -18,7 +18,7 @@ from kinoloop.release.release import Release
 from kinoloop.testing.service import KEY, SIGNER, free_port
 from serving.sqlite_state import SqliteState
 from serving.takedowns import LOOK_S
-from tests.serving.conftest import Service
+from tests.serving.conftest import Service, operator_key
 
 
 def test_asks_the_service_that_runs(run, service, monkeypatch):
@@ -102,7 +102,7 @@ def test_without_a_service_its_takedowns_and_what_was_passed_over_count_all_the_
     state = SqliteState(service.folder / "state" / "serving" / "live.db")
     state.remember_shown([(pseudonym, "v002", time.time_ns() // 1000)] * 10, within_s=60.0)
     state.shut()
-    token = (service.folder / "state" / "operator.key").read_text().strip()
+    token = operator_key(service.folder)
     operator = {"Authorization": f"Bearer {token}"}
     service.ask("/videos/v004", method="DELETE", headers=operator)
     time.sleep(2 * LOOK_S)  # the next request looks for what operators said

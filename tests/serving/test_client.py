@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from datetime import datetime
 
 import pytest
@@ -15,7 +16,7 @@ from kinoloop.testing.service import KEY
 from serving import event_check, explanation, facts, messages, overview, upload_messages, uploads
 from serving.takedowns import AvailabilityPatch
 from tests.docs.pages import DOCS, blocks_of
-from tests.serving.conftest import JPEG
+from tests.serving.conftest import JPEG, operator_key
 
 PAIRS = [
     (face.Slate, messages.Slate),
@@ -98,11 +99,11 @@ def test_every_route_answers_its_type(service):
 
 
 def test_operators_see_what_goes_on_take_videos_down_and_upload(service, tmp_path):
-    key = (service.folder / "state" / "operator.key").read_text().strip()
+    key = operator_key(service.folder)
     with Client(service.url, token=key, retries=Retries(attempts=1)) as client:
         client.recommend("client-3")
-        view = client.overview()
-        assert view.serving.ready_workers == 2
+        while (view := client.overview()).serving.ready_workers < 2:
+            time.sleep(0.2)  # the second worker starts beside the first
         assert view.serving.release == client.about().release
         (asked,) = [one for one in view.traffic.routes if one.route == "/recommend"]
         assert asked.requests >= 1

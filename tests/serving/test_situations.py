@@ -20,7 +20,7 @@ from kinoloop.schema import DAY_US
 from kinoloop.testing.service import KEY, SIGNER, running
 from kinoloop.testing.shown import toy_exposures
 from kinoloop.testing.toy import START_US, toy_catalogue
-from tests.serving.conftest import Service
+from tests.serving.conftest import Service, operator_key
 
 CONFIG = RankerConfig(
     groups=("content", "situation"), epochs=6, hidden=16, batch_size=128, learning_rate=0.01,
@@ -170,7 +170,7 @@ def test_every_answer_is_computed_again_bit_by_bit(situated, replayed):
         ("/search", {"query": "football part", "top_k": 4, **filters}),
     ]
     before = [situated.ask(path, body).body for path, body in asked]
-    token = (situated.folder / "state" / "operator.key").read_text().strip()
+    token = operator_key(situated.folder)
     operator = {"Authorization": f"Bearer {token}"}
     taken_down = before[1]["slate"][0]["video_id"]
     situated.ask(f"/videos/{taken_down}", method="DELETE", headers=operator)
