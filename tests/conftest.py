@@ -28,10 +28,17 @@ def smollm2_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def prefect_server():
     """A real Prefect server on a free port with a database of its own, one for the session."""
+    from prefect import settings
+    from prefect.settings import temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=1200):
-        yield
+    secrets = {"PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"}
+    with pytest.MonkeyPatch.context() as patch:  # a test before may have joined servers of its own
+        for name in secrets:
+            patch.delenv(name, raising=False)
+        none = temporary_settings(restore_defaults=[getattr(settings, name) for name in secrets])
+        with none, prefect_test_harness(server_startup_timeout=1200):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from kinoloop.data.logged import load_logged
 from kinoloop.errors import DataError
 from kinoloop.evaluation.off_policy import estimate
 from kinoloop.evaluation.replay import without_chance
+from kinoloop.privacy.pseudonyms import Pseudonyms
 from kinoloop.testing.service import KEY, SIGNER, running
 from kinoloop.testing.toy import toy_catalogue
 from tests.ingestion import landing_zone
@@ -131,7 +132,7 @@ def test_what_was_left_to_chance_comes_back_with_what_followed_it(ruled, monkeyp
     while found is None or found.exposures.happened("like").sum() < 30:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-        zone.ingest()
+        zone.ingest(pseudonyms=Pseudonyms(bytes.fromhex(KEY)))  # who did it is who was shown it
         log = load_logged(zone.tables, ids)
         here = [situation.get("surface") == "learning" for situation in log.situations]
         found = log.select(np.array(here, dtype=bool)) if any(here) else None
