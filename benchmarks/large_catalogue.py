@@ -20,9 +20,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -39,6 +40,8 @@ from kinoloop.release.release import Release
 from kinoloop.release.slate import Slate
 from kinoloop.release.version import write_version
 from kinoloop.retrieval.config import RetrievalConfig
+
+T = TypeVar("T")
 
 USERS = 20_000
 TOP_K = 10
@@ -88,22 +91,23 @@ def ask(folder: Path, options: argparse.Namespace) -> None:
         f"{'':34} {'index, CPU ms p50 / p99':>24} {'wall':>16} {'exact, CPU ms':>14} {'found':>7}"
     )
     for share, filters in _filters(release):
-
-        def slate(row: object, given: Given) -> Slate:
-            return release.recommend(row, top_k=TOP_K, given=given)  # type: ignore[arg-type]
-
-        _measure(f"/recommend, {share:6.2%} left", slate, users, filters)
+        _measure(
+            f"/recommend, {share:6.2%} left",
+            lambda row, given: release.recommend(row, top_k=TOP_K, given=given),
+            users,
+            filters,
+        )
         if options.content != "none":
             _measure(
                 f"/similar,   {share:6.2%} left",
-                lambda one, given: release.similar(str(one), top_k=TOP_K, given=given),
+                lambda one, given: release.similar(one, top_k=TOP_K, given=given),
                 ids,
                 filters,
             )
         if options.content == "text":
             _measure(
                 f"/search,    {share:6.2%} left",
-                lambda one, given: release.search(str(one), top_k=TOP_K, given=given),
+                lambda one, given: release.search(one, top_k=TOP_K, given=given),
                 texts,
                 filters,
             )
@@ -152,7 +156,7 @@ def publish(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _measure(
-    name: str, answer: Callable[[object, Given], Slate], asked: list[object], filters: Filters
+    name: str, answer: Callable[[T, Given], Slate], asked: Sequence[T], filters: Filters
 ) -> None:
     cpu, wall, exact, shares = [], [], [], []
     for at, one in enumerate(asked):

@@ -99,7 +99,7 @@ def main() -> None:
     at = {name: index for index, name in enumerate(world.user_ids)}
     position = {video.video_id: index for index, video in enumerate(world.videos)}
     order = np.array([position[video] for video in catalogue.ids.ids])
-    moment = Reranked.on(None, None, window).moment / 1e6  # type: ignore[arg-type]
+    moment = int(window.targets.timestamps.min()) / 1e6  # when `Reranked.on` answers the window
     day = (moment - world.config.start.timestamp()) / 86_400
     affinity = np.stack([world.affinity(at[u], day)[order] for u in window.histories.user_ids])
     grid, rng = np.linspace(0, 1, 101), np.random.default_rng(0)

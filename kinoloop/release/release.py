@@ -209,15 +209,15 @@ class Release:
         video = self.catalogue.ids.index(video_id)
         if video < 0:
             raise ConfigError(f"video {video_id!r} is not in this release; check the id")
-        return self._alike(video, *self.finding.like(video, self._titles[video], given), top_k)
+        return self._alike(video, self.finding.like(video, self._titles[video], given), top_k)
 
     def like(self, video: int, closed: NDArray[np.integer], *, top_k: int) -> Slate:
         """Videos like the one at a position, none of those that are `closed`."""
-        return self._alike(video, *self.finding.alike(video, self._titles[video], closed), top_k)
+        return self._alike(video, self.finding.alike(video, self._titles[video], closed), top_k)
 
-    def _alike(self, video: int, scores: Scored, by_words: bool, top_k: int) -> Slate:  # noqa: FBT001
-        top = best(scores, top_k)
-        why = why_alike(self._titles[video], by_words=by_words)
+    def _alike(self, video: int, found: tuple[Scored, bool], top_k: int) -> Slate:
+        scores, by_words = found
+        top, why = best(scores, top_k), why_alike(self._titles[video], by_words=by_words)
         return self._slate(top, scores[top], [why] * len(top))
 
     def search(self, query: str, *, top_k: int, given: Given = NOW) -> Slate:
